@@ -1,0 +1,88 @@
+//! Newtype ids over `Uuid`.
+
+/// Defines an id type: a UUID, or the UUID v5 of a name in a namespace of the type's own.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $namespace:literal) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(uuid::Uuid);
+
+        impl $name {
+            /// The namespace of the UUIDs that stand for names.
+            const NAMESPACE: uuid::Uuid = uuid::Uuid::from_u128($namespace);
+
+            /// Returns the id with this UUID.
+            pub const fn from_uuid(uuid: uuid::Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// Returns the id with this UUID as a number, most significant digits first.
+            pub const fn from_u128(uuid: u128) -> Self {
+                Self(uuid::Uuid::from_u128(uuid))
+            }
+
+            /// Returns the id that stands for `name`: its UUID v5, the same in every process.
+            pub fn named(name: &str) -> Self {
+                Self(uuid::Uuid::new_v5(&Self::NAMESPACE, name.as_bytes()))
+            }
+
+            /// Returns a new random id.
+            pub fn random() -> Self {
+                Self(uuid::Uuid::new_v4())
+            }
+
+            /// Returns the UUID.
+            pub const fn uuid(self) -> uuid::Uuid {
+                self.0
+            }
+        }
+
+        /// A UUID in text is taken as it is, anything else is a [name](Self::named).
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                uuid::Uuid::try_parse(text).map_or_else(|_| Self::named(text), Self)
+            }
+        }
+
+        impl From<&String> for $name {
+            fn from(text: &String) -> Self {
+                text.as_str().into()
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                text.as_str().into()
+            }
+        }
+
+        impl From<uuid::Uuid> for $name {
+            fn from(uuid: uuid::Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl From<$name> for uuid::Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+pub(crate) use uuid_id;

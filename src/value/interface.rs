@@ -1,0 +1,132 @@
+//! What an event interface is to the rest of the crate.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{EventMethod, InterfaceSchema, ValueRef};
+
+/// What a subscriber that failed says about it.
+pub type SubscriberError = Box<dyn StdError + Send + Sync>;
+
+/// An event interface: `dyn Trait` of a trait under [`event_interface`](crate::event_interface).
+///
+/// The macro implements it; there is no reason to do so by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event interface",
+    note = "put `#[event_interface]` on the trait and name it as `dyn Trait`"
+)]
+pub trait EventInterface: Send + Sync + 'static {
+    /// Returns the interface's schema.
+    fn schema() -> &'static InterfaceSchema;
+
+    /// Calls the method at index `method` of the schema with these arguments, in the order of its
+    /// parameters.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConversionError`](crate::ConversionError) where an argument is missing or does not fit
+    /// its parameter; then nothing was called. Else what the subscriber returned.
+    fn invoke(&self, method: usize, arguments: &[ValueRef<'_>]) -> Result<(), SubscriberError>;
+
+    /// Returns the interface as implemented by an untyped subscriber.
+    fn from_subscriber(subscriber: Arc<dyn Subscriber>) -> Arc<Self>;
+}
+
+/// Says that `T` implements the event interface `Self`; the macro makes it true of every `T` that
+/// implements the trait.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` does not implement the event interface `{Self}`",
+    label = "this subscriber does not implement `{Self}`"
+)]
+pub trait ImplementedBy<T>: EventInterface {
+    /// Returns the subscriber as its interface.
+    fn upcast(subscriber: Arc<T>) -> Arc<Self>;
+}
+
+/// A subscriber that takes any event, as a name and values, without the Rust type of its interface.
+pub trait Subscriber: Send + Sync + 'static {
+    /// Receives one event.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the subscriber wants the publisher's report to say.
+    fn event(&self, event: &Event<'_>) -> Result<(), SubscriberError>;
+}
+
+impl<F> Subscriber for F
+where
+    F: Fn(&Event<'_>) -> Result<(), SubscriberError> + Send + Sync + 'static,
+{
+    fn event(&self, event: &Event<'_>) -> Result<(), SubscriberError> {
+        self(event)
+    }
+}
+
+/// An event as name and values, borrowed from the fire.
+#[derive(Clone, Copy)]
+pub struct Event<'a> {
+    interface: &'a InterfaceSchema,
+    method: &'a EventMethod,
+    values: &'a [ValueRef<'a>],
+}
+
+impl<'a> Event<'a> {
+    /// Returns the event of `interface`'s method at index `method`, or `None` if there is none.
+    pub fn new(
+        interface: &'a InterfaceSchema,
+        method: usize,
+        values: &'a [ValueRef<'a>],
+    ) -> Option<Self> {
+        Some(Self {
+            interface,
+            method: interface.methods().get(method)?,
+            values,
+        })
+    }
+
+    /// Returns the interface's schema.
+    pub fn interface(&self) -> &'a InterfaceSchema {
+        self.interface
+    }
+
+    /// Returns the method's schema.
+    pub fn method(&self) -> &'a EventMethod {
+        self.method
+    }
+
+    /// Returns the method's name.
+    pub fn name(&self) -> &'a str {
+        self.method.name()
+    }
+
+    /// Returns the values in the order of the method's parameters.
+    pub fn values(&self) -> &'a [ValueRef<'a>] {
+        self.values
+    }
+
+    /// Returns the value of the parameter of this name or alias.
+    pub fn get(&self, parameter: &str) -> Option<ValueRef<'a>> {
+        let (index, _) = self.method.parameter(parameter)?;
+        self.values.get(index).copied()
+    }
+}
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.name())?;
+        for (index, (parameter, value)) in
+            self.method.parameters().iter().zip(self.values).enumerate()
+        {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(f, "{comma}{} = {value}", parameter.name())?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
