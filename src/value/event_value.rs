@@ -111,6 +111,16 @@ impl ConversionError {
         }
     }
 
+    /// Returns the error for an argument behind the last of `count` parameters.
+    pub(crate) fn unexpected(found: ValueRef<'_>, count: usize) -> Self {
+        let expected = format!("no more than {count} arguments");
+        Self {
+            path: String::new(),
+            expected,
+            found: found.kind_name().to_owned(),
+        }
+    }
+
     /// Returns the same error, found inside the parameter, field or element `step`.
     #[must_use]
     pub fn within(mut self, step: &dyn fmt::Display) -> Self {

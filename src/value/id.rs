@@ -4,9 +4,7 @@
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident, $namespace:literal) => {
         $(#[$doc])*
-        #[derive(
-            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-        )]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
         #[serde(transparent)]
         pub struct $name(uuid::Uuid);
 
@@ -68,6 +66,18 @@ macro_rules! uuid_id {
         impl From<$name> for uuid::Uuid {
             fn from(id: $name) -> Self {
                 id.0
+            }
+        }
+
+        /// Where people read and write, a name is taken as well as a UUID.
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                    Ok(text.as_ref().into())
+                } else {
+                    uuid::Uuid::deserialize(deserializer).map(Self)
+                }
             }
         }
 

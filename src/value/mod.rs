@@ -1,6 +1,7 @@
 //! Values: what an event carries, what a property holds, and how both are described.
 
 pub(crate) mod event_value;
+mod fit;
 pub(crate) mod id;
 mod interface;
 mod properties;

@@ -1,0 +1,18 @@
+//! The records that wire publishers to subscribers, and the names in them.
+
+mod class;
+mod id;
+mod name;
+mod problem;
+mod revision;
+mod subscription;
+
+pub use self::class::{EventClass, PropertyDeclaration};
+pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
+pub use self::name::{
+    ClassName, InvalidName, MethodName, Principal, PropertyName, SubscriptionName,
+};
+pub use self::problem::{Problem, Problems};
+pub use self::revision::Revision;
+pub use self::subscription::{Binding, Moniker, Subscription, Target};
+pub(crate) use self::subscription::{SubscriptionParts, identity};

@@ -1,0 +1,134 @@
+//! Names that were checked once, where they came in.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name, in characters; COM+'s own limit for names and descriptions (MS-COMEV 2.2.2.1).
+const LONGEST: usize = 255;
+
+/// A name that breaks the rules of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {name:?} {rule}")]
+pub struct InvalidName {
+    kind: &'static str,
+    name: String,
+    rule: &'static str,
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident, $kind:literal, $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Returns the text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(name: String) -> Result<Self, InvalidName> {
+                match $check(&name) {
+                    Ok(()) => Ok(Self(name)),
+                    Err(rule) => Err(InvalidName { kind: $kind, name, rule }),
+                }
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = InvalidName;
+
+            fn try_from(name: &str) -> Result<Self, InvalidName> {
+                name.to_owned().try_into()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// The name of an event class: 1 to 255 characters, none a control character, no space at
+    /// either end.
+    ClassName, "the class name", free_text;
+    /// The name of a subscription: 1 to 255 characters, none a control character, no space at
+    /// either end.
+    SubscriptionName, "the subscription name", free_text;
+    /// The name of somebody who owns records: 1 to 255 characters, none a control character, no
+    /// space at either end.
+    #[doc(alias("OwnerSID", "UserName"))]
+    Principal, "the principal", free_text;
+    /// The name of an event method: 1 to 255 letters, digits, `_` and `-`.
+    MethodName, "the method name", identifier;
+    /// The name of a publisher property: 1 to 255 letters, digits, `_` and `-`.
+    PropertyName, "the property name", identifier;
+}
+
+fn free_text(name: &str) -> Result<(), &'static str> {
+    length(name)?;
+    if name.chars().any(char::is_control) {
+        return Err("has a control character");
+    }
+    if name.trim() != name {
+        return Err("begins or ends with a space");
+    }
+    Ok(())
+}
+
+fn identifier(name: &str) -> Result<(), &'static str> {
+    length(name)?;
+    if name
+        .chars()
+        .all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+    {
+        Ok(())
+    } else {
+        Err("has a character other than letters, digits, `_` and `-`")
+    }
+}
+
+fn length(name: &str) -> Result<(), &'static str> {
+    match name.chars().count() {
+        0 => Err("is empty"),
+        count if count > LONGEST => Err("is longer than 255 characters"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_is_refused_with_the_rule_that_it_breaks() {
+        let rule = |name: &str| ClassName::try_from(name).map_err(|error| error.rule);
+        assert!(rule("Stock events").is_ok());
+        assert_eq!(rule(""), Err("is empty"));
+        assert_eq!(rule(" x"), Err("begins or ends with a space"));
+        assert_eq!(rule("a\nb"), Err("has a control character"));
+        assert_eq!(rule(&"x".repeat(256)), Err("is longer than 255 characters"));
+        assert!(rule(&"\u{e9}".repeat(255)).is_ok());
+    }
+}
