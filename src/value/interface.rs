@@ -130,3 +130,22 @@ impl fmt::Debug for Event<'_> {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// The payload with which generated code unwinds out of a method that cannot return the error of the
+/// untyped subscriber behind it; the fire turns it back into that error.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct SubscriberFailed(pub SubscriberError);
+
+/// Returns what a panic said, and drops its payload, whose own drop may panic.
+pub(crate) fn panic_message(payload: Box<dyn std::any::Any + Send>) -> String {
+    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a panic without a message".to_owned(),
+    };
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
+    // A payload that panics when dropped gives another one; this is where the chain ends.
+    dropped.map_or_else(std::mem::forget, |()| ());
+    message
+}

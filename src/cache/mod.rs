@@ -1,0 +1,79 @@
+//! The publisher-side cache: who is called for which method, ready to be called.
+//!
+//! # The coherence contract
+//!
+//! A [`SubscriptionCache`] holds one immutable [`Snapshot`], which a fire loads once and uses to its
+//! end. A change makes a new snapshot and swaps it in before the call that asked for the change
+//! returns. So a fire that begins after `store`, `ensure`, `remove`, `enable`, `disable` or a guard's
+//! drop returned never sees the state before; one that began earlier finishes with what it loaded.
+//!
+//! The reader pays one `ArcSwap::load`, which takes no lock and shares no counter with other
+//! publishers. A kept `arc_swap::Cache` would save it, but would hold the targets of a replaced
+//! snapshot until that publisher's next fire. The writer takes the replaced snapshot out and hands
+//! it to its caller, who drops it where no lock is held: user code may hide in a target's drop.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+
+/// The subscriptions of one class and interface, generic over what a slot is.
+pub(crate) struct SubscriptionCache<S> {
+    current: ArcSwap<Snapshot<S>>,
+    swaps: AtomicU64,
+}
+
+/// The slots of each method at one moment, in the order of calling.
+pub(crate) struct Snapshot<S> {
+    methods: Box<[S]>,
+}
+
+impl<S> SubscriptionCache<S> {
+    pub(crate) fn new(methods: impl IntoIterator<Item = S>) -> Self {
+        let current = ArcSwap::from_pointee(Snapshot::new(methods));
+        Self { current, swaps: AtomicU64::new(0) }
+    }
+
+    /// Returns the present snapshot, to be used for one fire.
+    #[inline]
+    pub(crate) fn load(&self) -> Guard<Arc<Snapshot<S>>> {
+        self.current.load()
+    }
+
+    /// Puts a new snapshot in place and returns the old one, to be dropped without a lock.
+    pub(crate) fn swap(&self, methods: impl IntoIterator<Item = S>) -> Arc<Snapshot<S>> {
+        self.swaps.fetch_add(1, Ordering::Relaxed);
+        self.current.swap(Arc::new(Snapshot::new(methods)))
+    }
+
+    /// Returns how often the snapshot was replaced.
+    pub(crate) fn generation(&self) -> u64 {
+        self.swaps.load(Ordering::Relaxed)
+    }
+}
+
+impl<S> Snapshot<S> {
+    fn new(methods: impl IntoIterator<Item = S>) -> Self {
+        Self { methods: methods.into_iter().collect() }
+    }
+
+    /// Returns what is to be called for the method at this index of the interface.
+    #[inline]
+    pub(crate) fn method(&self, index: usize) -> Option<&S> {
+        self.methods.get(index)
+    }
+
+    /// Returns all methods in order.
+    pub(crate) fn methods(&self) -> &[S] {
+        &self.methods
+    }
+}
+
+impl<S> fmt::Debug for SubscriptionCache<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionCache")
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}

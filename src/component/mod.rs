@@ -1,0 +1,8 @@
+//! Components: subscribers that the broker makes when an event needs them.
+
+mod activation;
+mod registry;
+
+pub use self::activation::{Activation, ActivationError};
+pub(crate) use self::registry::{Instance, Recipe, Registry};
+pub use self::registry::{Component, ComponentPolicy};

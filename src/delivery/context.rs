@@ -1,0 +1,186 @@
+//! The event being delivered, as its subscriber sees it.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use crate::model::{EventClassId, SubscriptionId};
+use crate::value::id::uuid_id;
+
+uuid_id! {
+    /// The identity of one fired event.
+    EventId, 0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0021
+}
+
+/// How deep events may fire events on one thread.
+///
+/// Deep enough for any chain of forwarding publishers that somebody drew on purpose, and shallow
+/// enough that a cycle ends long before the 2 MiB stack of a thread: each level holds one fire and
+/// the subscriber's own frames.
+pub const NESTING_LIMIT: u32 = 32;
+
+/// What a subscriber may know about the event that it is being called for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventContext {
+    class: EventClassId,
+    subscription: SubscriptionId,
+    drawn: Drawn,
+    depth: u32,
+}
+
+/// What an event gets when somebody first asks for it, so that a fire nobody asks about pays nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Drawn {
+    id: EventId,
+    time: SystemTime,
+    sequence: u64,
+}
+
+/// The fire that this thread is inside of.
+struct Frame {
+    depth: Cell<u32>,
+    class: Cell<EventClassId>,
+    subscription: Cell<SubscriptionId>,
+    drawn: Cell<Option<Drawn>>,
+}
+
+thread_local! {
+    static FRAME: Frame = const {
+        Frame {
+            depth: Cell::new(0),
+            class: Cell::new(EventClassId::from_u128(0)),
+            subscription: Cell::new(SubscriptionId::from_u128(0)),
+            drawn: Cell::new(None),
+        }
+    };
+}
+
+static SEQUENCE: AtomicU64 = AtomicU64::new(1);
+
+impl EventContext {
+    /// Returns the context of the event that is being delivered on this thread, or `None` outside a
+    /// delivery.
+    pub fn current() -> Option<Self> {
+        FRAME.with(|frame| {
+            let depth = frame.depth.get();
+            if depth == 0 {
+                return None;
+            }
+            let drawn = frame.drawn.get().unwrap_or_else(|| {
+                let drawn = Drawn::new();
+                frame.drawn.set(Some(drawn));
+                drawn
+            });
+            let (class, subscription) = (frame.class.get(), frame.subscription.get());
+            Some(Self { class, subscription, drawn, depth })
+        })
+    }
+
+    /// Returns the event's id, the same for all subscribers of one fire.
+    pub fn event_id(&self) -> EventId {
+        self.drawn.id
+    }
+
+    /// Returns the time at which a subscriber of this fire first asked for the context.
+    pub fn time(&self) -> SystemTime {
+        self.drawn.time
+    }
+
+    /// Returns a number that rises from event to event in this process.
+    ///
+    /// It is drawn together with the time. Events that nobody asks about have none, so a gap is no
+    /// sign of a loss.
+    pub fn sequence(&self) -> u64 {
+        self.drawn.sequence
+    }
+
+    /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which is
+    /// not repeated.
+    pub fn attempt(&self) -> u32 {
+        1
+    }
+
+    /// Returns how many fires this one is nested in, itself included: 1 for one that no event caused.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Returns the event's class.
+    pub fn class(&self) -> EventClassId {
+        self.class
+    }
+
+    /// Returns the subscription through which the subscriber is called.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+}
+
+impl Drawn {
+    fn new() -> Self {
+        Self {
+            id: EventId::random(),
+            time: SystemTime::now(),
+            // Only uniqueness and order per thread are promised, which need no other ordering.
+            sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+/// A fire in progress on this thread; dropping it goes back to the one around it.
+pub(crate) struct Entered {
+    outer: Option<Outer>,
+}
+
+/// The frame of the fire around a nested one.
+struct Outer {
+    class: EventClassId,
+    subscription: SubscriptionId,
+    drawn: Option<Drawn>,
+}
+
+/// Begins a fire of `class` on this thread, or returns `None` at the [`NESTING_LIMIT`].
+#[inline]
+pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
+    FRAME.with(|frame| {
+        let depth = frame.depth.get();
+        if depth >= NESTING_LIMIT {
+            return None;
+        }
+        // A fire that nothing caused has nothing to go back to: most fires save nothing.
+        let outer = (depth > 0).then(|| Outer {
+            class: frame.class.get(),
+            subscription: frame.subscription.get(),
+            drawn: frame.drawn.get(),
+        });
+        frame.depth.set(depth + 1);
+        frame.class.set(class);
+        frame.drawn.set(None);
+        Some(Entered { outer })
+    })
+}
+
+/// Says which subscription is called next.
+#[inline]
+pub(crate) fn enter_subscription(id: SubscriptionId) {
+    FRAME.with(|frame| frame.subscription.set(id));
+}
+
+/// Returns whether this thread is inside a delivery.
+pub(crate) fn is_delivering() -> bool {
+    FRAME.with(|frame| frame.depth.get() > 0)
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        FRAME.with(|frame| {
+            frame.depth.set(frame.depth.get() - 1);
+            if let Some(outer) = &self.outer {
+                frame.class.set(outer.class);
+                frame.subscription.set(outer.subscription);
+                frame.drawn.set(outer.drawn);
+            }
+        });
+    }
+}

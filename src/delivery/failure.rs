@@ -1,0 +1,127 @@
+//! One subscriber's line in the report of a fire.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::NESTING_LIMIT;
+use crate::component::ActivationError;
+use crate::model::SubscriptionId;
+use crate::value::SubscriberError;
+
+/// What became of one subscription in one fire.
+#[derive(Debug)]
+pub struct Delivery {
+    subscription: SubscriptionId,
+    name: Arc<str>,
+    outcome: DeliveryOutcome,
+}
+
+/// How a delivery ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DeliveryOutcome {
+    /// The subscriber was called and returned.
+    Delivered,
+    /// The filter, the not-before or the expiry time kept the event from it.
+    FilteredOut,
+    /// Nobody was called, for a reason other than the event.
+    Skipped(SkipReason),
+    /// The subscriber could not be made, or failed.
+    Failed(Failure),
+}
+
+/// Why a subscription was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The object behind a weak subscription is gone; the subscription goes with it.
+    Gone,
+    /// The filter does not fit the interface as it is now; the text says why.
+    Suspended(String),
+}
+
+/// Why a delivery failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The subscriber returned an error.
+    #[doc(alias = "EVENT_S_SOME_SUBSCRIBERS_FAILED")]
+    Subscriber(SubscriberError),
+    /// The subscriber panicked, with this message.
+    #[doc(alias = "EVENT_E_USER_EXCEPTION")]
+    Panicked(String),
+    /// The component could not be made.
+    Activation(ActivationError),
+    /// The fire was nested deeper than [`NESTING_LIMIT`]; nobody was called.
+    TooDeep,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        subscription: SubscriptionId,
+        name: Arc<str>,
+        outcome: DeliveryOutcome,
+    ) -> Self {
+        Self { subscription, name, outcome }
+    }
+
+    /// Returns the subscription.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+
+    /// Returns the subscription's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns how it ended.
+    pub fn outcome(&self) -> &DeliveryOutcome {
+        &self.outcome
+    }
+
+    /// Returns the failure, if it is one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.outcome {
+            DeliveryOutcome::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.name, self.outcome)
+    }
+}
+
+impl fmt::Display for DeliveryOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered => f.write_str("delivered"),
+            Self::FilteredOut => f.write_str("filtered out"),
+            Self::Skipped(reason) => write!(f, "skipped: {reason}"),
+            Self::Failed(failure) => write!(f, "failed: {failure}"),
+        }
+    }
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the subscriber is gone"),
+            Self::Suspended(why) => write!(f, "suspended, {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subscriber(error) => error.fmt(f),
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Activation(error) => error.fmt(f),
+            Self::TooDeep => write!(f, "events nested deeper than {NESTING_LIMIT}"),
+        }
+    }
+}

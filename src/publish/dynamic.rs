@@ -1,0 +1,91 @@
+//! Publishing without the Rust type.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::channel::AnyChannel;
+use super::explain::Explanation;
+use super::publisher::{Own, checked_method};
+use super::report::FireReport;
+use crate::error::Result;
+use crate::model::{EventClass, EventClassId};
+use crate::value::{InterfaceSchema, Value, ValueRef};
+
+/// Where the channel of a class and interface is found; the untyped one gives way to the typed one
+/// when the Rust type becomes known.
+pub(crate) type ChannelCell = RwLock<Arc<dyn AnyChannel>>;
+
+/// A publisher object that fires methods by name, with values checked against the schema.
+#[derive(Clone)]
+pub struct DynamicPublisher {
+    cell: Arc<ChannelCell>,
+    own: Arc<Own>,
+}
+
+impl DynamicPublisher {
+    pub(crate) fn new(cell: Arc<ChannelCell>) -> Self {
+        Self { cell, own: Arc::new(Own::new()) }
+    }
+
+    fn channel(&self) -> Arc<dyn AnyChannel> {
+        Arc::clone(&self.cell.read())
+    }
+
+    /// Fires `method` with these arguments, in the order of its parameters; trailing ones that may
+    /// be NULL can be left out.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the interface has no such method;
+    /// [`SchemaMismatch`](crate::ErrorKind::SchemaMismatch) if an argument does not fit its
+    /// parameter. Then nobody was called.
+    pub fn fire(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<FireReport> {
+        let channel = self.channel();
+        let method = checked_method(channel.schema(), method, arguments)?;
+        Ok(channel.fire_values(method, arguments, &self.own))
+    }
+
+    /// Says what a fire with these arguments would do, and calls nobody.
+    ///
+    /// # Errors
+    ///
+    /// As [`fire`](Self::fire).
+    pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
+        let channel = self.channel();
+        let method = checked_method(channel.schema(), method, arguments)?;
+        Ok(channel.explain(method, arguments, &self.own.properties()))
+    }
+
+    /// Sets a publisher property, which filters read as `publisher.NAME`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Publisher::set`](crate::Publisher::set).
+    pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
+        self.own.set(&self.channel().class(), name, value.into())
+    }
+
+    /// Returns the class that it fires.
+    pub fn class(&self) -> EventClass {
+        EventClass::clone(&self.channel().class())
+    }
+
+    /// Returns the id of the class that it fires.
+    pub fn class_id(&self) -> EventClassId {
+        self.channel().class().id()
+    }
+
+    /// Returns the interface's schema.
+    pub fn schema(&self) -> InterfaceSchema {
+        InterfaceSchema::clone(self.channel().schema())
+    }
+}
+
+impl fmt::Debug for DynamicPublisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = self.channel().class();
+        f.debug_struct("DynamicPublisher").field("class", &class.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! What a fire would do, subscription by subscription.
+
+use std::fmt;
+
+use super::channel::Channel;
+use super::facet::Facet;
+use super::pipeline::EventRow;
+use super::prepared::Prepared;
+use crate::filter::Decision;
+use crate::model::SubscriptionId;
+use crate::value::{Properties, ValueRef};
+
+/// What a fire would do: every subscription that is bound to the method, in the order of calling,
+/// with the stage that decides about it.
+#[derive(Debug)]
+pub struct Explanation {
+    event: String,
+    lines: Vec<Explained>,
+}
+
+/// One subscription's line in an [`Explanation`].
+#[derive(Debug)]
+pub struct Explained {
+    subscription: SubscriptionId,
+    name: String,
+    stage: Stage,
+}
+
+/// The stage of the pipeline that decides about a subscription.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Stage {
+    /// It is switched off.
+    Disabled,
+    /// Its filter or its object does not fit the interface; the text says why.
+    Suspended(String),
+    /// Its not-before time is still to come.
+    TooEarly,
+    /// Its expiry time has passed.
+    Expired,
+    /// Its filter is not true of the event; the decision names the predicate and its values.
+    FilteredOut(Option<Decision>),
+    /// The filter, if any, lets the event pass, but there is nobody to call; the text says why.
+    Unavailable(String),
+    /// It would be called.
+    Delivered(Option<Decision>),
+}
+
+impl Explanation {
+    pub(super) fn new<I: Facet + ?Sized>(
+        channel: &Channel<I>,
+        method: usize,
+        values: &[ValueRef<'_>],
+        own: &Properties,
+    ) -> Self {
+        let facts = channel.class_facts();
+        let row = EventRow { values, own, facts: &facts };
+        let all = channel.prepared();
+        let lines = all.iter().filter(|prepared| prepared.is_bound_to(method)).map(|prepared| {
+            let record = &prepared.entry.record;
+            Explained {
+                subscription: record.id(),
+                name: record.name().to_owned(),
+                stage: stage(channel, method, &row, prepared),
+            }
+        });
+        let lines = lines.collect();
+        let event = crate::value::Event::new(&channel.schema, method, values);
+        Self { event: event.map_or_else(String::new, |event| event.to_string()), lines }
+    }
+
+    /// Returns the lines in the order of calling.
+    pub fn lines(&self) -> &[Explained] {
+        &self.lines
+    }
+
+    /// Returns how many subscribers would be called.
+    pub fn delivered(&self) -> usize {
+        self.lines.iter().filter(|line| matches!(line.stage, Stage::Delivered(_))).count()
+    }
+
+    /// Returns the line of the subscription of this name.
+    pub fn line(&self, name: &str) -> Option<&Explained> {
+        self.lines.iter().find(|line| line.name == name)
+    }
+}
+
+fn stage<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    method: usize,
+    row: &EventRow<'_>,
+    prepared: &Prepared<I>,
+) -> Stage {
+    if !prepared.entry.record.is_enabled() {
+        return Stage::Disabled;
+    }
+    if let Some(why) = &prepared.suspended {
+        return Stage::Suspended(why.clone());
+    }
+    if prepared.is_timed() {
+        let now = channel.around.clock.now();
+        if prepared.is_early(now) {
+            return Stage::TooEarly;
+        }
+        if prepared.is_expired(now) {
+            return Stage::Expired;
+        }
+    }
+    let predicate = prepared.predicate(method);
+    let decision = predicate.and_then(|predicate| predicate.explain(row));
+    if predicate.is_some_and(|predicate| predicate.evaluate(row) != Some(true)) {
+        return Stage::FilteredOut(decision);
+    }
+    match prepared.obstacle(&channel.around, &channel.schema) {
+        Some(why) => Stage::Unavailable(why),
+        None => Stage::Delivered(decision),
+    }
+}
+
+impl Explained {
+    /// Returns the subscription.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+
+    /// Returns the subscription's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the deciding stage.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.event)?;
+        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.name, self.stage)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("disabled"),
+            Self::Suspended(why) => write!(f, "suspended, {why}"),
+            Self::TooEarly => f.write_str("not yet, its time is still to come"),
+            Self::Expired => f.write_str("expired"),
+            Self::FilteredOut(None) => f.write_str("filtered out"),
+            Self::FilteredOut(Some(decision)) => write!(f, "filtered out, {decision}"),
+            Self::Unavailable(why) => write!(f, "would fail, {why}"),
+            Self::Delivered(None) => f.write_str("would be called"),
+            Self::Delivered(Some(decision)) => write!(f, "would be called, {decision}"),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The pipeline of a fire: snapshot, match, delivery, report.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::channel::{Channel, ClassFacts};
+use super::facet::Facet;
+use super::lane::{GuardedSlot, Lane, PlainSlot};
+use super::publisher::Own;
+use super::prepared::{Prepared, Resolved, SubscriptionEntry};
+use super::report::{FireReport, Tally};
+use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter, enter_subscription};
+use crate::filter::Row;
+use crate::model::SubscriptionId;
+use crate::value::{Properties, SubscriberError, SubscriberFailed, ValueRef, panic_message};
+
+/// Fires the method at index `method`.
+///
+/// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
+/// method on one subscriber with the caller's own arguments.
+#[inline]
+pub(crate) fn fire<'e, I, V>(
+    channel: &Channel<I>,
+    method: usize,
+    own: &Own,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
+    let snapshot = channel.cache.load();
+    match snapshot.method(method) {
+        Some(Lane::Plain { slots, entries }) => {
+            if slots.is_empty() {
+                return FireReport::default();
+            }
+            let Some(_entered) = enter(channel.key.class) else {
+                return too_deep(channel, entries.iter());
+            };
+            fire_plain(channel, slots, entries, call)
+        }
+        Some(Lane::Guarded { slots }) => {
+            let Some(_entered) = enter(channel.key.class) else {
+                return too_deep(channel, slots.iter().map(|slot| &slot.prepared.entry));
+            };
+            let values = values();
+            let facts = channel.class_facts();
+            let own = own.properties();
+            let row = EventRow { values: values.as_ref(), own: &own, facts: &facts };
+            Guarded { channel, method, row, now: Cell::new(None) }.fire(slots, call)
+        }
+        None => FireReport::default(),
+    }
+}
+
+/// Calls every slot. One `catch_unwind` stands around the loop, not around each call: after a
+/// failure the loop goes on behind the slot that failed.
+#[inline]
+fn fire_plain<I: ?Sized>(
+    channel: &Channel<I>,
+    slots: &[PlainSlot<I>],
+    entries: &[Arc<SubscriptionEntry>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport {
+    let called = Cell::new(0);
+    let run = || -> Result<(), SubscriberError> {
+        for slot in slots.iter().skip(called.get()) {
+            called.set(called.get() + 1);
+            enter_subscription(slot.id);
+            call(&slot.target)?;
+        }
+        Ok(())
+    };
+    let mut tally = Tally::default();
+    loop {
+        let failure = match catch_unwind(AssertUnwindSafe(&run)) {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => Failure::Subscriber(error),
+            Err(payload) => failure_of(payload),
+        };
+        if let Some(entry) = entries.get(called.get() - 1) {
+            tally.add(entry, DeliveryOutcome::Failed(failure));
+        }
+    }
+    tally.deliver(slots.len());
+    tally.finish(&channel.around.hook, channel.key.class)
+}
+
+/// A fire in which at least one slot has something to check.
+struct Guarded<'a, I: ?Sized> {
+    channel: &'a Channel<I>,
+    method: usize,
+    row: EventRow<'a>,
+    /// The time of day, read once and only if a slot asks.
+    now: Cell<Option<SystemTime>>,
+}
+
+/// What came of one guarded slot, short of an unwinding panic.
+enum Step {
+    Delivered,
+    Made,
+    FilteredOut,
+    Skipped(SkipReason),
+    Failed(Failure),
+}
+
+impl<I: Facet + ?Sized> Guarded<'_, I> {
+    fn fire(
+        &self,
+        slots: &[GuardedSlot<I>],
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> FireReport {
+        let mut tally = Tally::default();
+        let mut gone = Vec::new();
+        let mut made = false;
+        for slot in slots {
+            let prepared = &slot.prepared;
+            let step = catch_unwind(AssertUnwindSafe(|| self.deliver(prepared, call)));
+            let entry = &prepared.entry;
+            match step.unwrap_or_else(|payload| Step::Failed(failure_of(payload))) {
+                Step::Delivered => tally.deliver(1),
+                Step::Made => {
+                    tally.deliver(1);
+                    made = true;
+                }
+                Step::FilteredOut => tally.filter_out(),
+                Step::Skipped(reason) => {
+                    if reason == SkipReason::Gone {
+                        gone.push(entry.record.id());
+                    }
+                    tally.add(entry, DeliveryOutcome::Skipped(reason));
+                }
+                Step::Failed(failure) => tally.add(entry, DeliveryOutcome::Failed(failure)),
+            }
+        }
+        self.keep_up(made, &gone);
+        tally.finish(&self.channel.around.hook, self.channel.key.class)
+    }
+
+    fn deliver(
+        &self,
+        prepared: &Prepared<I>,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> Step {
+        if let Some(why) = &prepared.suspended {
+            return Step::Skipped(SkipReason::Suspended(why.clone()));
+        }
+        if prepared.is_timed() {
+            let now = self.now();
+            if prepared.is_early(now) || prepared.is_expired(now) {
+                return Step::FilteredOut;
+            }
+        }
+        let predicate = prepared.predicate(self.method);
+        if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
+            return Step::FilteredOut;
+        }
+        enter_subscription(prepared.entry.record.id());
+        let (target, done) = match prepared.resolve(&self.channel.around, &self.channel.schema) {
+            Resolved::Ready(target) => (target, Step::Delivered),
+            Resolved::First(target) => (target, Step::Made),
+            Resolved::Gone => return Step::Skipped(SkipReason::Gone),
+            Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
+        };
+        // The filter or the factory may have fired events of its own.
+        enter_subscription(prepared.entry.record.id());
+        call(&target).map_or_else(|error| Step::Failed(Failure::Subscriber(error)), |()| done)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.now.get().unwrap_or_else(|| {
+            let now = self.channel.around.clock.now();
+            self.now.set(Some(now));
+            now
+        })
+    }
+
+    /// Asks the broker to take singletons into the snapshot and gone objects out of it.
+    fn keep_up(&self, made: bool, gone: &[SubscriptionId]) {
+        if !made && gone.is_empty() {
+            return;
+        }
+        let Some(upkeep) = self.channel.around.upkeep.upgrade() else { return };
+        if made {
+            upkeep.refresh(self.channel.key);
+        }
+        if !gone.is_empty() {
+            upkeep.prune(gone);
+        }
+    }
+}
+
+/// An event with its publisher's properties, as filters see it.
+pub(crate) struct EventRow<'a> {
+    pub(crate) values: &'a [ValueRef<'a>],
+    pub(crate) own: &'a Properties,
+    pub(crate) facts: &'a ClassFacts,
+}
+
+impl Row for EventRow<'_> {
+    fn root(&self, index: usize) -> ValueRef<'_> {
+        self.values.get(index).copied().unwrap_or(ValueRef::Null)
+    }
+
+    fn publisher(&self, name: &str) -> ValueRef<'_> {
+        let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
+        value.map_or(ValueRef::Null, |value| value.view())
+    }
+}
+
+#[cold]
+fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
+    match payload.downcast::<SubscriberFailed>() {
+        Ok(failed) => Failure::Subscriber(failed.0),
+        Err(payload) => Failure::Panicked(panic_message(payload)),
+    }
+}
+
+#[cold]
+fn too_deep<'a, I: ?Sized>(
+    channel: &Channel<I>,
+    entries: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
+) -> FireReport {
+    let mut tally = Tally::default();
+    entries.for_each(|entry| tally.add(entry, DeliveryOutcome::Failed(Failure::TooDeep)));
+    tally.finish(&channel.around.hook, channel.key.class)
+}

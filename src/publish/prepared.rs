@@ -1,0 +1,316 @@
+//! Subscriptions made ready for one interface.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use super::channel::Surroundings;
+use super::facet::Facet;
+use crate::component::{Activation, ActivationError, ComponentPolicy};
+use crate::filter::{Filter, Predicate, Scope, check_all};
+use crate::model::{ComponentId, EventClass, Subscription};
+use crate::value::{EventMethod, InterfaceSchema, Subscriber};
+
+/// A subscription as the broker lists it: the record, its parsed filter and its target.
+pub(crate) struct SubscriptionEntry {
+    pub(crate) record: Arc<Subscription>,
+    pub(crate) name: Arc<str>,
+    /// The place in store order.
+    pub(crate) order: u64,
+    pub(crate) filter: Option<Filter>,
+    /// Why the record cannot be served, where that does not depend on the interface.
+    pub(crate) defect: Option<String>,
+    pub(crate) target: TargetSource,
+}
+
+/// Where the target of a subscription comes from.
+pub(crate) enum TargetSource {
+    Component(ComponentId),
+    Moniker(String),
+    /// A [`LiveTarget`] of the interface, or of `dyn Subscriber`.
+    Live(Arc<dyn Any + Send + Sync>),
+}
+
+/// A live object, or the way to one that may be gone.
+pub(crate) enum LiveTarget<I: ?Sized> {
+    Strong(Arc<I>),
+    Weak(Box<dyn Fn() -> Option<Arc<I>> + Send + Sync>),
+}
+
+/// A subscription made ready for one interface: names resolved, target bound.
+pub(crate) struct Prepared<I: ?Sized> {
+    pub(crate) entry: Arc<SubscriptionEntry>,
+    scope: Methods,
+    /// The predicate of each method of the interface; empty without a filter.
+    predicates: Vec<Predicate>,
+    /// Why it is not called although it is stored and enabled.
+    pub(crate) suspended: Option<String>,
+    target: Bound<I>,
+}
+
+/// The methods that a subscription is bound to.
+enum Methods {
+    All,
+    One(usize),
+    /// The interface has no such method.
+    None,
+}
+
+/// A target as far as it is known.
+enum Bound<I: ?Sized> {
+    Live(Arc<I>),
+    Weak(Arc<dyn Any + Send + Sync>),
+    /// A component, and the singleton once it was made.
+    Component(ComponentId, OnceLock<Arc<I>>),
+    Moniker(String),
+    /// The live object implements another interface.
+    Mismatch,
+}
+
+/// Who is to be called.
+pub(crate) enum Resolved<I: ?Sized> {
+    /// Ready from the start or from an earlier event.
+    Ready(Arc<I>),
+    /// A singleton that was first made, or first found, by this very call.
+    First(Arc<I>),
+    Gone,
+    Failed(ActivationError),
+}
+
+impl SubscriptionEntry {
+    /// Returns the key of the calling order: higher priority first, then store order.
+    pub(crate) fn rank(&self) -> (std::cmp::Reverse<i32>, u64, crate::model::SubscriptionId) {
+        (std::cmp::Reverse(self.record.priority()), self.order, self.record.id())
+    }
+}
+
+impl<I: Facet + ?Sized> Prepared<I> {
+    /// Makes a subscription ready; what does not fit suspends it.
+    pub(crate) fn new(
+        entry: Arc<SubscriptionEntry>,
+        schema: &InterfaceSchema,
+        class: &EventClass,
+    ) -> Self {
+        let scope = match entry.record.binding().method() {
+            None => Methods::All,
+            Some(name) => schema.method(name).map_or(Methods::None, |(i, _)| Methods::One(i)),
+        };
+        let mut suspended = entry.defect.clone();
+        let mut predicates = Vec::new();
+        if let (Some(filter), None) = (&entry.filter, &suspended) {
+            match check_filter(filter, &entry.record, &scope, schema, class) {
+                Ok(checked) => predicates = checked,
+                Err(error) => suspended = Some(error.to_string()),
+            }
+        }
+        let target = Bound::new(&entry.target);
+        if matches!(target, Bound::Mismatch) && suspended.is_none() {
+            suspended = Some("the object implements another interface".to_owned());
+        }
+        Self { entry, scope, predicates, suspended, target }
+    }
+
+    /// Returns who is to be called, making it if necessary.
+    pub(crate) fn resolve(
+        &self,
+        around: &Surroundings,
+        schema: &InterfaceSchema,
+    ) -> Resolved<I> {
+        let failed = Resolved::Failed;
+        match &self.target {
+            Bound::Live(target) => Resolved::Ready(Arc::clone(target)),
+            Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Ready),
+            Bound::Component(id, made) => match made.get() {
+                Some(target) => Resolved::Ready(Arc::clone(target)),
+                None => self.activate(*id, made, around, schema),
+            },
+            Bound::Moniker(text) => failed(ActivationError::Unresolved(text.clone())),
+            Bound::Mismatch => Resolved::Gone,
+        }
+    }
+
+    fn activate(
+        &self,
+        id: ComponentId,
+        made: &OnceLock<Arc<I>>,
+        around: &Surroundings,
+        schema: &InterfaceSchema,
+    ) -> Resolved<I> {
+        let Some(recipe) = around.registry.get(id) else {
+            return Resolved::Failed(ActivationError::NotRegistered(id));
+        };
+        let record = &self.entry.record;
+        let activation =
+            Activation::new(id, record.id(), record.for_subscriber(), around.host.as_ref());
+        let target = around
+            .registry
+            .activate(&recipe, &activation)
+            .and_then(|instance| I::cast(&recipe, instance, schema));
+        match target {
+            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Ready(target),
+            Ok(target) => Resolved::First(Arc::clone(made.get_or_init(|| target))),
+            Err(error) => Resolved::Failed(error),
+        }
+    }
+
+    /// Takes over a singleton that was made for another subscription.
+    pub(crate) fn adopt(&self, around: &Surroundings, schema: &InterfaceSchema) {
+        let Bound::Component(id, made) = &self.target else { return };
+        if made.get().is_some() {
+            return;
+        }
+        let Some(recipe) = around.registry.get(*id) else { return };
+        let Some(instance) = recipe.instance() else { return };
+        if let Ok(target) = I::cast(&recipe, instance, schema) {
+            made.get_or_init(|| target);
+        }
+    }
+
+    /// Returns why the component cannot be had, as far as that is known without making it.
+    pub(crate) fn obstacle(&self, around: &Surroundings, schema: &InterfaceSchema) -> Option<String> {
+        match &self.target {
+            Bound::Component(id, made) if made.get().is_none() => match around.registry.get(*id) {
+                None => Some(ActivationError::NotRegistered(*id).to_string()),
+                Some(recipe) if !recipe.offers(schema.id()) => Some(
+                    ActivationError::NotImplemented {
+                        component: *id,
+                        interface: schema.name().to_owned(),
+                    }
+                    .to_string(),
+                ),
+                Some(_) => None,
+            },
+            Bound::Moniker(text) => Some(ActivationError::Unresolved(text.clone()).to_string()),
+            Bound::Weak(weak) if upgrade::<I>(weak.as_ref()).is_none() => {
+                Some("the subscriber is gone".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<I: ?Sized> Prepared<I> {
+    /// Returns whether the subscription is bound to `method`.
+    pub(crate) fn is_bound_to(&self, method: usize) -> bool {
+        match self.scope {
+            Methods::All => true,
+            Methods::One(index) => index == method,
+            Methods::None => false,
+        }
+    }
+
+    /// Returns whether the subscription has a part in fires of `method`.
+    pub(crate) fn is_called_for(&self, method: usize) -> bool {
+        self.entry.record.is_enabled() && self.is_bound_to(method)
+    }
+
+    /// Returns the filter on `method`.
+    pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
+        self.predicates.get(method)
+    }
+
+    /// Returns whether delivery depends on the time of day.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.entry.record.not_before().is_some() || self.entry.record.expires().is_some()
+    }
+
+    /// Returns whether the event comes too early.
+    pub(crate) fn is_early(&self, now: SystemTime) -> bool {
+        self.entry.record.not_before().is_some_and(|from| now < from)
+    }
+
+    /// Returns whether the subscription is over.
+    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
+        self.entry.record.expires().is_some_and(|until| now >= until)
+    }
+
+    /// Returns the target, if nothing is left to check before a call of `method`.
+    pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>> {
+        if self.suspended.is_some() || self.is_timed() || self.predicate(method).is_some() {
+            return None;
+        }
+        match &self.target {
+            Bound::Live(target) => Some(Arc::clone(target)),
+            Bound::Component(_, made) => made.get().cloned(),
+            _ => None,
+        }
+    }
+}
+
+impl<I: Facet + ?Sized> Bound<I> {
+    fn new(source: &TargetSource) -> Self {
+        match source {
+            TargetSource::Component(id) => Self::Component(*id, OnceLock::new()),
+            TargetSource::Moniker(text) => Self::Moniker(text.clone()),
+            TargetSource::Live(live) => match live.downcast_ref::<LiveTarget<I>>() {
+                Some(LiveTarget::Strong(target)) => Self::Live(Arc::clone(target)),
+                Some(LiveTarget::Weak(_)) => Self::Weak(Arc::clone(live)),
+                None => match live.downcast_ref::<LiveTarget<dyn Subscriber>>() {
+                    Some(LiveTarget::Strong(target)) => {
+                        Self::Live(I::from_untyped(Arc::clone(target)))
+                    }
+                    Some(LiveTarget::Weak(_)) => Self::Weak(Arc::clone(live)),
+                    None => Self::Mismatch,
+                },
+            },
+        }
+    }
+}
+
+/// Returns the object behind a weak [`LiveTarget`], if it is still there.
+fn upgrade<I: Facet + ?Sized>(live: &(dyn Any + Send + Sync)) -> Option<Arc<I>> {
+    if let Some(LiveTarget::Weak(upgrade)) = live.downcast_ref::<LiveTarget<I>>() {
+        return upgrade();
+    }
+    match live.downcast_ref::<LiveTarget<dyn Subscriber>>() {
+        Some(LiveTarget::Weak(upgrade)) => upgrade().map(I::from_untyped),
+        _ => None,
+    }
+}
+
+/// Checks `filter` against the methods that the subscription is bound to.
+fn check_filter(
+    filter: &Filter,
+    record: &Subscription,
+    bound: &Methods,
+    schema: &InterfaceSchema,
+    class: &EventClass,
+) -> Result<Vec<Predicate>, crate::filter::FilterError> {
+    let scope = |method: &EventMethod| {
+        Scope::for_method(method)
+            .with_publisher(declared(class), class.has_open_properties())
+            .with_subscription(record.for_publisher())
+    };
+    match *bound {
+        Methods::None => Ok(Vec::new()),
+        Methods::All => {
+            let scopes: Vec<_> = schema.methods().iter().map(scope).collect();
+            check_all(filter, &scopes)
+        }
+        Methods::One(index) => {
+            let scopes: Vec<_> = schema.methods().get(index).map(scope).into_iter().collect();
+            let checked = check_all(filter, &scopes)?;
+            // The vector is indexed by method; those that the subscription is not bound to are
+            // never asked.
+            Ok(checked.into_iter().cycle().take(index + 1).collect())
+        }
+    }
+}
+
+/// Returns the declared publisher properties as parameters; each may be NULL.
+pub(crate) fn declared(class: &EventClass) -> Vec<crate::value::Parameter> {
+    let properties = class.properties().iter();
+    properties
+        .map(|p| crate::value::Parameter::new(p.name(), p.value_type().clone()))
+        .collect()
+}
+
+impl fmt::Debug for SubscriptionEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionEntry")
+            .field("record", &self.record)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! Publisher objects.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::channel::{AnyChannel, Channel, Surroundings};
+use super::explain::Explanation;
+use super::facet::Facet;
+use super::pipeline;
+use super::report::FireReport;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EventClass, EventClassId};
+use crate::value::{
+    ConversionError, EventInterface, EventMethod, InterfaceSchema, Properties, SubscriberError,
+    Value, ValueRef,
+};
+
+/// Says which publisher type the macro made for an event interface.
+pub trait Publishes: EventInterface {
+    /// The publisher object: only event methods, and a deref to its [`Publisher`] for control.
+    type Publisher: From<Publisher<Self>> + Deref<Target = Publisher<Self>>;
+}
+
+/// A publisher object, without its event methods: what they share.
+///
+/// A clone is the same publisher object, with the same properties. It holds the class and its
+/// subscriptions strongly and the broker weakly: it goes on firing from its cache when the broker
+/// was closed.
+#[doc(alias("IEventControl", "IMultiInterfaceEventControl"))]
+pub struct Publisher<I: ?Sized> {
+    channel: Arc<Channel<I>>,
+    own: Arc<Own>,
+}
+
+/// What belongs to the publisher object, whichever interface it is seen through.
+pub(crate) struct Own {
+    properties: ArcSwap<Properties>,
+    /// Held while a changed copy of the properties is made, so that no change is lost.
+    changing: Mutex<()>,
+}
+
+impl Own {
+    pub(crate) fn new() -> Self {
+        let properties = ArcSwap::from_pointee(Properties::new());
+        Self { properties, changing: Mutex::new(()) }
+    }
+
+    /// Returns the properties as they are now.
+    pub(crate) fn properties(&self) -> arc_swap::Guard<Arc<Properties>> {
+        self.properties.load()
+    }
+
+    /// Sets a property, if `class` allows it.
+    pub(crate) fn set(&self, class: &EventClass, name: &str, value: Value) -> Result<()> {
+        let fits = match class.declaration(name) {
+            Some(declared) => declared.value_type().check_nullable(value.view()),
+            None if class.has_open_properties() => Ok(()),
+            None => {
+                let message =
+                    format!("the class {:?} declares no publisher property {name:?}", class.name());
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
+        };
+        fits.map_err(|error| {
+            let message = format!("the publisher property {name:?} does not take the value");
+            Error::new(ErrorKind::SchemaMismatch, format!("{message}: {error}")).because(error)
+        })?;
+        let changing = self.changing.lock();
+        let mut properties = Properties::clone(&self.properties.load());
+        let replaced = properties.insert(name, value);
+        let old = self.properties.swap(Arc::new(properties));
+        drop(changing);
+        drop((replaced, old));
+        Ok(())
+    }
+}
+
+impl<I: Facet + ?Sized> Publisher<I> {
+    pub(crate) fn new(channel: Arc<Channel<I>>, own: Arc<Own>) -> Self {
+        Self { channel, own }
+    }
+
+    /// Returns the object's part that all its interfaces share.
+    pub(crate) fn own(&self) -> &Arc<Own> {
+        &self.own
+    }
+
+    pub(crate) fn around(&self) -> &Arc<Surroundings> {
+        &self.channel.around
+    }
+}
+
+#[expect(private_bounds, reason = "the bound holds for every event interface")]
+impl<I: Facet + ?Sized> Publisher<I> {
+    /// Returns the class that it fires.
+    pub fn class(&self) -> EventClass {
+        EventClass::clone(&self.channel.class())
+    }
+
+    /// Returns the id of the class that it fires.
+    pub fn class_id(&self) -> EventClassId {
+        self.channel.key.class
+    }
+
+    /// Returns the interface's schema.
+    pub fn schema(&self) -> &InterfaceSchema {
+        &self.channel.schema
+    }
+
+    /// Sets a publisher property, which filters read as `publisher.NAME`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the class neither declares the property nor has open
+    /// ones; [`SchemaMismatch`](ErrorKind::SchemaMismatch) if the value is not of the declared type.
+    ///
+    /// # Consistency
+    ///
+    /// A fire captures all properties once, at its beginning: one that began before the change uses
+    /// the old value for all its subscriptions.
+    #[doc(alias = "PutPublisherProperty")]
+    pub fn set(&self, name: &str, value: impl Into<Value>) -> Result<()> {
+        self.own.set(&self.channel.class(), name, value.into())
+    }
+
+    /// Returns the value of a publisher property: the object's own, or the class's default.
+    #[doc(alias = "GetPublisherProperty")]
+    pub fn property(&self, name: &str) -> Option<Value> {
+        let own = self.own.properties();
+        own.get(name).or(self.channel.class_facts().defaults.get(name)).cloned()
+    }
+
+    /// Says what a fire with these arguments would do, and calls nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method;
+    /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
+    pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
+        let method = checked_method(&self.channel.schema, method, arguments)?;
+        Ok(self.channel.explain(method, arguments, &self.own.properties()))
+    }
+
+    /// Fires the method at index `method` of the schema: `values` makes the event's values if
+    /// anything needs them, `call` calls the method on one subscriber.
+    #[doc(hidden)]
+    #[inline]
+    pub fn __fire<'e, const N: usize>(
+        &self,
+        method: usize,
+        values: impl Fn() -> [ValueRef<'e>; N],
+        call: impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> FireReport {
+        pipeline::fire(&self.channel, method, &self.own, values, &call)
+    }
+}
+
+/// Returns the index of `method`, once its arguments were checked.
+pub(super) fn checked_method(
+    schema: &InterfaceSchema,
+    method: &str,
+    arguments: &[ValueRef<'_>],
+) -> Result<usize> {
+    let Some((index, found)) = schema.method(method) else {
+        let known: Vec<_> = schema.methods().iter().map(EventMethod::name).collect();
+        let message = format!(
+            "the interface {} has no method {method:?}; it has {}",
+            schema.name(),
+            known.join(", ")
+        );
+        return Err(Error::new(ErrorKind::NotFound, message));
+    };
+    found.check(arguments).map_err(|error: ConversionError| {
+        let message = format!("the arguments do not fit {}: {error}", found.name());
+        Error::new(ErrorKind::SchemaMismatch, message).because(error)
+    })?;
+    Ok(index)
+}
+
+impl<I: ?Sized> Clone for Publisher<I> {
+    fn clone(&self) -> Self {
+        Self { channel: Arc::clone(&self.channel), own: Arc::clone(&self.own) }
+    }
+}
+
+impl<I: ?Sized> fmt::Debug for Publisher<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("class", &self.channel.key.class)
+            .field("interface", &self.channel.schema.name())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,179 @@
+//! What a fire returns.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::hook::Hook;
+use super::prepared::SubscriptionEntry;
+use crate::delivery::{Delivery, DeliveryOutcome};
+use crate::model::EventClassId;
+
+/// What became of one fire: how many subscribers were called, and a line for each that was not well.
+///
+/// It may be ignored: the broker's failure hook hears of failures all the same.
+#[derive(Debug, Default)]
+pub struct FireReport {
+    delivered: u32,
+    filtered: u32,
+    failed: u32,
+    /// Made only when there is something to say, so that a plain fire allocates nothing.
+    lines: Option<Box<Vec<Delivery>>>,
+}
+
+/// The answer in one word, as COM+ gives it (MS-COMEV; `EVENT_S_...` and `EVENT_E_...`), and one
+/// more: COM+ does not say what a fire returns when every subscription was filtered out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FireOutcome {
+    /// Every subscriber that was called returned without an error.
+    #[doc(alias = "S_OK")]
+    Delivered,
+    /// Some subscribers failed, some did not.
+    #[doc(alias = "EVENT_S_SOME_SUBSCRIBERS_FAILED")]
+    SomeFailed,
+    /// Every subscriber failed or could not be made.
+    #[doc(alias = "EVENT_E_ALL_SUBSCRIBERS_FAILED")]
+    AllFailed,
+    /// Nobody subscribed, or nobody who could be called.
+    #[doc(alias = "EVENT_S_NOSUBSCRIBERS")]
+    NoSubscribers,
+    /// There are subscriptions, but filters or times kept the event from all of them.
+    AllFiltered,
+}
+
+/// What a publisher takes for an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FirePolicy {
+    /// One failed subscriber is an error.
+    NoFailures,
+    /// Only a fire in which all who were called failed is an error, as for a COM+ publisher.
+    NotAllFailed,
+    /// A fire that reached nobody, for whatever reason, is an error.
+    OneDelivered,
+}
+
+/// A fire that broke its publisher's [`FirePolicy`]; the report is inside.
+#[derive(Debug)]
+pub struct FireError {
+    report: FireReport,
+}
+
+impl FireReport {
+    /// Returns how many subscribers were called and returned without an error.
+    pub fn delivered(&self) -> usize {
+        self.delivered as usize
+    }
+
+    /// Returns from how many subscriptions a filter or a time kept the event.
+    pub fn filtered(&self) -> usize {
+        self.filtered as usize
+    }
+
+    /// Returns how many subscribers failed or could not be made.
+    pub fn failed(&self) -> usize {
+        self.failed as usize
+    }
+
+    /// Returns how many subscriptions were passed over, being suspended or without their object.
+    pub fn skipped(&self) -> usize {
+        self.lines().len() - self.failed()
+    }
+
+    /// Returns a line for each subscription that failed or was skipped, in the order of calling.
+    pub fn lines(&self) -> &[Delivery] {
+        self.lines.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the lines of the failed ones.
+    pub fn failures(&self) -> impl Iterator<Item = &Delivery> {
+        self.lines().iter().filter(|line| line.failure().is_some())
+    }
+
+    /// Returns the answer in one word.
+    pub fn outcome(&self) -> FireOutcome {
+        match (self.delivered, self.failed, self.filtered) {
+            (0, 0, 0) => FireOutcome::NoSubscribers,
+            (0, 0, _) => FireOutcome::AllFiltered,
+            (0, _, _) => FireOutcome::AllFailed,
+            (_, 0, _) => FireOutcome::Delivered,
+            (_, _, _) => FireOutcome::SomeFailed,
+        }
+    }
+
+    /// Returns the report, or an error if it breaks `policy`.
+    ///
+    /// # Errors
+    ///
+    /// A [`FireError`] with the report inside, under the condition that the policy names.
+    pub fn into_result(self, policy: FirePolicy) -> Result<Self, FireError> {
+        let broken = match policy {
+            FirePolicy::NoFailures => self.failed > 0,
+            FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
+            FirePolicy::OneDelivered => self.delivered == 0,
+        };
+        if broken { Err(FireError { report: self }) } else { Ok(self) }
+    }
+}
+
+impl fmt::Display for FireReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} delivered, {} failed", self.delivered, self.failed)
+    }
+}
+
+impl FireError {
+    /// Returns the report.
+    pub fn report(&self) -> &FireReport {
+        &self.report
+    }
+
+    /// Returns the report, by value.
+    pub fn into_report(self) -> FireReport {
+        self.report
+    }
+}
+
+impl fmt::Display for FireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the event reached not all it had to: {}", self.report)?;
+        self.report.lines().iter().try_for_each(|line| write!(f, "; {line}"))
+    }
+}
+
+impl std::error::Error for FireError {}
+
+/// A report in the making.
+#[derive(Default)]
+pub(super) struct Tally {
+    report: FireReport,
+}
+
+impl Tally {
+    #[inline]
+    pub(super) fn deliver(&mut self, count: usize) {
+        self.report.delivered += u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
+    pub(super) fn filter_out(&mut self) {
+        self.report.filtered += 1;
+    }
+
+    #[cold]
+    pub(super) fn add(&mut self, entry: &Arc<SubscriptionEntry>, outcome: DeliveryOutcome) {
+        if matches!(outcome, DeliveryOutcome::Failed(_)) {
+            self.report.failed += 1;
+        }
+        let line = Delivery::new(entry.record.id(), Arc::clone(&entry.name), outcome);
+        self.report.lines.get_or_insert_default().push(line);
+    }
+
+    /// Returns the report, after the hook was told of the failures.
+    #[inline]
+    pub(super) fn finish(self, hook: &Hook, class: EventClassId) -> FireReport {
+        if self.report.failed > 0 {
+            self.report.failures().for_each(|failure| hook.tell(class, failure));
+        }
+        self.report
+    }
+}
