@@ -26,3 +26,4 @@ pub use crate::value::{
     InterfaceId, InterfaceSchema, ListView, Parameter, Properties, RecordSchema, RecordView,
     SchemaHash, Subscriber, SubscriberError, Value, ValueRef, ValueType,
 };
+pub use loosely_macros::{EventValue, event_interface};

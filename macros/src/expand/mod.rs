@@ -1,0 +1,190 @@
+//! What an event interface expands to: one function per emitted item.
+
+mod arguments;
+mod dispatch;
+mod handlers;
+mod publisher;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use crate::parse::{Interface, Method};
+
+/// Returns the trait and everything that is made for it.
+pub(crate) fn interface(interface: &Interface) -> TokenStream {
+    let item = &interface.item;
+    let cfgs = interface.cfgs();
+    let types = types(interface);
+    let impls = impls(interface);
+    quote! {
+        #item
+
+        #types
+
+        #(#cfgs)*
+        #[allow(
+            dead_code,
+            deprecated,
+            non_local_definitions,
+            non_upper_case_globals,
+            private_bounds,
+            private_interfaces,
+            unreachable_pub,
+            unused_qualifications,
+            clippy::all,
+            clippy::nursery,
+            clippy::pedantic
+        )]
+        const _: () = { #impls };
+    }
+}
+
+/// Returns the types that users name.
+fn types(interface: &Interface) -> TokenStream {
+    let publisher = publisher::structure(interface);
+    let handlers = handlers::structure(interface);
+    let arguments = interface
+        .methods
+        .iter()
+        .map(|method| arguments::structure(interface, method));
+    let cfgs = interface.cfgs();
+    let types = [publisher, handlers].into_iter().chain(arguments);
+    types
+        .map(|structure| {
+            quote! {
+                #(#cfgs)*
+                #[allow(
+                    dead_code,
+                    deprecated,
+                    private_interfaces,
+                    unreachable_pub,
+                    unused_qualifications,
+                    clippy::all,
+                    clippy::pedantic
+                )]
+                #structure
+            }
+        })
+        .collect()
+}
+
+/// Returns the implementations, and the constants that number methods under conditions.
+fn impls(interface: &Interface) -> TokenStream {
+    let indices = indices(interface);
+    let dispatch = dispatch::impls(interface);
+    let publisher = publisher::impls(interface);
+    let handlers = handlers::impls(interface);
+    let arguments = interface
+        .methods
+        .iter()
+        .map(|method| arguments::impls(interface, method));
+    quote! { #indices #dispatch #publisher #handlers #(#arguments)* }
+}
+
+/// Returns the constants that [`index`] names, if there are methods that may not be there.
+fn indices(interface: &Interface) -> TokenStream {
+    if !has_conditions(interface) {
+        return TokenStream::new();
+    }
+    let constants = interface.methods.iter().enumerate().map(|(i, method)| {
+        let (index, next) = (
+            format_ident!("__INDEX_{i}"),
+            format_ident!("__INDEX_{}", i + 1),
+        );
+        let conditions = method
+            .cfgs
+            .iter()
+            .filter_map(|cfg| cfg.meta.require_list().ok());
+        let conditions = conditions.map(|list| &list.tokens);
+        quote! {
+            const #next: ::core::primitive::usize = if ::core::cfg!(all(#(#conditions),*)) {
+                #index + 1
+            } else {
+                #index
+            };
+        }
+    });
+    quote! {
+        const __INDEX_0: ::core::primitive::usize = 0;
+        #(#constants)*
+    }
+}
+
+/// Returns the index of a method in the schema, as a pattern and as an expression.
+fn index(interface: &Interface, method: usize) -> TokenStream {
+    if has_conditions(interface) {
+        let index = format_ident!("__INDEX_{method}");
+        quote!(#index)
+    } else {
+        quote!(#method)
+    }
+}
+
+fn has_conditions(interface: &Interface) -> bool {
+    interface
+        .methods
+        .iter()
+        .any(|method| !method.cfgs.is_empty())
+}
+
+/// Returns an implementation of the trait for `target`, with this body for each method.
+fn implementation(
+    interface: &Interface,
+    target: &TokenStream,
+    body: impl Fn(usize, &Method) -> TokenStream,
+) -> TokenStream {
+    let ident = interface.ident();
+    let methods = interface.methods.iter().enumerate().map(|(index, method)| {
+        let Method {
+            ident,
+            cfgs,
+            output,
+            ..
+        } = method;
+        let inputs = method.inputs();
+        let body = body(index, method);
+        quote! {
+            #(#cfgs)*
+            fn #ident(&self, #inputs) #output {
+                #body
+            }
+        }
+    });
+    quote! {
+        impl #ident for #target {
+            #(#methods)*
+        }
+    }
+}
+
+/// Returns the views of the arguments in the parameters' variables, as an array.
+fn views(interface: &Interface, method: &Method) -> TokenStream {
+    let views = method
+        .parameters
+        .iter()
+        .map(|parameter| parameter.shape.view(&interface.krate, &parameter.ident));
+    quote!([#(#views),*])
+}
+
+/// Returns a call of the method on `target` that yields a subscriber's outcome.
+fn outcome(
+    interface: &Interface,
+    method: &Method,
+    target: &TokenStream,
+    arguments: impl Iterator<Item = TokenStream>,
+) -> TokenStream {
+    let (krate, ident, name) = (&interface.krate, interface.ident(), &method.ident);
+    let call = quote!(<dyn #ident as #ident>::#name(#target, #(#arguments),*));
+    match method.error_span() {
+        Some(span) => quote::quote_spanned! {span=>
+            ::core::result::Result::map_err(
+                #call,
+                ::core::convert::Into::<#krate::SubscriberError>::into,
+            )
+        },
+        None => quote! {{
+            #call;
+            ::core::result::Result::Ok(())
+        }},
+    }
+}
