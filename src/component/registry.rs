@@ -12,7 +12,10 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::{Activation, ActivationError};
 use crate::error::{Error, ErrorKind};
 use crate::model::ComponentId;
-use crate::value::{ImplementedBy, InterfaceId, Subscriber, SubscriberError, panic_message};
+use crate::value::{
+    ImplementedBy, InterfaceId, InterfaceSchema, Invoker, RustType, Subscriber, SubscriberError,
+    panic_message,
+};
 
 /// An instance of a component, before anyone asks for one of its interfaces.
 pub(crate) type Instance = Arc<dyn Any + Send + Sync>;
@@ -66,8 +69,10 @@ pub(crate) struct Recipe {
 
 /// One interface of a component: a [`Caster`] of that interface behind `dyn Any`.
 struct Cast {
-    interface: InterfaceId,
+    schema: &'static InterfaceSchema,
+    rust_type: RustType,
     caster: Box<dyn Any + Send + Sync>,
+    untyped: fn(Instance) -> Option<Arc<dyn Subscriber>>,
 }
 
 struct Caster<I: ?Sized>(fn(Instance) -> Option<Arc<I>>);
@@ -113,9 +118,17 @@ impl<T: Send + Sync + 'static> Component<T> {
     #[must_use]
     pub fn implements<I: ImplementedBy<T> + ?Sized>(mut self) -> Self {
         let caster: Caster<I> = Caster(|instance| instance.downcast::<T>().ok().map(I::upcast));
-        let interface = I::schema().id();
-        self.recipe.casts.retain(|cast| cast.interface != interface);
-        self.recipe.casts.push(Cast { interface, caster: Box::new(caster) });
+        let schema = I::schema();
+        self.recipe.casts.retain(|cast| cast.schema.id() != schema.id());
+        self.recipe.casts.push(Cast {
+            schema,
+            rust_type: RustType::of::<I>(),
+            caster: Box::new(caster),
+            untyped: |instance| {
+                let subscriber = instance.downcast::<T>().ok().map(I::upcast)?;
+                Some(Arc::new(Invoker(subscriber)))
+            },
+        });
         self
     }
 
@@ -167,13 +180,15 @@ impl Recipe {
     }
 
     /// Returns the interfaces, unless it takes any.
-    pub(crate) fn interfaces(&self) -> impl Iterator<Item = InterfaceId> {
-        self.casts.iter().map(|cast| cast.interface)
+    pub(crate) fn interfaces(
+        &self,
+    ) -> impl Iterator<Item = (&'static InterfaceSchema, RustType)> {
+        self.casts.iter().map(|cast| (cast.schema, cast.rust_type))
     }
 
     /// Returns whether events of this interface can be delivered to the component.
     pub(crate) fn offers(&self, interface: InterfaceId) -> bool {
-        self.any_interface.is_some() || self.interfaces().any(|id| id == interface)
+        self.any_interface.is_some() || self.casts.iter().any(|cast| cast.schema.id() == interface)
     }
 
     /// Returns the singleton, if it was made.
@@ -187,7 +202,7 @@ impl Recipe {
         I: crate::value::EventInterface + ?Sized,
     {
         let schema = I::schema();
-        let typed = self.casts.iter().find(|cast| cast.interface == schema.id());
+        let typed = self.casts.iter().find(|cast| cast.schema.id() == schema.id());
         let caster = typed.and_then(|cast| cast.caster.downcast_ref::<Caster<I>>());
         let cast = match (caster, self.any_interface) {
             (Some(caster), _) => caster.0(instance),
@@ -200,14 +215,17 @@ impl Recipe {
         })
     }
 
-    /// Returns `instance` as an untyped subscriber, if it takes any interface.
+    /// Returns `instance` as an untyped subscriber to events of the interface `schema`.
     pub(crate) fn cast_untyped(
         &self,
         instance: Instance,
-        interface: &str,
+        schema: &InterfaceSchema,
     ) -> Result<Arc<dyn Subscriber>, ActivationError> {
-        self.any_interface.and_then(|untyped| untyped(instance)).ok_or_else(|| {
-            ActivationError::NotImplemented { component: self.id, interface: interface.to_owned() }
+        let typed = self.casts.iter().find(|cast| cast.schema.id() == schema.id());
+        let cast = typed.map(|cast| cast.untyped).or(self.any_interface);
+        cast.and_then(|cast| cast(instance)).ok_or_else(|| ActivationError::NotImplemented {
+            component: self.id,
+            interface: schema.name().to_owned(),
         })
     }
 

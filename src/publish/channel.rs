@@ -76,6 +76,9 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
     /// Returns the interface's schema.
     fn schema(&self) -> &Arc<InterfaceSchema>;
 
+    /// Returns what surrounds the channel.
+    fn around(&self) -> &Arc<Surroundings>;
+
     /// Takes over the class record and the subscriptions, which are in order of calling, and leaves
     /// in `trash` what must be dropped without a lock.
     fn rebuild(&self, class: &Arc<EventClass>, entries: &[Arc<SubscriptionEntry>], trash: &mut Trash);
@@ -132,7 +135,7 @@ impl<I: Facet + ?Sized> Channel<I> {
         }
         let same_scope = known.record.properties() == class.properties()
             && known.record.has_open_properties() == class.has_open_properties();
-        trash.push(self.class.swap(Arc::new(ClassFacts::new(Arc::clone(class)))));
+        trash.add(self.class.swap(Arc::new(ClassFacts::new(Arc::clone(class)))));
         !same_scope
     }
 }
@@ -148,6 +151,10 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         &self.schema
     }
 
+    fn around(&self) -> &Arc<Surroundings> {
+        &self.around
+    }
+
     fn rebuild(
         &self,
         class: &Arc<EventClass>,
@@ -156,7 +163,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     ) {
         let mut set = self.prepared.lock();
         if self.replace_class(class, trash) {
-            trash.push(std::mem::take(&mut set.in_order));
+            trash.add(std::mem::take(&mut set.in_order));
         }
         // What was made ready stays so while the entry is the same one.
         let known: HashMap<_, _> = set
@@ -175,13 +182,13 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             .collect();
         in_order.iter().for_each(|prepared| prepared.adopt(&self.around, &self.schema));
         let lanes = (0..self.schema.methods().len()).map(|method| Lane::new(method, &in_order));
-        trash.push(self.cache.swap(lanes));
-        trash.push(std::mem::replace(&mut set.in_order, in_order));
-        trash.push(known.into_values().collect::<Vec<_>>());
+        trash.add(self.cache.swap(lanes));
+        trash.add(std::mem::replace(&mut set.in_order, in_order));
+        trash.add(known.into_values().collect::<Vec<_>>());
     }
 
     fn forget(&self, trash: &mut Trash) {
-        trash.push(std::mem::take(&mut self.prepared.lock().in_order));
+        trash.add(std::mem::take(&mut self.prepared.lock().in_order));
     }
 
     fn suspended(&self) -> Vec<(SubscriptionId, String)> {

@@ -70,7 +70,7 @@ impl Facet for dyn Subscriber {
         instance: Instance,
         schema: &InterfaceSchema,
     ) -> Result<Arc<Self>, ActivationError> {
-        recipe.cast_untyped(instance, schema.name())
+        recipe.cast_untyped(instance, schema)
     }
 
     fn from_untyped(subscriber: Arc<dyn Subscriber>) -> Arc<Self> {

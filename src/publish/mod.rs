@@ -16,6 +16,7 @@ pub use self::dynamic::DynamicPublisher;
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::facet::Facet;
+pub(crate) use self::hook::Hook;
 pub use self::hook::FailureHook;
 pub(crate) use self::prepared::{LiveTarget, SubscriptionEntry, TargetSource};
 pub(crate) use self::publisher::Own;

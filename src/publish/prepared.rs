@@ -10,7 +10,9 @@ use super::facet::Facet;
 use crate::component::{Activation, ActivationError, ComponentPolicy};
 use crate::filter::{Filter, Predicate, Scope, check_all};
 use crate::model::{ComponentId, EventClass, Subscription};
-use crate::value::{EventMethod, InterfaceSchema, Subscriber};
+use crate::value::{
+    EventInterface, EventMethod, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber,
+};
 
 /// A subscription as the broker lists it: the record, its parsed filter and its target.
 pub(crate) struct SubscriptionEntry {
@@ -28,8 +30,22 @@ pub(crate) struct SubscriptionEntry {
 pub(crate) enum TargetSource {
     Component(ComponentId),
     Moniker(String),
-    /// A [`LiveTarget`] of the interface, or of `dyn Subscriber`.
-    Live(Arc<dyn Any + Send + Sync>),
+    Live(Arc<dyn LiveObject>),
+}
+
+/// A [`LiveTarget`] without its type.
+pub(crate) trait LiveObject: Send + Sync + 'static {
+    /// Returns the interface that the object implements, or `None` if it takes any.
+    fn interface(&self) -> Option<InterfaceId>;
+
+    /// Returns the object as an untyped subscriber, unless it is gone.
+    fn untyped(&self) -> Option<Arc<dyn Subscriber>>;
+
+    /// Returns whether the object may go away by itself.
+    fn is_weak(&self) -> bool;
+
+    /// Returns the [`LiveTarget`] as `dyn Any`, to be downcast.
+    fn as_any(&self) -> &(dyn Any + Send + Sync);
 }
 
 /// A live object, or the way to one that may be gone.
@@ -60,7 +76,7 @@ enum Methods {
 /// A target as far as it is known.
 enum Bound<I: ?Sized> {
     Live(Arc<I>),
-    Weak(Arc<dyn Any + Send + Sync>),
+    Weak(Arc<dyn LiveObject>),
     /// A component, and the singleton once it was made.
     Component(ComponentId, OnceLock<Arc<I>>),
     Moniker(String),
@@ -104,7 +120,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
                 Err(error) => suspended = Some(error.to_string()),
             }
         }
-        let target = Bound::new(&entry.target);
+        let target = Bound::new(&entry.target, schema.id());
         if matches!(target, Bound::Mismatch) && suspended.is_none() {
             suspended = Some("the object implements another interface".to_owned());
         }
@@ -239,33 +255,72 @@ impl<I: ?Sized> Prepared<I> {
 }
 
 impl<I: Facet + ?Sized> Bound<I> {
-    fn new(source: &TargetSource) -> Self {
-        match source {
-            TargetSource::Component(id) => Self::Component(*id, OnceLock::new()),
-            TargetSource::Moniker(text) => Self::Moniker(text.clone()),
-            TargetSource::Live(live) => match live.downcast_ref::<LiveTarget<I>>() {
-                Some(LiveTarget::Strong(target)) => Self::Live(Arc::clone(target)),
-                Some(LiveTarget::Weak(_)) => Self::Weak(Arc::clone(live)),
-                None => match live.downcast_ref::<LiveTarget<dyn Subscriber>>() {
-                    Some(LiveTarget::Strong(target)) => {
-                        Self::Live(I::from_untyped(Arc::clone(target)))
-                    }
-                    Some(LiveTarget::Weak(_)) => Self::Weak(Arc::clone(live)),
-                    None => Self::Mismatch,
-                },
-            },
+    fn new(source: &TargetSource, interface: InterfaceId) -> Self {
+        let live = match source {
+            TargetSource::Component(id) => return Self::Component(*id, OnceLock::new()),
+            TargetSource::Moniker(text) => return Self::Moniker(text.clone()),
+            TargetSource::Live(live) => live,
+        };
+        if live.interface().is_some_and(|other| other != interface) {
+            return Self::Mismatch;
+        }
+        if live.is_weak() {
+            return Self::Weak(Arc::clone(live));
+        }
+        upgrade(live.as_ref()).map_or(Self::Mismatch, Self::Live)
+    }
+}
+
+impl<I: ?Sized> LiveTarget<I> {
+    fn upgrade(&self) -> Option<Arc<I>> {
+        match self {
+            Self::Strong(target) => Some(Arc::clone(target)),
+            Self::Weak(upgrade) => upgrade(),
         }
     }
 }
 
-/// Returns the object behind a weak [`LiveTarget`], if it is still there.
-fn upgrade<I: Facet + ?Sized>(live: &(dyn Any + Send + Sync)) -> Option<Arc<I>> {
-    if let Some(LiveTarget::Weak(upgrade)) = live.downcast_ref::<LiveTarget<I>>() {
-        return upgrade();
+impl<I: EventInterface + ?Sized> LiveObject for LiveTarget<I> {
+    fn interface(&self) -> Option<InterfaceId> {
+        Some(I::schema().id())
     }
-    match live.downcast_ref::<LiveTarget<dyn Subscriber>>() {
-        Some(LiveTarget::Weak(upgrade)) => upgrade().map(I::from_untyped),
-        _ => None,
+
+    fn untyped(&self) -> Option<Arc<dyn Subscriber>> {
+        self.upgrade().map(|target| Arc::new(Invoker(target)) as _)
+    }
+
+    fn is_weak(&self) -> bool {
+        matches!(self, Self::Weak(_))
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+impl LiveObject for LiveTarget<dyn Subscriber> {
+    fn interface(&self) -> Option<InterfaceId> {
+        None
+    }
+
+    fn untyped(&self) -> Option<Arc<dyn Subscriber>> {
+        self.upgrade()
+    }
+
+    fn is_weak(&self) -> bool {
+        matches!(self, Self::Weak(_))
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+}
+
+/// Returns the live object as the interface `I`, unless it is gone.
+fn upgrade<I: Facet + ?Sized>(live: &dyn LiveObject) -> Option<Arc<I>> {
+    match live.as_any().downcast_ref::<LiveTarget<I>>() {
+        Some(target) => target.upgrade(),
+        None => live.untyped().map(I::from_untyped),
     }
 }
 
@@ -299,10 +354,10 @@ fn check_filter(
 }
 
 /// Returns the declared publisher properties as parameters; each may be NULL.
-pub(crate) fn declared(class: &EventClass) -> Vec<crate::value::Parameter> {
+pub(crate) fn declared(class: &EventClass) -> Vec<Parameter> {
     let properties = class.properties().iter();
     properties
-        .map(|p| crate::value::Parameter::new(p.name(), p.value_type().clone()))
+        .map(|p| Parameter::new(p.name(), p.value_type().clone()))
         .collect()
 }
 

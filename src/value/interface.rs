@@ -131,6 +131,37 @@ impl fmt::Debug for Event<'_> {
     }
 }
 
+/// A Rust type, to tell two that claim one id apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RustType {
+    id: std::any::TypeId,
+    pub(crate) name: &'static str,
+}
+
+impl RustType {
+    pub(crate) fn of<T: ?Sized + 'static>() -> Self {
+        Self { id: std::any::TypeId::of::<T>(), name: std::any::type_name::<T>() }
+    }
+}
+
+impl PartialEq for RustType {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+/// A subscriber of the interface `I`, called by name and values.
+pub(crate) struct Invoker<I: ?Sized>(pub(crate) Arc<I>);
+
+impl<I: EventInterface + ?Sized> Subscriber for Invoker<I> {
+    fn event(&self, event: &Event<'_>) -> Result<(), SubscriberError> {
+        match I::schema().method(event.name()) {
+            Some((method, _)) => self.0.invoke(method, event.values()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The payload with which generated code unwinds out of a method that cannot return the error of the
 /// untyped subscriber behind it; the fire turns it back into that error.
 #[doc(hidden)]

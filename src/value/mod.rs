@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::event_value::{ConversionError, EventValue};
-pub(crate) use self::interface::{SubscriberFailed, panic_message};
+pub(crate) use self::interface::{Invoker, RustType, SubscriberFailed, panic_message};
 pub use self::interface::{Event, EventInterface, ImplementedBy, Subscriber, SubscriberError};
 pub use self::properties::Properties;
 pub use self::schema::{

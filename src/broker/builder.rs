@@ -1,0 +1,138 @@
+//! How a broker is opened.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use super::Broker;
+use crate::delivery::Delivery;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::EventClassId;
+use crate::notices::Notices;
+use crate::publish::{FailureHook, Hook};
+use crate::store::{Durability, MemoryEngine, LocalStore, Store, StoreOptions};
+
+/// All that can be chosen when a broker is opened.
+#[derive(Default)]
+pub struct BrokerBuilder {
+    path: Option<PathBuf>,
+    store: Option<Arc<dyn Store>>,
+    durability: Durability,
+    copy: Copying,
+    hook: Option<FailureHook>,
+}
+
+/// Whether and how often the copy of the wiring is written.
+#[derive(Default, Clone, Copy)]
+enum Copying {
+    #[default]
+    AsTheStoreDoes,
+    Every(Duration),
+    Never,
+}
+
+impl BrokerBuilder {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the wiring in this directory; without it, and without a store, it is kept in memory.
+    #[must_use]
+    #[cfg(feature = "sled")]
+    pub fn path(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Attaches to a store that is open already and may serve several brokers of this process. The
+    /// broker does not close it.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Says when a change counts as written.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Writes the copy of the wiring, from which a damaged database is restored, no more often than
+    /// this.
+    #[must_use]
+    pub fn copy_every(mut self, interval: Duration) -> Self {
+        self.copy = Copying::Every(interval);
+        self
+    }
+
+    /// Writes no copy of the wiring: a damaged database is then lost.
+    #[must_use]
+    pub fn without_copy(mut self) -> Self {
+        self.copy = Copying::Never;
+        self
+    }
+
+    /// Calls `hook` for every failed delivery, in place of the line on standard error.
+    #[must_use]
+    pub fn on_failure<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(EventClassId, &Delivery) + Send + Sync + 'static,
+    {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Opens the broker.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if both a path and a store were given; else as
+    /// [`Broker::open`].
+    pub fn open(self) -> Result<Broker> {
+        let notices = Notices::default();
+        let hook = self.hook.map(Hook::new).unwrap_or_default();
+        let mut options = StoreOptions::new().durability(self.durability).notices(notices.clone());
+        options = match self.copy {
+            Copying::AsTheStoreDoes => options,
+            Copying::Every(interval) => options.copy_every(interval),
+            Copying::Never => options.without_copy(),
+        };
+        let (store, owned): (Arc<dyn Store>, bool) = match (self.path, self.store) {
+            (Some(_), Some(_)) => {
+                let message = "a broker takes a path or a store, not both";
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+            (Some(path), None) => (open_directory(&path, options)?, true),
+            (None, Some(store)) => (store, false),
+            (None, None) => {
+                (Arc::new(LocalStore::with_engine(MemoryEngine::new(), options)?), true)
+            }
+        };
+        Core::attach(store, owned, hook, notices).map(Broker::from_core)
+    }
+}
+
+#[cfg(feature = "sled")]
+fn open_directory(path: &Path, options: StoreOptions) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(crate::store::SledStore::open(path, options)?))
+}
+
+#[cfg(not(feature = "sled"))]
+fn open_directory(path: &Path, _options: StoreOptions) -> Result<Arc<dyn Store>> {
+    let message = format!("{} cannot be opened without the feature sled", path.display());
+    Err(Error::new(ErrorKind::Invalid, message))
+}
+
+impl fmt::Debug for BrokerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerBuilder")
+            .field("path", &self.path)
+            .field("store", &self.store)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}

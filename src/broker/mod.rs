@@ -1,0 +1,109 @@
+//! The broker: the one way in.
+
+mod builder;
+mod classes;
+mod columns;
+mod components;
+mod core;
+mod publishers;
+mod subscription_builder;
+mod subscriptions;
+mod transient;
+mod wiring;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::builder::BrokerBuilder;
+pub use self::classes::Cascade;
+pub use self::components::{Availability, ComponentStatus};
+pub(crate) use self::core::Core;
+pub use self::subscription_builder::SubscriptionBuilder;
+pub use self::subscriptions::{Bags, Ensured, SubscriptionStatus};
+pub use self::transient::{IntoTarget, SubscriptionGuard};
+use crate::error::Result;
+use crate::model::Revision;
+use crate::notices::Notice;
+
+/// The event system in your process: the records, the components, and the publishers made from it.
+///
+/// There is no server: the broker lives in the program that opened it, over a directory that one
+/// process owns, or over memory. A clone is the same broker. Publishers and subscription guards do
+/// not keep it open: when the last clone goes, the store is flushed and the directory released.
+///
+/// # Consistency
+///
+/// When a call that changes the wiring returned, no fire that begins afterwards in this process uses
+/// the old wiring; one that began before finishes with it. Under
+/// [`Durability::Immediate`](crate::Durability) the change has also reached the device.
+#[derive(Clone)]
+#[doc(alias("IEventSystem", "EventSystem.EventSystem"))]
+pub struct Broker {
+    core: Arc<Core>,
+}
+
+impl Broker {
+    /// Opens the broker whose wiring lives in the directory `path`, which is made if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Locked`](crate::ErrorKind::Locked) if a broker of this or another process has it open,
+    /// [`NewerFormat`](crate::ErrorKind::NewerFormat) if a newer version of this crate wrote it,
+    /// [`Io`](crate::ErrorKind::Io) if the directory cannot be made or read. Damaged files are no
+    /// error: the wiring is restored from its copy, and [`notices`](Self::notices) says what is lost.
+    #[cfg(feature = "sled")]
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::builder().path(path).open()
+    }
+
+    /// Returns a broker whose wiring lives and dies with the process.
+    ///
+    /// # Errors
+    ///
+    /// None that a caller could cause; the signature is that of every other way to open a broker.
+    pub fn in_memory() -> Result<Self> {
+        Self::builder().open()
+    }
+
+    /// Returns a builder with all that can be chosen.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::new()
+    }
+
+    /// Returns the revision of the newest commit that this broker knows.
+    pub fn revision(&self) -> Revision {
+        self.core.wiring.with(|state, _| state.revision)
+    }
+
+    /// Takes out what the lower floors reported since the last call: damage and what was restored,
+    /// records that cannot be read, a store that failed and came back.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.core.notices.drain()
+    }
+
+    /// Flushes the store, releases the directory and makes every later call that needs the store an
+    /// error of kind [`Closed`](crate::ErrorKind::Closed); publishers go on firing from their caches
+    /// to the subscribers that are there.
+    ///
+    /// A store that was given to the builder is detached from and left open.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) if the flush takes longer than `deadline`; it goes
+    /// on in the background. Else what the flush met; the directory is released all the same.
+    pub fn close(&self, deadline: Duration) -> Result<()> {
+        self.core.close(deadline)
+    }
+
+    pub(crate) fn from_core(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("store", &self.core.store).finish_non_exhaustive()
+    }
+}

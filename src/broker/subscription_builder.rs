@@ -1,0 +1,237 @@
+//! How a subscription record is made.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::model::{
+    Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Subscription,
+    SubscriptionId, SubscriptionName, SubscriptionParts, Target, identity,
+};
+use crate::value::{EventInterface, InterfaceId, Properties};
+
+/// Makes a [`Subscription`]. The setters check nothing; [`build`](Self::build) checks all.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SubscriptionBuilder {
+    name: String,
+    id: Option<SubscriptionId>,
+    class: Option<EventClassId>,
+    interface: Option<InterfaceId>,
+    method: Option<String>,
+    targets: Vec<TargetText>,
+    enabled: bool,
+    priority: i32,
+    not_before: Option<SystemTime>,
+    expires: Option<SystemTime>,
+    owner: Option<String>,
+    filter: Option<String>,
+    for_publisher: Properties,
+    for_subscriber: Properties,
+    description: Option<String>,
+}
+
+/// A target as it was given.
+#[derive(Debug, Clone)]
+enum TargetText {
+    Component(ComponentId),
+    Moniker(String),
+    Object,
+}
+
+impl Subscription {
+    /// Returns a builder of a subscription of this name.
+    pub fn builder(name: impl Into<String>) -> SubscriptionBuilder {
+        SubscriptionBuilder {
+            name: name.into(),
+            id: None,
+            class: None,
+            interface: None,
+            method: None,
+            targets: Vec::new(),
+            enabled: true,
+            priority: 0,
+            not_before: None,
+            expires: None,
+            owner: None,
+            filter: None,
+            for_publisher: Properties::new(),
+            for_subscriber: Properties::new(),
+            description: None,
+        }
+    }
+}
+
+impl SubscriptionBuilder {
+    /// Gives the subscription this id; without one it gets the UUID v5 of owner, binding and name,
+    /// so that a program that runs again means the same subscription.
+    pub fn id(mut self, id: impl Into<SubscriptionId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Asks for the events of the interface `I`, from any class, or from the class that
+    /// [`class`](Self::class) names.
+    pub fn to<I: EventInterface + ?Sized>(self) -> Self {
+        self.interface(I::schema().id())
+    }
+
+    /// Asks for the events of this interface.
+    pub fn interface(mut self, id: impl Into<InterfaceId>) -> Self {
+        self.interface = Some(id.into());
+        self
+    }
+
+    /// Asks for the events of this class.
+    pub fn class(mut self, id: impl Into<EventClassId>) -> Self {
+        self.class = Some(id.into());
+        self
+    }
+
+    /// Asks for the events of one method; without it, of all.
+    pub fn method(mut self, name: impl Into<String>) -> Self {
+        self.method = Some(name.into());
+        self
+    }
+
+    /// Has this component called.
+    pub fn component(mut self, id: impl Into<ComponentId>) -> Self {
+        self.targets.push(TargetText::Component(id.into()));
+        self
+    }
+
+    /// Has what this moniker, `scheme:rest`, stands for called.
+    pub fn moniker(mut self, text: impl Into<String>) -> Self {
+        self.targets.push(TargetText::Moniker(text.into()));
+        self
+    }
+
+    /// Has a live object called, which [`Broker::subscribe_with`](crate::Broker::subscribe_with)
+    /// takes beside the record.
+    pub fn object(mut self) -> Self {
+        self.targets.push(TargetText::Object);
+        self
+    }
+
+    /// Delivers only events of which these filter criteria are true.
+    pub fn filter(mut self, criteria: impl fmt::Display) -> Self {
+        self.filter = Some(criteria.to_string());
+        self
+    }
+
+    /// Sets the priority, 0 by default; higher ones are called first.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Makes a subscription that is switched off.
+    pub fn disabled(mut self) -> Self {
+        self.enabled = false;
+        self
+    }
+
+    /// Delivers nothing before this time.
+    pub fn not_before(mut self, time: SystemTime) -> Self {
+        self.not_before = Some(time);
+        self
+    }
+
+    /// Delivers nothing from this time on.
+    pub fn expires(mut self, time: SystemTime) -> Self {
+        self.expires = Some(time);
+        self
+    }
+
+    /// Names the owner.
+    pub fn owner(mut self, principal: impl Into<String>) -> Self {
+        self.owner = Some(principal.into());
+        self
+    }
+
+    /// Sets the bag that filters read as `subscription.NAME`.
+    pub fn for_publisher(mut self, bag: impl Into<Properties>) -> Self {
+        self.for_publisher = bag.into();
+        self
+    }
+
+    /// Sets the bag that the activated component reads.
+    pub fn for_subscriber(mut self, bag: impl Into<Properties>) -> Self {
+        self.for_subscriber = bag.into();
+        self
+    }
+
+    /// Describes the subscription for people.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.description = Some(text.into());
+        self
+    }
+
+    /// Returns the record.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong at once, as
+    /// [`Problems`] in the source: names that break their rules, no class and no interface, no
+    /// target or more than one, a filter that does not parse, an expiry that is not after the
+    /// not-before time.
+    pub fn build(self) -> Result<Subscription> {
+        let mut problems = Problems::default();
+        let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));
+        let method = self.method.map(MethodName::try_from);
+        let method = method.and_then(|method| problems.take("method", method));
+        let owner = self.owner.map(Principal::try_from);
+        let owner = owner.and_then(|owner| problems.take("owner", owner));
+        if self.class.is_none() && self.interface.is_none() {
+            problems.add("binding", "neither a class nor an interface is named");
+        }
+        let target = target(self.targets, &mut problems);
+        if let Some(filter) = &self.filter {
+            problems.take("filter", Filter::parse(filter));
+        }
+        if let (Some(from), Some(until)) = (self.not_before, self.expires)
+            && until <= from
+        {
+            problems.add("expires", "is not after the not-before time");
+        }
+        let binding = Binding { class: self.class, interface: self.interface, method };
+        let parts = name.zip(target).map(|(name, target)| SubscriptionParts {
+            id: self.id.unwrap_or_else(|| identity(owner.as_ref(), &binding, &name)),
+            name,
+            binding,
+            target,
+            enabled: self.enabled,
+            priority: self.priority,
+            not_before: self.not_before,
+            expires: self.expires,
+            owner,
+            filter: self.filter,
+            for_publisher: self.for_publisher,
+            for_subscriber: self.for_subscriber,
+            description: self.description,
+            revision: None,
+        });
+        let what = format!("the subscription {:?}", self.name);
+        problems.or(what, parts.map(Subscription::from_parts))
+    }
+}
+
+/// Returns the one target, if there is one.
+fn target(mut targets: Vec<TargetText>, problems: &mut Problems) -> Option<Target> {
+    match (targets.pop(), targets.is_empty()) {
+        (None, _) => {
+            problems.add("target", "no component, moniker or object is named");
+            None
+        }
+        (Some(_), false) => {
+            problems.add("target", "more than one is named");
+            None
+        }
+        (Some(TargetText::Component(id)), true) => Some(Target::Component(id)),
+        (Some(TargetText::Object), true) => Some(Target::Object),
+        (Some(TargetText::Moniker(text)), true) => {
+            problems.take("target", Moniker::try_from(text.as_str())).map(Target::Moniker)
+        }
+    }
+}

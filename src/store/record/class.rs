@@ -1,0 +1,74 @@
+//! The stored form of event classes.
+
+use serde::{Deserialize, Serialize};
+
+use super::properties::ValueV1;
+use super::schema::TypeV1;
+use crate::model::{EventClass, EventClassId};
+
+/// Every version that was ever written.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Stored {
+    V1(ClassV1),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClassV1 {
+    name: String,
+    interfaces: Vec<[u8; 16]>,
+    publisher: Option<[u8; 16]>,
+    description: Option<String>,
+    owner: Option<String>,
+    properties: Vec<(String, TypeV1, ValueV1)>,
+    open_properties: bool,
+    unordered: bool,
+}
+
+impl From<&EventClass> for Stored {
+    fn from(class: &EventClass) -> Self {
+        let properties = class.properties().iter().map(|property| {
+            let ty = property.value_type().into();
+            (property.name().to_owned(), ty, property.default_value().into())
+        });
+        Self::V1(ClassV1 {
+            name: class.name().to_owned(),
+            interfaces: class.interfaces().iter().map(|id| id.uuid().into_bytes()).collect(),
+            publisher: class.publisher_id().map(|id| id.uuid().into_bytes()),
+            description: class.description_text().map(str::to_owned),
+            owner: class.owner_name().map(str::to_owned),
+            properties: properties.collect(),
+            open_properties: class.has_open_properties(),
+            unordered: class.is_unordered(),
+        })
+    }
+}
+
+impl Stored {
+    pub(super) fn into_class(self, id: EventClassId) -> EventClass {
+        let Self::V1(stored) = self;
+        let uuid = uuid::Uuid::from_bytes;
+        let mut class = EventClass::new(id, stored.name);
+        for interface in stored.interfaces {
+            class = class.interface(uuid(interface));
+        }
+        for (name, ty, default) in stored.properties {
+            class = class.property(name, ty.into(), crate::value::Value::from(default));
+        }
+        if let Some(publisher) = stored.publisher {
+            class = class.publisher(uuid(publisher));
+        }
+        if let Some(text) = stored.description {
+            class = class.description(text);
+        }
+        if let Some(owner) = stored.owner {
+            class = class.owner(owner);
+        }
+        if stored.open_properties {
+            class = class.open_properties();
+        }
+        if stored.unordered {
+            class = class.unordered();
+        }
+        class
+    }
+}

@@ -1,0 +1,130 @@
+//! The stored form of subscriptions.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::properties::{BagV1, TimeV1, load_bag, store_bag};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    Binding, MethodName, Moniker, Principal, Revision, Subscription, SubscriptionId,
+    SubscriptionName, SubscriptionParts, Target,
+};
+
+/// A subscription with what the store keeps beside the public record.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredSubscription {
+    pub(crate) record: Subscription,
+    /// The place in store order, kept when the record is replaced.
+    pub(crate) order: u64,
+    /// The digest of the definition that a program last ensured: a record that still has it was
+    /// changed by nobody else.
+    pub(crate) ensured: Option<Uuid>,
+}
+
+/// Every version that was ever written.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Stored {
+    V1(SubscriptionV1),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SubscriptionV1 {
+    name: String,
+    class: Option<[u8; 16]>,
+    interface: Option<[u8; 16]>,
+    method: Option<String>,
+    target: TargetV1,
+    enabled: bool,
+    priority: i32,
+    not_before: Option<TimeV1>,
+    expires: Option<TimeV1>,
+    owner: Option<String>,
+    filter: Option<String>,
+    for_publisher: BagV1,
+    for_subscriber: BagV1,
+    description: Option<String>,
+    order: u64,
+    ensured: Option<[u8; 16]>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum TargetV1 {
+    Component([u8; 16]),
+    Moniker(String),
+}
+
+impl TryFrom<&StoredSubscription> for Stored {
+    type Error = Error;
+
+    fn try_from(stored: &StoredSubscription) -> Result<Self> {
+        let parts = stored.record.parts();
+        let target = match &parts.target {
+            Target::Component(id) => TargetV1::Component(id.uuid().into_bytes()),
+            Target::Moniker(moniker) => TargetV1::Moniker(moniker.to_string()),
+            Target::Object => {
+                let message = format!(
+                    "the target of {:?} is a live object, which no store can keep: subscribe it",
+                    parts.name.as_str()
+                );
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        };
+        Ok(Self::V1(SubscriptionV1 {
+            name: parts.name.as_str().to_owned(),
+            class: parts.binding.class.map(|id| id.uuid().into_bytes()),
+            interface: parts.binding.interface.map(|id| id.uuid().into_bytes()),
+            method: parts.binding.method().map(str::to_owned),
+            target,
+            enabled: parts.enabled,
+            priority: parts.priority,
+            not_before: parts.not_before.map(Into::into),
+            expires: parts.expires.map(Into::into),
+            owner: parts.owner.as_ref().map(|owner| owner.as_str().to_owned()),
+            filter: parts.filter.clone(),
+            for_publisher: store_bag(&parts.for_publisher),
+            for_subscriber: store_bag(&parts.for_subscriber),
+            description: parts.description.clone(),
+            order: stored.order,
+            ensured: stored.ensured.map(Uuid::into_bytes),
+        }))
+    }
+}
+
+impl Stored {
+    /// Returns the subscription, or the rule that the stored one breaks.
+    pub(super) fn into_subscription(
+        self,
+        id: SubscriptionId,
+        revision: Revision,
+    ) -> Result<StoredSubscription, String> {
+        let Self::V1(stored) = self;
+        let uuid = Uuid::from_bytes;
+        let text = |error: crate::model::InvalidName| error.to_string();
+        let target = match stored.target {
+            TargetV1::Component(id) => Target::Component(uuid(id).into()),
+            TargetV1::Moniker(moniker) => Target::Moniker(Moniker::try_from(moniker.as_str())?),
+        };
+        let binding = Binding {
+            class: stored.class.map(|id| uuid(id).into()),
+            interface: stored.interface.map(|id| uuid(id).into()),
+            method: stored.method.map(MethodName::try_from).transpose().map_err(text)?,
+        };
+        let record = Subscription::from_parts(SubscriptionParts {
+            id,
+            name: SubscriptionName::try_from(stored.name).map_err(text)?,
+            binding,
+            target,
+            enabled: stored.enabled,
+            priority: stored.priority,
+            not_before: stored.not_before.map(Into::into),
+            expires: stored.expires.map(Into::into),
+            owner: stored.owner.map(Principal::try_from).transpose().map_err(text)?,
+            filter: stored.filter,
+            for_publisher: load_bag(stored.for_publisher),
+            for_subscriber: load_bag(stored.for_subscriber),
+            description: stored.description,
+            revision: Some(revision),
+        });
+        Ok(StoredSubscription { record, order: stored.order, ensured: stored.ensured.map(uuid) })
+    }
+}
