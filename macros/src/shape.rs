@@ -23,7 +23,7 @@ pub(crate) enum Referent {
     /// `str`, owned as a `String`.
     Str(Type),
     /// `[T]`, owned as a `Vec<T>`: the slice and its element.
-    Slice(Type, Type),
+    Slice(Type, Box<Type>),
     /// A type that is its own owned form.
     Sized(Type),
 }
@@ -131,7 +131,7 @@ impl Referent {
         Refusals { errors }.visit_type(ty);
         match ty {
             Type::Path(path) if path.path.is_ident("str") => Self::Str(ty.clone()),
-            Type::Slice(slice) => Self::Slice(ty.clone(), (*slice.elem).clone()),
+            Type::Slice(slice) => Self::Slice(ty.clone(), slice.elem.clone()),
             _ => Self::Sized(ty.clone()),
         }
     }

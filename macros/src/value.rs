@@ -117,7 +117,7 @@ impl Target<'_> {
             value_type: quote! {
                 #krate::__private::record_type::<Self>(
                     #name,
-                    || ::std::vec::Vec::from([#(#schemas),*]),
+                    || ::std::vec![#(#schemas),*],
                 )
             },
             view: quote!(#krate::ValueRef::Record(self)),
@@ -188,9 +188,9 @@ impl Target<'_> {
         });
         Methods {
             value_type: quote! {
-                #krate::ValueType::Enum(::std::vec::Vec::from([
-                    #(::std::string::String::from(#names)),*
-                ]))
+                #krate::ValueType::Enum(::std::vec![
+                    #(::std::borrow::ToOwned::to_owned(#names)),*
+                ])
             },
             view: quote! {
                 #krate::ValueRef::Str(match self {

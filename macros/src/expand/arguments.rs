@@ -107,18 +107,18 @@ fn from_arguments(interface: &Interface, method: &Method) -> TokenStream {
             } = parameter;
             let (ty, name) = (shape.owned_type(), &names.name);
             quote::quote_spanned! {at(&parameter.ty)=>
-                #ident: #krate::__private::argument_from::<#ty>(__arguments, #index, #name)?
+                #ident: #krate::__private::argument_from::<#ty>(arguments, #index, #name)?
             }
         });
     quote! {
-        /// Returns the arguments in `__arguments`, in the order of the parameters; one that is not
+        /// Returns the arguments in `arguments`, in the order of the parameters; one that is not
         /// there is NULL.
         ///
         /// # Errors
         ///
         /// When one of them does not fit its parameter.
         #vis fn from_arguments(
-            __arguments: &[#krate::ValueRef<'_>],
+            arguments: &[#krate::ValueRef<'_>],
         ) -> ::core::result::Result<Self, #krate::ConversionError> {
             ::core::result::Result::Ok(Self { #(#fields),* })
         }
