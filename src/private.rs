@@ -4,8 +4,11 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-pub use crate::value::event_value::{ReferencedValue, argument_from, field_from, record_type};
-use crate::value::{Event, InterfaceSchema, Subscriber, SubscriberError, ValueRef};
+pub use crate::value::event_value::{ReferencedValue, record_type};
+use crate::value::{
+    ConversionError, Event, EventValue, InterfaceSchema, RecordView, Subscriber, SubscriberError,
+    ValueRef, ValueType,
+};
 use crate::{Error, ErrorKind};
 
 /// An untyped subscriber in the shape of an event interface: the macro implements every trait for
@@ -45,9 +48,58 @@ impl fmt::Debug for SubscriberFailed {
     }
 }
 
-/// Returns the view of an optional reference.
-pub fn view_of_option<'a, T: ReferencedValue + ?Sized>(value: &'a Option<&'a T>) -> ValueRef<'a> {
-    value.as_ref().map_or(ValueRef::Null, T::view_of)
+/// Converts a value to a `T`, and says what a `T` is.
+///
+/// Generated code hands over the two functions instead of naming a bound here, so that a type that
+/// is no event value is one error of the compiler and not one for every use.
+pub type Conversion<T> = (
+    fn(ValueRef<'_>) -> Result<T, ConversionError>,
+    fn() -> ValueType,
+);
+
+/// Returns the argument at `index`; one that is missing is NULL.
+///
+/// # Errors
+///
+/// When the argument does not fit.
+pub fn argument<T>(
+    arguments: &[ValueRef<'_>],
+    index: usize,
+    name: &str,
+    conversion: Conversion<T>,
+) -> Result<T, ConversionError> {
+    convert(arguments.get(index).copied(), conversion).map_err(|error| error.within(&name))
+}
+
+/// Returns the value of a struct's field out of `record`, by name or former name; one that is
+/// missing is NULL.
+///
+/// # Errors
+///
+/// When the value does not fit.
+pub fn field<T>(
+    record: &dyn RecordView,
+    names: &[&str],
+    conversion: Conversion<T>,
+) -> Result<T, ConversionError> {
+    let name = names.first().copied().unwrap_or_default();
+    let value = names.iter().find_map(|name| record.field_named(name));
+    convert(value, conversion).map_err(|error| error.within(&name))
+}
+
+/// Returns the error for a value that is not a `T`.
+pub fn unexpected<T: EventValue>(found: ValueRef<'_>) -> ConversionError {
+    ConversionError::new(&T::value_type(), found)
+}
+
+fn convert<T>(
+    value: Option<ValueRef<'_>>,
+    (from_view, value_type): Conversion<T>,
+) -> Result<T, ConversionError> {
+    match value {
+        Some(value) => from_view(value),
+        None => from_view(ValueRef::Null).map_err(|_| ConversionError::missing(&value_type())),
+    }
 }
 
 /// Returns the error of a call of a method that the interface does not have.

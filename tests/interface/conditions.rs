@@ -7,11 +7,11 @@ use loosely::{EventInterface, ValueRef, event_interface};
 use crate::publisher::publisher;
 
 #[event_interface]
-#[cfg(all())]
+#[cfg(test)]
 pub(crate) trait Conditional: Send {
     #[cfg(any())]
     fn never(&self, value: NoSuchType);
-    #[cfg(all())]
+    #[cfg(test)]
     #[cfg(not(any()))]
     fn always(&self, value: u8);
     #[deprecated(note = "call `last`")]

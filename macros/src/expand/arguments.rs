@@ -7,8 +7,8 @@ use syn::Member;
 use super::outcome;
 use crate::names::plain;
 use crate::parse::{Interface, Method, Parameter};
-use crate::record::{Field, view_methods};
-use crate::shape::at;
+use crate::record::{Field, conversion, view_methods};
+use crate::shape::cloned;
 
 /// Returns the struct.
 pub(super) fn structure(interface: &Interface, method: &Method) -> TokenStream {
@@ -105,9 +105,9 @@ fn from_arguments(interface: &Interface, method: &Method) -> TokenStream {
                 shape,
                 ..
             } = parameter;
-            let (ty, name) = (shape.owned_type(), &names.name);
-            quote::quote_spanned! {at(&parameter.ty)=>
-                #ident: #krate::__private::argument_from::<#ty>(arguments, #index, #name)?
+            let (conversion, name) = (conversion(krate, &shape.owned_type()), &names.name);
+            quote! {
+                #ident: #krate::__private::argument(arguments, #index, #name, #conversion)?
             }
         });
     quote! {
@@ -149,11 +149,17 @@ fn deliver(interface: &Interface, method: &Method) -> TokenStream {
 
 fn clone(method: &Method) -> TokenStream {
     let Method { arguments, .. } = method;
-    let fields = method.idents();
+    let fields = method
+        .parameters
+        .iter()
+        .map(|Parameter { ident, shape, .. }| {
+            let clone = cloned(&shape.owned_type(), &quote!(&self.#ident));
+            quote!(#ident: #clone)
+        });
     quote! {
         impl ::core::clone::Clone for #arguments {
             fn clone(&self) -> Self {
-                Self { #(#fields: ::core::clone::Clone::clone(&self.#fields)),* }
+                Self { #(#fields),* }
             }
         }
     }
