@@ -1,5 +1,7 @@
 //! What generated code needs; not part of the public interface.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use crate::{Error, ErrorKind};
 /// it.
 ///
 /// Its methods cannot return the subscriber's error, since their return types are the trait's. They
-/// unwind with [`SubscriberFailed`] instead, which whoever called the method turns back.
+/// unwind with [`SubscriberFailed`] instead; whoever calls a method through [`call`] and catches
+/// panics around it has the error back.
 pub struct Untyped(pub Arc<dyn Subscriber>);
 
 /// The payload with which a method of [`Untyped`] unwinds when the subscriber failed.
@@ -30,10 +33,48 @@ impl Untyped {
             Some(event) => self.0.event(&event),
             None => Err(no_such_method(schema, method)),
         };
-        if let Err(error) = outcome {
-            resume_unwind(Box::new(SubscriberFailed(error)));
+        match outcome {
+            Ok(()) => {}
+            // Unwinding would end the process, and it is not the subscriber's error that may.
+            Err(error) if cfg!(panic = "abort") => UNRAISED.set(Some(error)),
+            Err(error) => resume_unwind(Box::new(SubscriberFailed(error))),
         }
     }
+}
+
+impl SubscriberFailed {
+    /// Returns the subscriber's error out of a panic's payload, or the payload of a real panic.
+    ///
+    /// # Errors
+    ///
+    /// The payload, when it is another.
+    pub fn from_payload(
+        payload: Box<dyn Any + Send>,
+    ) -> Result<SubscriberError, Box<dyn Any + Send>> {
+        payload.downcast().map(|failed: Box<Self>| failed.0)
+    }
+}
+
+/// Calls a method of a subscriber that may be [`Untyped`], and returns what it failed with where it
+/// could not unwind; where panics unwind this is nothing but the call.
+///
+/// # Errors
+///
+/// The subscriber's.
+#[inline]
+pub fn call(call: impl FnOnce() -> Result<(), SubscriberError>) -> Result<(), SubscriberError> {
+    if cfg!(panic = "unwind") {
+        return call();
+    }
+    // What a call that nobody watched left behind is not this call's.
+    drop(UNRAISED.take());
+    call()?;
+    UNRAISED.take().map_or(Ok(()), Err)
+}
+
+thread_local! {
+    /// The error of the untyped subscriber that returned last, where panics do not unwind.
+    static UNRAISED: RefCell<Option<SubscriberError>> = const { RefCell::new(None) };
 }
 
 impl fmt::Debug for Untyped {

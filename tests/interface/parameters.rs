@@ -54,7 +54,10 @@ trait Numbers {
 }
 
 #[event_interface]
-#[expect(clippy::ptr_arg, reason = "an owned type behind a reference is what is tested")]
+#[expect(
+    clippy::ptr_arg,
+    reason = "an owned type behind a reference is what is tested"
+)]
 trait Texts {
     fn texts(&self, a: &str, b: String, c: Arc<str>, d: Box<str>, e: &String, f: &Arc<str>);
     fn bytes(&self, a: &[u8], b: Vec<u8>, c: Option<&[u8]>, d: &Vec<u8>, e: Arc<[u8]>);

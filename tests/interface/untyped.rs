@@ -48,7 +48,20 @@ fn error_of_an_untyped_subscriber_unwinds_to_the_caller_whatever_the_method_retu
     }];
     for call in calls {
         let payload = catch_unwind(AssertUnwindSafe(call)).unwrap_err();
-        let SubscriberFailed(error) = *payload.downcast().unwrap();
+        let error = SubscriberFailed::from_payload(payload).unwrap();
         assert_eq!(error.to_string(), "out of paper");
     }
+}
+
+#[test]
+fn payload_of_a_real_panic_is_not_an_error_of_a_subscriber() {
+    let payload = SubscriberFailed::from_payload(Box::new("a panic")).unwrap_err();
+    assert_eq!(payload.downcast_ref(), Some(&"a panic"));
+}
+
+#[test]
+fn call_returns_what_the_subscriber_returned() {
+    assert!(loosely::__private::call(|| Ok(())).is_ok());
+    let error = loosely::__private::call(|| Err("out of paper".into())).unwrap_err();
+    assert_eq!(error.to_string(), "out of paper");
 }
