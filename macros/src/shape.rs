@@ -83,7 +83,9 @@ impl Shape {
                 let owned = referent.owned(krate, &inner);
                 quote! {
                     match #name {
-                        ::core::option::Option::Some(#inner) => ::core::option::Option::Some(#owned),
+                        ::core::option::Option::Some(#inner) => {
+                            ::core::option::Option::Some(#owned)
+                        }
                         ::core::option::Option::None => ::core::option::Option::None,
                     }
                 }

@@ -234,7 +234,9 @@ fn texts_and_bytes_arrive_as_they_were_fired() {
     let bytes = vec![0, 255];
     check!(Texts.bytes => TextsBytes(&[], bytes.clone(), Some(&bytes), &bytes, [1, 2].into()));
     check!(Texts.bytes => TextsBytes(&bytes, vec![], None, &vec![], [].into()));
-    check!(Texts.optional => TextsOptional(Some(1), Some("b"), Some(text.clone()), &Some(text.clone())));
+    check!(Texts.optional => TextsOptional(
+        Some(1), Some("b"), Some(text.clone()), &Some(text.clone()),
+    ));
     check!(Texts.optional => TextsOptional(None, None, None, &None));
 }
 

@@ -1,4 +1,5 @@
-//! A crate that knows loosely as `slack`, has no prelude, and takes its names for things of its own.
+//! A crate that knows loosely as `slack`, has no prelude, and takes its names for things of its
+//! own.
 #![no_implicit_prelude]
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub)]

@@ -36,7 +36,10 @@ pub mod nested {
     #[loosely::event_interface]
     pub trait Wide {
         /// Happens.
-        fn event(&self, text: std::sync::Arc<str>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+        fn event(&self, text: std::sync::Arc<str>) -> Result<(), std::fmt::Error>;
+
+        /// Happens to fail with anything.
+        fn failing(&self) -> Result<(), loosely::SubscriberError>;
     }
 }
 
