@@ -1,18 +1,24 @@
 //! What generated code needs; not part of the public interface.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-pub use crate::value::event_value::{ReferencedValue, argument_from, field_from, record_type};
-use crate::value::{Event, InterfaceSchema, Subscriber, SubscriberError, ValueRef};
+pub use crate::value::event_value::{ReferencedValue, record_type};
+use crate::value::{
+    ConversionError, Event, EventValue, InterfaceSchema, RecordView, Subscriber, SubscriberError,
+    ValueRef, ValueType,
+};
 use crate::{Error, ErrorKind};
 
 /// An untyped subscriber in the shape of an event interface: the macro implements every trait for
 /// it.
 ///
 /// Its methods cannot return the subscriber's error, since their return types are the trait's. They
-/// unwind with [`SubscriberFailed`] instead, which whoever called the method turns back.
+/// unwind with [`SubscriberFailed`] instead; whoever calls a method through [`call`] and catches
+/// panics around it has the error back.
 pub struct Untyped(pub Arc<dyn Subscriber>);
 
 /// The payload with which a method of [`Untyped`] unwinds when the subscriber failed.
@@ -27,10 +33,48 @@ impl Untyped {
             Some(event) => self.0.event(&event),
             None => Err(no_such_method(schema, method)),
         };
-        if let Err(error) = outcome {
-            resume_unwind(Box::new(SubscriberFailed(error)));
+        match outcome {
+            Ok(()) => {}
+            // Unwinding would end the process, and it is not the subscriber's error that may.
+            Err(error) if cfg!(panic = "abort") => UNRAISED.set(Some(error)),
+            Err(error) => resume_unwind(Box::new(SubscriberFailed(error))),
         }
     }
+}
+
+impl SubscriberFailed {
+    /// Returns the subscriber's error out of a panic's payload, or the payload of a real panic.
+    ///
+    /// # Errors
+    ///
+    /// The payload, when it is another.
+    pub fn from_payload(
+        payload: Box<dyn Any + Send>,
+    ) -> Result<SubscriberError, Box<dyn Any + Send>> {
+        payload.downcast().map(|failed: Box<Self>| failed.0)
+    }
+}
+
+/// Calls a method of a subscriber that may be [`Untyped`], and returns what it failed with where it
+/// could not unwind; where panics unwind this is nothing but the call.
+///
+/// # Errors
+///
+/// The subscriber's.
+#[inline]
+pub fn call(call: impl FnOnce() -> Result<(), SubscriberError>) -> Result<(), SubscriberError> {
+    if cfg!(panic = "unwind") {
+        return call();
+    }
+    // What a call that nobody watched left behind is not this call's.
+    drop(UNRAISED.take());
+    call()?;
+    UNRAISED.take().map_or(Ok(()), Err)
+}
+
+thread_local! {
+    /// The error of the untyped subscriber that returned last, where panics do not unwind.
+    static UNRAISED: RefCell<Option<SubscriberError>> = const { RefCell::new(None) };
 }
 
 impl fmt::Debug for Untyped {
@@ -45,9 +89,58 @@ impl fmt::Debug for SubscriberFailed {
     }
 }
 
-/// Returns the view of an optional reference.
-pub fn view_of_option<'a, T: ReferencedValue + ?Sized>(value: &'a Option<&'a T>) -> ValueRef<'a> {
-    value.as_ref().map_or(ValueRef::Null, T::view_of)
+/// Converts a value to a `T`, and says what a `T` is.
+///
+/// Generated code hands over the two functions instead of naming a bound here, so that a type that
+/// is no event value is one error of the compiler and not one for every use.
+pub type Conversion<T> = (
+    fn(ValueRef<'_>) -> Result<T, ConversionError>,
+    fn() -> ValueType,
+);
+
+/// Returns the argument at `index`; one that is missing is NULL.
+///
+/// # Errors
+///
+/// When the argument does not fit.
+pub fn argument<T>(
+    arguments: &[ValueRef<'_>],
+    index: usize,
+    name: &str,
+    conversion: Conversion<T>,
+) -> Result<T, ConversionError> {
+    convert(arguments.get(index).copied(), conversion).map_err(|error| error.within(&name))
+}
+
+/// Returns the value of a struct's field out of `record`, by name or former name; one that is
+/// missing is NULL.
+///
+/// # Errors
+///
+/// When the value does not fit.
+pub fn field<T>(
+    record: &dyn RecordView,
+    names: &[&str],
+    conversion: Conversion<T>,
+) -> Result<T, ConversionError> {
+    let name = names.first().copied().unwrap_or_default();
+    let value = names.iter().find_map(|name| record.field_named(name));
+    convert(value, conversion).map_err(|error| error.within(&name))
+}
+
+/// Returns the error for a value that is not a `T`.
+pub fn unexpected<T: EventValue>(found: ValueRef<'_>) -> ConversionError {
+    ConversionError::new(&T::value_type(), found)
+}
+
+fn convert<T>(
+    value: Option<ValueRef<'_>>,
+    (from_view, value_type): Conversion<T>,
+) -> Result<T, ConversionError> {
+    match value {
+        Some(value) => from_view(value),
+        None => from_view(ValueRef::Null).map_err(|_| ConversionError::missing(&value_type())),
+    }
 }
 
 /// Returns the error of a call of a method that the interface does not have.

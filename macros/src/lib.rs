@@ -37,9 +37,9 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// Beside the trait, and as visible as it:
 ///
-/// - `StockEventsPublisher`: the publisher object. It has the event methods, each of which fires and
-///   returns a `FireReport`, and nothing else; it dereferences to `Publisher<dyn StockEvents>` for
-///   control, and implements the trait, so that a publisher can be a subscriber.
+/// - `StockEventsPublisher`: the publisher object. It has the event methods, each of which fires
+///   and returns a `FireReport`, and nothing else; it dereferences to `Publisher<dyn StockEvents>`
+///   for control, and implements the trait, so that a publisher can be a subscriber.
 /// - `StockEventsHandlers`: a subscriber made of closures; a method without one does nothing.
 /// - `StockEventsPriceChanged`, and so on for every method: its arguments, owned. An event whose
 ///   type would take a name that is taken has `Event` added, as `StockEventsPublisherEvent` has.
@@ -59,8 +59,11 @@ use syn::{DeriveInput, parse_macro_input};
 /// | --- | --- |
 /// | `name = "..."` | the name of the interface; the trait's name unless given |
 /// | `id = "..."` | what the interface's id is made of, a UUID or any text; the name unless given |
-/// | `rename_all = "..."` | how methods and parameters are spelled outside Rust: `camelCase`, `PascalCase`, `snake_case`, `SCREAMING_SNAKE_CASE` or `kebab-case` |
+/// | `rename_all = "..."` | how methods and parameters are spelled outside Rust |
 /// | `crate = path` | where `loosely` is, if it is not a dependency of the package itself |
+///
+/// The spellings are `camelCase`, `PascalCase`, `snake_case`, `SCREAMING_SNAKE_CASE` and
+/// `kebab-case`.
 ///
 /// On a method or a parameter, `#[event(rename = "...")]` gives the name outside Rust and
 /// `#[event(alias = "...")]`, which may be repeated, a former one: subscriptions and queued events
@@ -89,13 +92,13 @@ pub fn event_interface(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a struct or an enum an event value.
 ///
 /// - A struct with named fields is a record: criteria read its fields by path, as in
-///   `order.customer.city`. A field that is missing in what is converted to the struct is NULL, so it
-///   had better be an `Option` if it is new.
+///   `order.customer.city`. A field that is missing in what is converted to the struct is NULL, so
+///   it had better be an `Option` if it is new.
 /// - A tuple struct with one field is seen as that field.
 /// - An enum without fields is its variant's name as text.
 ///
-/// The type must be `Clone`, and its fields event values. Parameters of a generic type must be event
-/// values too; lifetimes are refused, since a value may outlive the fire.
+/// The type must be `Clone`, and its fields event values. Parameters of a generic type must be
+/// event values too; lifetimes are refused, since a value may outlive the fire.
 ///
 /// ```
 /// use loosely::{EventValue, Value};
@@ -120,8 +123,8 @@ pub fn event_interface(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Attributes
 ///
-/// On the type, `#[event_value(...)]` takes `rename` for the name of the record, `rename_all` for its
-/// fields or variants, and `crate = path`, all as in `event_interface`; on a field or a variant
+/// On the type, `#[event_value(...)]` takes `rename` for the name of the record, `rename_all` for
+/// its fields or variants, and `crate = path`, all as in `event_interface`; on a field or a variant
 /// `rename` and `alias`.
 #[proc_macro_derive(EventValue, attributes(event_value))]
 pub fn derive_event_value(item: TokenStream) -> TokenStream {

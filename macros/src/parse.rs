@@ -2,10 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
+use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, FnArg, GenericArgument, Generics, Ident, ItemTrait, Pat, PatType, Path,
-    PathArguments, ReturnType, Signature, TraitItem, TraitItemFn, Type, TypeParamBound, Visibility,
-    parse_quote,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, ItemTrait, Pat, PatType,
+    Path, PathArguments, ReturnType, Signature, Token, TraitItem, TraitItemFn, Type,
+    TypeParamBound, Visibility, parse_quote,
 };
 
 use crate::attributes::{ContainerOptions, named, names_of};
@@ -156,7 +157,7 @@ impl Method {
     /// Returns where errors about the subscriber's error type point, if the method has one.
     pub(crate) fn error_span(&self) -> Option<Span> {
         match &self.output {
-            ReturnType::Type(_, ty) if self.is_fallible() => Some(at(ty)),
+            ReturnType::Type(_, ty) if self.is_fallible() => Some(error_span(ty)),
             _ => None,
         }
     }
@@ -266,14 +267,17 @@ fn refuse_trait_forms(item: &ItemTrait, errors: &mut Errors) {
 
 fn refuse_generics(generics: &Generics, what: &str, errors: &mut Errors) {
     for parameter in &generics.params {
-        errors.at(
-            parameter,
-            format!("an event {what} is not generic: events are known by name at run time"),
-        );
+        let reason = match parameter {
+            GenericParam::Lifetime(_) => {
+                "has no lifetimes: subscribers are kept, and arguments may be"
+            }
+            _ => "is not generic: events are known by name at run time",
+        };
+        errors.at(parameter, format!("an event {what} {reason}"));
     }
     errors.at_some(
         generics.where_clause.as_ref(),
-        format!("an event {what} has no conditions"),
+        format!("an event {what} has no `where` clause"),
     );
 }
 
@@ -338,23 +342,29 @@ fn is_unit(ty: &Type) -> bool {
 
 /// Whether it is `Result<(), E>`, or an alias `Result<()>` such as `std::io`'s.
 fn is_result_of_unit(ty: &Type) -> bool {
+    let arguments = result_arguments(ty);
+    matches!(
+        arguments.and_then(|arguments| arguments.first()),
+        Some(GenericArgument::Type(first)) if is_unit(first)
+    )
+}
+
+/// Returns where errors about the error type of a `Result` point.
+fn error_span(ty: &Type) -> Span {
+    let arguments = result_arguments(ty);
+    arguments
+        .and_then(|arguments| arguments.get(1))
+        .map_or_else(|| at(ty), at)
+}
+
+fn result_arguments(ty: &Type) -> Option<&Punctuated<GenericArgument, Token![,]>> {
     let Type::Path(path) = ungrouped(ty) else {
-        return false;
+        return None;
     };
-    let Some(last) = path
-        .path
-        .segments
-        .last()
-        .filter(|last| last.ident == "Result")
-    else {
-        return false;
-    };
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-        return false;
-    };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(first)) => is_unit(first),
-        _ => false,
+    let last = path.path.segments.last();
+    match &last.filter(|last| last.ident == "Result")?.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
     }
 }
 

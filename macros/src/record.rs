@@ -34,6 +34,13 @@ pub(crate) fn schema(krate: &TokenStream, names: &Names, ty: &TokenStream) -> To
     }
 }
 
+/// Returns how a value becomes one of this type.
+pub(crate) fn conversion(krate: &TokenStream, ty: &TokenStream) -> TokenStream {
+    quote_spanned! {at(ty)=>
+        (<#ty as #krate::EventValue>::from_view, <#ty as #krate::EventValue>::value_type)
+    }
+}
+
 /// Returns the body of the implementation of `RecordView`.
 pub(crate) fn view_methods(krate: &TokenStream, fields: &[Field<'_>]) -> TokenStream {
     let count = fields.len();

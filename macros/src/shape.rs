@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{GenericArgument, PathArguments, Type, TypePath, TypeReference};
+use syn::{GenericArgument, Ident, PathArguments, Type, TypePath, TypeReference};
 
 use crate::errors::Errors;
 
@@ -23,7 +23,7 @@ pub(crate) enum Referent {
     /// `str`, owned as a `String`.
     Str(Type),
     /// `[T]`, owned as a `Vec<T>`: the slice and its element.
-    Slice(Type, Type),
+    Slice(Type, Box<Type>),
     /// A type that is its own owned form.
     Sized(Type),
 }
@@ -49,66 +49,62 @@ impl Shape {
             Self::Reference(referent) => referent.owned_type(),
             Self::OptionalReference(referent) => {
                 let owned = referent.owned_type();
-                quote!(::core::option::Option<#owned>)
+                quote_spanned!(at(referent.ty())=> ::core::option::Option<#owned>)
             }
         }
     }
 
     /// Returns the view of the argument in the variable `name`.
-    pub(crate) fn view(&self, krate: &TokenStream, name: &syn::Ident) -> TokenStream {
+    pub(crate) fn view(&self, krate: &TokenStream, name: &Ident) -> TokenStream {
         match self {
-            Self::Value(ty) => quote_spanned! {at(ty)=>
-                <#ty as #krate::EventValue>::view(&#name)
-            },
-            Self::Reference(referent) => {
-                let ty = referent.ty();
-                quote_spanned! {at(ty)=>
-                    <#ty as #krate::__private::ReferencedValue>::view_of(&#name)
-                }
-            }
+            Self::Value(ty) => quote_spanned!(at(ty)=> <#ty as #krate::EventValue>::view(&#name)),
+            Self::Reference(referent) => referent.view(krate, &quote!(&#name)),
             Self::OptionalReference(referent) => {
-                let ty = referent.ty();
-                quote_spanned! {at(ty)=>
-                    #krate::__private::view_of_option::<#ty>(&#name)
+                // Hygienic, so that a parameter may have the same name.
+                let inner = Ident::new("inner", Span::mixed_site());
+                let view = referent.view(krate, &quote!(#inner));
+                quote! {
+                    match &#name {
+                        ::core::option::Option::Some(#inner) => #view,
+                        ::core::option::Option::None => #krate::ValueRef::Null,
+                    }
                 }
             }
         }
     }
 
     /// Returns the owned form of the argument in the variable `name`.
-    pub(crate) fn owned(&self, krate: &TokenStream, name: &syn::Ident) -> TokenStream {
+    pub(crate) fn owned(&self, krate: &TokenStream, name: &Ident) -> TokenStream {
         match self {
             Self::Value(_) => quote!(#name),
-            Self::Reference(referent) => {
-                let ty = referent.ty();
-                quote_spanned! {at(ty)=>
-                    <#ty as #krate::__private::ReferencedValue>::owned(#name)
-                }
-            }
+            Self::Reference(referent) => referent.owned(krate, name),
             Self::OptionalReference(referent) => {
-                let ty = referent.ty();
-                quote_spanned! {at(ty)=>
-                    ::core::option::Option::map(
-                        #name,
-                        <#ty as #krate::__private::ReferencedValue>::owned,
-                    )
+                let inner = Ident::new("inner", Span::mixed_site());
+                let owned = referent.owned(krate, &inner);
+                quote! {
+                    match #name {
+                        ::core::option::Option::Some(#inner) => {
+                            ::core::option::Option::Some(#owned)
+                        }
+                        ::core::option::Option::None => ::core::option::Option::None,
+                    }
                 }
             }
         }
     }
 
     /// Returns the argument for one more call, out of the variable `name`.
-    pub(crate) fn pass(&self, name: &syn::Ident) -> TokenStream {
+    pub(crate) fn pass(&self, name: &Ident) -> TokenStream {
         match self {
-            Self::Value(_) => quote!(::core::clone::Clone::clone(&#name)),
+            Self::Value(ty) => cloned(ty, &quote!(&#name)),
             Self::Reference(_) | Self::OptionalReference(_) => quote!(#name),
         }
     }
 
     /// Returns the argument for a call, out of the owned form in the field `name` of `self`.
-    pub(crate) fn lend(&self, name: &syn::Ident) -> TokenStream {
+    pub(crate) fn lend(&self, name: &Ident) -> TokenStream {
         match self {
-            Self::Value(_) => quote!(::core::clone::Clone::clone(&self.#name)),
+            Self::Value(ty) => cloned(ty, &quote!(&self.#name)),
             Self::Reference(Referent::Str(_)) => quote!(::std::string::String::as_str(&self.#name)),
             Self::Reference(Referent::Slice(..)) => quote!(::std::vec::Vec::as_slice(&self.#name)),
             Self::Reference(Referent::Sized(_)) => quote!(&self.#name),
@@ -131,7 +127,7 @@ impl Referent {
         Refusals { errors }.visit_type(ty);
         match ty {
             Type::Path(path) if path.path.is_ident("str") => Self::Str(ty.clone()),
-            Type::Slice(slice) => Self::Slice(ty.clone(), (*slice.elem).clone()),
+            Type::Slice(slice) => Self::Slice(ty.clone(), slice.elem.clone()),
             _ => Self::Sized(ty.clone()),
         }
     }
@@ -144,11 +140,36 @@ impl Referent {
 
     fn owned_type(&self) -> TokenStream {
         match self {
-            Self::Str(_) => quote!(::std::string::String),
-            Self::Slice(_, element) => quote!(::std::vec::Vec<#element>),
+            Self::Str(ty) => quote_spanned!(at(ty)=> ::std::string::String),
+            Self::Slice(ty, element) => quote_spanned!(at(ty)=> ::std::vec::Vec<#element>),
             Self::Sized(ty) => quote!(#ty),
         }
     }
+
+    /// Returns the view of a reference to the reference.
+    fn view(&self, krate: &TokenStream, twice: &TokenStream) -> TokenStream {
+        match self {
+            Self::Str(ty) | Self::Slice(ty, _) => quote_spanned! {at(ty)=>
+                <#ty as #krate::__private::ReferencedValue>::view_of(#twice)
+            },
+            Self::Sized(ty) => quote_spanned!(at(ty)=> <#ty as #krate::EventValue>::view(*#twice)),
+        }
+    }
+
+    /// Returns the owned form of the reference in the variable `name`.
+    fn owned(&self, krate: &TokenStream, name: &Ident) -> TokenStream {
+        match self {
+            Self::Str(ty) | Self::Slice(ty, _) => quote_spanned! {at(ty)=>
+                <#ty as #krate::__private::ReferencedValue>::owned(#name)
+            },
+            Self::Sized(ty) => cloned(ty, &quote!(#name)),
+        }
+    }
+}
+
+/// Returns a clone of what `reference` refers to.
+pub(crate) fn cloned(ty: &impl ToTokens, reference: &TokenStream) -> TokenStream {
+    quote_spanned!(at(ty)=> <#ty as ::core::clone::Clone>::clone(#reference))
 }
 
 /// Returns the type without the invisible group of a macro's `$t:ty`, and without parentheses.

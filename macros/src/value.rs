@@ -10,7 +10,7 @@ use syn::{
 use crate::attributes::{ContainerOptions, named, names_of};
 use crate::errors::Errors;
 use crate::names::{Names, plain, refuse_repeated};
-use crate::record::{Field, schema, view_methods};
+use crate::record::{Field, conversion, schema, view_methods};
 use crate::shape::at;
 
 /// A type under the derive.
@@ -108,25 +108,20 @@ impl Target<'_> {
             .iter()
             .map(|field| schema(krate, field.names, &field.ty));
         let conversions = fields.iter().map(|Field { names, member, ty }| {
-            let names = names.all();
-            quote_spanned! {at(ty)=>
-                #member: #krate::__private::field_from::<#ty>(record, &[#(#names),*])?
-            }
+            let (names, conversion) = (names.all(), conversion(krate, ty));
+            quote!(#member: #krate::__private::field(record, &[#(#names),*], #conversion)?)
         });
         Methods {
             value_type: quote! {
                 #krate::__private::record_type::<Self>(
                     #name,
-                    || ::std::vec::Vec::from([#(#schemas),*]),
+                    || ::std::vec![#(#schemas),*],
                 )
             },
             view: quote!(#krate::ValueRef::Record(self)),
             from_view: quote! {
                 let #krate::ValueRef::Record(record) = view else {
-                    return ::core::result::Result::Err(#krate::ConversionError::new(
-                        &<Self as #krate::EventValue>::value_type(),
-                        view,
-                    ));
+                    return ::core::result::Result::Err(#krate::__private::unexpected::<Self>(view));
                 };
                 ::core::result::Result::Ok(Self { #(#conversions),* })
             },
@@ -188,9 +183,9 @@ impl Target<'_> {
         });
         Methods {
             value_type: quote! {
-                #krate::ValueType::Enum(::std::vec::Vec::from([
-                    #(::std::string::String::from(#names)),*
-                ]))
+                #krate::ValueType::Enum(::std::vec![
+                    #(::std::borrow::ToOwned::to_owned(#names)),*
+                ])
             },
             view: quote! {
                 #krate::ValueRef::Str(match self {
@@ -200,10 +195,7 @@ impl Target<'_> {
             from_view: quote! {
                 match view.as_str() {
                     #(#all_names => ::core::result::Result::Ok(Self::#idents),)*
-                    _ => ::core::result::Result::Err(#krate::ConversionError::new(
-                        &<Self as #krate::EventValue>::value_type(),
-                        view,
-                    )),
+                    _ => ::core::result::Result::Err(#krate::__private::unexpected::<Self>(view)),
                 }
             },
         }

@@ -500,36 +500,3 @@ pub fn record_type<T: 'static>(name: &str, fields: impl FnOnce() -> Vec<FieldSch
     IN_PROGRESS.with_borrow_mut(|types| types.pop());
     ValueType::Record(RecordSchema::new(name, fields))
 }
-
-/// Returns the value of a struct's field out of `record`, by name or former name; a missing one is
-/// NULL.
-#[doc(hidden)]
-pub fn field_from<T: EventValue>(
-    record: &dyn RecordView,
-    names: &[&str],
-) -> Result<T, ConversionError> {
-    let name = names.first().copied().unwrap_or_default();
-    match names.iter().find_map(|name| record.field_named(name)) {
-        Some(value) => T::from_view(value),
-        None => {
-            T::from_view(ValueRef::Null).map_err(|_| ConversionError::missing(&T::value_type()))
-        }
-    }
-    .map_err(|error| error.within(&name))
-}
-
-/// Returns the argument at `index`; one that is missing is NULL.
-#[doc(hidden)]
-pub fn argument_from<T: EventValue>(
-    arguments: &[ValueRef<'_>],
-    index: usize,
-    name: &str,
-) -> Result<T, ConversionError> {
-    match arguments.get(index) {
-        Some(value) => T::from_view(*value),
-        None => {
-            T::from_view(ValueRef::Null).map_err(|_| ConversionError::missing(&T::value_type()))
-        }
-    }
-    .map_err(|error| error.within(&name))
-}

@@ -1,12 +1,11 @@
 //! What the macros make of a trait and of a type.
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use loosely::event_interface;
-
-/// Prices.
-#[event_interface]
-pub trait StockEvents {
-    /// A price changed.
-    fn price_changed(&self, symbol: &str, price: f64);
-    /// The market closed.
-    fn closed(&self) -> Result<(), std::io::Error>;
-}
+mod conditions;
+mod derive;
+mod dispatch;
+mod handlers;
+mod parameters;
+mod publisher;
+mod schema;
+mod untyped;

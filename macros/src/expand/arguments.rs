@@ -7,8 +7,8 @@ use syn::Member;
 use super::outcome;
 use crate::names::plain;
 use crate::parse::{Interface, Method, Parameter};
-use crate::record::{Field, view_methods};
-use crate::shape::at;
+use crate::record::{Field, conversion, view_methods};
+use crate::shape::cloned;
 
 /// Returns the struct.
 pub(super) fn structure(interface: &Interface, method: &Method) -> TokenStream {
@@ -105,20 +105,20 @@ fn from_arguments(interface: &Interface, method: &Method) -> TokenStream {
                 shape,
                 ..
             } = parameter;
-            let (ty, name) = (shape.owned_type(), &names.name);
-            quote::quote_spanned! {at(&parameter.ty)=>
-                #ident: #krate::__private::argument_from::<#ty>(__arguments, #index, #name)?
+            let (conversion, name) = (conversion(krate, &shape.owned_type()), &names.name);
+            quote! {
+                #ident: #krate::__private::argument(arguments, #index, #name, #conversion)?
             }
         });
     quote! {
-        /// Returns the arguments in `__arguments`, in the order of the parameters; one that is not
+        /// Returns the arguments in `arguments`, in the order of the parameters; one that is not
         /// there is NULL.
         ///
         /// # Errors
         ///
         /// When one of them does not fit its parameter.
         #vis fn from_arguments(
-            __arguments: &[#krate::ValueRef<'_>],
+            arguments: &[#krate::ValueRef<'_>],
         ) -> ::core::result::Result<Self, #krate::ConversionError> {
             ::core::result::Result::Ok(Self { #(#fields),* })
         }
@@ -149,11 +149,17 @@ fn deliver(interface: &Interface, method: &Method) -> TokenStream {
 
 fn clone(method: &Method) -> TokenStream {
     let Method { arguments, .. } = method;
-    let fields = method.idents();
+    let fields = method
+        .parameters
+        .iter()
+        .map(|Parameter { ident, shape, .. }| {
+            let clone = cloned(&shape.owned_type(), &quote!(&self.#ident));
+            quote!(#ident: #clone)
+        });
     quote! {
         impl ::core::clone::Clone for #arguments {
             fn clone(&self) -> Self {
-                Self { #(#fields: ::core::clone::Clone::clone(&self.#fields)),* }
+                Self { #(#fields),* }
             }
         }
     }

@@ -5,8 +5,9 @@ mod dispatch;
 mod handlers;
 mod publisher;
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
 
 use crate::parse::{Interface, Method};
 
@@ -173,18 +174,20 @@ fn outcome(
     target: &TokenStream,
     arguments: impl Iterator<Item = TokenStream>,
 ) -> TokenStream {
-    let (krate, ident, name) = (&interface.krate, interface.ident(), &method.ident);
+    let (ident, name) = (interface.ident(), &method.ident);
     let call = quote!(<dyn #ident as #ident>::#name(#target, #(#arguments),*));
-    match method.error_span() {
-        Some(span) => quote::quote_spanned! {span=>
-            ::core::result::Result::map_err(
-                #call,
-                ::core::convert::Into::<#krate::SubscriberError>::into,
-            )
-        },
-        None => quote! {{
+    let Some(span) = method.error_span() else {
+        return quote! {{
             #call;
             ::core::result::Result::Ok(())
-        }},
+        }};
+    };
+    let error = Ident::new("error", span.resolved_at(Span::mixed_site()));
+    let converted = quote_spanned!(span=> ::core::convert::Into::into(#error));
+    quote! {
+        match #call {
+            ::core::result::Result::Ok(()) => ::core::result::Result::Ok(()),
+            ::core::result::Result::Err(#error) => ::core::result::Result::Err(#converted),
+        }
     }
 }
