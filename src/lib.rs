@@ -13,7 +13,10 @@ mod value;
 
 // The public interface is:
 pub use crate::error::{Error, ErrorKind, Result};
-pub use crate::filter::FilterError;
+pub use crate::filter::{
+    Collation, CompareOp, Decision, Expr, Field, Filter, FilterError, FilterErrorKind, Literal,
+    Name, Operand, field,
+};
 pub use crate::publish::{FireReport, Publisher, Publishes};
 pub use crate::value::{
     ConversionError, Event, EventInterface, EventMethod, EventValue, FieldSchema, ImplementedBy,
