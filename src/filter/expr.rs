@@ -1,0 +1,386 @@
+//! The syntax tree of criteria.
+
+use std::ops::Range;
+
+use crate::value::Value;
+
+/// Criteria as a tree; [`Filter`](crate::Filter) holds one in normal form.
+///
+/// Made by [`Filter::parse`](crate::Filter::parse) or with [`field`](crate::field). Equality ignores
+/// where in a text the parts stood.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Expr {
+    /// `ALL`: holds for every event.
+    All,
+    /// `NOT x`.
+    Not(Box<Expr>),
+    /// `x AND y AND ...`; holds if it is empty.
+    And(Vec<Expr>),
+    /// `x OR y OR ...`; does not hold if it is empty.
+    Or(Vec<Expr>),
+    /// `name < operand`; `=` and `<>` on a list mean that it contains the operand, or does not.
+    Compare {
+        /// What is compared.
+        name: Name,
+        /// The operator.
+        op: CompareOp,
+        /// What it is compared with.
+        operand: Operand,
+        /// How text is compared.
+        collation: Collation,
+    },
+    /// `name [NOT] BETWEEN low AND high`, both bounds included.
+    Between {
+        /// What is compared.
+        name: Name,
+        /// Whether it is `NOT BETWEEN`.
+        negated: bool,
+        /// The lower bound.
+        low: Operand,
+        /// The upper bound.
+        high: Operand,
+        /// How text is compared.
+        collation: Collation,
+    },
+    /// `name [NOT] IN (a, b)`, also written `name = (a | b)`; on a list: contains one of them.
+    In {
+        /// What is compared.
+        name: Name,
+        /// Whether it is `NOT IN`.
+        negated: bool,
+        /// The members.
+        values: Vec<Literal>,
+        /// How text is compared.
+        collation: Collation,
+    },
+    /// `name = (a & b | c)`: all members of at least one group are equal to the value, or, on a list,
+    /// are contained in it.
+    Groups {
+        /// What is compared.
+        name: Name,
+        /// The groups.
+        groups: Vec<Vec<Literal>>,
+        /// How text is compared.
+        collation: Collation,
+    },
+    /// `name [NOT] LIKE 'pattern' [ESCAPE 'c']`: `%` is any text, `_` any one character.
+    Like {
+        /// What is compared.
+        name: Name,
+        /// Whether it is `NOT LIKE`.
+        negated: bool,
+        /// The pattern.
+        pattern: String,
+        /// The character that takes its meaning from the next one.
+        escape: Option<char>,
+        /// How text is compared.
+        collation: Collation,
+    },
+    /// `name IS [NOT] NULL`, also written `name = NULL`.
+    IsNull {
+        /// What is looked at.
+        name: Name,
+        /// Whether it is `IS NOT NULL`.
+        negated: bool,
+    },
+}
+
+/// A comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// `=` or `==`.
+    Eq,
+    /// `<>`, `!=` or `~=`.
+    Ne,
+    /// `<`.
+    Lt,
+    /// `<=`.
+    Le,
+    /// `>`.
+    Gt,
+    /// `>=`.
+    Ge,
+}
+
+/// How text is compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Collation {
+    /// Byte by byte.
+    #[default]
+    Exact,
+    /// As [`Exact`](Self::Exact) after `A` to `Z` became `a` to `z`; written `COLLATE NOCASE`.
+    IgnoreAsciiCase,
+}
+
+/// A name or a path, such as `order.customer.city` or `labels.[odd key]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Name {
+    steps: Vec<String>,
+    span: Span,
+}
+
+/// A constant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Literal {
+    value: Value,
+    span: Span,
+}
+
+/// The right side of a comparison.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Operand {
+    /// A constant.
+    Constant(Literal),
+    /// Another name, such as `subscription.symbol`.
+    Name(Name),
+}
+
+/// Where in a comparison a name stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// Where in a text something stands, in bytes; takes no part in comparisons.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Span {
+    // Texts are limited to far less than 4 GiB.
+    start: u32,
+    end: u32,
+}
+
+impl Expr {
+    /// Returns the conjunction; of two conjunctions, one.
+    #[must_use]
+    pub fn and(self, other: impl Into<Self>) -> Self {
+        let mut all = match self {
+            Self::And(all) => all,
+            one => vec![one],
+        };
+        match other.into() {
+            Self::And(more) => all.extend(more),
+            one => all.push(one),
+        }
+        Self::And(all)
+    }
+
+    /// Returns the disjunction; of two disjunctions, one.
+    #[must_use]
+    pub fn or(self, other: impl Into<Self>) -> Self {
+        let mut all = match self {
+            Self::Or(all) => all,
+            one => vec![one],
+        };
+        match other.into() {
+            Self::Or(more) => all.extend(more),
+            one => all.push(one),
+        }
+        Self::Or(all)
+    }
+
+    /// Returns the expression with every text comparison inside ignoring ASCII case.
+    #[must_use]
+    pub fn no_case(mut self) -> Self {
+        self.ignore_case();
+        self
+    }
+
+    fn ignore_case(&mut self) {
+        match self {
+            Self::Not(inner) => inner.ignore_case(),
+            Self::And(all) | Self::Or(all) => all.iter_mut().for_each(Self::ignore_case),
+            Self::Compare { collation, .. }
+            | Self::Between { collation, .. }
+            | Self::In { collation, .. }
+            | Self::Groups { collation, .. }
+            | Self::Like { collation, .. } => *collation = Collation::IgnoreAsciiCase,
+            Self::All | Self::IsNull { .. } => {}
+        }
+    }
+
+    /// Calls `visit` with every name inside, in the order of the text, and says whether it is the
+    /// right side of a comparison.
+    pub(super) fn for_each_name<'a>(&'a self, visit: &mut dyn FnMut(&'a Name, Side)) {
+        match self {
+            Self::All => {}
+            Self::Not(inner) => inner.for_each_name(visit),
+            Self::And(all) | Self::Or(all) => {
+                all.iter().for_each(|inner| inner.for_each_name(visit));
+            }
+            Self::Compare { name, operand, .. } => {
+                visit(name, Side::Left);
+                operand.visit_name(visit);
+            }
+            Self::Between {
+                name, low, high, ..
+            } => {
+                visit(name, Side::Left);
+                low.visit_name(visit);
+                high.visit_name(visit);
+            }
+            Self::In { name, .. }
+            | Self::Groups { name, .. }
+            | Self::Like { name, .. }
+            | Self::IsNull { name, .. } => visit(name, Side::Left),
+        }
+    }
+}
+
+impl std::ops::Not for Expr {
+    type Output = Self;
+
+    /// Returns the negation; of a negation, what it negates.
+    fn not(self) -> Self {
+        match self {
+            Self::Not(inner) => *inner,
+            other => Self::Not(Box::new(other)),
+        }
+    }
+}
+
+impl CompareOp {
+    /// Returns the operator with the sides exchanged: `5 < x` is `x > 5`.
+    pub(super) fn flipped(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::Le => Self::Ge,
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+            Self::Eq | Self::Ne => self,
+        }
+    }
+
+    /// Returns whether it is one of `=` and `<>`, which need no order.
+    pub(super) fn is_equality(self) -> bool {
+        matches!(self, Self::Eq | Self::Ne)
+    }
+}
+
+impl Name {
+    /// Returns the path with these steps, outermost first.
+    pub fn new<S: Into<String>>(steps: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            steps: steps.into_iter().map(Into::into).collect(),
+            span: Span::default(),
+        }
+    }
+
+    /// Returns the steps, outermost first.
+    pub fn steps(&self) -> &[String] {
+        &self.steps
+    }
+
+    pub(super) fn at(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
+}
+
+impl Literal {
+    /// Returns the value as it was written; criteria convert it to the type it is compared with.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    pub(super) fn at(mut self, span: Span) -> Self {
+        self.span = span;
+        self
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
+}
+
+impl<T: Into<Value>> From<T> for Literal {
+    fn from(value: T) -> Self {
+        Self {
+            value: value.into(),
+            span: Span::default(),
+        }
+    }
+}
+
+impl Operand {
+    fn visit_name<'a>(&'a self, visit: &mut dyn FnMut(&'a Name, Side)) {
+        if let Self::Name(name) = self {
+            visit(name, Side::Right);
+        }
+    }
+}
+
+impl<T: Into<Value>> From<T> for Operand {
+    fn from(value: T) -> Self {
+        Self::Constant(value.into().into())
+    }
+}
+
+impl From<Name> for Operand {
+    fn from(name: Name) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        let small = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self {
+            start: small(start),
+            end: small(end),
+        }
+    }
+
+    /// Returns the span from the start of this one to the end of `last`.
+    pub(super) fn to(self, last: Self) -> Self {
+        Self {
+            start: self.start,
+            end: last.end,
+        }
+    }
+
+    pub(super) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+impl PartialEq for Span {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::field;
+
+    #[test]
+    fn conjunctions_and_disjunctions_flatten_and_negations_cancel() {
+        let a = || field("a").eq(1);
+        assert!(matches!(a().and(a()).and(a().and(a())), Expr::And(all) if all.len() == 4));
+        assert!(matches!(a().or(a().or(a())), Expr::Or(all) if all.len() == 3));
+        assert_eq!(!!a(), a());
+    }
+
+    #[test]
+    fn equality_ignores_where_the_parts_stood() {
+        let there = Name::new(["a"]).at(Span::new(7, 8));
+        assert_eq!(there, Name::new(["a"]));
+        assert_ne!(there, Name::new(["b"]));
+    }
+
+    #[test]
+    fn no_case_reaches_every_comparison_inside() {
+        let expr = (field("a").eq("x").and(!field("b").like("y%"))).no_case();
+        let text = "a COLLATE NOCASE = 'x' AND NOT b COLLATE NOCASE LIKE 'y%'";
+        assert_eq!(expr.to_string(), text);
+    }
+}

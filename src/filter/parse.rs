@@ -1,0 +1,578 @@
+//! The parser: one function a rule of the grammar in the [module's documentation](super).
+
+use super::display::is_reserved;
+use super::error::{FilterError, FilterErrorKind, quoted};
+use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand, Span};
+use super::lexer::{Token, TokenKind, tokens};
+use super::literal::{parse_duration, parse_time};
+use super::pattern::Pattern;
+use crate::value::Value;
+
+/// Returns the normal form of the criteria.
+pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
+    if text.len() > MAX_BYTES {
+        return Err(too_long(text.len()).in_text(text));
+    }
+    let mut parser = Parser::new(text);
+    let expr = parser.whole().map_err(|error| error.in_text(text))?;
+    // Canonical text is at most some five times longer; it must parse as well, since it is stored.
+    if text.len() > MAX_BYTES / 8 {
+        let length = expr.to_string().len();
+        if length > MAX_BYTES {
+            return Err(too_long(length).in_text(text));
+        }
+    }
+    Ok(expr)
+}
+
+/// Returns the name if `text` is nothing but a path.
+pub(super) fn parse_path(text: &str) -> Option<Name> {
+    let mut parser = Parser::new(text);
+    let name = parser.name().ok()?;
+    matches!(parser.peek(), TokenKind::End).then_some(name)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    next: usize,
+    depth: usize,
+    predicates: usize,
+}
+
+type Parsed<T> = Result<T, FilterError>;
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            tokens: tokens(text),
+            next: 0,
+            depth: 0,
+            predicates: 0,
+        }
+    }
+
+    fn peek(&self) -> &TokenKind {
+        self.peek_at(0)
+    }
+
+    fn peek_at(&self, ahead: usize) -> &TokenKind {
+        let token = self.tokens.get(self.next + ahead);
+        token.map_or(&TokenKind::End, |token| &token.kind)
+    }
+
+    fn span(&self) -> Span {
+        let end = Span::new(self.text.len(), self.text.len());
+        self.tokens.get(self.next).map_or(end, |token| token.span)
+    }
+
+    /// Returns the span of the token before.
+    fn last_span(&self) -> Span {
+        let last = self.next.checked_sub(1).and_then(|at| self.tokens.get(at));
+        last.map_or_else(Span::default, |token| token.span)
+    }
+
+    /// Takes the next token; the last one stays.
+    fn advance(&mut self) {
+        self.next = (self.next + 1).min(self.tokens.len() - 1);
+    }
+
+    /// Takes the next token if it is what `wanted` says.
+    fn take(&mut self, wanted: impl Fn(&TokenKind) -> bool) -> bool {
+        let found = wanted(self.peek());
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    fn at_word(&self, word: &str) -> bool {
+        is_word(self.peek(), word)
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        self.take(|kind| is_word(kind, word))
+    }
+
+    /// Returns the error that says what is here instead of `expected`.
+    fn unexpected(&self, expected: &str) -> FilterError {
+        if let TokenKind::Bad(error) = self.peek() {
+            return error.clone();
+        }
+        let span = self.span();
+        let found = match self.peek() {
+            TokenKind::End => "the end".to_owned(),
+            _ => quoted(self.text.get(span.range()).unwrap_or_default()),
+        };
+        FilterError::new(FilterErrorKind::Syntax, span, found, expected)
+    }
+
+    /// query := or, to the end of the text
+    fn whole(&mut self) -> Parsed<Expr> {
+        let expr = self.or()?;
+        match self.peek() {
+            TokenKind::End => Ok(expr),
+            _ => Err(self.unexpected("AND, OR or the end")),
+        }
+    }
+
+    /// or := and { OR and }
+    fn or(&mut self) -> Parsed<Expr> {
+        let mut expr = self.and()?;
+        while self.take(is_or) {
+            expr = expr.or(self.and()?);
+        }
+        Ok(expr)
+    }
+
+    /// and := unary { AND unary }
+    fn and(&mut self) -> Parsed<Expr> {
+        let mut expr = self.unary()?;
+        while self.take(is_and) {
+            expr = expr.and(self.unary()?);
+        }
+        Ok(expr)
+    }
+
+    /// unary := NOT unary | primary
+    fn unary(&mut self) -> Parsed<Expr> {
+        if !self.take(|kind| matches!(kind, TokenKind::Not) || is_word(kind, "NOT")) {
+            return self.primary();
+        }
+        let inner = self.nested(Self::unary)?;
+        Ok(Expr::Not(Box::new(inner)))
+    }
+
+    /// primary := ALL | ( or ) | compare
+    fn primary(&mut self) -> Parsed<Expr> {
+        if self.take_word("ALL") {
+            return Ok(Expr::All);
+        }
+        if self.take(|kind| matches!(kind, TokenKind::Open)) {
+            let inner = self.nested(Self::or)?;
+            self.close("AND, OR or )")?;
+            return Ok(inner);
+        }
+        self.count_predicate()?;
+        match self.constant()? {
+            Some(constant) => self.compare_flipped(constant),
+            None if self.at_name() => self.compare(),
+            None => Err(self.unexpected("a name, a constant, NOT, ALL or (")),
+        }
+    }
+
+    /// compare, with the constant first: constant op name
+    fn compare_flipped(&mut self, constant: Literal) -> Parsed<Expr> {
+        let op = self.compare_op()?;
+        if !self.at_name() {
+            return Err(self.unexpected("a name, as the left side is a constant"));
+        }
+        let name = self.name()?;
+        let collation = self.collation()?;
+        comparison(name, op.flipped(), Operand::Constant(constant), collation)
+    }
+
+    /// compare := name [collate] (op operand | [NOT] (BETWEEN | IN | LIKE) ... | IS [NOT] NULL)
+    fn compare(&mut self) -> Parsed<Expr> {
+        let name = self.name()?;
+        let collation = self.collation()?;
+        if self.take_word("IS") {
+            let negated = self.take_word("NOT");
+            if !self.take_word("NULL") {
+                return Err(self.unexpected("NULL"));
+            }
+            return Ok(Expr::IsNull { name, negated });
+        }
+        let negated = self.take_word("NOT");
+        if self.take_word("BETWEEN") {
+            return self.between(name, negated, collation);
+        }
+        if self.take_word("IN") {
+            return self.members(name, negated, collation);
+        }
+        if self.take_word("LIKE") {
+            return self.like(name, negated, collation);
+        }
+        if negated {
+            return Err(self.unexpected("BETWEEN, IN or LIKE"));
+        }
+        let op = self.compare_op()?;
+        if matches!(self.peek(), TokenKind::Open) {
+            return self.set(name, op, collation);
+        }
+        let operand = self.operand()?;
+        let collation = self.collation_or(collation)?;
+        comparison(name, op, operand, collation)
+    }
+
+    fn compare_op(&mut self) -> Parsed<CompareOp> {
+        let TokenKind::Compare(op) = *self.peek() else {
+            return Err(self.unexpected("an operator, such as =, <, IN, LIKE, BETWEEN or IS"));
+        };
+        self.advance();
+        Ok(op)
+    }
+
+    /// operand := constant | name
+    fn operand(&mut self) -> Parsed<Operand> {
+        match self.constant()? {
+            Some(constant) => Ok(Operand::Constant(constant)),
+            None if self.at_name() => Ok(self.name()?.into()),
+            None => Err(self.unexpected("a constant or a name")),
+        }
+    }
+
+    /// BETWEEN operand AND operand
+    fn between(&mut self, name: Name, negated: bool, collation: Collation) -> Parsed<Expr> {
+        let low = self.bound()?;
+        if !self.take(is_and) {
+            return Err(self.unexpected("AND"));
+        }
+        let high = self.bound()?;
+        Ok(Expr::Between {
+            name,
+            negated,
+            low,
+            high,
+            collation: self.collation_or(collation)?,
+        })
+    }
+
+    fn bound(&mut self) -> Parsed<Operand> {
+        let operand = self.operand()?;
+        has_order(&operand)?;
+        Ok(operand)
+    }
+
+    /// IN ( constant { , constant } )
+    fn members(&mut self, name: Name, negated: bool, collation: Collation) -> Parsed<Expr> {
+        if !self.take(|kind| matches!(kind, TokenKind::Open)) {
+            return Err(self.unexpected("("));
+        }
+        let mut values = vec![self.member()?];
+        while self.take(|kind| matches!(kind, TokenKind::Comma)) {
+            values.push(self.member()?);
+        }
+        self.close(", or )")?;
+        let collation = self.collation_or(collation)?;
+        Ok(member_of(name, negated, values, collation))
+    }
+
+    /// op ( constant { (AND | OR) constant } ), where AND binds tighter
+    fn set(&mut self, name: Name, op: CompareOp, collation: Collation) -> Parsed<Expr> {
+        if !op.is_equality() {
+            return Err(self.unexpected("a constant or a name; only = and <> take a set"));
+        }
+        self.advance();
+        let groups = self.nested(Self::groups)?;
+        self.close("|, & or )")?;
+        let collation = self.collation_or(collation)?;
+        let flat = groups.iter().all(|group| group.len() == 1);
+        if flat || op == CompareOp::Ne {
+            let values = groups.into_iter().flatten().collect();
+            return Ok(member_of(name, op == CompareOp::Ne, values, collation));
+        }
+        Ok(Expr::Groups {
+            name,
+            groups,
+            collation,
+        })
+    }
+
+    fn groups(&mut self) -> Parsed<Vec<Vec<Literal>>> {
+        let mut groups = Vec::new();
+        loop {
+            let mut group = vec![self.member()?];
+            while self.take(is_and) {
+                group.push(self.member()?);
+            }
+            groups.push(group);
+            if !self.take(is_or) {
+                return Ok(groups);
+            }
+        }
+    }
+
+    fn member(&mut self) -> Parsed<Literal> {
+        self.constant()?
+            .ok_or_else(|| self.unexpected("a constant"))
+    }
+
+    /// LIKE text [ESCAPE text]
+    fn like(&mut self, name: Name, negated: bool, collation: Collation) -> Parsed<Expr> {
+        let start = self.span();
+        let pattern = self.text("a pattern in quotes")?;
+        let escape = if self.take_word("ESCAPE") {
+            let span = self.span();
+            let text = self.text("a character in quotes")?;
+            let mut chars = text.chars();
+            let (Some(escape), None) = (chars.next(), chars.next()) else {
+                let found = quoted(&text);
+                let kind = FilterErrorKind::Literal;
+                return Err(FilterError::new(kind, span, found, "one character"));
+            };
+            Some(escape)
+        } else {
+            None
+        };
+        let collation = self.collation_or(collation)?;
+        if Pattern::new(&pattern, escape, collation).is_none() {
+            let span = start.to(self.last_span());
+            let found = quoted(&pattern);
+            let expected = "a pattern that does not end with its escape character";
+            return Err(FilterError::new(
+                FilterErrorKind::Literal,
+                span,
+                found,
+                expected,
+            ));
+        }
+        Ok(Expr::Like {
+            name,
+            negated,
+            pattern,
+            escape,
+            collation,
+        })
+    }
+
+    fn text(&mut self, expected: &str) -> Parsed<String> {
+        let TokenKind::Text(text) = self.peek() else {
+            return Err(self.unexpected(expected));
+        };
+        let text = text.clone();
+        self.advance();
+        Ok(text)
+    }
+
+    fn collation(&mut self) -> Parsed<Collation> {
+        self.collation_or(Collation::Exact)
+    }
+
+    /// [COLLATE (NOCASE | BINARY)]; without it, what was said before
+    fn collation_or(&mut self, before: Collation) -> Parsed<Collation> {
+        // A name may be called `collate`.
+        if !self.at_word("COLLATE") || !matches!(self.peek_at(1), TokenKind::Word(_)) {
+            return Ok(before);
+        }
+        self.advance();
+        if self.take_word("NOCASE") {
+            Ok(Collation::IgnoreAsciiCase)
+        } else if self.take_word("BINARY") {
+            Ok(Collation::Exact)
+        } else {
+            Err(self.unexpected("NOCASE or BINARY"))
+        }
+    }
+
+    fn at_name(&self) -> bool {
+        match self.peek() {
+            TokenKind::Bracketed(_) => true,
+            TokenKind::Word(word) => !is_reserved(word),
+            _ => false,
+        }
+    }
+
+    /// name := step { . step }
+    fn name(&mut self) -> Parsed<Name> {
+        let start = self.span();
+        if !self.at_name() {
+            return Err(self.unexpected("a name"));
+        }
+        let mut steps = vec![self.step()?];
+        while self.take(|kind| matches!(kind, TokenKind::Dot)) {
+            steps.push(self.step()?);
+        }
+        Ok(Name::new(steps).at(start.to(self.last_span())))
+    }
+
+    fn step(&mut self) -> Parsed<String> {
+        let (TokenKind::Word(step) | TokenKind::Bracketed(step)) = self.peek() else {
+            return Err(self.unexpected("a name, in brackets if it is no word"));
+        };
+        let step = step.clone();
+        self.advance();
+        Ok(step)
+    }
+
+    /// constant := text | number | uuid | bytes | TRUE | FALSE | NULL | (TIMESTAMP | DURATION) text
+    fn constant(&mut self) -> Parsed<Option<Literal>> {
+        let start = self.span();
+        let value = match self.peek() {
+            TokenKind::Text(text) => Value::Str(text.clone()),
+            TokenKind::Constant(value) => value.clone(),
+            TokenKind::Word(word) => match self.word_constant(word)? {
+                Some(value) => value,
+                None => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        if matches!(value, Value::Time(_) | Value::Duration(_)) {
+            self.advance();
+        }
+        self.advance();
+        let span = start.to(self.last_span());
+        Ok(Some(Literal::from(value).at(span)))
+    }
+
+    fn word_constant(&self, word: &str) -> Parsed<Option<Value>> {
+        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+        let text = match self.peek_at(1) {
+            TokenKind::Text(text) => Some(text),
+            _ => None,
+        };
+        let bad = |expected: &str| {
+            let span = self
+                .tokens
+                .get(self.next + 1)
+                .map_or_else(|| self.span(), |t| t.span);
+            let found = quoted(self.text.get(span.range()).unwrap_or_default());
+            FilterError::new(FilterErrorKind::Literal, span, found, expected)
+        };
+        Ok(match text {
+            _ if is("TRUE") => Some(Value::Bool(true)),
+            _ if is("FALSE") => Some(Value::Bool(false)),
+            _ if is("NULL") => Some(Value::Null),
+            Some(text) if is("TIMESTAMP") => {
+                let time = parse_time(text).ok_or_else(|| bad(TIME))?;
+                Some(Value::Time(time))
+            }
+            Some(text) if is("DURATION") => {
+                let duration = parse_duration(text).ok_or_else(|| bad(DURATION))?;
+                Some(Value::Duration(duration))
+            }
+            _ => None,
+        })
+    }
+
+    fn close(&mut self, expected: &str) -> Parsed<()> {
+        if self.take(|kind| matches!(kind, TokenKind::Close)) {
+            Ok(())
+        } else {
+            Err(self.unexpected(expected))
+        }
+    }
+
+    /// Runs a rule one level deeper.
+    fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == MAX_DEPTH {
+            let expected = format!("at most {MAX_DEPTH} levels of parentheses and NOT");
+            let kind = FilterErrorKind::TooLarge;
+            return Err(FilterError::new(
+                kind,
+                self.last_span(),
+                "one more level",
+                expected,
+            ));
+        }
+        self.depth += 1;
+        let result = rule(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn count_predicate(&mut self) -> Parsed<()> {
+        self.predicates += 1;
+        if self.predicates > MAX_PREDICATES {
+            let expected = format!("at most {MAX_PREDICATES} predicates");
+            let kind = FilterErrorKind::TooLarge;
+            return Err(FilterError::new(
+                kind,
+                self.span(),
+                "one more predicate",
+                expected,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Returns `name op operand`; `= NULL` is IS NULL.
+fn comparison(name: Name, op: CompareOp, operand: Operand, collation: Collation) -> Parsed<Expr> {
+    if !op.is_equality() {
+        has_order(&operand)?;
+    } else if is_null(&operand) {
+        let negated = op == CompareOp::Ne;
+        return Ok(Expr::IsNull { name, negated });
+    }
+    Ok(Expr::Compare {
+        name,
+        op,
+        operand,
+        collation,
+    })
+}
+
+/// Returns `name [NOT] IN values`, which of one value is a comparison; NULL alone stays a set, since
+/// `= NULL` would read as IS NULL.
+fn member_of(name: Name, negated: bool, mut values: Vec<Literal>, collation: Collation) -> Expr {
+    match values.pop() {
+        Some(one) if values.is_empty() && !one.value().view().is_null() => Expr::Compare {
+            name,
+            op: if negated {
+                CompareOp::Ne
+            } else {
+                CompareOp::Eq
+            },
+            operand: Operand::Constant(one),
+            collation,
+        },
+        last => Expr::In {
+            name,
+            negated,
+            values: values.into_iter().chain(last).collect(),
+            collation,
+        },
+    }
+}
+
+fn has_order(operand: &Operand) -> Parsed<()> {
+    match operand {
+        Operand::Constant(constant) if is_null(operand) => {
+            let expected = "a value that has an order, or IS NULL";
+            let kind = FilterErrorKind::Type;
+            Err(FilterError::new(kind, constant.span(), "NULL", expected))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_null(operand: &Operand) -> bool {
+    matches!(operand, Operand::Constant(constant) if constant.value().view().is_null())
+}
+
+fn is_word(kind: &TokenKind, word: &str) -> bool {
+    matches!(kind, TokenKind::Word(found) if found.eq_ignore_ascii_case(word))
+}
+
+fn is_and(kind: &TokenKind) -> bool {
+    matches!(kind, TokenKind::And) || is_word(kind, "AND")
+}
+
+fn is_or(kind: &TokenKind) -> bool {
+    matches!(kind, TokenKind::Or) || is_word(kind, "OR")
+}
+
+fn too_long(length: usize) -> FilterError {
+    let span = Span::new(MAX_BYTES, MAX_BYTES);
+    let found = format!("{length} bytes of text");
+    let expected = format!("at most {MAX_BYTES}");
+    FilterError::new(FilterErrorKind::TooLarge, span, found, expected)
+}
+
+/// What a text must be to be read as a time or a duration.
+pub(super) const TIME: &str = "a time, such as '2000-01-01' or '2000-01-01T12:00:00Z'";
+pub(super) const DURATION: &str = "a duration, such as '1h 30m' or 'PT1H30M'";
+
+/// How long criteria may be, inclusive: room for some 5,000 names in one IN, while a million such
+/// texts cannot come out of one small request.
+pub(super) const MAX_BYTES: usize = 65_536;
+
+/// How deep parentheses, sets and NOT may nest, inclusive. A level costs some 2 KiB of stack in a
+/// debug build, so the deepest text takes about a tenth of the 2 MiB of a spawned thread.
+pub(super) const MAX_DEPTH: usize = 100;
+
+/// How many comparisons criteria may have, inclusive; members of a set do not count. Each one is
+/// evaluated at every event that no earlier one decides.
+pub(super) const MAX_PREDICATES: usize = 1_000;

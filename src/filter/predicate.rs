@@ -1,0 +1,246 @@
+//! Compiled criteria.
+
+use super::expr::{Collation, CompareOp};
+use super::pattern::Pattern;
+use super::{Filter, evaluate};
+use crate::value::{Properties, Value, ValueRef};
+
+/// Criteria compiled against a [`Scope`](super::Scope): names are places in a [`Row`], constants have
+/// the types that they are compared with.
+#[derive(Debug, Clone)]
+pub(crate) struct Predicate {
+    pub(super) filter: Filter,
+    pub(super) condition: Condition,
+    /// Each name in the criteria and where it is found, for explanations.
+    pub(super) places: Places,
+}
+
+/// Name -> place, in the order of the text.
+pub(super) type Places = Box<[(Box<str>, Place)]>;
+
+/// Where the value of a name is found.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Place {
+    Row(Path),
+    /// In the subscription's bag, as it was when the criteria were compiled; NULL for a name that the
+    /// scope does not have.
+    Known(Value),
+}
+
+/// What criteria are evaluated on.
+pub(crate) trait Row {
+    /// Returns the value at `index` of the names that the scope was made of; one that is missing is
+    /// NULL.
+    fn root(&self, index: usize) -> ValueRef<'_>;
+
+    /// Returns the publisher property of this name; one that is missing is NULL.
+    fn publisher(&self, name: &str) -> ValueRef<'_>;
+}
+
+/// An event and who fires it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventRow<'a> {
+    /// The arguments in the order of the method's parameters.
+    pub(crate) values: &'a [ValueRef<'a>],
+    /// The publisher properties.
+    pub(crate) publisher: &'a Properties,
+}
+
+/// A condition in the shape of the [`Expr`](super::Expr) that it was compiled from, as far as AND, OR
+/// and NOT go.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Condition {
+    /// The same for every row; `None` is UNKNOWN.
+    Constant(Option<bool>),
+    Not(Box<Condition>),
+    And(Box<[Condition]>),
+    Or(Box<[Condition]>),
+    /// A test of one value.
+    Test {
+        path: Path,
+        test: Test,
+    },
+    /// A comparison of two values of the row.
+    Compare {
+        left: Path,
+        op: CompareOp,
+        right: Path,
+        collation: Collation,
+    },
+}
+
+/// A test of one value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
+    /// `op value`
+    Compare {
+        op: CompareOp,
+        value: Value,
+        collation: Collation,
+    },
+    /// `IN values`; NOT IN is its negation.
+    In(Members),
+    /// All members of one of the groups.
+    Groups {
+        groups: Box<[Box<[Value]>]>,
+        collation: Collation,
+    },
+    /// `LIKE pattern`
+    Like(Pattern),
+    /// `IS NULL`
+    IsNull,
+}
+
+/// The members of an IN.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Members {
+    /// Sorted by [`compare`](super::compare::compare) if they have an order; none is NULL.
+    pub(super) values: Box<[Value]>,
+    pub(super) sorted: bool,
+    /// Whether NULL was among them: then nothing is surely outside.
+    pub(super) with_null: bool,
+    pub(super) collation: Collation,
+}
+
+/// Where a value is found in a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Path {
+    pub(crate) root: Root,
+    pub(crate) steps: Box<[Step]>,
+}
+
+/// Where a path begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// The value at this index.
+    Index(usize),
+    /// The publisher property of this name.
+    Publisher(Box<str>),
+}
+
+/// One step into a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A field of a struct. The index says where to look first: a value made without the Rust type may
+    /// have its fields in another order.
+    Field { index: usize, name: Box<str> },
+    /// A key of a map.
+    Key(Box<str>),
+}
+
+impl Predicate {
+    /// Returns the criteria that were compiled.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Returns the compiled form, for an index.
+    pub(crate) fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// Returns whether the row is selected, `Some(true)`, or not; `None` is UNKNOWN.
+    ///
+    /// Allocates nothing; of a conjunction, stops at the first part that is FALSE.
+    pub(crate) fn evaluate<R: Row + ?Sized>(&self, row: &R) -> Option<bool> {
+        evaluate::condition(&self.condition, row)
+    }
+
+    /// Returns whether it depends on who fires.
+    pub(crate) fn references_publisher(&self) -> bool {
+        self.condition.references_publisher()
+    }
+}
+
+impl Condition {
+    fn references_publisher(&self) -> bool {
+        match self {
+            Self::Constant(_) => false,
+            Self::Not(inner) => inner.references_publisher(),
+            Self::And(all) | Self::Or(all) => all.iter().any(Self::references_publisher),
+            Self::Test { path, .. } => path.is_of_publisher(),
+            Self::Compare { left, right, .. } => left.is_of_publisher() || right.is_of_publisher(),
+        }
+    }
+}
+
+impl Path {
+    fn is_of_publisher(&self) -> bool {
+        matches!(self.root, Root::Publisher(_))
+    }
+
+    /// Returns the value in `row`; NULL where a step leads nowhere.
+    pub(super) fn read<'r, R: Row + ?Sized>(&self, row: &'r R) -> ValueRef<'r> {
+        let mut value = match &self.root {
+            Root::Index(index) => row.root(*index),
+            Root::Publisher(name) => row.publisher(name),
+        };
+        for step in &self.steps {
+            value = step.read(value);
+        }
+        value
+    }
+}
+
+impl Step {
+    fn read<'r>(&self, value: ValueRef<'r>) -> ValueRef<'r> {
+        let ValueRef::Record(record) = value else {
+            return ValueRef::Null;
+        };
+        let found = match self {
+            Self::Field { index, name } => match record.field(*index) {
+                Some((found, value)) if *found == **name => Some(value),
+                _ => record.field_named(name),
+            },
+            Self::Key(key) => record.field_named(key),
+        };
+        found.unwrap_or(ValueRef::Null)
+    }
+}
+
+impl Row for EventRow<'_> {
+    fn root(&self, index: usize) -> ValueRef<'_> {
+        self.values.get(index).copied().unwrap_or(ValueRef::Null)
+    }
+
+    fn publisher(&self, name: &str) -> ValueRef<'_> {
+        self.publisher.get(name).map_or(ValueRef::Null, Value::view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    fn step(index: usize, name: &str) -> Step {
+        let name = name.into();
+        Step::Field { index, name }
+    }
+
+    #[test]
+    fn fields_are_found_by_name_where_the_order_differs() {
+        let record = Value::from(Properties::from([("a", 1), ("b", 2)]));
+        assert_eq!(step(1, "b").read(record.view()).to_value(), Value::I64(2));
+        assert_eq!(step(0, "b").read(record.view()).to_value(), Value::I64(2));
+        assert_eq!(step(9, "b").read(record.view()).to_value(), Value::I64(2));
+        assert!(step(0, "c").read(record.view()).is_null());
+    }
+
+    #[test]
+    fn step_into_what_is_no_record_is_null() {
+        assert!(step(0, "a").read(ValueRef::I64(1)).is_null());
+        assert!(Step::Key("a".into()).read(ValueRef::Null).is_null());
+    }
+
+    #[test]
+    fn missing_arguments_and_properties_are_null() {
+        let values = [ValueRef::I64(1)];
+        let publisher = Properties::new();
+        let row = EventRow {
+            values: &values,
+            publisher: &publisher,
+        };
+        assert!(row.root(1).is_null() && row.publisher("name").is_null());
+    }
+}

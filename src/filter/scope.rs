@@ -1,0 +1,244 @@
+//! What the names in criteria stand for.
+
+use super::error::{FilterError, FilterErrorKind, quoted};
+use super::expr::Name;
+use super::predicate::{Path, Root, Step};
+use super::suggest::nearest;
+use crate::value::{EventMethod, Parameter, Properties, ValueRef, ValueType};
+
+/// What the names in criteria stand for: the parameters of an event method, or the columns of a
+/// record; and, if given, the publisher's properties and the subscription's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// Each name's index in here is its [`Root::Index`].
+    roots: &'a [Parameter],
+    case: Case,
+    /// The noun in error messages.
+    noun: &'static str,
+    publisher: Option<PublisherScope<'a>>,
+    subscription: Option<&'a Properties>,
+}
+
+/// How root names are matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Sensitive,
+    InsensitiveAscii,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PublisherScope<'a> {
+    declared: &'a [Parameter],
+    others: UndeclaredProperties,
+}
+
+/// What becomes of a publisher property that the class does not declare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UndeclaredProperties {
+    /// It may be there and have any type.
+    Open,
+    /// It is an unknown name.
+    Refused,
+}
+
+/// What a name stands for.
+pub(super) enum Resolved<'a> {
+    /// A place in the row, and the type of what is there.
+    Path(Path, &'a ValueType),
+    /// A value that is known now.
+    Constant(ValueRef<'a>),
+}
+
+impl<'a> Scope<'a> {
+    /// Returns the scope of a method's parameters, matched exactly; without properties, publisher and
+    /// subscription are bags in which every name is unknown.
+    pub(crate) fn for_method(method: &'a EventMethod) -> Self {
+        Self {
+            roots: method.parameters(),
+            case: Case::Sensitive,
+            noun: "parameter",
+            publisher: Some(PublisherScope {
+                declared: &[],
+                others: UndeclaredProperties::Refused,
+            }),
+            subscription: Some(const { &Properties::new() }),
+        }
+    }
+
+    /// Returns the scope of a record's columns, matched without regard to ASCII case.
+    pub(crate) fn for_columns(columns: &'a [Parameter]) -> Self {
+        Self {
+            roots: columns,
+            case: Case::InsensitiveAscii,
+            noun: "column",
+            publisher: None,
+            subscription: None,
+        }
+    }
+
+    /// Lets `publisher.NAME` stand for these properties.
+    #[must_use]
+    pub(crate) fn with_publisher(
+        mut self,
+        declared: &'a [Parameter],
+        others: UndeclaredProperties,
+    ) -> Self {
+        self.publisher = Some(PublisherScope { declared, others });
+        self
+    }
+
+    /// Lets `subscription.NAME` stand for the values of this bag, as they are now; a missing one is
+    /// NULL.
+    #[must_use]
+    pub(crate) fn with_subscription(mut self, bag: &'a Properties) -> Self {
+        self.subscription = Some(bag);
+        self
+    }
+
+    /// Returns what the name stands for.
+    pub(super) fn resolve(&self, name: &Name) -> Result<Resolved<'a>, FilterError> {
+        let Some((first, rest)) = name.steps().split_first() else {
+            return Err(self.unknown(name, first_step(name), Vec::new()));
+        };
+        match (first.as_str(), rest, self.publisher, self.subscription) {
+            ("publisher", [property, rest @ ..], Some(publisher), _) => {
+                self.publisher_path(name, publisher, property, rest)
+            }
+            ("subscription", path @ [_, ..], _, Some(bag)) => {
+                Ok(Resolved::Constant(value_at(bag, path)))
+            }
+            ("publisher", [], Some(_), _) | ("subscription", [], _, Some(_)) => {
+                let found = quoted(first);
+                let expected = format!("one of its properties, such as {first}.name");
+                let kind = FilterErrorKind::UnknownName;
+                Err(FilterError::new(kind, name.span(), found, expected))
+            }
+            _ => {
+                let Some((index, root)) = self.root(first) else {
+                    return Err(self.unknown(name, first, names_of(self.roots)));
+                };
+                let root_type = root.value_type();
+                walk(name, Root::Index(index), root_type, rest)
+            }
+        }
+    }
+
+    /// Returns the index and the root of this name or alias; the exact name wins.
+    fn root(&self, name: &str) -> Option<(usize, &'a Parameter)> {
+        find(self.roots, |known| known == name).or_else(|| {
+            let folds = self.case == Case::InsensitiveAscii;
+            find(self.roots, |known| {
+                folds && known.eq_ignore_ascii_case(name)
+            })
+        })
+    }
+
+    fn publisher_path(
+        &self,
+        name: &Name,
+        publisher: PublisherScope<'a>,
+        property: &str,
+        rest: &[String],
+    ) -> Result<Resolved<'a>, FilterError> {
+        if let Some((_, known)) = find(publisher.declared, |known| known == property) {
+            let root = Root::Publisher(known.name().into());
+            return walk(name, root, known.value_type(), rest);
+        }
+        if publisher.others == UndeclaredProperties::Open {
+            return walk(
+                name,
+                Root::Publisher(property.into()),
+                &ValueType::Any,
+                rest,
+            );
+        }
+        let known = names_of(publisher.declared);
+        Err(unknown(name, "publisher property", property, known))
+    }
+
+    fn unknown(&self, name: &Name, step: &str, known: Vec<&str>) -> FilterError {
+        unknown(name, self.noun, step, known)
+    }
+}
+
+/// Follows `steps` from a value of type `ty`.
+fn walk<'a>(
+    name: &Name,
+    root: Root,
+    mut ty: &'a ValueType,
+    steps: &[String],
+) -> Result<Resolved<'a>, FilterError> {
+    let mut path = Vec::with_capacity(steps.len());
+    for step in steps {
+        let key = step.as_str().into();
+        let (next, inner) = match ty.not_null() {
+            ValueType::Record(record) => {
+                let Some((index, field)) = record.field(step) else {
+                    let noun = format!("field of {}", record.name());
+                    return Err(unknown(name, &noun, step, names_of(record.fields())));
+                };
+                let name = field.name().into();
+                (Step::Field { index, name }, field.value_type())
+            }
+            ValueType::Map(inner) => (Step::Key(key), &**inner),
+            ValueType::Any => (Step::Key(key), &ValueType::Any),
+            other => {
+                let found = format!("a step to {}", quoted(step));
+                let expected = format!("the end of the path, as {other} has no fields");
+                let kind = FilterErrorKind::Type;
+                return Err(FilterError::new(kind, name.span(), found, expected));
+            }
+        };
+        path.push(next);
+        ty = inner;
+    }
+    let steps = path.into();
+    Ok(Resolved::Path(Path { root, steps }, ty))
+}
+
+/// Returns the value that the path leads to in a bag; NULL where it leads nowhere.
+fn value_at<'a>(bag: &'a Properties, path: &[String]) -> ValueRef<'a> {
+    let mut value = ValueRef::from(bag);
+    for step in path {
+        value = match value {
+            ValueRef::Record(record) => record.field_named(step).unwrap_or(ValueRef::Null),
+            _ => ValueRef::Null,
+        };
+    }
+    value
+}
+
+/// Returns the first parameter of which the name, else the first of which an alias, is accepted.
+fn find(all: &[Parameter], accept: impl Fn(&str) -> bool) -> Option<(usize, &Parameter)> {
+    let by_name = all.iter().position(|known| accept(known.name()));
+    let alias = |known: &Parameter| known.aliases().iter().any(|alias| accept(alias));
+    let index = by_name.or_else(|| all.iter().position(alias))?;
+    Some((index, all.get(index)?))
+}
+
+fn names_of(all: &[Parameter]) -> Vec<&str> {
+    all.iter().map(Parameter::name).collect()
+}
+
+fn first_step(name: &Name) -> &str {
+    name.steps().first().map_or("", String::as_str)
+}
+
+fn unknown(name: &Name, noun: &str, step: &str, known: Vec<&str>) -> FilterError {
+    let found = format!("the unknown {noun} {}", quoted(step));
+    let expected = match known.as_slice() {
+        [] => "another name, as there is none".to_owned(),
+        [one] => quoted(one),
+        [first @ .., last] if known.len() <= LISTED => {
+            let first: Vec<_> = first.iter().map(|name| quoted(name)).collect();
+            format!("{} or {}", first.join(", "), quoted(last))
+        }
+        _ => format!("one of {} known names", known.len()),
+    };
+    let suggestion = nearest(step, known).map(quoted);
+    FilterError::new(FilterErrorKind::UnknownName, name.span(), found, expected)
+        .suggesting(suggestion)
+}
+
+/// How many known names an error lists.
+const LISTED: usize = 8;
