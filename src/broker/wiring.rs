@@ -318,7 +318,7 @@ impl State {
     pub(super) fn claim(
         &mut self,
         schema: &InterfaceSchema,
-        rust_type: Option<RustType>,
+        rust_type: RustType,
         trash: &mut Trash,
     ) -> Result<(), &'static str> {
         let id = schema.id();
@@ -327,10 +327,10 @@ impl State {
             revision: Revision::ZERO,
             rust_type: None,
         });
-        match (known.rust_type, rust_type) {
-            (Some(present), Some(claimed)) if present != claimed => return Err(present.name),
-            (None, Some(_)) => known.rust_type = rust_type,
-            (Some(_), _) | (None, None) => return Ok(()),
+        match known.rust_type {
+            Some(present) if present != rust_type => return Err(present.name),
+            Some(_) => return Ok(()),
+            None => known.rust_type = Some(rust_type),
         }
         if known.schema.hash() != schema.hash() {
             trash.add(std::mem::replace(&mut known.schema, Arc::new(schema.clone())));

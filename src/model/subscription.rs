@@ -216,6 +216,11 @@ impl Subscription {
         self
     }
 
+    /// Returns whether the target is a live object, so that no store keeps the record.
+    pub(crate) fn is_object(&self) -> bool {
+        self.parts.target == Target::Object
+    }
+
     pub(crate) fn at(mut self, revision: Option<Revision>) -> Self {
         self.parts.revision = revision;
         self
@@ -265,6 +270,11 @@ impl fmt::Display for Target {
 }
 
 impl Moniker {
+    /// Returns the whole text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Returns what stands before the colon.
     pub fn scheme(&self) -> &str {
         &self.text[..self.scheme_bytes]

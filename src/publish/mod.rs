@@ -18,7 +18,9 @@ pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::facet::Facet;
 pub(crate) use self::hook::Hook;
 pub use self::hook::FailureHook;
-pub(crate) use self::prepared::{LiveTarget, SubscriptionEntry, TargetSource};
+pub(crate) use self::prepared::{
+    LiveObject, LiveTarget, SubscriptionEntry, TargetSource, check_filter,
+};
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};

@@ -8,7 +8,9 @@ use std::time::SystemTime;
 use super::channel::Surroundings;
 use super::facet::Facet;
 use crate::component::{Activation, ActivationError, ComponentPolicy};
-use crate::filter::{Filter, Predicate, Scope, check_all};
+use crate::filter::{
+    Filter, FilterError, Predicate, Scope, UndeclaredProperties, check, check_all,
+};
 use crate::model::{ComponentId, EventClass, Subscription};
 use crate::value::{
     EventInterface, EventMethod, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber,
@@ -115,7 +117,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         let mut suspended = entry.defect.clone();
         let mut predicates = Vec::new();
         if let (Some(filter), None) = (&entry.filter, &suspended) {
-            match check_filter(filter, &entry.record, &scope, schema, class) {
+            match check_filter(filter, &entry.record, schema, class) {
                 Ok(checked) => predicates = checked,
                 Err(error) => suspended = Some(error.to_string()),
             }
@@ -324,41 +326,35 @@ fn upgrade<I: Facet + ?Sized>(live: &dyn LiveObject) -> Option<Arc<I>> {
     }
 }
 
-/// Checks `filter` against the methods that the subscription is bound to.
-fn check_filter(
+/// Checks the filter of a subscription against the methods that it is bound to, and returns a
+/// predicate for each method of the interface.
+pub(crate) fn check_filter(
     filter: &Filter,
     record: &Subscription,
-    bound: &Methods,
     schema: &InterfaceSchema,
     class: &EventClass,
-) -> Result<Vec<Predicate>, crate::filter::FilterError> {
-    let scope = |method: &EventMethod| {
+) -> Result<Vec<Predicate>, FilterError> {
+    let properties = class.properties().iter();
+    let declared: Vec<_> =
+        properties.map(|p| Parameter::new(p.name(), p.value_type().clone())).collect();
+    let others = if class.has_open_properties() {
+        UndeclaredProperties::Open
+    } else {
+        UndeclaredProperties::Refused
+    };
+    let scope = |method| {
         Scope::for_method(method)
-            .with_publisher(declared(class), class.has_open_properties())
+            .with_publisher(&declared, others)
             .with_subscription(record.for_publisher())
     };
-    match *bound {
-        Methods::None => Ok(Vec::new()),
-        Methods::All => {
-            let scopes: Vec<_> = schema.methods().iter().map(scope).collect();
-            check_all(filter, &scopes)
-        }
-        Methods::One(index) => {
-            let scopes: Vec<_> = schema.methods().get(index).map(scope).into_iter().collect();
-            let checked = check_all(filter, &scopes)?;
-            // The vector is indexed by method; those that the subscription is not bound to are
-            // never asked.
-            Ok(checked.into_iter().cycle().take(index + 1).collect())
-        }
-    }
-}
-
-/// Returns the declared publisher properties as parameters; each may be NULL.
-pub(crate) fn declared(class: &EventClass) -> Vec<Parameter> {
-    let properties = class.properties().iter();
-    properties
-        .map(|p| Parameter::new(p.name(), p.value_type().clone()))
-        .collect()
+    let Some(name) = record.binding().method() else {
+        let scopes: Vec<_> = schema.methods().iter().map(scope).collect();
+        return check_all(filter, &scopes);
+    };
+    let Some((index, method)) = schema.method(name) else { return Ok(Vec::new()) };
+    let predicate = check(filter, &scope(method))?;
+    // The vector is indexed by method; those that the subscription is not bound to are never asked.
+    Ok(vec![predicate; index + 1])
 }
 
 impl fmt::Debug for SubscriptionEntry {

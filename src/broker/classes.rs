@@ -1,0 +1,242 @@
+//! Event classes: registering, reading, removing.
+
+use std::sync::Arc;
+
+use super::Broker;
+use super::columns;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EventClass, EventClassId, SubscriptionId};
+use crate::store::Batch;
+use crate::store::record::{self, Record, RecordKey};
+use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};
+
+/// What becomes of the subscriptions that are bound to a class when it is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cascade {
+    /// A class that is in use is not removed.
+    #[default]
+    Refuse,
+    /// Stored subscriptions that are bound to the class are removed with it, in one commit.
+    Remove,
+}
+
+impl Broker {
+    /// Registers an event class on the interface `I`.
+    ///
+    /// Code owns the interface's schema; the store owns every attribute of the class after the first
+    /// registration. So registering it again changes nothing but what it must: the interface, if the
+    /// class did not have it. Without an explicit registration a default class is made, with the
+    /// interface's name and the id that this name stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
+    /// id, and what the store reports.
+    pub fn register_class<I: EventInterface + ?Sized>(
+        &self,
+        class: EventClass,
+    ) -> Result<EventClassId> {
+        self.claim::<I>()?;
+        self.register(class.interface(I::schema().id()), I::schema())
+    }
+
+    /// Registers an event class on an interface that has no Rust type in this program.
+    ///
+    /// # Errors
+    ///
+    /// As [`register_class`](Self::register_class).
+    pub fn register_dynamic_class(
+        &self,
+        class: EventClass,
+        schema: &InterfaceSchema,
+    ) -> Result<EventClassId> {
+        self.register(class.interface(schema.id()), schema)
+    }
+
+    fn register(&self, class: EventClass, schema: &InterfaceSchema) -> Result<EventClassId> {
+        class.validate()?;
+        self.until_settled(|| {
+            let present = self.core.wiring.with(|state, _| {
+                state.classes.get(&class.id()).map(|entry| Arc::clone(&entry.record))
+            });
+            let mut batch = Batch::new();
+            match &present {
+                None => {
+                    batch.expect_absent(RecordKey::Class(class.id()).to_bytes());
+                    put_class(&mut batch, &class)?;
+                }
+                Some(record) if !record.interfaces().contains(&schema.id()) => {
+                    expect(&mut batch, record);
+                    put_class(&mut batch, &EventClass::clone(record).interface(schema.id()))?;
+                }
+                Some(_) => {}
+            }
+            let key = RecordKey::of_schema(schema).to_bytes();
+            if self.core.store.get(&key)?.is_none() {
+                batch.put_prepared(
+                    key,
+                    record::encode_schema(schema)?,
+                    Arc::new(Record::Schema(schema.clone())),
+                );
+            }
+            if batch.is_empty() {
+                return self.core.check_open();
+            }
+            self.core.commit(batch).map(drop)
+        })?;
+        Ok(class.id())
+    }
+
+    /// Returns the class of this id.
+    pub fn class(&self, id: impl Into<EventClassId>) -> Option<EventClass> {
+        let id = id.into();
+        self.core
+            .wiring
+            .with(|state, _| state.classes.get(&id).map(|entry| EventClass::clone(&entry.record)))
+    }
+
+    /// Returns the classes of which `criteria` are true, by name; `"ALL"` selects every one.
+    ///
+    /// The columns are those of the record: `id`, `name`, `publisher`, `description`, `owner`,
+    /// `open_properties`, `unordered`, `revision`; COM+'s names for them are taken too.
+    ///
+    /// # Errors
+    ///
+    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns.
+    #[doc(alias("Query", "QueryS"))]
+    pub fn classes(&self, criteria: &str) -> Result<Vec<EventClass>> {
+        let select = columns::ClassCriteria::parse(criteria)?;
+        let all: Vec<_> = self.core.wiring.with(|state, _| {
+            state.classes.values().map(|entry| Arc::clone(&entry.record)).collect()
+        });
+        let mut found: Vec<_> = all
+            .iter()
+            .filter(|class| select.matches(class))
+            .map(|class| EventClass::clone(class))
+            .collect();
+        found.sort_by(|a, b| (a.name(), a.id()).cmp(&(b.name(), b.id())));
+        Ok(found)
+    }
+
+    /// Returns the classes that offer an interface, by id.
+    #[doc(alias = "EventClassesForIID")]
+    pub fn classes_of_interface(&self, interface: impl Into<InterfaceId>) -> Vec<EventClass> {
+        let classes = self.core.wiring.with(|state, _| state.classes_of(interface.into()));
+        classes.iter().map(|class| EventClass::clone(class)).collect()
+    }
+
+    /// Replaces the attributes of a class that is in the store, if it is still at the revision at
+    /// which `class` was read.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class,
+    /// [`Conflict`](ErrorKind::Conflict) if somebody else changed it since, and what the store
+    /// reports.
+    pub fn update_class(&self, class: &EventClass) -> Result<()> {
+        class.validate()?;
+        let Some(present) = self.class(class.id()) else {
+            let message = format!("there is no event class {}", class.id());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let mut batch = Batch::new();
+        if class.revision().is_some() {
+            expect(&mut batch, class);
+        } else {
+            expect(&mut batch, &present);
+        }
+        put_class(&mut batch, class)?;
+        self.core.commit(batch).map(drop)
+    }
+
+    /// Removes a class; publishers that still have it reach nobody from then on. Subscriptions to
+    /// its interface from any class are not bound to it, and stay. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`InUse`](ErrorKind::InUse) if stored subscriptions are bound to it and `cascade` refuses;
+    /// else what the store reports.
+    pub fn unregister_class(
+        &self,
+        id: impl Into<EventClassId>,
+        cascade: Cascade,
+    ) -> Result<bool> {
+        let id = id.into();
+        let key = RecordKey::Class(id).to_bytes();
+        let mut found = false;
+        self.until_settled(|| {
+            let Some(class) = self.class(id) else { return self.core.check_open() };
+            found = true;
+            let bound = self.bound_to(id);
+            if cascade == Cascade::Refuse && !bound.is_empty() {
+                let message =
+                    format!("{} subscriptions are bound to {:?}", bound.len(), class.name());
+                return Err(Error::new(ErrorKind::InUse, message));
+            }
+            let mut batch = Batch::new();
+            expect(&mut batch, &class);
+            batch.delete(key.clone());
+            for subscription in bound {
+                batch.delete(RecordKey::Subscription(subscription).to_bytes());
+            }
+            self.core.commit(batch).map(drop)
+        })?;
+        Ok(found)
+    }
+
+    /// Returns the stored subscriptions that are bound to a class by its id.
+    fn bound_to(&self, class: EventClassId) -> Vec<SubscriptionId> {
+        self.core.wiring.with(|state, _| {
+            let records = state.subscriptions.values().map(|listed| &listed.entry.record);
+            records
+                .filter(|record| record.binding().class() == Some(class) && !record.is_object())
+                .map(|record| record.id())
+                .collect()
+        })
+    }
+
+    /// Makes the schema of `I` known, and `I` its only Rust type.
+    pub(super) fn claim<I: EventInterface + ?Sized>(&self) -> Result<()> {
+        self.claim_schema(I::schema(), RustType::of::<I>())
+    }
+
+    pub(super) fn claim_schema(&self, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {
+        let claimed =
+            self.core.wiring.with(|state, trash| state.claim(schema, rust_type, trash));
+        claimed.map_err(|present| {
+            let message = format!(
+                "the interface {:?} ({}) is {present} in this program, not {}",
+                schema.name(),
+                schema.id(),
+                rust_type.name
+            );
+            Error::new(ErrorKind::AlreadyExists, message)
+        })
+    }
+
+    /// Repeats a commit that was prepared from what somebody else has changed meanwhile.
+    pub(super) fn until_settled(&self, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+        loop {
+            match attempt() {
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                settled => return settled,
+            }
+        }
+    }
+}
+
+fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {
+    let key = RecordKey::Class(class.id()).to_bytes();
+    batch.put_prepared(key, record::encode_class(class)?, Arc::new(Record::Class(class.clone())));
+    Ok(())
+}
+
+/// Expects the class to be at the revision at which the record was read.
+fn expect(batch: &mut Batch, class: &EventClass) {
+    if let Some(revision) = class.revision() {
+        batch.expect_revision(RecordKey::Class(class.id()).to_bytes(), revision);
+    }
+}

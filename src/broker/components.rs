@@ -1,0 +1,111 @@
+//! Components as the broker sees them.
+
+use super::Broker;
+use crate::component::{Component, ComponentPolicy};
+use crate::error::Result;
+use crate::model::{ComponentId, Target};
+
+/// One component: registered here, named by subscriptions, or both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentStatus {
+    id: ComponentId,
+    name: Option<String>,
+    availability: Availability,
+    subscriptions: usize,
+}
+
+/// Whether events can be delivered to a component now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Availability {
+    /// Subscriptions name it, but this program has not registered it.
+    Missing,
+    /// It is registered, and made when an event needs it.
+    Registered(ComponentPolicy),
+    /// It is a singleton that was made.
+    Active,
+}
+
+impl Broker {
+    /// Registers a component. The same one again, by id, type and policy, is a no-op; a subscription
+    /// that named it before is served from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if another type or policy has the id, or
+    /// another Rust type has claimed the id of one of its interfaces;
+    /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
+    pub fn register_component<T>(&self, component: Component<T>) -> Result<()>
+    where
+        T: Send + Sync + 'static,
+    {
+        self.core.check_open()?;
+        let recipe = component.into_recipe();
+        for (schema, rust_type) in recipe.interfaces() {
+            self.claim_schema(schema, rust_type)?;
+        }
+        if self.core.registry.register(recipe)? {
+            self.core.wiring.with(|state, trash| state.reactivate(trash));
+        }
+        Ok(())
+    }
+
+    /// Removes a component and returns whether there was one. Its singleton is dropped when the last
+    /// fire that uses it is over; subscriptions that name it stay, and fail until it is back.
+    pub fn unregister_component(&self, id: impl Into<ComponentId>) -> bool {
+        let removed = self.core.registry.unregister(id.into());
+        if removed.is_some() {
+            self.core.wiring.with(|state, trash| state.reactivate(trash));
+        }
+        removed.is_some()
+    }
+
+    /// Returns every component that is registered or that a subscription names, by id.
+    pub fn components(&self) -> Vec<ComponentStatus> {
+        let mut named = std::collections::BTreeMap::new();
+        self.core.wiring.with(|state, _| {
+            for listed in state.subscriptions.values() {
+                if let Target::Component(id) = listed.entry.record.target() {
+                    *named.entry(*id).or_insert(0) += 1;
+                }
+            }
+        });
+        let registered = self.core.registry.all();
+        for recipe in &registered {
+            named.entry(recipe.id()).or_insert(0);
+        }
+        let status = |(id, subscriptions)| {
+            let recipe = registered.iter().find(|recipe| recipe.id() == id);
+            let availability = match recipe {
+                None => Availability::Missing,
+                Some(recipe) if recipe.instance().is_some() => Availability::Active,
+                Some(recipe) => Availability::Registered(recipe.policy()),
+            };
+            let name = recipe.and_then(|recipe| recipe.name()).map(str::to_owned);
+            ComponentStatus { id, name, availability, subscriptions }
+        };
+        named.into_iter().map(status).collect()
+    }
+}
+
+impl ComponentStatus {
+    /// Returns the id.
+    pub fn id(&self) -> ComponentId {
+        self.id
+    }
+
+    /// Returns the name under which it was registered, if it was registered by a name.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Returns whether events can be delivered to it now.
+    pub fn availability(&self) -> Availability {
+        self.availability
+    }
+
+    /// Returns how many subscriptions name it.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions
+    }
+}

@@ -1,0 +1,153 @@
+//! Publisher objects, typed and by name.
+
+use std::sync::Arc;
+
+use super::Broker;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EventClass, EventClassId};
+use crate::publish::{DynamicPublisher, Explanation, Own, Publisher, Publishes};
+use crate::value::{EventInterface, InterfaceId, ValueRef};
+
+impl Broker {
+    /// Returns a new publisher object that fires the interface `I`: of the one class that offers it,
+    /// or of a default class, made now, if none does.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if several classes offer the interface and none of them is
+    /// the default one: say which with [`publisher_of`](Self::publisher_of).
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
+    /// id, and what the store reports when the default class is made.
+    pub fn publisher<I: Publishes + ?Sized>(&self) -> Result<I::Publisher> {
+        self.core.check_open()?;
+        self.claim::<I>()?;
+        let schema = I::schema();
+        let classes = self.core.wiring.with(|state, _| state.classes_of(schema.id()));
+        let default = EventClassId::named(schema.name());
+        let class = match classes.as_slice() {
+            [] => self.register_class::<I>(EventClass::new(default, schema.name()))?,
+            [only] => only.id(),
+            several if several.iter().any(|class| class.id() == default) => default,
+            several => {
+                let names: Vec<_> = several.iter().map(|class| class.name()).collect();
+                let message = format!(
+                    "{} classes offer the interface {}: {}; name one with publisher_of",
+                    several.len(),
+                    schema.name(),
+                    names.join(", ")
+                );
+                return Err(Error::new(ErrorKind::Invalid, message));
+            }
+        };
+        self.publisher_of::<I>(class)
+    }
+
+    /// Returns a new publisher object that fires the interface `I` of this class.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or it does not offer the
+    /// interface; [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the
+    /// interface's id; [`Closed`](ErrorKind::Closed) after the broker was closed.
+    pub fn publisher_of<I: Publishes + ?Sized>(
+        &self,
+        class: impl Into<EventClassId>,
+    ) -> Result<I::Publisher> {
+        self.core.check_open()?;
+        Ok(self.plain_publisher::<I>(class.into(), Arc::new(Own::new()))?.into())
+    }
+
+    fn plain_publisher<I: EventInterface + ?Sized>(
+        &self,
+        class: EventClassId,
+        own: Arc<Own>,
+    ) -> Result<Publisher<I>> {
+        self.claim::<I>()?;
+        self.offered(class, Some(I::schema().id()))?;
+        let channel = self
+            .core
+            .wiring
+            .with(|state, trash| state.channel::<I>(class, &self.core.around, trash));
+        let channel = channel.ok_or_else(|| no_class(class))?;
+        Ok(Publisher::new(channel, own))
+    }
+
+    /// Returns a new publisher object that fires by name, for a program without the Rust type.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class,
+    /// [`Invalid`](ErrorKind::Invalid) if it offers several interfaces: say which with
+    /// [`dynamic_publisher_of`](Self::dynamic_publisher_of).
+    pub fn dynamic_publisher(&self, class: impl Into<EventClassId>) -> Result<DynamicPublisher> {
+        let class = class.into();
+        let interface = self.offered(class, None)?;
+        self.dynamic_publisher_of(class, interface)
+    }
+
+    /// Returns a new publisher object that fires one interface of a class by name.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or it does not offer the
+    /// interface, or nobody ever stored the interface's schema.
+    pub fn dynamic_publisher_of(
+        &self,
+        class: impl Into<EventClassId>,
+        interface: impl Into<InterfaceId>,
+    ) -> Result<DynamicPublisher> {
+        self.core.check_open()?;
+        let class = class.into();
+        let interface = self.offered(class, Some(interface.into()))?;
+        let cell = self.core.wiring.with(|state, trash| {
+            state.untyped(class, interface, &self.core.around, trash)
+        });
+        cell.map(DynamicPublisher::new).ok_or_else(|| {
+            let message = format!("the schema of the interface {interface} is not known");
+            Error::new(ErrorKind::NotFound, message)
+        })
+    }
+
+    /// Says what a fire of `method` with these values would do, and calls nobody.
+    ///
+    /// # Errors
+    ///
+    /// As [`dynamic_publisher`](Self::dynamic_publisher) and [`DynamicPublisher::explain`].
+    pub fn explain(
+        &self,
+        class: impl Into<EventClassId>,
+        method: &str,
+        values: &[ValueRef<'_>],
+    ) -> Result<Explanation> {
+        self.dynamic_publisher(class)?.explain(method, values)
+    }
+
+    /// Returns the interface that a class offers: the one asked for, or the only one.
+    fn offered(
+        &self,
+        id: EventClassId,
+        interface: Option<InterfaceId>,
+    ) -> Result<InterfaceId> {
+        let class = self.class(id).ok_or_else(|| no_class(id))?;
+        match (interface, class.interfaces()) {
+            (Some(interface), offered) if offered.contains(&interface) => Ok(interface),
+            (None, [only]) => Ok(*only),
+            (Some(interface), _) => {
+                let message = format!("{:?} does not offer the interface {interface}", class.name());
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+            (None, offered) => {
+                let message = format!(
+                    "{:?} offers {} interfaces; name one with dynamic_publisher_of",
+                    class.name(),
+                    offered.len()
+                );
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+}
+
+fn no_class(id: EventClassId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no event class {id}"))
+}

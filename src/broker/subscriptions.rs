@@ -1,0 +1,387 @@
+//! Stored subscriptions: ensuring, storing, reading, switching, removing.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::Broker;
+use super::columns::SubscriptionCriteria;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EventClass, Revision, Subscription, SubscriptionId};
+use crate::publish::check_filter;
+use crate::store::Batch;
+use crate::store::record::{self, Record, RecordKey, StoredSubscription};
+use crate::value::{InterfaceSchema, Properties};
+
+/// What [`Broker::ensure`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ensured {
+    /// There was no such subscription; now there is.
+    Added,
+    /// It is there as defined.
+    Present,
+    /// It is there, and somebody else changed it, so it was left as it is.
+    Differs,
+    /// It was there as this program had defined it before, and now is as defined.
+    Updated,
+}
+
+/// What becomes of values that a stored bag has and the new one has not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Bags {
+    /// They go.
+    #[default]
+    Replace,
+    /// They stay, as under COM+'s `SetCOMCatalogBehaviour(bRetainSubKeys)`.
+    Retain,
+}
+
+/// What a stored subscription is worth now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscriptionStatus {
+    /// It is served.
+    Active,
+    /// It is switched off.
+    Disabled,
+    /// No class that it is bound to is known here, so its filter was not checked yet.
+    Unchecked,
+    /// It does not fit any class that it is bound to; the text says why. Computed, not stored: when
+    /// the interface changes back, it is served again.
+    Suspended(String),
+}
+
+/// What is stored, as far as a write depends on it.
+struct Present {
+    record: Arc<Subscription>,
+    order: u64,
+    ensured: Option<Uuid>,
+}
+
+impl Broker {
+    /// Stores a subscription if there is none with its id: what a program calls at its start.
+    ///
+    /// It never undoes what somebody else changed. A subscription that is as this program ensured it
+    /// last time follows the program's new definition; one that was edited or switched off since is
+    /// left alone. One that was removed is added again: to stop a program's subscription, switch it
+    /// off.
+    ///
+    /// # Errors
+    ///
+    /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
+    /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
+    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object, and what the store reports.
+    pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
+        self.check(subscription)?;
+        let digest = digest(subscription)?;
+        let mut outcome = Ensured::Present;
+        self.until_settled(|| {
+            let present = self.present(subscription.id());
+            outcome = match &present {
+                None => Ensured::Added,
+                Some(present) if self::digest(&present.record)? == digest => Ensured::Present,
+                Some(present) if present.ensured == Some(self::digest(&present.record)?) => {
+                    Ensured::Updated
+                }
+                Some(_) => Ensured::Differs,
+            };
+            if matches!(outcome, Ensured::Present | Ensured::Differs) {
+                return self.core.check_open();
+            }
+            let expected = present.as_ref().and_then(|present| present.record.revision());
+            let stored = StoredSubscription {
+                record: subscription.clone(),
+                order: self.order(present.as_ref()),
+                ensured: Some(digest),
+            };
+            self.put(stored, Expected::Exactly(expected)).map(drop)
+        })?;
+        Ok(outcome)
+    }
+
+    /// Stores a subscription: inserts it, or replaces the one with its id.
+    ///
+    /// A record that was read from a broker expects to be replaced at the revision at which it was
+    /// read. Returns the revision of the commit.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](ErrorKind::Conflict) if the record carries a revision and the stored one has
+    /// another; else as [`ensure`](Self::ensure).
+    #[doc(alias = "Store")]
+    pub fn store(&self, subscription: &Subscription) -> Result<Revision> {
+        self.store_with(subscription, Bags::Replace)
+    }
+
+    /// Stores a subscription, and says what becomes of values of its bags that it does not have.
+    ///
+    /// # Errors
+    ///
+    /// As [`store`](Self::store).
+    #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
+    pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
+        self.check(subscription)?;
+        let present = self.present(subscription.id());
+        let mut record = subscription.clone();
+        if let (Bags::Retain, Some(present)) = (bags, &present) {
+            let merged = |old: &Properties, new: &Properties| {
+                let mut merged = old.clone();
+                merged.extend(new.clone());
+                merged
+            };
+            let for_publisher = merged(present.record.for_publisher(), record.for_publisher());
+            let for_subscriber = merged(present.record.for_subscriber(), record.for_subscriber());
+            record = record.with_for_publisher(for_publisher).with_for_subscriber(for_subscriber);
+        }
+        let expected = match record.revision() {
+            Some(revision) => Expected::Exactly(Some(revision)),
+            None => Expected::Anything,
+        };
+        let stored = StoredSubscription {
+            record,
+            order: self.order(present.as_ref()),
+            ensured: present.and_then(|present| present.ensured),
+        };
+        self.put(stored, expected)
+    }
+
+    /// Returns the subscription of this id, stored or transient.
+    pub fn subscription(&self, id: impl Into<SubscriptionId>) -> Option<Subscription> {
+        self.present(id.into()).map(|present| Subscription::clone(&present.record))
+    }
+
+    /// Returns the subscriptions of which `criteria` are true, transient ones too, in store order;
+    /// `"ALL"` selects every one.
+    ///
+    /// The columns are those of the record: `id`, `name`, `class`, `interface`, `method`,
+    /// `component`, `moniker`, `transient`, `enabled`, `priority`, `not_before`, `expires`, `owner`,
+    /// `filter`, `description`, `revision`, `for_publisher.NAME`, `for_subscriber.NAME`; COM+'s
+    /// names for them are taken too, such as `EventClassID` and `MethodName`.
+    ///
+    /// # Errors
+    ///
+    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns.
+    #[doc(alias("Query", "QueryS"))]
+    pub fn subscriptions(&self, criteria: &str) -> Result<Vec<Subscription>> {
+        let select = SubscriptionCriteria::parse(criteria)?;
+        let mut all = self.core.wiring.with(|state, _| {
+            let entries = state.subscriptions.values().map(|listed| &listed.entry);
+            entries.map(|entry| (entry.order, Arc::clone(&entry.record))).collect::<Vec<_>>()
+        });
+        all.retain(|(_, record)| select.matches(record));
+        all.sort_by_key(|(order, record)| (*order, record.id()));
+        Ok(all.into_iter().map(|(_, record)| Subscription::clone(&record)).collect())
+    }
+
+    /// Returns what the subscription of this id is worth now.
+    pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
+        let record = self.present(id.into())?.record;
+        if !record.is_enabled() {
+            return Some(SubscriptionStatus::Disabled);
+        }
+        Some(match self.check(&record) {
+            Ok(Checked::Fits) => SubscriptionStatus::Active,
+            Ok(Checked::Nothing) => SubscriptionStatus::Unchecked,
+            Err(error) => SubscriptionStatus::Suspended(error.to_string()),
+        })
+    }
+
+    /// Switches a stored subscription on.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if no stored subscription has the id, and what the store
+    /// reports.
+    pub fn enable(&self, id: impl Into<SubscriptionId>) -> Result<()> {
+        self.edit(id.into(), Subscription::enabled)
+    }
+
+    /// Switches a stored subscription off.
+    ///
+    /// # Errors
+    ///
+    /// As [`enable`](Self::enable).
+    pub fn disable(&self, id: impl Into<SubscriptionId>) -> Result<()> {
+        self.edit(id.into(), Subscription::disabled)
+    }
+
+    /// Removes a stored subscription and returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// What the store reports.
+    #[doc(alias("Remove", "RemoveS"))]
+    pub fn remove(&self, id: impl Into<SubscriptionId>) -> Result<bool> {
+        let id = id.into();
+        let stored = self.present(id).is_some_and(|present| !present.record.is_object());
+        if !stored {
+            return self.core.check_open().map(|()| false);
+        }
+        let mut batch = Batch::new();
+        batch.delete(RecordKey::Subscription(id).to_bytes());
+        self.core.commit(batch).map(|_| true)
+    }
+
+    /// Removes the stored subscriptions of which `criteria` are true, in one commit, and returns
+    /// them. None is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns, and what
+    /// the store reports.
+    #[doc(alias("Remove", "RemoveS"))]
+    pub fn remove_where(&self, criteria: &str) -> Result<Vec<Subscription>> {
+        let mut removed = Vec::new();
+        self.until_settled(|| {
+            removed = self.would_remove(criteria)?;
+            let mut batch = Batch::new();
+            for subscription in &removed {
+                let key = RecordKey::Subscription(subscription.id()).to_bytes();
+                if let Some(revision) = subscription.revision() {
+                    batch.expect_revision(key.clone(), revision);
+                }
+                batch.delete(key);
+            }
+            if batch.is_empty() { self.core.check_open() } else { self.core.commit(batch).map(drop) }
+        })?;
+        Ok(removed)
+    }
+
+    /// Returns what [`remove_where`](Self::remove_where) would remove, and removes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns.
+    pub fn would_remove(&self, criteria: &str) -> Result<Vec<Subscription>> {
+        let mut found = self.subscriptions(criteria)?;
+        found.retain(|subscription| !subscription.is_object());
+        Ok(found)
+    }
+
+    fn edit(
+        &self,
+        id: SubscriptionId,
+        change: impl Fn(Subscription) -> Subscription,
+    ) -> Result<()> {
+        self.until_settled(|| {
+            let Some(present) = self.present(id).filter(|p| !p.record.is_object()) else {
+                let message = format!("no stored subscription has the id {id}");
+                return Err(Error::new(ErrorKind::NotFound, message));
+            };
+            let expected = present.record.revision();
+            let record = change(Subscription::clone(&present.record));
+            if record == *present.record {
+                return self.core.check_open();
+            }
+            let Present { order, ensured, .. } = present;
+            let stored = StoredSubscription { record, order, ensured };
+            self.put(stored, Expected::Exactly(expected)).map(drop)
+        })
+    }
+
+    fn present(&self, id: SubscriptionId) -> Option<Present> {
+        self.core.wiring.with(|state, _| {
+            state.subscriptions.get(&id).map(|listed| Present {
+                record: Arc::clone(&listed.entry.record),
+                order: listed.entry.order,
+                ensured: listed.ensured,
+            })
+        })
+    }
+
+    fn order(&self, present: Option<&Present>) -> u64 {
+        present.map_or_else(|| self.core.wiring.next_order(), |present| present.order)
+    }
+
+    fn put(&self, stored: StoredSubscription, expected: Expected) -> Result<Revision> {
+        let key = RecordKey::Subscription(stored.record.id()).to_bytes();
+        let mut batch = Batch::new();
+        match expected {
+            Expected::Anything => {}
+            Expected::Exactly(None) => {
+                batch.expect_absent(key.clone());
+            }
+            Expected::Exactly(Some(revision)) => {
+                batch.expect_revision(key.clone(), revision);
+            }
+        }
+        let value = record::encode_subscription(&stored)?;
+        batch.put_prepared(key, value, Arc::new(Record::Subscription(stored)));
+        self.core.commit(batch)
+    }
+
+    /// Checks a subscription against every class that it is bound to and that is known here. It is
+    /// well if it fits one of them; in the others it is suspended.
+    pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
+        let filter = subscription.filter().map(crate::filter::Filter::parse).transpose()?;
+        let places = self.places(subscription);
+        let mut refusal = None;
+        for (schema, class) in &places {
+            if let Some(method) = subscription.binding().method()
+                && schema.method(method).is_none()
+            {
+                let message = format!("the interface {} has no method {method:?}", schema.name());
+                refusal = Some(Error::new(ErrorKind::NotFound, message));
+                continue;
+            }
+            let Some(filter) = &filter else { return Ok(Checked::Fits) };
+            match check_filter(filter, subscription, schema, class) {
+                Ok(_) => return Ok(Checked::Fits),
+                Err(error) => {
+                    let message = format!("the filter of {:?} is not valid", subscription.name());
+                    refusal = Some(Error::new(ErrorKind::Filter, message).because(error));
+                }
+            }
+        }
+        refusal.map_or(Ok(Checked::Nothing), Err)
+    }
+
+    /// Returns the interfaces and classes that a subscription is bound to, as far as they are known.
+    fn places(&self, subscription: &Subscription) -> Vec<(Arc<InterfaceSchema>, Arc<EventClass>)> {
+        let binding = subscription.binding();
+        self.core.wiring.with(|state, _| {
+            let classes = match (binding.class(), binding.interface()) {
+                (Some(class), _) => {
+                    state.classes.get(&class).map(|entry| Arc::clone(&entry.record)).into_iter().collect()
+                }
+                (None, Some(interface)) => state.classes_of(interface),
+                (None, None) => Vec::new(),
+            };
+            let mut places = Vec::new();
+            for class in classes {
+                let offered = class.interfaces().iter();
+                let bound = offered.filter(|id| binding.interface().is_none_or(|b| b == **id));
+                let known = bound.filter_map(|id| state.interfaces.get(id));
+                places.extend(known.map(|known| (Arc::clone(&known.schema), Arc::clone(&class))));
+            }
+            places
+        })
+    }
+}
+
+/// What a write expects to find.
+enum Expected {
+    Anything,
+    /// This revision, or nothing.
+    Exactly(Option<Revision>),
+}
+
+/// What a check could look at.
+pub(super) enum Checked {
+    /// A class that is known here.
+    Fits,
+    /// No class that the subscription is bound to is known here.
+    Nothing,
+}
+
+/// Returns the digest of what a person would call the subscription's definition.
+fn digest(subscription: &Subscription) -> Result<Uuid> {
+    const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0031);
+    let text = serde_json::to_vec(&subscription.clone().without_revision()).map_err(|error| {
+        let message = format!("the subscription {:?} cannot be written", subscription.name());
+        Error::new(ErrorKind::Invalid, message).because(error)
+    })?;
+    Ok(Uuid::new_v5(&NAMESPACE, &text))
+}

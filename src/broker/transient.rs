@@ -1,0 +1,285 @@
+//! Transient subscriptions: live objects, and the guards that hold them.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::Broker;
+use super::wiring::Wiring;
+use crate::delivery::is_delivering;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Subscription, SubscriptionId, Target};
+use crate::publish::{LiveObject, LiveTarget, TargetSource};
+use crate::value::{EventInterface, ImplementedBy, InterfaceId, Subscriber};
+
+/// A live object that can be subscribed: an `Arc` of it, or a `Weak` one, which does not keep it.
+pub trait IntoTarget<I: ?Sized>: sealed::IntoLive<I> {}
+
+mod sealed {
+    use crate::publish::LiveTarget;
+
+    pub trait IntoLive<I: ?Sized> {
+        #[doc(hidden)]
+        #[expect(private_interfaces, reason = "the trait is sealed")]
+        fn into_live(self) -> LiveTarget<I>;
+    }
+}
+
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Arc<T> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I> for Arc<T> {
+    fn into_live(self) -> LiveTarget<I> {
+        LiveTarget::Strong(I::upcast(self))
+    }
+}
+
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Weak<T> {}
+
+#[expect(private_interfaces, reason = "the trait is sealed")]
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I> for Weak<T> {
+    fn into_live(self) -> LiveTarget<I> {
+        LiveTarget::Weak(Box::new(move || self.upgrade().map(I::upcast)))
+    }
+}
+
+/// Holds a transient subscription; dropping it unsubscribes.
+///
+/// It keeps the object, or a weak reference to it, and outlives the broker: then dropping it takes
+/// the object out of the publishers that are left.
+#[must_use = "dropping the guard unsubscribes"]
+pub struct SubscriptionGuard {
+    id: SubscriptionId,
+    wiring: Option<Arc<Wiring>>,
+    released: Arc<Released>,
+}
+
+/// Tells when no fire can call the object of a subscription any more: all snapshots with it are
+/// gone.
+#[derive(Default)]
+struct Released {
+    /// How many targets of the subscription are still in some snapshot: more than one while a
+    /// replaced target is still being called.
+    targets: Mutex<usize>,
+    changed: Condvar,
+}
+
+/// A live target, counted.
+struct Counted<T> {
+    target: T,
+    released: Arc<Released>,
+}
+
+impl Broker {
+    /// Subscribes a live object to all events of the interface `I`, from any class, until the guard
+    /// is dropped. Nothing is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
+    /// id, [`Closed`](ErrorKind::Closed) after the broker was closed.
+    #[doc(alias = "TransientSubscriptions")]
+    pub fn subscribe<I: EventInterface + ?Sized>(
+        &self,
+        target: impl IntoTarget<I>,
+    ) -> Result<SubscriptionGuard> {
+        let name = format!("a subscriber of {}", I::schema().name());
+        let record = Subscription::builder(name).to::<I>().object().id(SubscriptionId::random());
+        self.subscribe_with::<I>(&record.build()?, target)
+    }
+
+    /// Subscribes a live object as the record says, whose target is `object`, until the guard is
+    /// dropped. Nothing is stored; the record is found by queries like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if the record's target is not `object`,
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if a subscription has its id; for the filter as
+    /// [`ensure`](Self::ensure), else as [`subscribe`](Self::subscribe).
+    pub fn subscribe_with<I: EventInterface + ?Sized>(
+        &self,
+        record: &Subscription,
+        target: impl IntoTarget<I>,
+    ) -> Result<SubscriptionGuard> {
+        self.claim::<I>()?;
+        self.add_transient(record, target.into_live())
+    }
+
+    /// Subscribes a live object that takes any event, by name and values, as the record says.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe_with`](Self::subscribe_with).
+    pub fn subscribe_untyped(
+        &self,
+        record: &Subscription,
+        target: Arc<dyn Subscriber>,
+    ) -> Result<SubscriptionGuard> {
+        self.add_transient(record, LiveTarget::<dyn Subscriber>::Strong(target))
+    }
+
+    fn add_transient(
+        &self,
+        record: &Subscription,
+        target: impl LiveObject,
+    ) -> Result<SubscriptionGuard> {
+        self.core.check_open()?;
+        if *record.target() != Target::Object {
+            let message = format!("the target of {:?} is not a live object", record.name());
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
+        self.check(record)?;
+        let released = Arc::new(Released::default());
+        let source = released.source(target);
+        let order = self.core.wiring.next_order();
+        let id = record.id();
+        let record = record.clone().without_revision();
+        let added = self.core.wiring.with(|state, trash| {
+            if state.subscriptions.contains_key(&id) {
+                return Err(source);
+            }
+            let touched = state.put_subscription(record, order, None, source, trash);
+            state.rebuild(&touched.into_iter().collect(), trash);
+            Ok(())
+        });
+        added.map_err(|_unused| {
+            let message = format!("a subscription has the id {id} already");
+            Error::new(ErrorKind::AlreadyExists, message)
+        })?;
+        Ok(SubscriptionGuard { id, wiring: Some(Arc::clone(&self.core.wiring)), released })
+    }
+}
+
+impl SubscriptionGuard {
+    /// Returns the subscription's id.
+    pub fn id(&self) -> SubscriptionId {
+        self.id
+    }
+
+    /// Lets the subscription live without its guard: until the broker goes, or, if the target is
+    /// weak, the object.
+    pub fn detach(mut self) {
+        self.wiring = None;
+    }
+
+    /// Puts another object in the place of the present one, which is dropped when the last fire that
+    /// uses it is over.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the subscription is gone, as a weak one is after its
+    /// object.
+    ///
+    /// # Consistency
+    ///
+    /// No fire that begins after this returned calls the old object, and none misses both.
+    pub fn replace<I: EventInterface + ?Sized>(&self, target: impl IntoTarget<I>) -> Result<()> {
+        let source = self.released.source(target.into_live());
+        let Some(wiring) = &self.wiring else { return Ok(()) };
+        let replaced = wiring.with(|state, trash| {
+            let Some(listed) = state.subscriptions.get(&self.id) else { return Err(source) };
+            let (record, order) = (Subscription::clone(&listed.entry.record), listed.entry.order);
+            let touched = state.put_subscription(record, order, None, source, trash);
+            state.rebuild(&touched.into_iter().collect(), trash);
+            Ok(())
+        });
+        replaced.map_err(|_unused| {
+            let message = format!("the subscription {} is gone", self.id);
+            Error::new(ErrorKind::NotFound, message)
+        })
+    }
+
+    /// Unsubscribes, as dropping the guard does. A fire that began before may still call the object.
+    pub fn close(self) {}
+
+    /// Unsubscribes and waits until no fire can call the object any more.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldDeadlock`](ErrorKind::WouldDeadlock) from inside any delivery, which is one of those
+    /// that may have to be waited for; [`TimedOut`](ErrorKind::TimedOut) if a fire is still at it
+    /// after `timeout`. Either way the subscription is gone.
+    pub fn close_and_wait(mut self, timeout: Duration) -> Result<()> {
+        self.unsubscribe();
+        if is_delivering() {
+            let message = "cannot wait for the end of fires from inside one";
+            return Err(Error::new(ErrorKind::WouldDeadlock, message));
+        }
+        self.released.wait(timeout)
+    }
+
+    fn unsubscribe(&mut self) {
+        let Some(wiring) = self.wiring.take() else { return };
+        wiring.with(|state, trash| {
+            let touched: HashSet<_> =
+                state.remove_subscription(self.id, trash).into_iter().collect();
+            state.rebuild(&touched, trash);
+        });
+    }
+}
+
+impl Drop for SubscriptionGuard {
+    fn drop(&mut self) {
+        self.unsubscribe();
+    }
+}
+
+impl fmt::Debug for SubscriptionGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionGuard").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Released {
+    fn source(self: &Arc<Self>, target: impl LiveObject) -> TargetSource {
+        *self.targets.lock() += 1;
+        TargetSource::Live(Arc::new(Counted { target, released: Arc::clone(self) }))
+    }
+
+    fn wait(&self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut targets = self.targets.lock();
+        while *targets > 0 {
+            let late = match deadline {
+                Some(deadline) => self.changed.wait_until(&mut targets, deadline).timed_out(),
+                None => {
+                    self.changed.wait(&mut targets);
+                    false
+                }
+            };
+            if late && *targets > 0 {
+                let message = format!("a fire still had the subscription after {timeout:?}");
+                return Err(Error::new(ErrorKind::TimedOut, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        *self.released.targets.lock() -= 1;
+        self.released.changed.notify_all();
+    }
+}
+
+impl<T: LiveObject> LiveObject for Counted<T> {
+    fn interface(&self) -> Option<InterfaceId> {
+        self.target.interface()
+    }
+
+    fn untyped(&self) -> Option<Arc<dyn Subscriber>> {
+        self.target.untyped()
+    }
+
+    fn is_weak(&self) -> bool {
+        self.target.is_weak()
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self.target.as_any()
+    }
+}
