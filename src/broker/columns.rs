@@ -160,5 +160,5 @@ fn uuid<'a>(value: Option<impl Into<uuid::Uuid>>) -> ValueRef<'a> {
 }
 
 fn number<'a>(value: Option<crate::model::Revision>) -> ValueRef<'a> {
-    value.map_or(ValueRef::Null, |revision| ValueRef::U64(revision.as_u64()))
+    value.map_or(ValueRef::Null, |revision| ValueRef::U64(revision.get()))
 }

@@ -120,8 +120,8 @@ impl CommitSink for Wiring {
             // An error is the last item: the present state is kept, and the store says the rest.
             let Ok((key, entry)) = item else { return };
             let Some(parsed) = RecordKey::parse(&key) else { continue };
-            match record::decode(parsed, entry.value(), entry.revision()) {
-                Ok(record) => records.push((record, entry.revision())),
+            match record::decode(parsed, &entry.value, entry.revision) {
+                Ok(record) => records.push((record, entry.revision)),
                 Err(error) => {
                     let reason = error.to_string();
                     self.notices.push(Notice::Quarantined { key, reason });

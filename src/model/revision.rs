@@ -21,7 +21,7 @@ impl Revision {
     }
 
     /// Returns the number.
-    pub const fn as_u64(self) -> u64 {
+    pub const fn get(self) -> u64 {
         self.0
     }
 

@@ -1,51 +1,12 @@
-//! Revisions, and the batch of writes that makes one.
+//! The batch of writes that makes a revision.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, ErrorKind, Result};
-
-/// The number of a commit; later commits have greater ones.
-///
-/// Numbers are never given twice, not even after a crash that lost commits, and need not be
-/// consecutive.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(transparent)]
-pub struct Revision(u64);
-
-impl Revision {
-    /// The revision of a store that nobody ever wrote to.
-    pub const ZERO: Self = Self(0);
-
-    /// Returns the number.
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl From<u64> for Revision {
-    fn from(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-impl From<Revision> for u64 {
-    fn from(revision: Revision) -> Self {
-        revision.0
-    }
-}
-
-impl fmt::Display for Revision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+use crate::model::Revision;
 
 /// A stored value and the revision that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]

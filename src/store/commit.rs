@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, Entry, Revision, Write, conflict};
+use super::batch::{Batch, Entry, Write, conflict};
+use crate::model::Revision;
 use super::engine::{Engine, RawChange};
 use super::flush::Ticket;
 use super::form::{self, HEAD_KEY, Head};

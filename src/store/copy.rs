@@ -16,7 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::batch::Revision;
+use crate::model::Revision;
 use super::commit::{Health, State};
 use super::engine::Engine;
 use super::form;

@@ -9,7 +9,7 @@
 //! | `\0head` | format, clean, count, digest: see [`Head`] |
 //! | `\0log` and a revision (8 bytes, big endian) | what that commit changed: [`LoggedCommit`] |
 
-use super::batch::Revision;
+use crate::model::Revision;
 use super::history::{ChangeKind, LoggedChange, LoggedCommit};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::batch::Revision;
+use crate::model::Revision;
 use super::form::log_key;
 use crate::error::{Error, ErrorKind, Result};
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 
-use super::batch::{Entry, Revision};
+use super::batch::Entry;
+use crate::model::Revision;
 use super::engine::{Engine, RawPair};
 use super::form::{self, HEAD_KEY, Head, LOG_PREFIX};
 use super::history::History;

@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 
 use super::background::Duties;
-use super::batch::{Batch, Entry, Revision};
+use super::batch::{Batch, Entry};
+use crate::model::Revision;
 use super::commit::{Health, State};
 use super::copy;
 use super::engine::Engine;

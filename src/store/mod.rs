@@ -33,6 +33,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::model::Revision;
 
 mod background;
 mod batch;
@@ -46,13 +47,14 @@ mod load;
 mod local;
 mod memory;
 mod options;
+pub(crate) mod record;
 mod sink;
 #[cfg(feature = "sled")]
 mod sled;
 
 #[cfg(feature = "sled")]
 pub use self::sled::{SledEngine, SledStore};
-pub use batch::{Batch, Entry, Prepared, Revision};
+pub use batch::{Batch, Entry, Prepared};
 pub use engine::{Engine, RawChange, RawPair};
 pub use history::{ChangeKind, LoggedChange, LoggedCommit};
 pub use local::LocalStore;

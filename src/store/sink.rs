@@ -4,7 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::batch::{Entry, Prepared, Revision};
+use super::batch::{Entry, Prepared};
+use crate::model::Revision;
 use crate::error::Result;
 
 /// Everything under a prefix in key order, as [`CommitSink::listed`] gets it.
