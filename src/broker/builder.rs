@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::core::Core;
 use super::Broker;
+use super::core::Core;
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::EventClassId;
 use crate::notices::Notices;
 use crate::publish::{FailureHook, Hook};
-use crate::store::{Durability, MemoryEngine, LocalStore, Store, StoreOptions};
+use crate::store::{Durability, LocalStore, MemoryEngine, Store, StoreOptions};
 
 /// All that can be chosen when a broker is opened.
 #[derive(Default)]
@@ -95,7 +95,9 @@ impl BrokerBuilder {
     pub fn open(self) -> Result<Broker> {
         let notices = Notices::default();
         let hook = self.hook.map(Hook::new).unwrap_or_default();
-        let mut options = StoreOptions::new().durability(self.durability).notices(notices.clone());
+        let mut options = StoreOptions::new()
+            .durability(self.durability)
+            .notices(notices.clone());
         options = match self.copy {
             Copying::AsTheStoreDoes => options,
             Copying::Every(interval) => options.copy_every(interval),
@@ -108,9 +110,10 @@ impl BrokerBuilder {
             }
             (Some(path), None) => (open_directory(&path, options)?, true),
             (None, Some(store)) => (store, false),
-            (None, None) => {
-                (Arc::new(LocalStore::with_engine(MemoryEngine::new(), options)?), true)
-            }
+            (None, None) => (
+                Arc::new(LocalStore::with_engine(MemoryEngine::new(), options)?),
+                true,
+            ),
         };
         Core::attach(store, owned, hook, notices).map(Broker::from_core)
     }
@@ -123,7 +126,10 @@ fn open_directory(path: &Path, options: StoreOptions) -> Result<Arc<dyn Store>> 
 
 #[cfg(not(feature = "sled"))]
 fn open_directory(path: &Path, _options: StoreOptions) -> Result<Arc<dyn Store>> {
-    let message = format!("{} cannot be opened without the feature sled", path.display());
+    let message = format!(
+        "{} cannot be opened without the feature sled",
+        path.display()
+    );
     Err(Error::new(ErrorKind::Invalid, message))
 }
 

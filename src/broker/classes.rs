@@ -59,7 +59,10 @@ impl Broker {
         class.validate()?;
         self.until_settled(|| {
             let present = self.core.wiring.with(|state, _| {
-                state.classes.get(&class.id()).map(|entry| Arc::clone(&entry.record))
+                state
+                    .classes
+                    .get(&class.id())
+                    .map(|entry| Arc::clone(&entry.record))
             });
             let mut batch = Batch::new();
             match &present {
@@ -69,7 +72,10 @@ impl Broker {
                 }
                 Some(record) if !record.interfaces().contains(&schema.id()) => {
                     expect(&mut batch, record);
-                    put_class(&mut batch, &EventClass::clone(record).interface(schema.id()))?;
+                    put_class(
+                        &mut batch,
+                        &EventClass::clone(record).interface(schema.id()),
+                    )?;
                 }
                 Some(_) => {}
             }
@@ -92,9 +98,12 @@ impl Broker {
     /// Returns the class of this id.
     pub fn class(&self, id: impl Into<EventClassId>) -> Option<EventClass> {
         let id = id.into();
-        self.core
-            .wiring
-            .with(|state, _| state.classes.get(&id).map(|entry| EventClass::clone(&entry.record)))
+        self.core.wiring.with(|state, _| {
+            state
+                .classes
+                .get(&id)
+                .map(|entry| EventClass::clone(&entry.record))
+        })
     }
 
     /// Returns the classes of which `criteria` are true, by name; `"ALL"` selects every one.
@@ -109,7 +118,11 @@ impl Broker {
     pub fn classes(&self, criteria: &str) -> Result<Vec<EventClass>> {
         let select = columns::ClassCriteria::parse(criteria)?;
         let all: Vec<_> = self.core.wiring.with(|state, _| {
-            state.classes.values().map(|entry| Arc::clone(&entry.record)).collect()
+            state
+                .classes
+                .values()
+                .map(|entry| Arc::clone(&entry.record))
+                .collect()
         });
         let mut found: Vec<_> = all
             .iter()
@@ -123,8 +136,14 @@ impl Broker {
     /// Returns the classes that offer an interface, by id.
     #[doc(alias = "EventClassesForIID")]
     pub fn classes_of_interface(&self, interface: impl Into<InterfaceId>) -> Vec<EventClass> {
-        let classes = self.core.wiring.with(|state, _| state.classes_of(interface.into()));
-        classes.iter().map(|class| EventClass::clone(class)).collect()
+        let classes = self
+            .core
+            .wiring
+            .with(|state, _| state.classes_of(interface.into()));
+        classes
+            .iter()
+            .map(|class| EventClass::clone(class))
+            .collect()
     }
 
     /// Replaces the attributes of a class that is in the store, if it is still at the revision at
@@ -159,21 +178,22 @@ impl Broker {
     ///
     /// [`InUse`](ErrorKind::InUse) if stored subscriptions are bound to it and `cascade` refuses;
     /// else what the store reports.
-    pub fn unregister_class(
-        &self,
-        id: impl Into<EventClassId>,
-        cascade: Cascade,
-    ) -> Result<bool> {
+    pub fn unregister_class(&self, id: impl Into<EventClassId>, cascade: Cascade) -> Result<bool> {
         let id = id.into();
         let key = RecordKey::Class(id).to_bytes();
         let mut found = false;
         self.until_settled(|| {
-            let Some(class) = self.class(id) else { return self.core.check_open() };
+            let Some(class) = self.class(id) else {
+                return self.core.check_open();
+            };
             found = true;
             let bound = self.bound_to(id);
             if cascade == Cascade::Refuse && !bound.is_empty() {
-                let message =
-                    format!("{} subscriptions are bound to {:?}", bound.len(), class.name());
+                let message = format!(
+                    "{} subscriptions are bound to {:?}",
+                    bound.len(),
+                    class.name()
+                );
                 return Err(Error::new(ErrorKind::InUse, message));
             }
             let mut batch = Batch::new();
@@ -190,7 +210,10 @@ impl Broker {
     /// Returns the stored subscriptions that are bound to a class by its id.
     fn bound_to(&self, class: EventClassId) -> Vec<SubscriptionId> {
         self.core.wiring.with(|state, _| {
-            let records = state.subscriptions.values().map(|listed| &listed.entry.record);
+            let records = state
+                .subscriptions
+                .values()
+                .map(|listed| &listed.entry.record);
             records
                 .filter(|record| record.binding().class() == Some(class) && !record.is_object())
                 .map(|record| record.id())
@@ -204,8 +227,10 @@ impl Broker {
     }
 
     pub(super) fn claim_schema(&self, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {
-        let claimed =
-            self.core.wiring.with(|state, trash| state.claim(schema, rust_type, trash));
+        let claimed = self
+            .core
+            .wiring
+            .with(|state, trash| state.claim(schema, rust_type, trash));
         claimed.map_err(|present| {
             let message = format!(
                 "the interface {:?} ({}) is {present} in this program, not {}",
@@ -230,7 +255,11 @@ impl Broker {
 
 fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {
     let key = RecordKey::Class(class.id()).to_bytes();
-    batch.put_prepared(key, record::encode_class(class)?, Arc::new(Record::Class(class.clone())));
+    batch.put_prepared(
+        key,
+        record::encode_class(class)?,
+        Arc::new(Record::Class(class.clone())),
+    );
     Ok(())
 }
 

@@ -58,8 +58,16 @@ static SUBSCRIPTION_COLUMNS: LazyLock<Vec<Parameter>> = LazyLock::new(|| paramet
 fn parameters(columns: Columns) -> Vec<Parameter> {
     let parameter = |(name, aliases, ty): &(&str, &[&str], ValueType)| {
         let nullable = ValueType::Option(Box::new(ty.clone()));
-        let ty = if *ty == ValueType::Any { ty.clone() } else { nullable };
-        aliases.iter().fold(Parameter::new(*name, ty), |column, alias| column.alias(*alias))
+        let ty = if *ty == ValueType::Any {
+            ty.clone()
+        } else {
+            nullable
+        };
+        aliases
+            .iter()
+            .fold(Parameter::new(*name, ty), |column, alias| {
+                column.alias(*alias)
+            })
     };
     columns.iter().map(parameter).collect()
 }
@@ -134,8 +142,12 @@ impl Row for SubscriptionRow<'_> {
             "transient" => ValueRef::Bool(*target == Target::Object),
             "enabled" => ValueRef::Bool(subscription.is_enabled()),
             "priority" => ValueRef::I64(subscription.priority().into()),
-            "not_before" => subscription.not_before().map_or(ValueRef::Null, ValueRef::Time),
-            "expires" => subscription.expires().map_or(ValueRef::Null, ValueRef::Time),
+            "not_before" => subscription
+                .not_before()
+                .map_or(ValueRef::Null, ValueRef::Time),
+            "expires" => subscription
+                .expires()
+                .map_or(ValueRef::Null, ValueRef::Time),
             "owner" => text(subscription.owner().map(AsRef::as_ref)),
             "filter" => text(subscription.filter()),
             "description" => text(subscription.description()),

@@ -45,7 +45,9 @@ impl Broker {
             self.claim_schema(schema, rust_type)?;
         }
         if self.core.registry.register(recipe)? {
-            self.core.wiring.with(|state, trash| state.reactivate(trash));
+            self.core
+                .wiring
+                .with(|state, trash| state.reactivate(trash));
         }
         Ok(())
     }
@@ -55,7 +57,9 @@ impl Broker {
     pub fn unregister_component(&self, id: impl Into<ComponentId>) -> bool {
         let removed = self.core.registry.unregister(id.into());
         if removed.is_some() {
-            self.core.wiring.with(|state, trash| state.reactivate(trash));
+            self.core
+                .wiring
+                .with(|state, trash| state.reactivate(trash));
         }
         removed.is_some()
     }
@@ -82,7 +86,12 @@ impl Broker {
                 Some(recipe) => Availability::Registered(recipe.policy()),
             };
             let name = recipe.and_then(|recipe| recipe.name()).map(str::to_owned);
-            ComponentStatus { id, name, availability, subscriptions }
+            ComponentStatus {
+                id,
+                name,
+                availability,
+                subscriptions,
+            }
         };
         named.into_iter().map(status).collect()
     }

@@ -90,7 +90,11 @@ impl Core {
         let store = Arc::clone(&self.store);
         let (done, closed) = mpsc::channel();
         let closing = move || drop(done.send(store.close()));
-        if thread::Builder::new().name("loosely-close".to_owned()).spawn(closing).is_err() {
+        if thread::Builder::new()
+            .name("loosely-close".to_owned())
+            .spawn(closing)
+            .is_err()
+        {
             return self.store.close();
         }
         closed.recv_timeout(deadline).unwrap_or_else(|_| {

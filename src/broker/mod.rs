@@ -104,6 +104,8 @@ impl Broker {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker").field("store", &self.core.store).finish_non_exhaustive()
+        f.debug_struct("Broker")
+            .field("store", &self.core.store)
+            .finish_non_exhaustive()
     }
 }

@@ -22,7 +22,10 @@ impl Broker {
         self.core.check_open()?;
         self.claim::<I>()?;
         let schema = I::schema();
-        let classes = self.core.wiring.with(|state, _| state.classes_of(schema.id()));
+        let classes = self
+            .core
+            .wiring
+            .with(|state, _| state.classes_of(schema.id()));
         let default = EventClassId::named(schema.name());
         let class = match classes.as_slice() {
             [] => self.register_class::<I>(EventClass::new(default, schema.name()))?,
@@ -54,7 +57,9 @@ impl Broker {
         class: impl Into<EventClassId>,
     ) -> Result<I::Publisher> {
         self.core.check_open()?;
-        Ok(self.plain_publisher::<I>(class.into(), Arc::new(Own::new()))?.into())
+        Ok(self
+            .plain_publisher::<I>(class.into(), Arc::new(Own::new()))?
+            .into())
     }
 
     fn plain_publisher<I: EventInterface + ?Sized>(
@@ -99,9 +104,10 @@ impl Broker {
         self.core.check_open()?;
         let class = class.into();
         let interface = self.offered(class, Some(interface.into()))?;
-        let cell = self.core.wiring.with(|state, trash| {
-            state.untyped(class, interface, &self.core.around, trash)
-        });
+        let cell = self
+            .core
+            .wiring
+            .with(|state, trash| state.untyped(class, interface, &self.core.around, trash));
         cell.map(DynamicPublisher::new).ok_or_else(|| {
             let message = format!("the schema of the interface {interface} is not known");
             Error::new(ErrorKind::NotFound, message)
@@ -123,17 +129,16 @@ impl Broker {
     }
 
     /// Returns the interface that a class offers: the one asked for, or the only one.
-    fn offered(
-        &self,
-        id: EventClassId,
-        interface: Option<InterfaceId>,
-    ) -> Result<InterfaceId> {
+    fn offered(&self, id: EventClassId, interface: Option<InterfaceId>) -> Result<InterfaceId> {
         let class = self.class(id).ok_or_else(|| no_class(id))?;
         match (interface, class.interfaces()) {
             (Some(interface), offered) if offered.contains(&interface) => Ok(interface),
             (None, [only]) => Ok(*only),
             (Some(interface), _) => {
-                let message = format!("{:?} does not offer the interface {interface}", class.name());
+                let message = format!(
+                    "{:?} does not offer the interface {interface}",
+                    class.name()
+                );
                 Err(Error::new(ErrorKind::NotFound, message))
             }
             (None, offered) => {

@@ -195,9 +195,15 @@ impl SubscriptionBuilder {
         {
             problems.add("expires", "is not after the not-before time");
         }
-        let binding = Binding { class: self.class, interface: self.interface, method };
+        let binding = Binding {
+            class: self.class,
+            interface: self.interface,
+            method,
+        };
         let parts = name.zip(target).map(|(name, target)| SubscriptionParts {
-            id: self.id.unwrap_or_else(|| identity(owner.as_ref(), &binding, &name)),
+            id: self
+                .id
+                .unwrap_or_else(|| identity(owner.as_ref(), &binding, &name)),
             name,
             binding,
             target,
@@ -230,8 +236,8 @@ fn target(mut targets: Vec<TargetText>, problems: &mut Problems) -> Option<Targe
         }
         (Some(TargetText::Component(id)), true) => Some(Target::Component(id)),
         (Some(TargetText::Object), true) => Some(Target::Object),
-        (Some(TargetText::Moniker(text)), true) => {
-            problems.take("target", Moniker::try_from(text.as_str())).map(Target::Moniker)
-        }
+        (Some(TargetText::Moniker(text)), true) => problems
+            .take("target", Moniker::try_from(text.as_str()))
+            .map(Target::Moniker),
     }
 }

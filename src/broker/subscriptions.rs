@@ -90,7 +90,9 @@ impl Broker {
             if matches!(outcome, Ensured::Present | Ensured::Differs) {
                 return self.core.check_open();
             }
-            let expected = present.as_ref().and_then(|present| present.record.revision());
+            let expected = present
+                .as_ref()
+                .and_then(|present| present.record.revision());
             let stored = StoredSubscription {
                 record: subscription.clone(),
                 order: self.order(present.as_ref()),
@@ -133,7 +135,9 @@ impl Broker {
             };
             let for_publisher = merged(present.record.for_publisher(), record.for_publisher());
             let for_subscriber = merged(present.record.for_subscriber(), record.for_subscriber());
-            record = record.with_for_publisher(for_publisher).with_for_subscriber(for_subscriber);
+            record = record
+                .with_for_publisher(for_publisher)
+                .with_for_subscriber(for_subscriber);
         }
         let expected = match record.revision() {
             Some(revision) => Expected::Exactly(Some(revision)),
@@ -149,7 +153,8 @@ impl Broker {
 
     /// Returns the subscription of this id, stored or transient.
     pub fn subscription(&self, id: impl Into<SubscriptionId>) -> Option<Subscription> {
-        self.present(id.into()).map(|present| Subscription::clone(&present.record))
+        self.present(id.into())
+            .map(|present| Subscription::clone(&present.record))
     }
 
     /// Returns the subscriptions of which `criteria` are true, transient ones too, in store order;
@@ -168,11 +173,16 @@ impl Broker {
         let select = SubscriptionCriteria::parse(criteria)?;
         let mut all = self.core.wiring.with(|state, _| {
             let entries = state.subscriptions.values().map(|listed| &listed.entry);
-            entries.map(|entry| (entry.order, Arc::clone(&entry.record))).collect::<Vec<_>>()
+            entries
+                .map(|entry| (entry.order, Arc::clone(&entry.record)))
+                .collect::<Vec<_>>()
         });
         all.retain(|(_, record)| select.matches(record));
         all.sort_by_key(|(order, record)| (*order, record.id()));
-        Ok(all.into_iter().map(|(_, record)| Subscription::clone(&record)).collect())
+        Ok(all
+            .into_iter()
+            .map(|(_, record)| Subscription::clone(&record))
+            .collect())
     }
 
     /// Returns what the subscription of this id is worth now.
@@ -215,7 +225,9 @@ impl Broker {
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove(&self, id: impl Into<SubscriptionId>) -> Result<bool> {
         let id = id.into();
-        let stored = self.present(id).is_some_and(|present| !present.record.is_object());
+        let stored = self
+            .present(id)
+            .is_some_and(|present| !present.record.is_object());
         if !stored {
             return self.core.check_open().map(|()| false);
         }
@@ -244,7 +256,11 @@ impl Broker {
                 }
                 batch.delete(key);
             }
-            if batch.is_empty() { self.core.check_open() } else { self.core.commit(batch).map(drop) }
+            if batch.is_empty() {
+                self.core.check_open()
+            } else {
+                self.core.commit(batch).map(drop)
+            }
         })?;
         Ok(removed)
     }
@@ -276,7 +292,11 @@ impl Broker {
                 return self.core.check_open();
             }
             let Present { order, ensured, .. } = present;
-            let stored = StoredSubscription { record, order, ensured };
+            let stored = StoredSubscription {
+                record,
+                order,
+                ensured,
+            };
             self.put(stored, Expected::Exactly(expected)).map(drop)
         })
     }
@@ -315,7 +335,10 @@ impl Broker {
     /// Checks a subscription against every class that it is bound to and that is known here. It is
     /// well if it fits one of them; in the others it is suspended.
     pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
-        let filter = subscription.filter().map(crate::filter::Filter::parse).transpose()?;
+        let filter = subscription
+            .filter()
+            .map(crate::filter::Filter::parse)
+            .transpose()?;
         let places = self.places(subscription);
         let mut refusal = None;
         for (schema, class) in &places {
@@ -326,7 +349,9 @@ impl Broker {
                 refusal = Some(Error::new(ErrorKind::NotFound, message));
                 continue;
             }
-            let Some(filter) = &filter else { return Ok(Checked::Fits) };
+            let Some(filter) = &filter else {
+                return Ok(Checked::Fits);
+            };
             match check_filter(filter, subscription, schema, class) {
                 Ok(_) => return Ok(Checked::Fits),
                 Err(error) => {
@@ -343,9 +368,12 @@ impl Broker {
         let binding = subscription.binding();
         self.core.wiring.with(|state, _| {
             let classes = match (binding.class(), binding.interface()) {
-                (Some(class), _) => {
-                    state.classes.get(&class).map(|entry| Arc::clone(&entry.record)).into_iter().collect()
-                }
+                (Some(class), _) => state
+                    .classes
+                    .get(&class)
+                    .map(|entry| Arc::clone(&entry.record))
+                    .into_iter()
+                    .collect(),
                 (None, Some(interface)) => state.classes_of(interface),
                 (None, None) => Vec::new(),
             };
@@ -380,7 +408,10 @@ pub(super) enum Checked {
 fn digest(subscription: &Subscription) -> Result<Uuid> {
     const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0031);
     let text = serde_json::to_vec(&subscription.clone().without_revision()).map_err(|error| {
-        let message = format!("the subscription {:?} cannot be written", subscription.name());
+        let message = format!(
+            "the subscription {:?} cannot be written",
+            subscription.name()
+        );
         Error::new(ErrorKind::Invalid, message).because(error)
     })?;
     Ok(Uuid::new_v5(&NAMESPACE, &text))

@@ -87,7 +87,10 @@ impl Broker {
         target: impl IntoTarget<I>,
     ) -> Result<SubscriptionGuard> {
         let name = format!("a subscriber of {}", I::schema().name());
-        let record = Subscription::builder(name).to::<I>().object().id(SubscriptionId::random());
+        let record = Subscription::builder(name)
+            .to::<I>()
+            .object()
+            .id(SubscriptionId::random());
         self.subscribe_with::<I>(&record.build()?, target)
     }
 
@@ -149,7 +152,11 @@ impl Broker {
             let message = format!("a subscription has the id {id} already");
             Error::new(ErrorKind::AlreadyExists, message)
         })?;
-        Ok(SubscriptionGuard { id, wiring: Some(Arc::clone(&self.core.wiring)), released })
+        Ok(SubscriptionGuard {
+            id,
+            wiring: Some(Arc::clone(&self.core.wiring)),
+            released,
+        })
     }
 }
 
@@ -178,10 +185,17 @@ impl SubscriptionGuard {
     /// No fire that begins after this returned calls the old object, and none misses both.
     pub fn replace<I: EventInterface + ?Sized>(&self, target: impl IntoTarget<I>) -> Result<()> {
         let source = self.released.source(target.into_live());
-        let Some(wiring) = &self.wiring else { return Ok(()) };
+        let Some(wiring) = &self.wiring else {
+            return Ok(());
+        };
         let replaced = wiring.with(|state, trash| {
-            let Some(listed) = state.subscriptions.get(&self.id) else { return Err(source) };
-            let (record, order) = (Subscription::clone(&listed.entry.record), listed.entry.order);
+            let Some(listed) = state.subscriptions.get(&self.id) else {
+                return Err(source);
+            };
+            let (record, order) = (
+                Subscription::clone(&listed.entry.record),
+                listed.entry.order,
+            );
             let touched = state.put_subscription(record, order, None, source, trash);
             state.rebuild(&touched.into_iter().collect(), trash);
             Ok(())
@@ -212,10 +226,14 @@ impl SubscriptionGuard {
     }
 
     fn unsubscribe(&mut self) {
-        let Some(wiring) = self.wiring.take() else { return };
+        let Some(wiring) = self.wiring.take() else {
+            return;
+        };
         wiring.with(|state, trash| {
-            let touched: HashSet<_> =
-                state.remove_subscription(self.id, trash).into_iter().collect();
+            let touched: HashSet<_> = state
+                .remove_subscription(self.id, trash)
+                .into_iter()
+                .collect();
             state.rebuild(&touched, trash);
         });
     }
@@ -229,14 +247,19 @@ impl Drop for SubscriptionGuard {
 
 impl fmt::Debug for SubscriptionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscriptionGuard").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SubscriptionGuard")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
 impl Released {
     fn source(self: &Arc<Self>, target: impl LiveObject) -> TargetSource {
         *self.targets.lock() += 1;
-        TargetSource::Live(Arc::new(Counted { target, released: Arc::clone(self) }))
+        TargetSource::Live(Arc::new(Counted {
+            target,
+            released: Arc::clone(self),
+        }))
     }
 
     fn wait(&self, timeout: Duration) -> Result<()> {

@@ -7,9 +7,7 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::filter::Filter;
-use crate::model::{
-    EventClass, EventClassId, Revision, Subscription, SubscriptionId, Target,
-};
+use crate::model::{EventClass, EventClassId, Revision, Subscription, SubscriptionId, Target};
 use crate::notices::{Notice, Notices};
 use crate::publish::{
     AnyChannel, Channel, ChannelCell, ChannelKey, SubscriptionEntry, Surroundings, TargetSource,
@@ -67,7 +65,10 @@ pub(super) struct Listed {
 
 impl Wiring {
     pub(crate) fn new(notices: Notices) -> Self {
-        Self { state: Mutex::new(State::default()), notices }
+        Self {
+            state: Mutex::new(State::default()),
+            notices,
+        }
     }
 
     /// Reads or changes the state. `work` must not call user code; what it replaces goes to the
@@ -97,7 +98,9 @@ impl Wiring {
         let Some(value) = change.value() else {
             return Some(state.delete(key, trash));
         };
-        let prepared = change.prepared().and_then(|prepared| prepared.downcast_ref::<Record>());
+        let prepared = change
+            .prepared()
+            .and_then(|prepared| prepared.downcast_ref::<Record>());
         let record = match prepared {
             Some(record) => Ok(record.clone().at(revision)),
             None => record::decode(key, value, revision),
@@ -106,7 +109,10 @@ impl Wiring {
             Ok(record) => Some(state.put(record, revision, trash)),
             Err(error) => {
                 let reason = error.to_string();
-                self.notices.push(Notice::Quarantined { key: change.key().to_vec(), reason });
+                self.notices.push(Notice::Quarantined {
+                    key: change.key().to_vec(),
+                    reason,
+                });
                 Some(state.delete(key, trash))
             }
         }
@@ -119,7 +125,9 @@ impl CommitSink for Wiring {
         for item in listing {
             // An error is the last item: the present state is kept, and the store says the rest.
             let Ok((key, entry)) = item else { return };
-            let Some(parsed) = RecordKey::parse(&key) else { continue };
+            let Some(parsed) = RecordKey::parse(&key) else {
+                continue;
+            };
             match record::decode(parsed, &entry.value, entry.revision) {
                 Ok(record) => records.push((record, entry.revision)),
                 Err(error) => {
@@ -193,7 +201,11 @@ impl State {
                 Touched::from_iter([Place::Class(id)])
             }
             Record::Subscription(stored) => {
-                let StoredSubscription { record, order, ensured } = stored;
+                let StoredSubscription {
+                    record,
+                    order,
+                    ensured,
+                } = stored;
                 let target = match record.target() {
                     Target::Component(id) => TargetSource::Component(*id),
                     Target::Moniker(moniker) => TargetSource::Moniker(moniker.to_string()),
@@ -227,7 +239,9 @@ impl State {
             record: Arc::new(record),
         });
         touched.push(self.list(&entry));
-        let replaced = self.subscriptions.insert(entry.record.id(), Listed { entry, ensured });
+        let replaced = self
+            .subscriptions
+            .insert(entry.record.id(), Listed { entry, ensured });
         trash.add(replaced.map(|listed| listed.entry));
         touched
     }
@@ -238,7 +252,10 @@ impl State {
             (Some(class), _) => (self.by_class.entry(class).or_default(), Place::Class(class)),
             (None, interface) => {
                 let id = interface.unwrap_or_else(|| InterfaceId::from_u128(0));
-                (self.by_interface.entry(id).or_default(), Place::Interface(id))
+                (
+                    self.by_interface.entry(id).or_default(),
+                    Place::Interface(id),
+                )
             }
         };
         ranked.insert(entry.rank(), Arc::clone(entry));
@@ -248,7 +265,9 @@ impl State {
     /// Takes a subscription out of the rankings. Its entry stays in `subscriptions` until replaced,
     /// and channels still hold it, so nothing of the user's is dropped here.
     fn unlist(&mut self, id: SubscriptionId) -> Touched {
-        let Some(listed) = self.subscriptions.get(&id) else { return Touched::new() };
+        let Some(listed) = self.subscriptions.get(&id) else {
+            return Touched::new();
+        };
         let entry = &listed.entry;
         let binding = entry.record.binding();
         let place = match (binding.class(), binding.interface()) {
@@ -288,8 +307,13 @@ impl State {
 
     /// Removes a class; publishers that still have it reach nobody from now on.
     fn remove_class(&mut self, id: EventClassId, trash: &mut Trash) {
-        let Some(class) = self.classes.remove(&id) else { return };
-        class.typed.values().for_each(|channel| channel.rebuild(&class.record, &[], trash));
+        let Some(class) = self.classes.remove(&id) else {
+            return;
+        };
+        class
+            .typed
+            .values()
+            .for_each(|channel| channel.rebuild(&class.record, &[], trash));
         for cell in class.untyped.values() {
             cell.read().rebuild(&class.record, &[], trash);
         }
@@ -308,7 +332,14 @@ impl State {
             }
             None => {
                 let schema = Arc::new(schema);
-                self.interfaces.insert(id, InterfaceEntry { schema, revision, rust_type: None });
+                self.interfaces.insert(
+                    id,
+                    InterfaceEntry {
+                        schema,
+                        revision,
+                        rust_type: None,
+                    },
+                );
                 Touched::from_iter([Place::Interface(id)])
             }
         }
@@ -333,7 +364,10 @@ impl State {
             None => known.rust_type = Some(rust_type),
         }
         if known.schema.hash() != schema.hash() {
-            trash.add(std::mem::replace(&mut known.schema, Arc::new(schema.clone())));
+            trash.add(std::mem::replace(
+                &mut known.schema,
+                Arc::new(schema.clone()),
+            ));
             self.rebuild(&HashSet::from([Place::Interface(id)]), trash);
         }
         Ok(())
@@ -342,8 +376,10 @@ impl State {
     /// Returns the classes that offer `interface`, by id.
     pub(super) fn classes_of(&self, interface: InterfaceId) -> Vec<Arc<EventClass>> {
         let offering = self.classes.values().map(|entry| &entry.record);
-        let mut offering: Vec<_> =
-            offering.filter(|class| class.interfaces().contains(&interface)).cloned().collect();
+        let mut offering: Vec<_> = offering
+            .filter(|class| class.interfaces().contains(&interface))
+            .cloned()
+            .collect();
         offering.sort_by_key(|class| class.id());
         offering
     }
@@ -351,9 +387,17 @@ impl State {
     /// Returns the subscriptions that a channel has, in order of calling.
     fn entries(&self, key: ChannelKey) -> Vec<Arc<SubscriptionEntry>> {
         let fits = |entry: &&Arc<SubscriptionEntry>| {
-            entry.record.binding().interface().is_none_or(|id| id == key.interface)
+            entry
+                .record
+                .binding()
+                .interface()
+                .is_none_or(|id| id == key.interface)
         };
-        let of_class = self.by_class.get(&key.class).into_iter().flat_map(BTreeMap::values);
+        let of_class = self
+            .by_class
+            .get(&key.class)
+            .into_iter()
+            .flat_map(BTreeMap::values);
         let of_interface = self.by_interface.get(&key.interface);
         let mut entries: Vec<_> = of_class.filter(fits).cloned().collect();
         if let Some(ranked) = of_interface {
@@ -367,23 +411,33 @@ impl State {
     pub(super) fn rebuild(&self, touched: &HashSet<Place>, trash: &mut Trash) {
         let classes = self.classes.iter().filter(|(id, entry)| {
             touched.contains(&Place::Class(**id))
-                || entry.interfaces().any(|i| touched.contains(&Place::Interface(i)))
+                || entry
+                    .interfaces()
+                    .any(|i| touched.contains(&Place::Interface(i)))
         });
         classes.for_each(|(_, entry)| self.rebuild_class(entry, trash));
     }
 
     fn rebuild_all(&self, trash: &mut Trash) {
-        self.classes.values().for_each(|entry| self.rebuild_class(entry, trash));
+        self.classes
+            .values()
+            .for_each(|entry| self.rebuild_class(entry, trash));
     }
 
     fn rebuild_class(&self, class: &ClassEntry, trash: &mut Trash) {
         let id = class.record.id();
         for (interface, channel) in &class.typed {
-            let entries = self.entries(ChannelKey { class: id, interface: *interface });
+            let entries = self.entries(ChannelKey {
+                class: id,
+                interface: *interface,
+            });
             channel.rebuild(&class.record, &entries, trash);
         }
         for (interface, cell) in &class.untyped {
-            let entries = self.entries(ChannelKey { class: id, interface: *interface });
+            let entries = self.entries(ChannelKey {
+                class: id,
+                interface: *interface,
+            });
             let channel = self.fresh_untyped(class, *interface, cell, trash);
             channel.rebuild(&class.record, &entries, trash);
         }
@@ -415,8 +469,14 @@ impl State {
     /// Forgets what was made ready of a component, and makes it ready again.
     pub(super) fn reactivate(&self, trash: &mut Trash) {
         for class in self.classes.values() {
-            class.typed.values().for_each(|channel| channel.forget(trash));
-            class.untyped.values().for_each(|cell| cell.read().forget(trash));
+            class
+                .typed
+                .values()
+                .for_each(|channel| channel.forget(trash));
+            class
+                .untyped
+                .values()
+                .for_each(|cell| cell.read().forget(trash));
         }
         self.rebuild_all(trash);
     }
@@ -429,13 +489,20 @@ impl State {
         trash: &mut Trash,
     ) -> Option<Arc<Channel<I>>> {
         let schema = Arc::clone(&self.interfaces.get(&I::schema().id())?.schema);
-        let key = ChannelKey { class, interface: schema.id() };
+        let key = ChannelKey {
+            class,
+            interface: schema.id(),
+        };
         let entry = self.classes.get_mut(&class)?;
         if let Some(channel) = entry.typed.get(&key.interface) {
             return Arc::clone(channel).as_any().downcast().ok();
         }
         let record = Arc::clone(&entry.record);
-        let channel = Arc::new(Channel::<I>::new(Arc::clone(&record), schema, Arc::clone(around)));
+        let channel = Arc::new(Channel::<I>::new(
+            Arc::clone(&record),
+            schema,
+            Arc::clone(around),
+        ));
         entry.typed.insert(key.interface, Arc::clone(&channel) as _);
         channel.rebuild(&record, &self.entries(key), trash);
         Some(channel)
@@ -465,7 +532,11 @@ impl State {
         ));
         let cell = Arc::new(ChannelCell::new(Arc::clone(&channel)));
         entry.untyped.insert(interface, Arc::clone(&cell));
-        channel.rebuild(&record, &self.entries(ChannelKey { class, interface }), trash);
+        channel.rebuild(
+            &record,
+            &self.entries(ChannelKey { class, interface }),
+            trash,
+        );
         Some(cell)
     }
 
@@ -487,8 +558,12 @@ impl State {
                 _ => None,
             })
             .collect();
-        let gone: Vec<_> =
-            self.classes.keys().filter(|id| !classes.contains(*id)).copied().collect();
+        let gone: Vec<_> = self
+            .classes
+            .keys()
+            .filter(|id| !classes.contains(*id))
+            .copied()
+            .collect();
         for id in gone {
             self.remove_class(id, trash);
         }
@@ -497,7 +572,11 @@ impl State {
 
 impl ClassEntry {
     fn new(record: Arc<EventClass>) -> Self {
-        Self { record, typed: HashMap::new(), untyped: HashMap::new() }
+        Self {
+            record,
+            typed: HashMap::new(),
+            untyped: HashMap::new(),
+        }
     }
 
     fn interfaces(&self) -> impl Iterator<Item = InterfaceId> {

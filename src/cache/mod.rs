@@ -32,7 +32,10 @@ pub(crate) struct Snapshot<S> {
 impl<S> SubscriptionCache<S> {
     pub(crate) fn new(methods: impl IntoIterator<Item = S>) -> Self {
         let current = ArcSwap::from_pointee(Snapshot::new(methods));
-        Self { current, swaps: AtomicU64::new(0) }
+        Self {
+            current,
+            swaps: AtomicU64::new(0),
+        }
     }
 
     /// Returns the present snapshot, to be used for one fire.
@@ -55,7 +58,9 @@ impl<S> SubscriptionCache<S> {
 
 impl<S> Snapshot<S> {
     fn new(methods: impl IntoIterator<Item = S>) -> Self {
-        Self { methods: methods.into_iter().collect() }
+        Self {
+            methods: methods.into_iter().collect(),
+        }
     }
 
     /// Returns what is to be called for the method at this index of the interface.

@@ -24,7 +24,12 @@ impl<'a> Activation<'a> {
         for_subscriber: &'a Properties,
         host: &'a (dyn Any + Send + Sync),
     ) -> Self {
-        Self { component, subscription, for_subscriber, host }
+        Self {
+            component,
+            subscription,
+            for_subscriber,
+            host,
+        }
     }
 
     /// Returns the component that is being made.

@@ -4,5 +4,5 @@ mod activation;
 mod registry;
 
 pub use self::activation::{Activation, ActivationError};
-pub(crate) use self::registry::{Instance, Recipe, Registry};
 pub use self::registry::{Component, ComponentPolicy};
+pub(crate) use self::registry::{Instance, Recipe, Registry};

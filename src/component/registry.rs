@@ -96,7 +96,9 @@ impl<T: Send + Sync + 'static> Component<T> {
         let name = id.as_ref();
         let recipe = Recipe {
             id: name.into(),
-            name: uuid::Uuid::try_parse(name).is_err().then(|| name.to_owned()),
+            name: uuid::Uuid::try_parse(name)
+                .is_err()
+                .then(|| name.to_owned()),
             policy: ComponentPolicy::Singleton,
             type_name: std::any::type_name::<T>(),
             factory: Box::new(move |activation| make(activation).map(|made| Arc::new(made) as _)),
@@ -104,7 +106,10 @@ impl<T: Send + Sync + 'static> Component<T> {
             any_interface: None,
             instance: RwLock::new(None),
         };
-        Self { recipe, marker: std::marker::PhantomData }
+        Self {
+            recipe,
+            marker: std::marker::PhantomData,
+        }
     }
 
     /// Gives the component this id in place of the one that its name stands for.
@@ -119,7 +124,9 @@ impl<T: Send + Sync + 'static> Component<T> {
     pub fn implements<I: ImplementedBy<T> + ?Sized>(mut self) -> Self {
         let caster: Caster<I> = Caster(|instance| instance.downcast::<T>().ok().map(I::upcast));
         let schema = I::schema();
-        self.recipe.casts.retain(|cast| cast.schema.id() != schema.id());
+        self.recipe
+            .casts
+            .retain(|cast| cast.schema.id() != schema.id());
         self.recipe.casts.push(Cast {
             schema,
             rust_type: RustType::of::<I>(),
@@ -138,8 +145,12 @@ impl<T: Send + Sync + 'static> Component<T> {
     where
         T: Subscriber,
     {
-        self.recipe.any_interface =
-            Some(|instance| instance.downcast::<T>().ok().map(|subscriber| subscriber as _));
+        self.recipe.any_interface = Some(|instance| {
+            instance
+                .downcast::<T>()
+                .ok()
+                .map(|subscriber| subscriber as _)
+        });
         self
     }
 
@@ -180,9 +191,7 @@ impl Recipe {
     }
 
     /// Returns the interfaces, unless it takes any.
-    pub(crate) fn interfaces(
-        &self,
-    ) -> impl Iterator<Item = (&'static InterfaceSchema, RustType)> {
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = (&'static InterfaceSchema, RustType)> {
         self.casts.iter().map(|cast| (cast.schema, cast.rust_type))
     }
 
@@ -202,7 +211,10 @@ impl Recipe {
         I: crate::value::EventInterface + ?Sized,
     {
         let schema = I::schema();
-        let typed = self.casts.iter().find(|cast| cast.schema.id() == schema.id());
+        let typed = self
+            .casts
+            .iter()
+            .find(|cast| cast.schema.id() == schema.id());
         let caster = typed.and_then(|cast| cast.caster.downcast_ref::<Caster<I>>());
         let cast = match (caster, self.any_interface) {
             (Some(caster), _) => caster.0(instance),
@@ -221,18 +233,25 @@ impl Recipe {
         instance: Instance,
         schema: &InterfaceSchema,
     ) -> Result<Arc<dyn Subscriber>, ActivationError> {
-        let typed = self.casts.iter().find(|cast| cast.schema.id() == schema.id());
+        let typed = self
+            .casts
+            .iter()
+            .find(|cast| cast.schema.id() == schema.id());
         let cast = typed.map(|cast| cast.untyped).or(self.any_interface);
-        cast.and_then(|cast| cast(instance)).ok_or_else(|| ActivationError::NotImplemented {
-            component: self.id,
-            interface: schema.name().to_owned(),
-        })
+        cast.and_then(|cast| cast(instance))
+            .ok_or_else(|| ActivationError::NotImplemented {
+                component: self.id,
+                interface: schema.name().to_owned(),
+            })
     }
 
     fn make(&self, activation: &Activation<'_>) -> Result<Instance, ActivationError> {
         match catch_unwind(AssertUnwindSafe(|| (self.factory)(activation))) {
             Ok(Ok(instance)) => Ok(instance),
-            Ok(Err(error)) => Err(ActivationError::Failed { component: self.id, error }),
+            Ok(Err(error)) => Err(ActivationError::Failed {
+                component: self.id,
+                error,
+            }),
             Err(payload) => Err(ActivationError::Panicked {
                 component: self.id,
                 message: panic_message(payload),

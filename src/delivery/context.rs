@@ -72,7 +72,12 @@ impl EventContext {
                 drawn
             });
             let (class, subscription) = (frame.class.get(), frame.subscription.get());
-            Some(Self { class, subscription, drawn, depth })
+            Some(Self {
+                class,
+                subscription,
+                drawn,
+                depth,
+            })
         })
     }
 

@@ -62,7 +62,11 @@ impl Delivery {
         name: Arc<str>,
         outcome: DeliveryOutcome,
     ) -> Self {
-        Self { subscription, name, outcome }
+        Self {
+            subscription,
+            name,
+            outcome,
+        }
     }
 
     /// Returns the subscription.

@@ -81,7 +81,12 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
 
     /// Takes over the class record and the subscriptions, which are in order of calling, and leaves
     /// in `trash` what must be dropped without a lock.
-    fn rebuild(&self, class: &Arc<EventClass>, entries: &[Arc<SubscriptionEntry>], trash: &mut Trash);
+    fn rebuild(
+        &self,
+        class: &Arc<EventClass>,
+        entries: &[Arc<SubscriptionEntry>],
+        trash: &mut Trash,
+    );
 
     /// Forgets everything made ready so far, since schema or components changed.
     fn forget(&self, trash: &mut Trash);
@@ -110,12 +115,17 @@ impl<I: Facet + ?Sized> Channel<I> {
         around: Arc<Surroundings>,
     ) -> Self {
         Self {
-            key: ChannelKey { class: class.id(), interface: schema.id() },
+            key: ChannelKey {
+                class: class.id(),
+                interface: schema.id(),
+            },
             cache: SubscriptionCache::new((0..schema.methods().len()).map(|m| Lane::new(m, &[]))),
             schema,
             around,
             class: ArcSwap::from_pointee(ClassFacts::new(class)),
-            prepared: Mutex::new(PreparedSet { in_order: Vec::new() }),
+            prepared: Mutex::new(PreparedSet {
+                in_order: Vec::new(),
+            }),
         }
     }
 
@@ -135,14 +145,20 @@ impl<I: Facet + ?Sized> Channel<I> {
         }
         let same_scope = known.record.properties() == class.properties()
             && known.record.has_open_properties() == class.has_open_properties();
-        trash.add(self.class.swap(Arc::new(ClassFacts::new(Arc::clone(class)))));
+        trash.add(
+            self.class
+                .swap(Arc::new(ClassFacts::new(Arc::clone(class)))),
+        );
         !same_scope
     }
 }
 
 impl ClassFacts {
     fn new(record: Arc<EventClass>) -> Self {
-        Self { defaults: record.defaults(), record }
+        Self {
+            defaults: record.defaults(),
+            record,
+        }
     }
 }
 
@@ -180,7 +196,9 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
                 )
             })
             .collect();
-        in_order.iter().for_each(|prepared| prepared.adopt(&self.around, &self.schema));
+        in_order
+            .iter()
+            .for_each(|prepared| prepared.adopt(&self.around, &self.schema));
         let lanes = (0..self.schema.methods().len()).map(|method| Lane::new(method, &in_order));
         trash.add(self.cache.swap(lanes));
         trash.add(std::mem::replace(&mut set.in_order, in_order));
@@ -194,7 +212,10 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     fn suspended(&self) -> Vec<(SubscriptionId, String)> {
         let set = self.prepared.lock();
         let suspended = set.in_order.iter().filter_map(|prepared| {
-            prepared.suspended.as_ref().map(|why| (prepared.entry.record.id(), why.clone()))
+            prepared
+                .suspended
+                .as_ref()
+                .map(|why| (prepared.entry.record.id(), why.clone()))
         });
         suspended.collect()
     }

@@ -26,7 +26,10 @@ pub struct DynamicPublisher {
 
 impl DynamicPublisher {
     pub(crate) fn new(cell: Arc<ChannelCell>) -> Self {
-        Self { cell, own: Arc::new(Own::new()) }
+        Self {
+            cell,
+            own: Arc::new(Own::new()),
+        }
     }
 
     fn channel(&self) -> Arc<dyn AnyChannel> {
@@ -86,6 +89,8 @@ impl DynamicPublisher {
 impl fmt::Debug for DynamicPublisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let class = self.channel().class();
-        f.debug_struct("DynamicPublisher").field("class", &class.name()).finish_non_exhaustive()
+        f.debug_struct("DynamicPublisher")
+            .field("class", &class.name())
+            .finish_non_exhaustive()
     }
 }

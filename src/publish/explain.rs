@@ -54,19 +54,29 @@ impl Explanation {
         own: &Properties,
     ) -> Self {
         let facts = channel.class_facts();
-        let row = EventRow { values, own, facts: &facts };
+        let row = EventRow {
+            values,
+            own,
+            facts: &facts,
+        };
         let all = channel.prepared();
-        let lines = all.iter().filter(|prepared| prepared.is_bound_to(method)).map(|prepared| {
-            let record = &prepared.entry.record;
-            Explained {
-                subscription: record.id(),
-                name: record.name().to_owned(),
-                stage: stage(channel, method, &row, prepared),
-            }
-        });
+        let lines = all
+            .iter()
+            .filter(|prepared| prepared.is_bound_to(method))
+            .map(|prepared| {
+                let record = &prepared.entry.record;
+                Explained {
+                    subscription: record.id(),
+                    name: record.name().to_owned(),
+                    stage: stage(channel, method, &row, prepared),
+                }
+            });
         let lines = lines.collect();
         let event = crate::value::Event::new(&channel.schema, method, values);
-        Self { event: event.map_or_else(String::new, |event| event.to_string()), lines }
+        Self {
+            event: event.map_or_else(String::new, |event| event.to_string()),
+            lines,
+        }
     }
 
     /// Returns the lines in the order of calling.
@@ -76,7 +86,10 @@ impl Explanation {
 
     /// Returns how many subscribers would be called.
     pub fn delivered(&self) -> usize {
-        self.lines.iter().filter(|line| matches!(line.stage, Stage::Delivered(_))).count()
+        self.lines
+            .iter()
+            .filter(|line| matches!(line.stage, Stage::Delivered(_)))
+            .count()
     }
 
     /// Returns the line of the subscription of this name.
@@ -137,7 +150,9 @@ impl Explained {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.event)?;
-        self.lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
+        self.lines
+            .iter()
+            .try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 

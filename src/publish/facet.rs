@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use crate::component::{ActivationError, Instance, Recipe};
-use crate::value::{
-    Event, EventInterface, InterfaceSchema, Subscriber, SubscriberError, ValueRef,
-};
+use crate::value::{Event, EventInterface, InterfaceSchema, Subscriber, SubscriberError, ValueRef};
 
 /// An event interface as the pipeline sees it: of a Rust trait, or known by its schema alone, when
 /// every subscriber is a [`Subscriber`].

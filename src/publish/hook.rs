@@ -43,7 +43,10 @@ impl Default for Hook {
         Self::new(Arc::new(move |class, delivery| {
             let line = limit.lock().admit(Instant::now());
             if let Some(left_out) = line {
-                eprintln!("loosely: class {class}: subscription {delivery}{}", Note(left_out));
+                eprintln!(
+                    "loosely: class {class}: subscription {delivery}{}",
+                    Note(left_out)
+                );
             }
         }))
     }
@@ -62,7 +65,10 @@ struct LogLimit {
 impl LogLimit {
     /// Returns how many lines were left out before this one, or `None` if this one is left out.
     fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self.last.is_some_and(|last| now.duration_since(last) < BETWEEN_LINES) {
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) < BETWEEN_LINES)
+        {
             self.left_out += 1;
             return None;
         }

@@ -35,7 +35,10 @@ impl<I: ?Sized> Lane<I> {
         let plain: Option<Vec<_>> = here()
             .map(|prepared| {
                 let target = prepared.ready(method)?;
-                Some(PlainSlot { target, id: prepared.entry.record.id() })
+                Some(PlainSlot {
+                    target,
+                    id: prepared.entry.record.id(),
+                })
             })
             .collect();
         match plain {
@@ -44,7 +47,11 @@ impl<I: ?Sized> Lane<I> {
                 entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
             },
             None => Self::Guarded {
-                slots: here().map(|p| GuardedSlot { prepared: Arc::clone(p) }).collect(),
+                slots: here()
+                    .map(|p| GuardedSlot {
+                        prepared: Arc::clone(p),
+                    })
+                    .collect(),
             },
         }
     }

@@ -12,12 +12,12 @@ mod publisher;
 mod report;
 
 pub(crate) use self::channel::{AnyChannel, Channel, ChannelKey, Surroundings, Upkeep};
-pub use self::dynamic::DynamicPublisher;
 pub(crate) use self::dynamic::ChannelCell;
+pub use self::dynamic::DynamicPublisher;
 pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::facet::Facet;
-pub(crate) use self::hook::Hook;
 pub use self::hook::FailureHook;
+pub(crate) use self::hook::Hook;
 pub(crate) use self::prepared::{
     LiveObject, LiveTarget, SubscriptionEntry, TargetSource, check_filter,
 };

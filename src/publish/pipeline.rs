@@ -9,13 +9,14 @@ use std::time::SystemTime;
 use super::channel::{Channel, ClassFacts};
 use super::facet::Facet;
 use super::lane::{GuardedSlot, Lane, PlainSlot};
-use super::publisher::Own;
 use super::prepared::{Prepared, Resolved, SubscriptionEntry};
+use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter, enter_subscription};
 use crate::filter::Row;
 use crate::model::SubscriptionId;
-use crate::value::{Properties, SubscriberError, SubscriberFailed, ValueRef, panic_message};
+use crate::value::untyped::{self, SubscriberFailed};
+use crate::value::{Properties, SubscriberError, ValueRef, panic_message};
 
 /// Fires the method at index `method`.
 ///
@@ -51,8 +52,18 @@ where
             let values = values();
             let facts = channel.class_facts();
             let own = own.properties();
-            let row = EventRow { values: values.as_ref(), own: &own, facts: &facts };
-            Guarded { channel, method, row, now: Cell::new(None) }.fire(slots, call)
+            let row = EventRow {
+                values: values.as_ref(),
+                own: &own,
+                facts: &facts,
+            };
+            Guarded {
+                channel,
+                method,
+                row,
+                now: Cell::new(None),
+            }
+            .fire(slots, call)
         }
         None => FireReport::default(),
     }
@@ -72,7 +83,7 @@ fn fire_plain<I: ?Sized>(
         for slot in slots.iter().skip(called.get()) {
             called.set(called.get() + 1);
             enter_subscription(slot.id);
-            call(&slot.target)?;
+            untyped::call(|| call(&slot.target))?;
         }
         Ok(())
     };
@@ -169,7 +180,8 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         };
         // The filter or the factory may have fired events of its own.
         enter_subscription(prepared.entry.record.id());
-        call(&target).map_or_else(|error| Step::Failed(Failure::Subscriber(error)), |()| done)
+        untyped::call(|| call(&target))
+            .map_or_else(|error| Step::Failed(Failure::Subscriber(error)), |()| done)
     }
 
     fn now(&self) -> SystemTime {
@@ -185,7 +197,9 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         if !made && gone.is_empty() {
             return;
         }
-        let Some(upkeep) = self.channel.around.upkeep.upgrade() else { return };
+        let Some(upkeep) = self.channel.around.upkeep.upgrade() else {
+            return;
+        };
         if made {
             upkeep.refresh(self.channel.key);
         }
@@ -215,8 +229,8 @@ impl Row for EventRow<'_> {
 
 #[cold]
 fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
-    match payload.downcast::<SubscriberFailed>() {
-        Ok(failed) => Failure::Subscriber(failed.0),
+    match SubscriberFailed::from_payload(payload) {
+        Ok(error) => Failure::Subscriber(error),
         Err(payload) => Failure::Panicked(panic_message(payload)),
     }
 }

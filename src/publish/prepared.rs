@@ -99,7 +99,11 @@ pub(crate) enum Resolved<I: ?Sized> {
 impl SubscriptionEntry {
     /// Returns the key of the calling order: higher priority first, then store order.
     pub(crate) fn rank(&self) -> (std::cmp::Reverse<i32>, u64, crate::model::SubscriptionId) {
-        (std::cmp::Reverse(self.record.priority()), self.order, self.record.id())
+        (
+            std::cmp::Reverse(self.record.priority()),
+            self.order,
+            self.record.id(),
+        )
     }
 }
 
@@ -112,7 +116,9 @@ impl<I: Facet + ?Sized> Prepared<I> {
     ) -> Self {
         let scope = match entry.record.binding().method() {
             None => Methods::All,
-            Some(name) => schema.method(name).map_or(Methods::None, |(i, _)| Methods::One(i)),
+            Some(name) => schema
+                .method(name)
+                .map_or(Methods::None, |(i, _)| Methods::One(i)),
         };
         let mut suspended = entry.defect.clone();
         let mut predicates = Vec::new();
@@ -126,15 +132,17 @@ impl<I: Facet + ?Sized> Prepared<I> {
         if matches!(target, Bound::Mismatch) && suspended.is_none() {
             suspended = Some("the object implements another interface".to_owned());
         }
-        Self { entry, scope, predicates, suspended, target }
+        Self {
+            entry,
+            scope,
+            predicates,
+            suspended,
+            target,
+        }
     }
 
     /// Returns who is to be called, making it if necessary.
-    pub(crate) fn resolve(
-        &self,
-        around: &Surroundings,
-        schema: &InterfaceSchema,
-    ) -> Resolved<I> {
+    pub(crate) fn resolve(&self, around: &Surroundings, schema: &InterfaceSchema) -> Resolved<I> {
         let failed = Resolved::Failed;
         match &self.target {
             Bound::Live(target) => Resolved::Ready(Arc::clone(target)),
@@ -159,8 +167,12 @@ impl<I: Facet + ?Sized> Prepared<I> {
             return Resolved::Failed(ActivationError::NotRegistered(id));
         };
         let record = &self.entry.record;
-        let activation =
-            Activation::new(id, record.id(), record.for_subscriber(), around.host.as_ref());
+        let activation = Activation::new(
+            id,
+            record.id(),
+            record.for_subscriber(),
+            around.host.as_ref(),
+        );
         let target = around
             .registry
             .activate(&recipe, &activation)
@@ -174,19 +186,29 @@ impl<I: Facet + ?Sized> Prepared<I> {
 
     /// Takes over a singleton that was made for another subscription.
     pub(crate) fn adopt(&self, around: &Surroundings, schema: &InterfaceSchema) {
-        let Bound::Component(id, made) = &self.target else { return };
+        let Bound::Component(id, made) = &self.target else {
+            return;
+        };
         if made.get().is_some() {
             return;
         }
-        let Some(recipe) = around.registry.get(*id) else { return };
-        let Some(instance) = recipe.instance() else { return };
+        let Some(recipe) = around.registry.get(*id) else {
+            return;
+        };
+        let Some(instance) = recipe.instance() else {
+            return;
+        };
         if let Ok(target) = I::cast(&recipe, instance, schema) {
             made.get_or_init(|| target);
         }
     }
 
     /// Returns why the component cannot be had, as far as that is known without making it.
-    pub(crate) fn obstacle(&self, around: &Surroundings, schema: &InterfaceSchema) -> Option<String> {
+    pub(crate) fn obstacle(
+        &self,
+        around: &Surroundings,
+        schema: &InterfaceSchema,
+    ) -> Option<String> {
         match &self.target {
             Bound::Component(id, made) if made.get().is_none() => match around.registry.get(*id) {
                 None => Some(ActivationError::NotRegistered(*id).to_string()),
@@ -235,12 +257,18 @@ impl<I: ?Sized> Prepared<I> {
 
     /// Returns whether the event comes too early.
     pub(crate) fn is_early(&self, now: SystemTime) -> bool {
-        self.entry.record.not_before().is_some_and(|from| now < from)
+        self.entry
+            .record
+            .not_before()
+            .is_some_and(|from| now < from)
     }
 
     /// Returns whether the subscription is over.
     pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
-        self.entry.record.expires().is_some_and(|until| now >= until)
+        self.entry
+            .record
+            .expires()
+            .is_some_and(|until| now >= until)
     }
 
     /// Returns the target, if nothing is left to check before a call of `method`.
@@ -335,8 +363,9 @@ pub(crate) fn check_filter(
     class: &EventClass,
 ) -> Result<Vec<Predicate>, FilterError> {
     let properties = class.properties().iter();
-    let declared: Vec<_> =
-        properties.map(|p| Parameter::new(p.name(), p.value_type().clone())).collect();
+    let declared: Vec<_> = properties
+        .map(|p| Parameter::new(p.name(), p.value_type().clone()))
+        .collect();
     let others = if class.has_open_properties() {
         UndeclaredProperties::Open
     } else {
@@ -351,7 +380,9 @@ pub(crate) fn check_filter(
         let scopes: Vec<_> = schema.methods().iter().map(scope).collect();
         return check_all(filter, &scopes);
     };
-    let Some((index, method)) = schema.method(name) else { return Ok(Vec::new()) };
+    let Some((index, method)) = schema.method(name) else {
+        return Ok(Vec::new());
+    };
     let predicate = check(filter, &scope(method))?;
     // The vector is indexed by method; those that the subscription is not bound to are never asked.
     Ok(vec![predicate; index + 1])

@@ -46,7 +46,10 @@ pub(crate) struct Own {
 impl Own {
     pub(crate) fn new() -> Self {
         let properties = ArcSwap::from_pointee(Properties::new());
-        Self { properties, changing: Mutex::new(()) }
+        Self {
+            properties,
+            changing: Mutex::new(()),
+        }
     }
 
     /// Returns the properties as they are now.
@@ -60,8 +63,10 @@ impl Own {
             Some(declared) => declared.value_type().check_nullable(value.view()),
             None if class.has_open_properties() => Ok(()),
             None => {
-                let message =
-                    format!("the class {:?} declares no publisher property {name:?}", class.name());
+                let message = format!(
+                    "the class {:?} declares no publisher property {name:?}",
+                    class.name()
+                );
                 return Err(Error::new(ErrorKind::NotFound, message));
             }
         };
@@ -131,7 +136,9 @@ impl<I: Facet + ?Sized> Publisher<I> {
     #[doc(alias = "GetPublisherProperty")]
     pub fn property(&self, name: &str) -> Option<Value> {
         let own = self.own.properties();
-        own.get(name).or(self.channel.class_facts().defaults.get(name)).cloned()
+        own.get(name)
+            .or(self.channel.class_facts().defaults.get(name))
+            .cloned()
     }
 
     /// Says what a fire with these arguments would do, and calls nobody.
@@ -142,7 +149,9 @@ impl<I: Facet + ?Sized> Publisher<I> {
     /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let method = checked_method(&self.channel.schema, method, arguments)?;
-        Ok(self.channel.explain(method, arguments, &self.own.properties()))
+        Ok(self
+            .channel
+            .explain(method, arguments, &self.own.properties()))
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
@@ -183,7 +192,10 @@ pub(super) fn checked_method(
 
 impl<I: ?Sized> Clone for Publisher<I> {
     fn clone(&self) -> Self {
-        Self { channel: Arc::clone(&self.channel), own: Arc::clone(&self.own) }
+        Self {
+            channel: Arc::clone(&self.channel),
+            own: Arc::clone(&self.own),
+        }
     }
 }
 

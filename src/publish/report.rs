@@ -112,7 +112,11 @@ impl FireReport {
             FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
             FirePolicy::OneDelivered => self.delivered == 0,
         };
-        if broken { Err(FireError { report: self }) } else { Ok(self) }
+        if broken {
+            Err(FireError { report: self })
+        } else {
+            Ok(self)
+        }
     }
 }
 
@@ -137,7 +141,10 @@ impl FireError {
 impl fmt::Display for FireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the event reached not all it had to: {}", self.report)?;
-        self.report.lines().iter().try_for_each(|line| write!(f, "; {line}"))
+        self.report
+            .lines()
+            .iter()
+            .try_for_each(|line| write!(f, "; {line}"))
     }
 }
 
@@ -172,7 +179,9 @@ impl Tally {
     #[inline]
     pub(super) fn finish(self, hook: &Hook, class: EventClassId) -> FireReport {
         if self.report.failed > 0 {
-            self.report.failures().for_each(|failure| hook.tell(class, failure));
+            self.report
+                .failures()
+                .for_each(|failure| hook.tell(class, failure));
         }
         self.report
     }

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Entry, Write, conflict};
-use crate::model::Revision;
 use super::engine::{Engine, RawChange};
 use super::flush::Ticket;
 use super::form::{self, HEAD_KEY, Head};
@@ -15,6 +14,7 @@ use super::load::{self, Loaded};
 use super::local::{CLOSED, OPEN, Shared, TORN, closed};
 use super::sink::{Change, Commit, CommitSink, Trash};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Revision;
 use crate::notices::Notice;
 
 /// Everything under the commit lock.

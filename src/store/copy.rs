@@ -16,13 +16,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::model::Revision;
 use super::commit::{Health, State};
 use super::engine::Engine;
 use super::form;
 use super::load::pairs;
 use super::local::Shared;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Revision;
 
 /// What a copy holds.
 #[derive(Debug)]

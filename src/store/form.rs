@@ -9,9 +9,9 @@
 //! | `\0head` | format, clean, count, digest: see [`Head`] |
 //! | `\0log` and a revision (8 bytes, big endian) | what that commit changed: [`LoggedCommit`] |
 
-use crate::model::Revision;
 use super::history::{ChangeKind, LoggedChange, LoggedCommit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Revision;
 
 /// The format that this version writes, and the greatest it reads.
 pub(crate) const FORMAT: u32 = 1;

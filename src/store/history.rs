@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::Revision;
 use super::form::log_key;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Revision;
 
 /// One commit of the change log: which keys it changed, not to what.
 #[derive(Debug, Clone, PartialEq, Eq)]

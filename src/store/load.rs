@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use super::batch::Entry;
-use crate::model::Revision;
 use super::engine::{Engine, RawPair};
 use super::form::{self, HEAD_KEY, Head, LOG_PREFIX};
 use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Revision;
 use crate::notices::{Notice, Notices};
 
 /// What an engine was found to hold.

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::background::Duties;
 use super::batch::{Batch, Entry};
-use crate::model::Revision;
 use super::commit::{Health, State};
 use super::copy;
 use super::engine::Engine;
@@ -22,6 +21,7 @@ use super::options::{Durability, StoreOptions};
 use super::sink::{CommitSink, Trash};
 use super::{MemoryStore, Store};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Revision;
 
 /// Keeps the contract of [`Store`] over an [`Engine`]; the one commit path of the crate.
 ///

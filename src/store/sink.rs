@@ -5,8 +5,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::batch::{Entry, Prepared};
-use crate::model::Revision;
 use crate::error::Result;
+use crate::model::Revision;
 
 /// Everything under a prefix in key order, as [`CommitSink::listed`] gets it.
 pub type Listing<'a> = dyn Iterator<Item = Result<(Vec<u8>, Entry)>> + 'a;

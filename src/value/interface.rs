@@ -140,7 +140,10 @@ pub(crate) struct RustType {
 
 impl RustType {
     pub(crate) fn of<T: ?Sized + 'static>() -> Self {
-        Self { id: std::any::TypeId::of::<T>(), name: std::any::type_name::<T>() }
+        Self {
+            id: std::any::TypeId::of::<T>(),
+            name: std::any::type_name::<T>(),
+        }
     }
 }
 
@@ -162,15 +165,12 @@ impl<I: EventInterface + ?Sized> Subscriber for Invoker<I> {
     }
 }
 
-/// The payload with which generated code unwinds out of a method that cannot return the error of the
-/// untyped subscriber behind it; the fire turns it back into that error.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct SubscriberFailed(pub SubscriberError);
-
 /// Returns what a panic said, and drops its payload, whose own drop may panic.
 pub(crate) fn panic_message(payload: Box<dyn std::any::Any + Send>) -> String {
-    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+    let message = match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
         (Some(text), _) => (*text).to_owned(),
         (None, Some(text)) => text.clone(),
         (None, None) => "a panic without a message".to_owned(),

@@ -6,6 +6,7 @@ pub(crate) mod id;
 mod interface;
 mod properties;
 mod schema;
+pub(crate) mod untyped;
 pub(crate) mod view;
 
 use std::fmt;
@@ -15,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::event_value::{ConversionError, EventValue};
-pub(crate) use self::interface::{Invoker, RustType, SubscriberFailed, panic_message};
 pub use self::interface::{Event, EventInterface, ImplementedBy, Subscriber, SubscriberError};
+pub(crate) use self::interface::{Invoker, RustType, panic_message};
 pub use self::properties::Properties;
 pub use self::schema::{
     EventMethod, FieldSchema, InterfaceId, InterfaceSchema, Parameter, RecordSchema, SchemaHash,

@@ -28,11 +28,19 @@ impl From<&EventClass> for Stored {
     fn from(class: &EventClass) -> Self {
         let properties = class.properties().iter().map(|property| {
             let ty = property.value_type().into();
-            (property.name().to_owned(), ty, property.default_value().into())
+            (
+                property.name().to_owned(),
+                ty,
+                property.default_value().into(),
+            )
         });
         Self::V1(ClassV1 {
             name: class.name().to_owned(),
-            interfaces: class.interfaces().iter().map(|id| id.uuid().into_bytes()).collect(),
+            interfaces: class
+                .interfaces()
+                .iter()
+                .map(|id| id.uuid().into_bytes())
+                .collect(),
             publisher: class.publisher_id().map(|id| id.uuid().into_bytes()),
             description: class.description_text().map(str::to_owned),
             owner: class.owner_name().map(str::to_owned),

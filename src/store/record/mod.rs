@@ -124,11 +124,17 @@ pub(crate) fn decode(key: RecordKey, bytes: &[u8], revision: Revision) -> Result
         }
         RecordKey::Subscription(id) => {
             let stored: subscription::Stored = codec::decode(bytes)?;
-            stored.into_subscription(id, revision).map(Record::Subscription).map_err(corrupt)
+            stored
+                .into_subscription(id, revision)
+                .map(Record::Subscription)
+                .map_err(corrupt)
         }
     }
 }
 
 fn corrupt(rule: String) -> Error {
-    Error::new(ErrorKind::Corrupt, format!("the stored record is not valid: {rule}"))
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("the stored record is not valid: {rule}"),
+    )
 }

@@ -34,11 +34,15 @@ pub(super) struct TimeV1 {
 }
 
 pub(super) fn store_bag(bag: &Properties) -> BagV1 {
-    bag.iter().map(|(name, value)| (name.clone(), value.into())).collect()
+    bag.iter()
+        .map(|(name, value)| (name.clone(), value.into()))
+        .collect()
 }
 
 pub(super) fn load_bag(bag: BagV1) -> Properties {
-    bag.into_iter().map(|(name, value)| (name, Value::from(value))).collect()
+    bag.into_iter()
+        .map(|(name, value)| (name, Value::from(value)))
+        .collect()
 }
 
 impl From<&Value> for ValueV1 {
@@ -72,9 +76,9 @@ impl From<ValueV1> for Value {
             ValueV1::Bytes(value) => Self::Bytes(value),
             ValueV1::Uuid(value) => Self::Uuid(Uuid::from_bytes(value)),
             ValueV1::Time(value) => Self::Time(value.into()),
-            ValueV1::Duration(seconds, nanoseconds) => {
-                Self::Duration(Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds.into()))
-            }
+            ValueV1::Duration(seconds, nanoseconds) => Self::Duration(
+                Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds.into()),
+            ),
             ValueV1::List(values) => Self::List(values.into_iter().map(Into::into).collect()),
             ValueV1::Record(fields) => Self::Record(load_bag(fields)),
         }
@@ -85,14 +89,21 @@ impl From<SystemTime> for TimeV1 {
     fn from(time: SystemTime) -> Self {
         let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
         match time.duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(after) => Self { seconds: seconds(after), nanoseconds: after.subsec_nanos() },
+            Ok(after) => Self {
+                seconds: seconds(after),
+                nanoseconds: after.subsec_nanos(),
+            },
             Err(error) => {
                 let before = error.duration();
                 match before.subsec_nanos() {
-                    0 => Self { seconds: -seconds(before), nanoseconds: 0 },
-                    part => {
-                        Self { seconds: -seconds(before) - 1, nanoseconds: 1_000_000_000 - part }
-                    }
+                    0 => Self {
+                        seconds: -seconds(before),
+                        nanoseconds: 0,
+                    },
+                    part => Self {
+                        seconds: -seconds(before) - 1,
+                        nanoseconds: 1_000_000_000 - part,
+                    },
                 }
             }
         }
@@ -107,7 +118,8 @@ impl From<TimeV1> for SystemTime {
         } else {
             Self::UNIX_EPOCH.checked_add(whole)
         };
-        let exact = second.and_then(|s| s.checked_add(Duration::from_nanos(time.nanoseconds.into())));
+        let exact =
+            second.and_then(|s| s.checked_add(Duration::from_nanos(time.nanoseconds.into())));
         exact.unwrap_or(Self::UNIX_EPOCH)
     }
 }
@@ -119,7 +131,11 @@ mod tests {
     #[test]
     fn time_comes_back_to_the_nanosecond_before_and_after_1970() {
         let epoch = SystemTime::UNIX_EPOCH;
-        for offset in [Duration::ZERO, Duration::new(1, 1), Duration::new(900_000_000, 999_999_999)] {
+        for offset in [
+            Duration::ZERO,
+            Duration::new(1, 1),
+            Duration::new(900_000_000, 999_999_999),
+        ] {
             for time in [epoch + offset, epoch - offset] {
                 assert_eq!(SystemTime::from(TimeV1::from(time)), time);
             }

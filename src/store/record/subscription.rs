@@ -107,7 +107,11 @@ impl Stored {
         let binding = Binding {
             class: stored.class.map(|id| uuid(id).into()),
             interface: stored.interface.map(|id| uuid(id).into()),
-            method: stored.method.map(MethodName::try_from).transpose().map_err(text)?,
+            method: stored
+                .method
+                .map(MethodName::try_from)
+                .transpose()
+                .map_err(text)?,
         };
         let record = Subscription::from_parts(SubscriptionParts {
             id,
@@ -118,13 +122,21 @@ impl Stored {
             priority: stored.priority,
             not_before: stored.not_before.map(Into::into),
             expires: stored.expires.map(Into::into),
-            owner: stored.owner.map(Principal::try_from).transpose().map_err(text)?,
+            owner: stored
+                .owner
+                .map(Principal::try_from)
+                .transpose()
+                .map_err(text)?,
             filter: stored.filter,
             for_publisher: load_bag(stored.for_publisher),
             for_subscriber: load_bag(stored.for_subscriber),
             description: stored.description,
             revision: Some(revision),
         });
-        Ok(StoredSubscription { record, order: stored.order, ensured: stored.ensured.map(uuid) })
+        Ok(StoredSubscription {
+            record,
+            order: stored.order,
+            ensured: stored.ensured.map(uuid),
+        })
     }
 }
