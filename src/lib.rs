@@ -36,8 +36,8 @@ pub use crate::filter::{
 };
 pub use crate::model::{
     Binding, ClassName, ComponentId, EventClass, EventClassId, InvalidName, MethodName, Moniker,
-    Principal, Problem, Problems, PropertyDeclaration, PropertyName, PublisherId, Revision,
-    Subscription, SubscriptionId, SubscriptionName, Target,
+    Nesting, Principal, Problem, Problems, PropertyDeclaration, PropertyName, PublisherId,
+    Revision, Subscription, SubscriptionId, SubscriptionName, Target,
 };
 pub use crate::notices::Notice;
 pub use crate::publish::{

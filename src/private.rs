@@ -1,5 +1,6 @@
 //! What generated code needs; not part of the public interface.
 
+pub use crate::value::OwnedArguments;
 pub use crate::value::event_value::{ReferencedValue, record_type};
 pub use crate::value::untyped::{Untyped, no_such_method};
 use crate::value::{ConversionError, EventValue, RecordView, ValueRef, ValueType};

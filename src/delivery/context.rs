@@ -171,9 +171,28 @@ pub(crate) fn enter_subscription(id: SubscriptionId) {
     FRAME.with(|frame| frame.subscription.set(id));
 }
 
+/// Returns how many fires this thread is inside of.
+#[inline]
+pub(crate) fn depth() -> u32 {
+    FRAME.with(|frame| frame.depth.get())
+}
+
+/// Does `work` as if this thread were inside of that many fires, and goes back.
+pub(super) fn at_depth(depth: u32, work: impl FnOnce()) {
+    struct Back(u32);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            FRAME.with(|frame| frame.depth.set(self.0));
+        }
+    }
+    let back = Back(FRAME.with(|frame| frame.depth.replace(depth)));
+    work();
+    drop(back);
+}
+
 /// Returns whether this thread is inside a delivery.
 pub(crate) fn is_delivering() -> bool {
-    FRAME.with(|frame| frame.depth.get() > 0)
+    depth() > 0
 }
 
 impl Drop for Entered {

@@ -2,7 +2,9 @@
 
 mod context;
 mod failure;
+mod nesting;
 
-pub(crate) use self::context::{Entered, enter, enter_subscription, is_delivering};
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
+pub(crate) use self::context::{enter, enter_subscription, is_delivering};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
+pub(crate) use self::nesting::{settle, wait};

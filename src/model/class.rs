@@ -32,8 +32,33 @@ pub struct EventClass {
     open_properties: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unordered: bool,
+    #[serde(default, skip_serializing_if = "Nesting::is_inline")]
+    nesting: Nesting,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
+}
+
+/// When an event is delivered that a subscriber fires while it is being called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Nesting {
+    /// At once, before the subscriber's call goes on: depth first.
+    #[default]
+    Inline,
+    /// When the outermost fire of the thread has called its last subscriber: in the order of
+    /// firing.
+    Queued,
+}
+
+impl Nesting {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    fn is_inline(&self) -> bool {
+        *self == Self::Inline
+    }
 }
 
 /// A publisher property that a class declares, with the value it has until a publisher sets it.
@@ -59,6 +84,7 @@ impl EventClass {
             properties: Vec::new(),
             open_properties: false,
             unordered: false,
+            nesting: Nesting::Inline,
             revision: None,
         }
     }
@@ -127,6 +153,13 @@ impl EventClass {
         self
     }
 
+    /// Says when events of the class are delivered that are fired inside a delivery.
+    #[must_use]
+    pub fn nesting(mut self, nesting: Nesting) -> Self {
+        self.nesting = nesting;
+        self
+    }
+
     /// Returns the id.
     pub fn id(&self) -> EventClassId {
         self.id
@@ -171,6 +204,11 @@ impl EventClass {
     /// Returns whether subscribers of one priority are called in any order.
     pub fn is_unordered(&self) -> bool {
         self.unordered
+    }
+
+    /// Returns when events are delivered that are fired inside a delivery.
+    pub fn nesting_mode(&self) -> Nesting {
+        self.nesting
     }
 
     /// Returns the commit that wrote the record, if it comes from a store.

@@ -7,7 +7,7 @@ mod problem;
 mod revision;
 mod subscription;
 
-pub use self::class::{EventClass, PropertyDeclaration};
+pub use self::class::{EventClass, Nesting, PropertyDeclaration};
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
 pub use self::name::{
     ClassName, InvalidName, MethodName, Principal, PropertyName, SubscriptionName,

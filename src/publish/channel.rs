@@ -19,7 +19,8 @@ use super::report::FireReport;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
-use crate::model::{EventClass, EventClassId, SubscriptionId};
+use crate::delivery::is_delivering;
+use crate::model::{EventClass, EventClassId, Nesting, SubscriptionId};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, ValueRef};
 
@@ -94,6 +95,9 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
     /// Returns why a subscription is suspended, for those that are.
     fn suspended(&self) -> Vec<(SubscriptionId, String)>;
 
+    /// Returns whether an event fired now has to wait for the fire around it.
+    fn must_wait(&self) -> bool;
+
     /// Fires with values that were checked against the schema.
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport;
 
@@ -127,6 +131,17 @@ impl<I: Facet + ?Sized> Channel<I> {
                 in_order: Vec::new(),
             }),
         }
+    }
+
+    /// Returns whether an event fired now has to wait for the fire around it.
+    #[inline]
+    pub(crate) fn must_wait(&self) -> bool {
+        is_delivering() && self.queues_nested()
+    }
+
+    #[cold]
+    fn queues_nested(&self) -> bool {
+        self.class.load().record.nesting_mode() == Nesting::Queued
     }
 
     pub(crate) fn class_facts(&self) -> Arc<ClassFacts> {
@@ -223,6 +238,10 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
         pipeline::fire(self, method, own, || values, &call)
+    }
+
+    fn must_wait(&self) -> bool {
+        Self::must_wait(self)
     }
 
     fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Properties) -> Explanation {

@@ -9,6 +9,7 @@ use super::channel::AnyChannel;
 use super::explain::Explanation;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
+use crate::delivery::{settle, wait};
 use crate::error::Result;
 use crate::model::{EventClass, EventClassId};
 use crate::value::{InterfaceSchema, Value, ValueRef};
@@ -47,7 +48,18 @@ impl DynamicPublisher {
     pub fn fire(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<FireReport> {
         let channel = self.channel();
         let method = checked_method(channel.schema(), method, arguments)?;
-        Ok(channel.fire_values(method, arguments, &self.own))
+        if channel.must_wait() {
+            let values: Vec<_> = arguments.iter().map(ValueRef::to_value).collect();
+            let own = self.own.captured();
+            wait(Box::new(move || {
+                let views: Vec<_> = values.iter().map(Value::view).collect();
+                channel.fire_values(method, &views, &own);
+            }));
+            return Ok(FireReport::waiting());
+        }
+        let report = channel.fire_values(method, arguments, &self.own);
+        settle();
+        Ok(report)
     }
 
     /// Says what a fire with these arguments would do, and calls nobody.

@@ -12,11 +12,13 @@ use super::explain::Explanation;
 use super::facet::Facet;
 use super::pipeline;
 use super::report::FireReport;
+use crate::delivery::{settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId};
+use crate::value::view::fields;
 use crate::value::{
-    ConversionError, EventInterface, EventMethod, InterfaceSchema, Properties, SubscriberError,
-    Value, ValueRef,
+    ConversionError, EventInterface, EventMethod, InterfaceSchema, OwnedArguments, Properties,
+    SubscriberError, Value, ValueRef,
 };
 
 /// Says which publisher type the macro made for an event interface.
@@ -55,6 +57,14 @@ impl Own {
     /// Returns the properties as they are now.
     pub(crate) fn properties(&self) -> arc_swap::Guard<Arc<Properties>> {
         self.properties.load()
+    }
+
+    /// Returns an object with the properties as they are now.
+    pub(crate) fn captured(&self) -> Self {
+        Self {
+            properties: ArcSwap::new(self.properties.load_full()),
+            changing: Mutex::new(()),
+        }
     }
 
     /// Sets a property, if `class` allows it.
@@ -155,16 +165,41 @@ impl<I: Facet + ?Sized> Publisher<I> {
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
-    /// anything needs them, `call` calls the method on one subscriber.
+    /// anything needs them, `call` calls the method on one subscriber, `owned` makes the owned
+    /// arguments if the event has to wait.
     #[doc(hidden)]
     #[inline]
-    pub fn __fire<'e, const N: usize>(
+    pub fn __fire<'e, const N: usize, A: OwnedArguments<I>>(
         &self,
         method: usize,
         values: impl Fn() -> [ValueRef<'e>; N],
         call: impl Fn(&I) -> Result<(), SubscriberError>,
+        owned: impl FnOnce() -> A,
     ) -> FireReport {
-        pipeline::fire(&self.channel, method, &self.own, values, &call)
+        if self.channel.must_wait() {
+            return self.wait(method, owned());
+        }
+        let report = pipeline::fire(&self.channel, method, &self.own, values, &call);
+        settle();
+        report
+    }
+
+    /// Keeps the event until the outermost fire is over.
+    #[cold]
+    fn wait<A: OwnedArguments<I>>(&self, method: usize, arguments: A) -> FireReport {
+        let channel = Arc::clone(&self.channel);
+        let own = self.own.captured();
+        wait(Box::new(move || {
+            let values = || {
+                fields(&arguments)
+                    .map(|(_, value)| value)
+                    .collect::<Vec<_>>()
+            };
+            pipeline::fire(&channel, method, &own, values, &|target: &I| {
+                arguments.deliver(target)
+            });
+        }));
+        FireReport::waiting()
     }
 }
 

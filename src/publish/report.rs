@@ -16,6 +16,7 @@ pub struct FireReport {
     delivered: u32,
     filtered: u32,
     failed: u32,
+    waits: bool,
     /// Made only when there is something to say, so that a plain fire allocates nothing.
     lines: Option<Box<Vec<Delivery>>>,
 }
@@ -39,6 +40,9 @@ pub enum FireOutcome {
     NoSubscribers,
     /// There are subscriptions, but filters or times kept the event from all of them.
     AllFiltered,
+    /// The event was fired inside a delivery and its class queues such events: it is delivered when
+    /// the outermost fire is over, and failures reach the failure hook alone.
+    Queued,
 }
 
 /// What a publisher takes for an error.
@@ -60,6 +64,14 @@ pub struct FireError {
 }
 
 impl FireReport {
+    /// Returns the report of an event that waits for the fire around it.
+    pub(super) fn waiting() -> Self {
+        Self {
+            waits: true,
+            ..Self::default()
+        }
+    }
+
     /// Returns how many subscribers were called and returned without an error.
     pub fn delivered(&self) -> usize {
         self.delivered as usize
@@ -92,6 +104,9 @@ impl FireReport {
 
     /// Returns the answer in one word.
     pub fn outcome(&self) -> FireOutcome {
+        if self.waits {
+            return FireOutcome::Queued;
+        }
         match (self.delivered, self.failed, self.filtered) {
             (0, 0, 0) => FireOutcome::NoSubscribers,
             (0, 0, _) => FireOutcome::AllFiltered,
@@ -110,7 +125,7 @@ impl FireReport {
         let broken = match policy {
             FirePolicy::NoFailures => self.failed > 0,
             FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
-            FirePolicy::OneDelivered => self.delivered == 0,
+            FirePolicy::OneDelivered => self.delivered == 0 && !self.waits,
         };
         if broken {
             Err(FireError { report: self })

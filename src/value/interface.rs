@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{EventMethod, InterfaceSchema, ValueRef};
+use super::{EventMethod, InterfaceSchema, RecordView, ValueRef};
 
 /// What a subscriber that failed says about it.
 pub type SubscriberError = Box<dyn StdError + Send + Sync>;
@@ -129,6 +129,18 @@ impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// The owned arguments of one event method of the interface `I`, which generated code makes when a
+/// delivery outlives the publisher's call.
+#[doc(hidden)]
+pub trait OwnedArguments<I: ?Sized>: RecordView + Send + Sync + 'static {
+    /// Calls the method on one subscriber.
+    ///
+    /// # Errors
+    ///
+    /// What the subscriber returned.
+    fn deliver(&self, target: &I) -> Result<(), SubscriberError>;
 }
 
 /// A Rust type, to tell two that claim one id apart.

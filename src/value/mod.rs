@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::event_value::{ConversionError, EventValue};
+#[doc(hidden)]
+pub use self::interface::OwnedArguments;
 pub use self::interface::{Event, EventInterface, ImplementedBy, Subscriber, SubscriberError};
 pub(crate) use self::interface::{Invoker, RustType, panic_message};
 pub use self::properties::Properties;

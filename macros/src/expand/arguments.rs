@@ -51,6 +51,7 @@ pub(super) fn impls(interface: &Interface, method: &Method) -> TokenStream {
         clone(method),
         debug(interface, method),
         record_view(interface, method),
+        owned_arguments(interface, method),
     ];
     let traits = traits.iter().map(|implementation| {
         quote! {
@@ -70,6 +71,20 @@ pub(super) fn impls(interface: &Interface, method: &Method) -> TokenStream {
         }
 
         #(#traits)*
+    }
+}
+
+fn owned_arguments(interface: &Interface, method: &Method) -> TokenStream {
+    let (krate, trait_ident, arguments) = (&interface.krate, interface.ident(), &method.arguments);
+    quote! {
+        impl #krate::__private::OwnedArguments<dyn #trait_ident> for #arguments {
+            fn deliver(
+                &self,
+                target: &dyn #trait_ident,
+            ) -> ::core::result::Result<(), #krate::SubscriberError> {
+                #arguments::deliver(self, target)
+            }
+        }
     }
 }
 

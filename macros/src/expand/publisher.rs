@@ -70,7 +70,9 @@ fn event_method(interface: &Interface, position: usize, method: &Method) -> Toke
     let arguments = parameters
         .iter()
         .map(|parameter| parameter.shape.pass(&parameter.ident));
+    let passed = arguments.clone();
     let call = outcome(interface, method, &quote!(#target), arguments);
+    let owned = &method.arguments;
     let (trait_name, name) = (plain(interface.ident()), plain(ident));
     let fires = format!("Fires [`{trait_name}::{name}`] and returns who received it.\n\n");
     quote! {
@@ -78,7 +80,7 @@ fn event_method(interface: &Interface, position: usize, method: &Method) -> Toke
         #[doc = #fires]
         #(#docs)*
         #vis fn #ident(&self, #inputs) -> #krate::FireReport {
-            self.0.__fire(#index, || #views, |#target| #call)
+            self.0.__fire(#index, || #views, |#target| #call, || #owned::new(#(#passed),*))
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::properties::ValueV1;
 use super::schema::TypeV1;
-use crate::model::{EventClass, EventClassId};
+use crate::model::{EventClass, EventClassId, Nesting};
 
 /// Every version that was ever written.
 #[derive(Serialize, Deserialize)]
@@ -22,6 +22,7 @@ pub(super) struct ClassV1 {
     properties: Vec<(String, TypeV1, ValueV1)>,
     open_properties: bool,
     unordered: bool,
+    queues_nested: bool,
 }
 
 impl From<&EventClass> for Stored {
@@ -47,6 +48,7 @@ impl From<&EventClass> for Stored {
             properties: properties.collect(),
             open_properties: class.has_open_properties(),
             unordered: class.is_unordered(),
+            queues_nested: class.nesting_mode() == Nesting::Queued,
         })
     }
 }
@@ -76,6 +78,9 @@ impl Stored {
         }
         if stored.unordered {
             class = class.unordered();
+        }
+        if stored.queues_nested {
+            class = class.nesting(Nesting::Queued);
         }
         class
     }
