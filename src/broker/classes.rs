@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::columns;
+use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, SubscriptionId};
 use crate::store::Batch;
@@ -223,23 +224,7 @@ impl Broker {
 
     /// Makes the schema of `I` known, and `I` its only Rust type.
     pub(super) fn claim<I: EventInterface + ?Sized>(&self) -> Result<()> {
-        self.claim_schema(I::schema(), RustType::of::<I>())
-    }
-
-    pub(super) fn claim_schema(&self, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {
-        let claimed = self
-            .core
-            .wiring
-            .with(|state, trash| state.claim(schema, rust_type, trash));
-        claimed.map_err(|present| {
-            let message = format!(
-                "the interface {:?} ({}) is {present} in this program, not {}",
-                schema.name(),
-                schema.id(),
-                rust_type.name
-            );
-            Error::new(ErrorKind::AlreadyExists, message)
-        })
+        claim(&self.core.wiring, I::schema(), RustType::of::<I>())
     }
 
     /// Repeats a commit that was prepared from what somebody else has changed meanwhile.
@@ -251,6 +236,20 @@ impl Broker {
             }
         }
     }
+}
+
+/// Makes a schema known, and `rust_type` its only Rust type.
+pub(super) fn claim(wiring: &Wiring, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {
+    let claimed = wiring.with(|state, trash| state.claim(schema, rust_type, trash));
+    claimed.map_err(|present| {
+        let message = format!(
+            "the interface {:?} ({}) is {present} in this program, not {}",
+            schema.name(),
+            schema.id(),
+            rust_type.name
+        );
+        Error::new(ErrorKind::AlreadyExists, message)
+    })
 }
 
 fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {

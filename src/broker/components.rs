@@ -1,6 +1,7 @@
 //! Components as the broker sees them.
 
 use super::Broker;
+use super::classes::claim;
 use crate::component::{Component, ComponentPolicy};
 use crate::error::Result;
 use crate::model::{ComponentId, Target};
@@ -42,7 +43,7 @@ impl Broker {
         self.core.check_open()?;
         let recipe = component.into_recipe();
         for (schema, rust_type) in recipe.interfaces() {
-            self.claim_schema(schema, rust_type)?;
+            claim(&self.core.wiring, schema, rust_type)?;
         }
         if self.core.registry.register(recipe)? {
             self.core

@@ -1,12 +1,15 @@
 //! Publisher objects, typed and by name.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use super::Broker;
+use super::classes::claim;
+use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId};
-use crate::publish::{DynamicPublisher, Explanation, Own, Publisher, Publishes};
-use crate::value::{EventInterface, InterfaceId, ValueRef};
+use crate::publish::{DynamicPublisher, Explanation, Facet, Own, Publisher, Publishes};
+use crate::value::{EventInterface, InterfaceId, RustType, ValueRef};
 
 impl Broker {
     /// Returns a new publisher object that fires the interface `I`: of the one class that offers it,
@@ -134,13 +137,7 @@ impl Broker {
         match (interface, class.interfaces()) {
             (Some(interface), offered) if offered.contains(&interface) => Ok(interface),
             (None, [only]) => Ok(*only),
-            (Some(interface), _) => {
-                let message = format!(
-                    "{:?} does not offer the interface {interface}",
-                    class.name()
-                );
-                Err(Error::new(ErrorKind::NotFound, message))
-            }
+            (Some(interface), _) => Err(not_offered(&class, interface)),
             (None, offered) => {
                 let message = format!(
                     "{:?} offers {} interfaces; name one with dynamic_publisher_of",
@@ -151,6 +148,42 @@ impl Broker {
             }
         }
     }
+}
+
+#[expect(private_bounds, reason = "the bound holds for every event interface")]
+impl<I: Facet + ?Sized> Publisher<I> {
+    /// Returns another interface of the same publisher object: of the same class, with the same
+    /// properties.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the class does not offer the interface,
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
+    /// id, [`Closed`](ErrorKind::Closed) if the broker is gone.
+    #[doc(alias = "QueryInterface")]
+    pub fn interface<J: Publishes + ?Sized>(&self) -> Result<J::Publisher> {
+        let upkeep: Option<Arc<dyn Any + Send + Sync>> =
+            self.around().upkeep.upgrade().map(|upkeep| upkeep as _);
+        let wiring: Option<Arc<Wiring>> = upkeep.and_then(|upkeep| upkeep.downcast().ok());
+        let wiring = wiring.ok_or_else(|| Error::new(ErrorKind::Closed, "the broker is gone"))?;
+        let (class, schema) = (self.class(), J::schema());
+        if !class.interfaces().contains(&schema.id()) {
+            return Err(not_offered(&class, schema.id()));
+        }
+        claim(&wiring, schema, RustType::of::<J>())?;
+        let channel =
+            wiring.with(|state, trash| state.channel::<J>(class.id(), self.around(), trash));
+        let channel = channel.ok_or_else(|| no_class(class.id()))?;
+        Ok(Publisher::new(channel, Arc::clone(self.own())).into())
+    }
+}
+
+fn not_offered(class: &EventClass, interface: InterfaceId) -> Error {
+    let message = format!(
+        "{:?} does not offer the interface {interface}",
+        class.name()
+    );
+    Error::new(ErrorKind::NotFound, message)
 }
 
 fn no_class(id: EventClassId) -> Error {
