@@ -229,14 +229,21 @@ impl Broker {
 
     /// Repeats a commit that was prepared from what somebody else has changed meanwhile.
     pub(super) fn until_settled(&self, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+        let mut tries = 1;
         loop {
             match attempt() {
-                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                Err(error) if error.kind() == ErrorKind::Conflict && tries < MOST_TRIES => {
+                    tries += 1;
+                }
                 settled => return settled,
             }
         }
     }
 }
+
+/// How often a commit is prepared anew. Each conflict means that somebody else's commit went
+/// through, so this many in a row are no contention but a view of the store that has stopped.
+const MOST_TRIES: u32 = 1_000;
 
 /// Makes a schema known, and `rust_type` its only Rust type.
 pub(super) fn claim(wiring: &Wiring, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {

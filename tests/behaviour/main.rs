@@ -1,0 +1,3 @@
+//! What the broker promises, a module per noun.
+
+mod nesting;
