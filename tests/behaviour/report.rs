@@ -1,0 +1,145 @@
+//! What a fire returns, and who hears of failures.
+
+use std::error::Error as StdError;
+use std::panic::panic_any;
+use std::sync::{Arc, Mutex};
+
+use loosely::{
+    Broker, DeliveryOutcome, Failure, FireOutcome, FirePolicy, FireReport, SubscriptionGuard,
+};
+
+use crate::support::{
+    OnDrop, OnPrice, StockEvents, StockEventsPublisher, Tape, live, quiet, subscription,
+};
+
+/// Subscribes objects of which those with an `!` panic and those with an `?` err.
+fn subscribed(broker: &Broker, names: &[&str], filter: Option<&str>) -> Vec<SubscriptionGuard> {
+    struct Moody(String);
+    impl StockEvents for Moody {
+        fn price_changed(&self, _symbol: &str, _price: f64) {
+            assert!(!self.0.contains('!'), "{} gave up", self.0);
+        }
+
+        fn traded(&self, _symbol: &str, _volume: u64) -> Result<(), String> {
+            self.price_changed("", 0.0);
+            if self.0.contains('?') {
+                Err(format!("{} is full", self.0))
+            } else {
+                Ok(())
+            }
+        }
+    }
+    let subscribe = |name: &&str| {
+        let record = live(name);
+        let record = match filter {
+            Some(filter) => record.filter(filter),
+            None => record,
+        };
+        let object = Arc::new(Moody((*name).to_owned()));
+        broker
+            .subscribe_with::<dyn StockEvents>(&record.build().unwrap(), object)
+            .unwrap()
+    };
+    names.iter().map(subscribe).collect()
+}
+
+fn publisher(broker: &Broker) -> StockEventsPublisher {
+    broker.publisher::<dyn StockEvents>().unwrap()
+}
+
+/// What matters of a report in one line.
+fn told(report: &FireReport) -> String {
+    let lines: Vec<_> = report.lines().iter().map(ToString::to_string).collect();
+    format!(
+        "{report}, {} filtered; {}",
+        report.filtered(),
+        lines.join("; ")
+    )
+}
+
+#[test]
+fn hook_hears_of_every_failure_with_class_and_cause() {
+    let tape = Tape::new();
+    let log = tape.clone();
+    let broker = Broker::builder()
+        .on_failure(move |class, delivery| {
+            log.write(format!("{class} {delivery}"));
+            panic!("the hook panics as well");
+        })
+        .open()
+        .unwrap();
+    let _guards = subscribed(&broker, &["a?", "b", "c!"], None);
+    broker
+        .ensure(&subscription("d", "missing").build().unwrap())
+        .unwrap();
+    let stocks = publisher(&broker);
+    let report = stocks.traded("x", 1);
+    assert_eq!(
+        (report.delivered(), report.failed()),
+        (1, 3),
+        "told after the fire"
+    );
+    let class = stocks.class_id();
+    let expected = [
+        format!("{class} \"a?\": failed: a? is full"),
+        format!("{class} \"c!\": failed: panicked: c! gave up"),
+        format!(
+            "{class} \"d\": failed: {}",
+            report.lines()[2].failure().unwrap()
+        ),
+    ];
+    assert_eq!(tape.take(), expected);
+}
+
+#[test]
+fn nothing_is_removed_on_suspicion() {
+    let broker = quiet();
+    let _guards = subscribed(&broker, &["a?", "b!"], None);
+    broker
+        .ensure(&subscription("d", "missing").build().unwrap())
+        .unwrap();
+    let stocks = publisher(&broker);
+    for _ in 0..100 {
+        assert_eq!(stocks.traded("x", 1).failed(), 3);
+    }
+    assert_eq!(broker.subscriptions("enabled = TRUE").unwrap().len(), 3);
+}
+
+#[test]
+fn moniker_that_nothing_resolves_is_a_failure_that_names_it() {
+    let broker = quiet();
+    let record = loosely::Subscription::builder("a").to::<dyn StockEvents>();
+    broker
+        .ensure(&record.moniker("mail:ann").build().unwrap())
+        .unwrap();
+    let report = publisher(&broker).traded("x", 1);
+    let line = &report.lines()[0];
+    assert!(matches!(
+        line.outcome(),
+        DeliveryOutcome::Failed(Failure::Activation(_))
+    ));
+    assert!(line.to_string().contains("mail:ann"));
+}
+
+#[test]
+fn subscribers_error_keeps_its_own_type_and_causes() {
+    struct Failing;
+    impl Precise for Failing {
+        fn checked(&self) -> Result<(), std::num::ParseIntError> {
+            "x".parse::<u8>().map(drop)
+        }
+    }
+    let broker = quiet();
+    let _guard = broker.subscribe::<dyn Precise>(Arc::new(Failing)).unwrap();
+    let report = broker.publisher::<dyn Precise>().unwrap().checked();
+    let Some(Failure::Subscriber(error)) = report.lines()[0].failure() else {
+        panic!()
+    };
+    let error: &(dyn StdError + 'static) = error.as_ref();
+    assert!(error.is::<std::num::ParseIntError>());
+}
+
+#[loosely::event_interface]
+trait Precise {
+    fn checked(&self) -> Result<(), std::num::ParseIntError>;
+}

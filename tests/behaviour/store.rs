@@ -1,0 +1,154 @@
+//! Storing subscriptions: revisions, bags, what is kept over an update, what cannot be read.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::thread;
+
+use loosely::{
+    Bags, Batch, Broker, ErrorKind, MemoryStore, Notice, Properties, Store, Subscription, Value,
+};
+
+use crate::support::{StockEvents, Tape, Watchdog, live, on_store, quiet, subscription};
+
+#[test]
+fn store_inserts_and_replaces_by_id_at_a_rising_revision() {
+    let broker = quiet();
+    let record = subscription("a", "alarm").build().unwrap();
+    let first = broker.store(&record).unwrap();
+    let second = broker.store(&record.clone().with_priority(2)).unwrap();
+    assert!(second > first);
+    let found = broker.subscription(record.id()).unwrap();
+    assert_eq!((found.priority(), found.revision()), (2, Some(second)));
+    assert_eq!(broker.subscriptions("ALL").unwrap().len(), 1);
+}
+
+#[test]
+fn record_read_before_somebody_elses_change_is_a_conflict() {
+    let broker = quiet();
+    let record = subscription("a", "alarm").build().unwrap();
+    broker.store(&record).unwrap();
+    let mine = broker.subscription(record.id()).unwrap();
+    broker.disable(record.id()).unwrap();
+    let error = broker.store(&mine.clone().with_priority(7)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let found = broker.subscription(record.id()).unwrap();
+    assert_eq!((found.priority(), found.is_enabled()), (0, false));
+    broker
+        .store(&mine.with_priority(7).without_revision())
+        .unwrap();
+    let found = broker.subscription(record.id()).unwrap();
+    assert_eq!((found.priority(), found.is_enabled()), (7, true));
+}
+
+#[test]
+fn record_that_was_removed_since_it_was_read_is_a_conflict() {
+    let broker = quiet();
+    let record = subscription("a", "alarm").build().unwrap();
+    broker.store(&record).unwrap();
+    let mine = broker.subscription(record.id()).unwrap();
+    broker.remove(record.id()).unwrap();
+    assert_eq!(broker.store(&mine).unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(broker.subscription(record.id()).is_none());
+}
+
+fn bagged(entries: &[(&str, i64)]) -> Subscription {
+    let bag: Properties = entries.iter().copied().collect();
+    let record = subscription("a", "alarm").for_publisher(bag.clone());
+    record.for_subscriber(bag).build().unwrap()
+}
+
+#[test]
+fn bags_are_replaced_unless_they_are_to_be_retained() {
+    let broker = quiet();
+    broker.store(&bagged(&[("x", 1), ("y", 1)])).unwrap();
+    broker
+        .store_with(&bagged(&[("y", 2), ("z", 2)]), Bags::Retain)
+        .unwrap();
+    let found = broker.subscription(bagged(&[]).id()).unwrap();
+    let expected = bagged(&[("x", 1), ("y", 2), ("z", 2)]);
+    assert_eq!(found.for_publisher(), expected.for_publisher());
+    assert_eq!(found.for_subscriber(), expected.for_subscriber());
+    broker.store(&bagged(&[("y", 3)])).unwrap();
+    let found = broker.subscription(found.id()).unwrap();
+    assert_eq!(found.for_publisher(), bagged(&[("y", 3)]).for_publisher());
+    assert_eq!(found.for_subscriber(), bagged(&[("y", 3)]).for_subscriber());
+}
+
+#[test]
+fn place_in_store_order_is_kept_over_an_update() {
+    let broker = quiet();
+    for name in ["a", "b", "c"] {
+        broker
+            .store(&subscription(name, "alarm").build().unwrap())
+            .unwrap();
+    }
+    broker
+        .store(&subscription("a", "other").build().unwrap())
+        .unwrap();
+    let second = subscription("b", "alarm").build().unwrap();
+    broker.disable(second.id()).unwrap();
+    broker.remove(second.id()).unwrap();
+    broker.ensure(&second).unwrap();
+    let all = broker.subscriptions("ALL").unwrap();
+    let names: Vec<_> = all.iter().map(Subscription::name).collect();
+    assert_eq!(names, ["a", "c", "b"]);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn reopened_directory_gives_back_every_field_and_the_order() {
+    use std::time::{Duration, SystemTime};
+    let directory = tempfile::tempdir().unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::new(2_000_000_000, 7);
+    let full = Subscription::builder("full \u{e9}")
+        .to::<dyn StockEvents>()
+        .class("stocks")
+        .method("traded")
+        .moniker("queue:orders")
+        .filter("volume > 1")
+        .priority(-3)
+        .disabled()
+        .not_before(time)
+        .expires(time + Duration::from_nanos(1))
+        .owner("ann")
+        .description("everything")
+        .for_publisher([("list", Value::List(vec![1.into(), Value::Null, "x".into()]))])
+        .for_subscriber([
+            ("at", Value::Time(time)),
+            ("n", u64::MAX.into()),
+            ("f", 0.5.into()),
+        ])
+        .build()
+        .unwrap();
+    let written = {
+        let broker = Broker::open(directory.path()).unwrap();
+        broker.ensure(&full).unwrap();
+        broker
+            .ensure(&subscription("a", "alarm").build().unwrap())
+            .unwrap();
+        broker.store(&full.clone().with_priority(-4)).unwrap();
+        broker.subscriptions("ALL").unwrap()
+    };
+    let broker = Broker::open(directory.path()).unwrap();
+    assert_eq!(broker.subscriptions("ALL").unwrap(), written);
+    assert_eq!(
+        written[0].clone().without_revision(),
+        full.with_priority(-4)
+    );
+    broker
+        .ensure(&subscription("z", "alarm").build().unwrap())
+        .unwrap();
+    assert_eq!(broker.subscriptions("ALL").unwrap()[2].name(), "z");
+}
+
+/// Returns the keys of what the store has of one name, in key order.
+fn keys(store: &dyn Store) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    store
+        .scan(b"", &mut |key, _| {
+            keys.push(key.to_vec());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    keys
+}
