@@ -58,6 +58,107 @@ fn told(report: &FireReport) -> String {
 }
 
 #[test]
+fn one_failure_stops_nobody_else_and_is_one_line() {
+    let broker = quiet();
+    let stocks = publisher(&broker);
+    for filter in [None, Some("symbol = 'MSFT'")] {
+        let _guards = subscribed(&broker, &["a", "b?", "c", "d!", "e"], filter);
+        let expected = "3 delivered, 2 failed, 0 filtered; \
+                        \"b?\": failed: b? is full; \"d!\": failed: panicked: d! gave up";
+        let report = stocks.traded("MSFT", 1);
+        assert_eq!(told(&report), expected, "filter {filter:?}");
+        assert_eq!(report.outcome(), FireOutcome::SomeFailed);
+        assert_eq!(report.failures().count(), 2);
+        assert!(matches!(
+            report.lines()[0].failure(),
+            Some(Failure::Subscriber(_))
+        ));
+        assert!(matches!(
+            report.lines()[1].failure(),
+            Some(Failure::Panicked(_))
+        ));
+        assert_eq!(report.lines()[0].name(), "b?");
+        assert_eq!(report.lines()[0].subscription(), _guards[1].id());
+        assert_eq!(stocks.traded("MSFT", 1).delivered(), 3, "and again");
+    }
+}
+
+#[test]
+fn outcome_is_one_of_five() {
+    let broker = quiet();
+    let stocks = publisher(&broker);
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::NoSubscribers);
+    let failing = subscribed(&broker, &["a?", "b!"], None);
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::AllFailed);
+    assert_eq!(stocks.traded("x", 1).delivered(), 0);
+    let fine = subscribed(&broker, &["c"], None);
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::SomeFailed);
+    drop(failing);
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::Delivered);
+    let filtered = subscribed(&broker, &["d"], Some("symbol = 'y'"));
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::Delivered);
+    drop(fine);
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::AllFiltered);
+    drop(filtered);
+    assert_eq!(stocks.traded("x", 1).outcome(), FireOutcome::NoSubscribers);
+}
+
+#[test]
+fn policy_says_which_report_is_an_error() {
+    let broker = quiet();
+    let stocks = publisher(&broker);
+    let verdicts = || {
+        let policies = [
+            FirePolicy::NoFailures,
+            FirePolicy::NotAllFailed,
+            FirePolicy::OneDelivered,
+        ];
+        policies.map(|policy| stocks.traded("x", 1).into_result(policy).is_ok())
+    };
+    assert_eq!(verdicts(), [true, true, false], "nobody subscribed");
+    let failing = subscribed(&broker, &["a?"], None);
+    assert_eq!(verdicts(), [false, false, false], "all failed");
+    let fine = subscribed(&broker, &["b"], None);
+    assert_eq!(verdicts(), [false, true, true], "some failed");
+    drop(failing);
+    assert_eq!(verdicts(), [true, true, true], "delivered");
+    drop(fine);
+    let _filtered = subscribed(&broker, &["c"], Some("symbol = 'y'"));
+    assert_eq!(verdicts(), [true, true, false], "all filtered out");
+}
+
+#[test]
+fn error_of_a_policy_has_the_report_and_names_the_failures() {
+    let broker = quiet();
+    let _guards = subscribed(&broker, &["a?", "b"], None);
+    let report = publisher(&broker).traded("x", 1);
+    let error = report.into_result(FirePolicy::NoFailures).unwrap_err();
+    let expected = "the event reached not all it had to: 1 delivered, 1 failed; \
+                    \"a?\": failed: a? is full";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(error.report().failed(), 1);
+    assert_eq!(error.into_report().delivered(), 1);
+}
+
+#[test]
+fn payload_that_panics_when_dropped_stops_nobody() {
+    let (broker, tape) = (quiet(), Tape::new());
+    let object = OnPrice(|_: &str, _| {
+        panic_any(OnDrop(|| panic!("the payload too")));
+    });
+    let _first = broker
+        .subscribe::<dyn StockEvents>(Arc::new(object))
+        .unwrap();
+    let _second = broker
+        .subscribe::<dyn StockEvents>(tape.listener("second"))
+        .unwrap();
+    let report = publisher(&broker).price_changed("MSFT", 1.0);
+    assert_eq!((report.delivered(), report.failed()), (1, 1));
+    let failure = report.lines()[0].failure().unwrap();
+    assert_eq!(failure.to_string(), "panicked: a panic without a message");
+}
+
+#[test]
 fn hook_hears_of_every_failure_with_class_and_cause() {
     let tape = Tape::new();
     let log = tape.clone();

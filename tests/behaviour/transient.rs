@@ -285,6 +285,37 @@ fn guard_outlives_the_broker_and_still_unsubscribes_from_a_publisher() {
 }
 
 #[test]
+fn untyped_object_receives_names_and_values_and_its_error_is_in_the_report() {
+    let (broker, tape) = (quiet(), Tape::new());
+    let log = tape.clone();
+    let object = move |event: &Event<'_>| -> Result<(), SubscriberError> {
+        log.write(event.to_string());
+        if event.name() == "traded" {
+            Err("full".into())
+        } else {
+            Ok(())
+        }
+    };
+    let record = live("untyped").build().unwrap();
+    let _guard = broker.subscribe_untyped(&record, Arc::new(object)).unwrap();
+    let _typed = broker
+        .subscribe::<dyn StockEvents>(tape.listener("typed"))
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.price_changed("MSFT", 1.5).delivered(), 2);
+    let report = stocks.traded("MSFT", 7);
+    assert_eq!((report.delivered(), report.failed()), (1, 1));
+    assert_eq!(report.lines()[0].failure().unwrap().to_string(), "full");
+    let expected = [
+        "price_changed(symbol = 'MSFT', price = 1.5)",
+        "typed MSFT 1.5",
+        "traded(symbol = 'MSFT', volume = 7)",
+        "typed traded MSFT 7",
+    ];
+    assert_eq!(tape.take(), expected);
+}
+
+#[test]
 fn live_object_of_another_interface_is_suspended_and_not_called() {
     let (broker, tape) = (quiet(), Tape::new());
     let record = live("odd").build().unwrap();
