@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
 use super::channel::{Channel, ClassFacts};
@@ -35,7 +36,36 @@ where
     V: AsRef<[ValueRef<'e>]>,
 {
     let snapshot = channel.cache.load();
-    match snapshot.method(method) {
+    let report = fire_lane(channel, snapshot.method(method), method, own, values, call);
+    release(snapshot);
+    report
+}
+
+/// Lets a snapshot go.
+///
+/// A change may have replaced it meanwhile; then subscribers are dropped here that the publisher
+/// knows nothing of, and a panic of their drop is none of its business.
+#[inline]
+fn release<T>(snapshot: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(snapshot))) {
+        drop(panic_message(payload));
+    }
+}
+
+#[inline]
+fn fire_lane<'e, I, V>(
+    channel: &Channel<I>,
+    lane: Option<&Lane<I>>,
+    method: usize,
+    own: &Own,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
+    match lane {
         Some(Lane::Plain { slots, entries }) => {
             if slots.is_empty() {
                 return FireReport::default();
@@ -180,8 +210,15 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         };
         // The filter or the factory may have fired events of its own.
         enter_subscription(prepared.entry.record.id());
-        untyped::call(|| call(&target))
-            .map_or_else(|error| Step::Failed(Failure::Subscriber(error)), |()| done)
+        let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+        // Dropped when no panic unwinds any more: a second one would end the process.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
+        match (called, dropped) {
+            (Ok(Ok(())), Ok(())) => done,
+            (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
+            (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
+            (called, Err(payload)) => dropped_badly(called, payload),
+        }
     }
 
     fn now(&self) -> SystemTime {
@@ -225,6 +262,20 @@ impl Row for EventRow<'_> {
         let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
         value.map_or(ValueRef::Null, |value| value.view())
     }
+}
+
+/// Returns the first of the two things that went wrong.
+#[cold]
+fn dropped_badly(
+    called: thread::Result<Result<(), SubscriberError>>,
+    payload: Box<dyn Any + Send>,
+) -> Step {
+    let second = failure_of(payload);
+    Step::Failed(match called {
+        Ok(Ok(())) => second,
+        Ok(Err(error)) => Failure::Subscriber(error),
+        Err(payload) => failure_of(payload),
+    })
 }
 
 #[cold]

@@ -158,6 +158,64 @@ fn payload_that_panics_when_dropped_stops_nobody() {
     assert_eq!(failure.to_string(), "panicked: a panic without a message");
 }
 
+/// A component that panics in its call and again when it is dropped would end the process if the
+/// drop ran while the first panic unwinds.
+#[test]
+fn component_that_panics_and_panics_when_dropped_is_one_failure() {
+    struct Wreck;
+    impl StockEvents for Wreck {
+        fn price_changed(&self, _symbol: &str, _price: f64) {
+            panic!("first");
+        }
+
+        fn traded(&self, _symbol: &str, _volume: u64) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    impl Drop for Wreck {
+        fn drop(&mut self) {
+            panic!("second");
+        }
+    }
+    let (broker, tape) = (quiet(), Tape::new());
+    let component = loosely::Component::new("wreck", || Wreck).implements::<dyn StockEvents>();
+    broker.register_component(component.per_call()).unwrap();
+    broker
+        .ensure(&subscription("wreck", "wreck").build().unwrap())
+        .unwrap();
+    let _second = broker
+        .subscribe::<dyn StockEvents>(tape.listener("second"))
+        .unwrap();
+    let stocks = publisher(&broker);
+    let report = stocks.price_changed("MSFT", 1.0);
+    assert_eq!(
+        told(&report),
+        "1 delivered, 1 failed, 0 filtered; \"wreck\": failed: panicked: first"
+    );
+    let report = stocks.traded("MSFT", 1);
+    assert_eq!(
+        told(&report),
+        "1 delivered, 1 failed, 0 filtered; \"wreck\": failed: panicked: second"
+    );
+}
+
+/// The publisher's thread may be the last to hold a retired subscriber.
+#[test]
+fn panic_of_a_retired_subscribers_drop_does_not_reach_the_publisher() {
+    let broker = quiet();
+    let guard: Arc<Mutex<Option<SubscriptionGuard>>> = Arc::default();
+    let own = guard.clone();
+    let object = OnPrice(move |_: &str, _| drop(own.lock().unwrap().take()));
+    let _unsubscribes = broker
+        .subscribe::<dyn StockEvents>(Arc::new(object))
+        .unwrap();
+    let wreck = Arc::new(OnDrop(|| panic!("dropped")));
+    *guard.lock().unwrap() = Some(broker.subscribe::<dyn StockEvents>(wreck).unwrap());
+    let stocks = publisher(&broker);
+    assert_eq!(stocks.price_changed("MSFT", 1.0).delivered(), 2);
+    assert_eq!(stocks.price_changed("MSFT", 1.0).delivered(), 1);
+}
+
 #[test]
 fn hook_hears_of_every_failure_with_class_and_cause() {
     let tape = Tape::new();
