@@ -163,11 +163,15 @@ impl Upkeep for Wiring {
         self.with(|state, trash| state.rebuild(&HashSet::from([Place::Class(key.class)]), trash));
     }
 
-    fn prune(&self, gone: &[SubscriptionId]) {
+    fn prune(&self, gone: &[Arc<SubscriptionEntry>]) {
         self.with(|state, trash| {
             let mut touched = HashSet::new();
-            for id in gone {
-                touched.extend(state.remove_subscription(*id, trash));
+            for entry in gone {
+                let id = entry.record.id();
+                let present = state.subscriptions.get(&id);
+                if present.is_some_and(|listed| Arc::ptr_eq(&listed.entry, entry)) {
+                    touched.extend(state.remove_subscription(id, trash));
+                }
             }
             state.rebuild(&touched, trash);
         });

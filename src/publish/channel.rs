@@ -47,8 +47,8 @@ pub(crate) trait Upkeep: Any + Send + Sync {
     /// Makes new snapshots of a channel, since singletons were made.
     fn refresh(&self, key: ChannelKey);
 
-    /// Removes transient subscriptions whose object is gone.
-    fn prune(&self, gone: &[SubscriptionId]);
+    /// Removes transient subscriptions whose object is gone, unless they have another by now.
+    fn prune(&self, gone: &[Arc<SubscriptionEntry>]);
 }
 
 /// One interface of one class.

@@ -15,7 +15,6 @@ use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter, enter_subscription};
 use crate::filter::Row;
-use crate::model::SubscriptionId;
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{Properties, SubscriberError, ValueRef, panic_message};
 
@@ -172,7 +171,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
                 Step::FilteredOut => tally.filter_out(),
                 Step::Skipped(reason) => {
                     if reason == SkipReason::Gone {
-                        gone.push(entry.record.id());
+                        gone.push(Arc::clone(entry));
                     }
                     tally.add(entry, DeliveryOutcome::Skipped(reason));
                 }
@@ -230,7 +229,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     }
 
     /// Asks the broker to take singletons into the snapshot and gone objects out of it.
-    fn keep_up(&self, made: bool, gone: &[SubscriptionId]) {
+    fn keep_up(&self, made: bool, gone: &[Arc<SubscriptionEntry>]) {
         if !made && gone.is_empty() {
             return;
         }

@@ -158,6 +158,30 @@ fn weak_object_that_is_gone_is_skipped_once_and_its_subscription_removed() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+/// The fire finds the object gone and tells the broker afterwards; by then the guard may have
+/// another one.
+#[test]
+fn object_put_in_the_place_of_one_that_is_gone_is_not_pruned() {
+    let (broker, tape) = (quiet(), Tape::new());
+    let object = tape.listener("weak");
+    let guard = broker
+        .subscribe::<dyn StockEvents>(Arc::downgrade(&object))
+        .unwrap();
+    let guard = Arc::new(guard);
+    let (held, next) = (guard.clone(), tape.listener("next"));
+    let replacing = OnPrice(move |_: &str, _| {
+        held.replace::<dyn StockEvents>(next.clone()).unwrap();
+    });
+    let _replacing = broker
+        .subscribe::<dyn StockEvents>(Arc::new(replacing))
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    drop(object);
+    assert_eq!(stocks.price_changed("MSFT", 1.0).skipped(), 1);
+    stocks.price_changed("MSFT", 2.0);
+    assert_eq!(tape.take(), ["next MSFT 2"]);
+}
+
 /// Subscribes an object that says when it is called and then waits to be let go.
 fn blocking(broker: &loosely::Broker) -> (SubscriptionGuard, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (entered, inside) = mpsc::channel();
