@@ -291,6 +291,32 @@ fn nested_fires_end_at_the_limit_where_a_filter_guards_too() {
     drop(guard);
 }
 
+/// A failure hook may well fire an event about the failure. When that event fails too, the hook
+/// would hear of it and fire again, for ever: beyond the limit nothing is entered that could end it.
+#[test]
+fn hook_that_fires_what_fails_ends() {
+    let _watchdog = Watchdog::new();
+    let publisher: Arc<OnceLock<StockEventsPublisher>> = Arc::default();
+    let told = Arc::new(AtomicUsize::new(0));
+    let (stocks, count) = (publisher.clone(), told.clone());
+    let broker = Broker::builder()
+        .on_failure(move |_, _| {
+            count.fetch_add(1, Ordering::SeqCst);
+            stocks.get().unwrap().traded("about a failure", 1);
+        })
+        .open()
+        .unwrap();
+    publisher.set(broker.publisher::<dyn StockEvents>().unwrap()).unwrap();
+    broker
+        .ensure(&subscription("a", "missing").build().unwrap())
+        .unwrap();
+    assert_eq!(
+        publisher.get().unwrap().price_changed("MSFT", 1.0).failed(),
+        1
+    );
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn context_tells_event_class_subscription_and_depth() {
     let (broker, seen) = (quiet(), Arc::new(Mutex::new(Vec::new())));
