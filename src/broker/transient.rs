@@ -70,8 +70,12 @@ struct Released {
 /// A live target, counted.
 struct Counted<T> {
     target: T,
-    released: Arc<Released>,
+    /// The last field: whoever waits is told when the target is gone.
+    _count: Count,
 }
+
+/// One in the count of targets.
+struct Count(Arc<Released>);
 
 impl Broker {
     /// Subscribes a live object to all events of the interface `I`, from any class, until the guard
@@ -209,7 +213,8 @@ impl SubscriptionGuard {
     /// Unsubscribes, as dropping the guard does. A fire that began before may still call the object.
     pub fn close(self) {}
 
-    /// Unsubscribes and waits until no fire can call the object any more.
+    /// Unsubscribes and waits until no fire can call the object any more, and the broker's hold on it
+    /// is gone.
     ///
     /// # Errors
     ///
@@ -258,7 +263,7 @@ impl Released {
         *self.targets.lock() += 1;
         TargetSource::Live(Arc::new(Counted {
             target,
-            released: Arc::clone(self),
+            _count: Count(Arc::clone(self)),
         }))
     }
 
@@ -282,10 +287,10 @@ impl Released {
     }
 }
 
-impl<T> Drop for Counted<T> {
+impl Drop for Count {
     fn drop(&mut self) {
-        *self.released.targets.lock() -= 1;
-        self.released.changed.notify_all();
+        *self.0.targets.lock() -= 1;
+        self.0.changed.notify_all();
     }
 }
 

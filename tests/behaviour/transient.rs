@@ -287,6 +287,33 @@ fn close_and_wait_inside_any_delivery_would_deadlock() {
 }
 
 #[test]
+fn object_is_gone_once_close_and_wait_returned() {
+    let _watchdog = Watchdog::new();
+    let broker = quiet();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                stocks.price_changed("MSFT", 1.0);
+            }
+        });
+        for _ in 0..2_000 {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let guard = broker
+                .subscribe::<dyn StockEvents>(droppable(&drops))
+                .unwrap();
+            guard.close_and_wait(Duration::MAX).unwrap();
+            if drops.load(Ordering::SeqCst) != 1 {
+                stop.store(true, Ordering::SeqCst);
+                panic!("the object is still there");
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
 fn guard_outlives_the_broker_and_still_unsubscribes_from_a_publisher() {
     let (broker, tape) = (quiet(), Tape::new());
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
