@@ -72,13 +72,15 @@ impl Broker {
     ///
     /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
-    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object, and what the store reports.
+    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object,
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the id is that of a transient subscription, and
+    /// what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
         self.check(subscription)?;
         let digest = digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
-            let present = self.present(subscription.id());
+            let present = self.present_stored(subscription.id())?;
             outcome = match &present {
                 None => Ensured::Added,
                 Some(present) if self::digest(&present.record)? == digest => Ensured::Present,
@@ -125,7 +127,7 @@ impl Broker {
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
         self.check(subscription)?;
-        let present = self.present(subscription.id());
+        let present = self.present_stored(subscription.id())?;
         let mut record = subscription.clone();
         if let (Bags::Retain, Some(present)) = (bags, &present) {
             let merged = |old: &Properties, new: &Properties| {
@@ -309,6 +311,19 @@ impl Broker {
                 ensured: listed.ensured,
             })
         })
+    }
+
+    /// Returns what is stored under an id, unless a guard holds it.
+    fn present_stored(&self, id: SubscriptionId) -> Result<Option<Present>> {
+        let present = self.present(id);
+        match &present {
+            Some(present) if present.record.is_object() => {
+                let name = present.record.name();
+                let message = format!("the transient subscription {name:?} has the id {id}");
+                Err(Error::new(ErrorKind::AlreadyExists, message))
+            }
+            _ => Ok(present),
+        }
     }
 
     fn order(&self, present: Option<&Present>) -> u64 {

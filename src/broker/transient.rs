@@ -53,6 +53,9 @@ impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I>
 #[must_use = "dropping the guard unsubscribes"]
 pub struct SubscriptionGuard {
     id: SubscriptionId,
+    /// The place in store order, which no other live subscription ever has: what has the id may
+    /// come to be another.
+    order: u64,
     wiring: Option<Arc<Wiring>>,
     released: Arc<Released>,
 }
@@ -158,6 +161,7 @@ impl Broker {
         })?;
         Ok(SubscriptionGuard {
             id,
+            order,
             wiring: Some(Arc::clone(&self.core.wiring)),
             released,
         })
@@ -193,7 +197,7 @@ impl SubscriptionGuard {
             return Ok(());
         };
         let replaced = wiring.with(|state, trash| {
-            let Some(listed) = state.subscriptions.get(&self.id) else {
+            let Some(listed) = state.live(self.id, self.order) else {
                 return Err(source);
             };
             let (record, order) = (
@@ -235,6 +239,9 @@ impl SubscriptionGuard {
             return;
         };
         wiring.with(|state, trash| {
+            if state.live(self.id, self.order).is_none() {
+                return;
+            }
             let touched: HashSet<_> = state
                 .remove_subscription(self.id, trash)
                 .into_iter()

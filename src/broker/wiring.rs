@@ -250,6 +250,13 @@ impl State {
         touched
     }
 
+    /// Returns the live subscription that was given this place in store order, if it is still there.
+    pub(super) fn live(&self, id: SubscriptionId, order: u64) -> Option<&Listed> {
+        let listed = self.subscriptions.get(&id)?;
+        let is_it = listed.entry.order == order && listed.entry.record.is_object();
+        is_it.then_some(listed)
+    }
+
     fn list(&mut self, entry: &Arc<SubscriptionEntry>) -> Place {
         let binding = entry.record.binding();
         let (ranked, place) = match (binding.class(), binding.interface()) {

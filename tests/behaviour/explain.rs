@@ -101,7 +101,7 @@ fn deciding_predicate_is_named_with_its_values() {
     let mut lines = text.lines();
     assert_eq!(
         lines.next(),
-        Some("price_changed(symbol = 'MSFT', price = 184)")
+        Some("price_changed(symbol = 'MSFT', price = 184.0)")
     );
     assert_eq!(lines.next(), Some("  \"called\": would be called"));
     let filtered = "  \"filtered\": filtered out, price > 185 is false: price = 184.0";

@@ -141,6 +141,61 @@ fn reopened_directory_gives_back_every_field_and_the_order() {
     assert_eq!(broker.subscriptions("ALL").unwrap()[2].name(), "z");
 }
 
+/// The identity of a subscription says nothing about its target, so a person may well store what
+/// has the id of a live one.
+#[test]
+fn stored_subscription_cannot_take_the_place_of_a_live_one() {
+    let (broker, tape) = (quiet(), Tape::new());
+    broker.register_component(tape.component("alarm")).unwrap();
+    let record = live("a").build().unwrap();
+    let guard = broker.subscribe_with::<dyn StockEvents>(&record, tape.listener("live"));
+    let guard = guard.unwrap();
+    let same_id = subscription("a", "alarm").build().unwrap();
+    assert_eq!(same_id.id(), record.id());
+    assert_eq!(
+        broker.store(&same_id).unwrap_err().kind(),
+        ErrorKind::AlreadyExists
+    );
+    assert_eq!(
+        broker.ensure(&same_id).unwrap_err().kind(),
+        ErrorKind::AlreadyExists
+    );
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    stocks.price_changed("MSFT", 1.0);
+    assert_eq!(tape.take(), ["live MSFT 1"]);
+    drop(guard);
+    broker.ensure(&same_id).unwrap();
+    stocks.price_changed("MSFT", 2.0);
+    assert_eq!(tape.take(), ["alarm MSFT 2"]);
+}
+
+/// Another broker does not know the live ones of this. Its commit stands, and the guard of the live
+/// one must not take it away.
+#[test]
+fn guard_leaves_alone_what_another_broker_stored_under_its_id() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let (one, other, tape) = (on_store(store.clone()), on_store(store), Tape::new());
+    one.register_component(tape.component("alarm")).unwrap();
+    let record = live("a").build().unwrap();
+    let guard = one
+        .subscribe_with::<dyn StockEvents>(&record, tape.listener("live"))
+        .unwrap();
+    other
+        .store(&subscription("a", "alarm").build().unwrap())
+        .unwrap();
+    assert_eq!(
+        guard
+            .replace::<dyn StockEvents>(tape.listener("next"))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::NotFound
+    );
+    drop(guard);
+    let stocks = one.publisher::<dyn StockEvents>().unwrap();
+    stocks.price_changed("MSFT", 1.0);
+    assert_eq!(tape.take(), ["alarm MSFT 1"]);
+}
+
 /// Returns the keys of what the store has of one name, in key order.
 fn keys(store: &dyn Store) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();

@@ -182,6 +182,28 @@ fn object_put_in_the_place_of_one_that_is_gone_is_not_pruned() {
     assert_eq!(tape.take(), ["next MSFT 2"]);
 }
 
+/// A weak subscription goes with its object, and its id is free before its guard is dropped.
+#[test]
+fn guard_of_an_object_that_is_gone_leaves_its_successor_alone() {
+    let (broker, tape) = (quiet(), Tape::new());
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let record = live("a").build().unwrap();
+    let object = tape.listener("weak");
+    let weak = Arc::downgrade(&object);
+    let first = broker
+        .subscribe_with::<dyn StockEvents>(&record, weak)
+        .unwrap();
+    drop(object);
+    assert_eq!(stocks.price_changed("MSFT", 1.0).skipped(), 1);
+    let next = tape.listener("next");
+    let _second = broker
+        .subscribe_with::<dyn StockEvents>(&record, next)
+        .unwrap();
+    drop(first);
+    stocks.price_changed("MSFT", 2.0);
+    assert_eq!(tape.take(), ["next MSFT 2"]);
+}
+
 /// Subscribes an object that says when it is called and then waits to be let go.
 fn blocking(broker: &loosely::Broker) -> (SubscriptionGuard, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (entered, inside) = mpsc::channel();
