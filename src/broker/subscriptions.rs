@@ -127,6 +127,18 @@ impl Broker {
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
         self.check(subscription)?;
+        if subscription.revision().is_some() {
+            return self.replace(subscription, bags);
+        }
+        let mut revision = Revision::ZERO;
+        self.until_settled(|| {
+            revision = self.replace(subscription, bags)?;
+            Ok(())
+        })?;
+        Ok(revision)
+    }
+
+    fn replace(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
         let present = self.present_stored(subscription.id())?;
         let mut record = subscription.clone();
         if let (Bags::Retain, Some(present)) = (bags, &present) {
@@ -141,9 +153,11 @@ impl Broker {
                 .with_for_publisher(for_publisher)
                 .with_for_subscriber(for_subscriber);
         }
-        let expected = match record.revision() {
-            Some(revision) => Expected::Exactly(Some(revision)),
-            None => Expected::Anything,
+        let expected = match (record.revision(), bags, &present) {
+            (Some(revision), ..) => Expected::Exactly(Some(revision)),
+            // What is retained must still be there when it is written.
+            (None, Bags::Retain, Some(present)) => Expected::Exactly(present.record.revision()),
+            (None, ..) => Expected::Anything,
         };
         let stored = StoredSubscription {
             record,

@@ -74,6 +74,33 @@ fn bags_are_replaced_unless_they_are_to_be_retained() {
     assert_eq!(found.for_subscriber(), bagged(&[("y", 3)]).for_subscriber());
 }
 
+/// What is retained was read before the write: two that retain at the same time must not take the
+/// other's value away.
+#[test]
+fn values_retained_at_the_same_time_are_all_kept() {
+    let _watchdog = Watchdog::new();
+    let broker = quiet();
+    broker.store(&bagged(&[])).unwrap();
+    thread::scope(|scope| {
+        for worker in 0..4 {
+            let broker = broker.clone();
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let name = format!("{worker}/{round}");
+                    broker
+                        .store_with(&bagged(&[(&name, 1)]), Bags::Retain)
+                        .unwrap();
+                }
+            });
+        }
+    });
+    let found = broker.subscription(bagged(&[]).id()).unwrap();
+    assert_eq!(
+        (found.for_publisher().len(), found.for_subscriber().len()),
+        (100, 100)
+    );
+}
+
 #[test]
 fn place_in_store_order_is_kept_over_an_update() {
     let broker = quiet();
