@@ -73,8 +73,9 @@ impl Broker {
     /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
     /// [`Invalid`](ErrorKind::Invalid) if the target is a live object,
-    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the id is that of a transient subscription, and
-    /// what the store reports.
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the id is that of a transient subscription,
+    /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
+    /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
         self.check(subscription)?;
         let digest = digest(subscription)?;
@@ -113,7 +114,7 @@ impl Broker {
     /// # Errors
     ///
     /// [`Conflict`](ErrorKind::Conflict) if the record carries a revision and the stored one has
-    /// another; else as [`ensure`](Self::ensure).
+    /// another; else as [`ensure`](Self::ensure), but what cannot be read is replaced.
     #[doc(alias = "Store")]
     pub fn store(&self, subscription: &Subscription) -> Result<Revision> {
         self.store_with(subscription, Bags::Replace)
@@ -233,7 +234,8 @@ impl Broker {
         self.edit(id.into(), Subscription::disabled)
     }
 
-    /// Removes a stored subscription and returns whether there was one.
+    /// Removes a stored subscription, also one that cannot be read, and returns whether there was
+    /// one.
     ///
     /// # Errors
     ///
@@ -241,15 +243,16 @@ impl Broker {
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove(&self, id: impl Into<SubscriptionId>) -> Result<bool> {
         let id = id.into();
-        let stored = self
-            .present(id)
-            .is_some_and(|present| !present.record.is_object());
-        if !stored {
-            return self.core.check_open().map(|()| false);
+        let key = RecordKey::Subscription(id).to_bytes();
+        match self.present(id) {
+            None => self.remove_unreadable(key),
+            Some(present) if present.record.is_object() => self.core.check_open().map(|()| false),
+            Some(_) => {
+                let mut batch = Batch::new();
+                batch.delete(key);
+                self.core.commit(batch).map(|_| true)
+            }
         }
-        let mut batch = Batch::new();
-        batch.delete(RecordKey::Subscription(id).to_bytes());
-        self.core.commit(batch).map(|_| true)
     }
 
     /// Removes the stored subscriptions of which `criteria` are true, in one commit, and returns

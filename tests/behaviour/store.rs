@@ -234,3 +234,78 @@ fn keys(store: &dyn Store) -> Vec<Vec<u8>> {
         .unwrap();
     keys
 }
+
+#[test]
+fn record_that_cannot_be_read_is_reported_and_the_rest_served() {
+    let _watchdog = Watchdog::new();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let (broker, tape) = (on_store(store.clone()), Tape::new());
+    broker.register_component(tape.component("alarm")).unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let before = keys(store.as_ref());
+    let damaged = subscription("damaged", "alarm").build().unwrap();
+    broker.ensure(&damaged).unwrap();
+    let mut added = keys(store.as_ref());
+    added.retain(|key| !before.contains(key));
+    broker
+        .ensure(&subscription("whole", "alarm").build().unwrap())
+        .unwrap();
+    let mut batch = Batch::new();
+    batch.put(added[0].clone(), b"no record".to_vec());
+    store.commit(batch).unwrap();
+
+    for broker in [&broker, &on_store(store.clone())] {
+        assert!(broker.subscription(damaged.id()).is_none());
+        assert_eq!(broker.subscriptions("ALL").unwrap()[0].name(), "whole");
+        let quarantined = broker.notices();
+        assert!(
+            matches!(&quarantined[..], [Notice::Quarantined { key, .. }] if *key == added[0]),
+            "{quarantined:?}"
+        );
+    }
+    assert_eq!(stocks.price_changed("MSFT", 1.0).delivered(), 1);
+    assert_eq!(
+        broker.ensure(&damaged).unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
+    broker.store(&damaged).unwrap();
+    assert_eq!(stocks.price_changed("MSFT", 2.0).delivered(), 2);
+}
+
+#[test]
+fn record_that_cannot_be_read_can_be_removed() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broker = on_store(store.clone());
+    let damaged = subscription("damaged", "alarm").build().unwrap();
+    broker.ensure(&damaged).unwrap();
+    let mut batch = Batch::new();
+    batch.put(keys(store.as_ref())[0].clone(), b"no record".to_vec());
+    store.commit(batch).unwrap();
+    assert!(broker.remove(damaged.id()).unwrap());
+    assert!(keys(store.as_ref()).is_empty());
+    assert!(!broker.remove(damaged.id()).unwrap());
+}
+
+#[test]
+fn class_that_cannot_be_read_is_an_error_until_it_is_removed() {
+    let _watchdog = Watchdog::new();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    on_store(store.clone())
+        .publisher::<dyn StockEvents>()
+        .unwrap();
+    let class = loosely::EventClassId::named("StockEvents");
+    let mut batch = Batch::new();
+    let all = keys(store.as_ref());
+    let key = all.iter().find(|key| key.ends_with(class.uuid().as_bytes()));
+    batch.put(key.unwrap().clone(), b"no record".to_vec());
+    store.commit(batch).unwrap();
+    let broker = on_store(store);
+    let error = broker.publisher::<dyn StockEvents>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(
+        broker
+            .unregister_class(class, loosely::Cascade::Refuse)
+            .unwrap()
+    );
+    broker.publisher::<dyn StockEvents>().unwrap();
+}
