@@ -47,7 +47,7 @@ impl DynamicPublisher {
     /// parameter. Then nobody was called.
     pub fn fire(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<FireReport> {
         let channel = self.channel();
-        let method = checked_method(channel.schema(), method, arguments)?;
+        let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
         if channel.must_wait() {
             let values: Vec<_> = arguments.iter().map(ValueRef::to_value).collect();
             let own = self.own.captured();
@@ -57,7 +57,7 @@ impl DynamicPublisher {
             }));
             return Ok(FireReport::waiting());
         }
-        let report = channel.fire_values(method, arguments, &self.own);
+        let report = channel.fire_values(method, &arguments, &self.own);
         settle();
         Ok(report)
     }
@@ -69,8 +69,8 @@ impl DynamicPublisher {
     /// As [`fire`](Self::fire).
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let channel = self.channel();
-        let method = checked_method(channel.schema(), method, arguments)?;
-        Ok(channel.explain(method, arguments, &self.own.properties()))
+        let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
+        Ok(channel.explain(method, &arguments, &self.own.properties()))
     }
 
     /// Sets a publisher property, which filters read as `publisher.NAME`.

@@ -109,6 +109,37 @@ fn what_does_not_fit_the_schema_is_refused_and_calls_nobody() {
     assert_eq!(tape.len(), 0);
 }
 
+/// A subscriber that reads by place must find as many values as there are parameters.
+#[test]
+fn trailing_options_left_out_arrive_as_null() {
+    let (broker, weather, tape) = with_weather();
+    broker
+        .ensure(&to_weather("a").filter("note IS NULL").build().unwrap())
+        .unwrap();
+    let log = tape.clone();
+    let object = move |event: &Event<'_>| -> Result<(), SubscriberError> {
+        log.write(format!(
+            "{} {:?}",
+            event.values().len(),
+            event.get("note").is_some()
+        ));
+        Ok(())
+    };
+    let record = Subscription::builder("live")
+        .class("weather")
+        .object()
+        .build()
+        .unwrap();
+    let _guard = broker.subscribe_untyped(&record, Arc::new(object)).unwrap();
+    let report = weather.fire("measured", &[ValueRef::I64(7)]).unwrap();
+    assert_eq!(report.delivered(), 2);
+    let expected = [
+        "measured(celsius = 7, station = NULL, note = NULL)",
+        "3 true",
+    ];
+    assert_eq!(tape.take(), expected);
+}
+
 #[test]
 fn dynamic_fire_reaches_typed_subscribers() {
     let (broker, tape) = (quiet(), Tape::new());
