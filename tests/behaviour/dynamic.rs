@@ -227,6 +227,49 @@ fn interface_whose_schema_nobody_stored_cannot_be_fired() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+/// A new schema means a new channel behind the publisher; a fire must find it with its subscribers
+/// or not at all.
+#[test]
+fn no_event_is_lost_while_the_schema_changes() {
+    let _watchdog = Watchdog::new();
+    let (broker, weather_publisher, _tape) = with_weather();
+    let record = Subscription::builder("a")
+        .class("weather")
+        .object()
+        .build()
+        .unwrap();
+    let deaf = |_: &Event<'_>| -> Result<(), SubscriberError> { Ok(()) };
+    let _guard = broker.subscribe_untyped(&record, Arc::new(deaf)).unwrap();
+    let stop = AtomicBool::new(false);
+    let lost = thread::scope(|scope| {
+        let firing = scope.spawn(|| {
+            let mut lost = 0;
+            while !stop.load(Ordering::SeqCst) {
+                let report = weather_publisher
+                    .fire("measured", &[ValueRef::I64(1)])
+                    .unwrap();
+                lost += 1 - report.delivered();
+            }
+            lost
+        });
+        for round in 0..2_000 {
+            let extra = EventMethod::new(format!("extra_{round}"), []);
+            let methods = weather()
+                .methods()
+                .iter()
+                .cloned()
+                .chain([extra])
+                .collect::<Vec<_>>();
+            let schema = InterfaceSchema::new("Weather", "Weather", methods);
+            let class = EventClass::new("weather", "Weather");
+            broker.register_dynamic_class(class, &schema).unwrap();
+        }
+        stop.store(true, Ordering::SeqCst);
+        firing.join().unwrap()
+    });
+    assert_eq!(lost, 0);
+}
+
 #[test]
 fn untyped_record_takes_every_method_of_a_typed_class() {
     let (broker, tape) = (quiet(), Tape::new());
