@@ -81,20 +81,34 @@ impl Broker {
                 }
                 Some(_) => {}
             }
-            let key = RecordKey::of_schema(schema).to_bytes();
-            if self.core.store.get(&key)?.is_none() {
-                batch.put_prepared(
-                    key,
-                    record::encode_schema(schema)?,
-                    Arc::new(Record::Schema(schema.clone())),
-                );
-            }
+            self.put_schema(&mut batch, schema)?;
             if batch.is_empty() {
                 return self.core.check_open();
             }
             self.core.commit(batch).map(drop)
         })?;
         Ok(class.id())
+    }
+
+    /// Makes the schema the newest of its interface in the store, for programs without the Rust type;
+    /// an older version that comes back makes its own the newest again.
+    pub(super) fn keep_schema(&self, schema: &InterfaceSchema) -> Result<()> {
+        let mut batch = Batch::new();
+        self.put_schema(&mut batch, schema)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.core.commit(batch).map(drop)
+    }
+
+    fn put_schema(&self, batch: &mut Batch, schema: &InterfaceSchema) -> Result<()> {
+        if self.core.wiring.with(|state, _| state.has_stored(schema)) {
+            return Ok(());
+        }
+        let record = Arc::new(Record::Schema(schema.clone()));
+        let key = RecordKey::of_schema(schema).to_bytes();
+        batch.put_prepared(key, record::encode_schema(schema)?, record);
+        Ok(())
     }
 
     /// Returns the class of this id.

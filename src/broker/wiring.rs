@@ -15,7 +15,9 @@ use crate::publish::{
 };
 use crate::store::record::{self, Record, RecordKey, StoredSubscription};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
-use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType, Subscriber};
+use crate::value::{
+    EventInterface, InterfaceId, InterfaceSchema, RustType, SchemaHash, Subscriber,
+};
 
 /// The records and channels of a broker. Guards hold it strongly, so that they still unsubscribe
 /// when the broker is gone; it holds no store.
@@ -53,7 +55,8 @@ pub(super) struct ClassEntry {
 /// An interface: its schema, the newest that the store has until code says otherwise.
 pub(super) struct InterfaceEntry {
     pub(super) schema: Arc<InterfaceSchema>,
-    revision: Revision,
+    /// The newest schema in the store, and the commit that wrote it.
+    stored: Option<(SchemaHash, Revision)>,
     rust_type: Option<RustType>,
 }
 
@@ -332,28 +335,31 @@ impl State {
     }
 
     fn put_schema(&mut self, schema: InterfaceSchema, revision: Revision) -> Touched {
-        let id = schema.id();
-        match self.interfaces.get_mut(&id) {
-            // Code owns the schema; of several in the store the newest counts.
-            Some(known) if known.rust_type.is_some() || known.revision > revision => Touched::new(),
-            Some(known) => {
-                known.schema = Arc::new(schema);
-                known.revision = revision;
-                Touched::from_iter([Place::Interface(id)])
-            }
-            None => {
-                let schema = Arc::new(schema);
-                self.interfaces.insert(
-                    id,
-                    InterfaceEntry {
-                        schema,
-                        revision,
-                        rust_type: None,
-                    },
-                );
-                Touched::from_iter([Place::Interface(id)])
-            }
+        let (id, hash) = (schema.id(), schema.hash());
+        let schema = Arc::new(schema);
+        let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
+            schema: Arc::clone(&schema),
+            stored: None,
+            rust_type: None,
+        });
+        // Of several in the store the newest counts.
+        if known.stored.is_some_and(|(_, newest)| newest > revision) {
+            return Touched::new();
         }
+        known.stored = Some((hash, revision));
+        // Code owns the schema.
+        if known.rust_type.is_some() {
+            return Touched::new();
+        }
+        known.schema = schema;
+        Touched::from_iter([Place::Interface(id)])
+    }
+
+    /// Returns whether the store has this schema as the newest of its interface.
+    pub(super) fn has_stored(&self, schema: &InterfaceSchema) -> bool {
+        let known = self.interfaces.get(&schema.id());
+        let newest = known.and_then(|known| known.stored);
+        newest.is_some_and(|(hash, _)| hash == schema.hash())
     }
 
     /// Makes the schema of a Rust type the interface's, or returns the type that has the id already.
@@ -366,7 +372,7 @@ impl State {
         let id = schema.id();
         let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
             schema: Arc::new(schema.clone()),
-            revision: Revision::ZERO,
+            stored: None,
             rust_type: None,
         });
         match known.rust_type {
@@ -474,7 +480,9 @@ impl State {
         let record = Arc::clone(&class.record);
         let around = Arc::clone(present.around());
         let schema = Arc::clone(&known.schema);
-        Some(Arc::new(Channel::<dyn Subscriber>::new(record, schema, around)))
+        Some(Arc::new(Channel::<dyn Subscriber>::new(
+            record, schema, around,
+        )))
     }
 
     /// Forgets what was made ready of a component, and makes it ready again.
@@ -553,6 +561,9 @@ impl State {
 
     /// Forgets what came from the store and is not listed any more, before it is listed anew.
     fn forget_stored(&mut self, listed: &[(Record, Revision)], trash: &mut Trash) {
+        for known in self.interfaces.values_mut() {
+            known.stored = None;
+        }
         let subscriptions: Vec<_> = self
             .subscriptions
             .values()

@@ -164,3 +164,52 @@ fn incompatible_change_suspends_what_it_breaks_and_a_roll_back_heals_it() {
     assert_eq!(statuses(&broker), BOTH_ACTIVE);
     assert_eq!(quotes.moved("MSFT", 101).delivered(), 2);
 }
+
+/// A program without the Rust type, such as an administrator's, goes by the schema in the store. So
+/// a publisher leaves the present one there, also when an older version comes back.
+#[test]
+fn store_has_the_schema_of_the_program_that_published_last() {
+    let (store, tape) = (wired(), Tape::new());
+    let methods = || {
+        let broker = on_store(store.clone());
+        let quotes = broker
+            .dynamic_publisher(<dyn first::Quotes>::schema().name())
+            .unwrap();
+        let schema = quotes.schema();
+        let methods = schema.methods().iter();
+        methods.map(|method| method.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(methods(), ["moved(symbol: string, price: i32)"]);
+    drop(open::<dyn widened::Quotes>(&store, &tape));
+    assert_eq!(methods(), ["moved(symbol: string, price: i64)"]);
+    let (broker, _quotes) = open::<dyn first::Quotes>(&store, &tape);
+    assert_eq!(methods(), ["moved(symbol: string, price: i32)"]);
+    let revision = broker.revision();
+    broker.publisher::<dyn first::Quotes>().unwrap();
+    assert_eq!(
+        broker.revision(),
+        revision,
+        "and writes nothing when it is there"
+    );
+}
+
+#[test]
+fn dynamic_class_goes_back_to_an_older_schema() {
+    let (store, tape) = (wired(), Tape::new());
+    let (broker, _quotes) = (on_store(store), tape);
+    let class = broker.class("Quotes").unwrap();
+    let quotes = broker.dynamic_publisher("Quotes").unwrap();
+    let with_note = [
+        ValueRef::Str("MSFT"),
+        ValueRef::I64(1),
+        ValueRef::Str("note"),
+    ];
+    let newer = <dyn with_parameter::Quotes>::schema();
+    broker.register_dynamic_class(class.clone(), newer).unwrap();
+    quotes.fire("moved", &with_note).unwrap();
+    broker
+        .register_dynamic_class(class, <dyn first::Quotes>::schema())
+        .unwrap();
+    let error = quotes.fire("moved", &with_note).unwrap_err();
+    assert_eq!(error.kind(), loosely::ErrorKind::SchemaMismatch);
+}

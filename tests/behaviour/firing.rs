@@ -306,7 +306,9 @@ fn hook_that_fires_what_fails_ends() {
         })
         .open()
         .unwrap();
-    publisher.set(broker.publisher::<dyn StockEvents>().unwrap()).unwrap();
+    publisher
+        .set(broker.publisher::<dyn StockEvents>().unwrap())
+        .unwrap();
     broker
         .ensure(&subscription("a", "missing").build().unwrap())
         .unwrap();

@@ -296,7 +296,9 @@ fn class_that_cannot_be_read_is_an_error_until_it_is_removed() {
     let class = loosely::EventClassId::named("StockEvents");
     let mut batch = Batch::new();
     let all = keys(store.as_ref());
-    let key = all.iter().find(|key| key.ends_with(class.uuid().as_bytes()));
+    let key = all
+        .iter()
+        .find(|key| key.ends_with(class.uuid().as_bytes()));
     batch.put(key.unwrap().clone(), b"no record".to_vec());
     store.commit(batch).unwrap();
     let broker = on_store(store);
