@@ -148,6 +148,44 @@ fn revision_in_a_written_record_is_expected_when_it_is_stored() {
 }
 
 #[test]
+fn record_that_breaks_a_rule_is_refused_with_the_rule() {
+    let cases = [
+        (
+            r#"{"name": "a", "class": "c"}"#,
+            "expected one of component, moniker and object",
+        ),
+        (
+            r#"{"name": "a", "class": "c", "component": "x", "object": true}"#,
+            "expected one of",
+        ),
+        (
+            r#"{"name": "a", "component": "x"}"#,
+            "expected a class or an interface",
+        ),
+        (r#"{"name": " ", "class": "c", "component": "x"}"#, "space"),
+        (
+            r#"{"name": "a", "class": "c", "component": "x", "prority": 1}"#,
+            "prority",
+        ),
+        (
+            r#"{"name": "a", "class": "c", "moniker": "no scheme"}"#,
+            "scheme:rest",
+        ),
+        (
+            r#"{"name": "a", "class": "c", "component": "x",
+                "not_before": "2027-01-01T00:00:00Z", "expires": "2027-01-01T00:00:00Z"}"#,
+            "expires",
+        ),
+    ];
+    for (json, expected) in cases {
+        let error = serde_json::from_str::<Subscription>(json)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{json}: {error}");
+    }
+}
+
+#[test]
 fn live_record_is_written_as_what_it_is() {
     let record = Subscription::builder("a")
         .class("c")
@@ -158,6 +196,41 @@ fn live_record_is_written_as_what_it_is() {
     assert!(json.contains(r#""object":true"#));
     let read: Subscription = serde_json::from_str(&json).unwrap();
     assert_eq!(*read.target(), Target::Object);
+}
+
+#[test]
+fn event_class_is_written_and_read_like_a_subscription() {
+    let class: EventClass = toml::from_str(
+        r#"
+            id = "stocks"
+            name = "Stocks"
+            interfaces = ["StockEvents"]
+            publisher = "exchange"
+            nesting = "queued"
+
+            [[properties]]
+            name = "desk"
+            type = "str"
+            default = "fx"
+
+            [[properties]]
+            name = "level"
+            type = "u8"
+        "#,
+    )
+    .unwrap();
+    let expected = EventClass::new("stocks", "Stocks")
+        .interface(<dyn StockEvents>::schema().id())
+        .publisher("exchange")
+        .nesting(Nesting::Queued)
+        .property("desk", ValueType::Str, "fx")
+        .property("level", ValueType::U8, Value::Null);
+    assert_eq!(class, expected);
+    let json = serde_json::to_string(&class).unwrap();
+    assert_eq!(serde_json::from_str::<EventClass>(&json).unwrap(), class);
+    let typo = r#"{"id": "c", "name": "c", "open_propertys": true}"#;
+    let error = serde_json::from_str::<EventClass>(typo).unwrap_err();
+    assert!(error.to_string().contains("open_propertys"), "{error}");
 }
 
 #[test]
