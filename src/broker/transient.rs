@@ -15,33 +15,26 @@ use crate::model::{Subscription, SubscriptionId, Target};
 use crate::publish::{LiveObject, LiveTarget, TargetSource};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, Subscriber};
 
-/// A live object that can be subscribed: an `Arc` of it, or a `Weak` one, which does not keep it.
-pub trait IntoTarget<I: ?Sized>: sealed::IntoLive<I> {}
-
-mod sealed {
-    use crate::publish::LiveTarget;
-
-    pub trait IntoLive<I: ?Sized> {
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "the trait is sealed")]
-        fn into_live(self) -> LiveTarget<I>;
-    }
+/// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the trait,
+/// an `Arc<dyn Trait>`, or a `Weak`, which does not keep the object.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be subscribed to `{I}`",
+    note = "subscribe an `Arc` or a `Weak` of a type that implements the trait"
+)]
+pub trait IntoTarget<I: ?Sized> {
+    /// Returns the object, or the way to it.
+    #[doc(hidden)]
+    fn into_target(self) -> LiveTarget<I>;
 }
 
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Arc<T> {}
-
-#[expect(private_interfaces, reason = "the trait is sealed")]
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I> for Arc<T> {
-    fn into_live(self) -> LiveTarget<I> {
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Arc<T> {
+    fn into_target(self) -> LiveTarget<I> {
         LiveTarget::Strong(I::upcast(self))
     }
 }
 
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Weak<T> {}
-
-#[expect(private_interfaces, reason = "the trait is sealed")]
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I> for Weak<T> {
-    fn into_live(self) -> LiveTarget<I> {
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Weak<T> {
+    fn into_target(self) -> LiveTarget<I> {
         LiveTarget::Weak(Box::new(move || self.upgrade().map(I::upcast)))
     }
 }
@@ -108,7 +101,7 @@ impl Broker {
         target: impl IntoTarget<I>,
     ) -> Result<SubscriptionGuard> {
         self.claim::<I>()?;
-        self.add_transient(record, target.into_live())
+        self.add_transient(record, target.into_target())
     }
 
     /// Subscribes a live object that takes any event, by name and values, as the record says.
@@ -184,7 +177,7 @@ impl SubscriptionGuard {
     ///
     /// No fire that begins after this returned calls the old object, and none misses both.
     pub fn replace<I: EventInterface + ?Sized>(&self, target: impl IntoTarget<I>) -> Result<()> {
-        let source = self.released.source(target.into_live());
+        let source = self.released.source(target.into_target());
         let Some(wiring) = &self.wiring else {
             return Ok(());
         };

@@ -18,9 +18,9 @@ pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::facet::Facet;
 pub use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
-pub(crate) use self::prepared::{
-    LiveObject, LiveTarget, SubscriptionEntry, TargetSource, check_filter,
-};
+#[doc(hidden)]
+pub use self::prepared::LiveTarget;
+pub(crate) use self::prepared::{LiveObject, SubscriptionEntry, TargetSource, check_filter};
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
