@@ -356,7 +356,7 @@ impl Broker {
                 Ok(_) => return Ok(Checked::Fits),
                 Err(error) => {
                     let message = format!("the filter of {:?} is not valid", subscription.name());
-                    refusal = Some(Error::new(ErrorKind::Filter, message).because(error));
+                    refusal = Some(Error::new(ErrorKind::Filter, message).explained_by(error));
                 }
             }
         }
