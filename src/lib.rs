@@ -23,7 +23,7 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, IntoTarget,
-    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus,
+    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WiringChange, WiringObject,
 };
 pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy};
 pub use crate::delivery::{

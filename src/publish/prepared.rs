@@ -12,9 +12,7 @@ use crate::filter::{
     Filter, FilterError, Predicate, Scope, UndeclaredProperties, check, check_all,
 };
 use crate::model::{ComponentId, EventClass, Subscription};
-use crate::value::{
-    EventInterface, EventMethod, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber,
-};
+use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber};
 
 /// A subscription as the broker lists it: the record, its parsed filter and its target.
 pub(crate) struct SubscriptionEntry {
