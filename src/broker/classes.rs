@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::columns;
-use super::wiring::Wiring;
+use super::wiring::{WiredRecord, Wiring};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, SubscriptionId};
 use crate::store::Batch;
@@ -85,7 +85,7 @@ impl Broker {
                 batch.put_prepared(
                     key,
                     record::encode_schema(schema)?,
-                    Arc::new(Record::Schema(schema.clone())),
+                    Arc::new(WiredRecord::new(Record::Schema(schema.clone()))),
                 );
             }
             if batch.is_empty() {
@@ -264,7 +264,7 @@ fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {
     batch.put_prepared(
         key,
         record::encode_class(class)?,
-        Arc::new(Record::Class(class.clone())),
+        Arc::new(WiredRecord::new(Record::Class(class.clone()))),
     );
     Ok(())
 }

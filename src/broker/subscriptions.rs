@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Broker;
 use super::columns::SubscriptionCriteria;
+use super::wiring::WiredRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, Revision, Subscription, SubscriptionId};
 use crate::publish::check_filter;
@@ -328,7 +329,11 @@ impl Broker {
             }
         }
         let value = record::encode_subscription(&stored)?;
-        batch.put_prepared(key, value, Arc::new(Record::Subscription(stored)));
+        batch.put_prepared(
+            key,
+            value,
+            Arc::new(WiredRecord::new(Record::Subscription(stored))),
+        );
         self.core.commit(batch)
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
-use super::wiring::Wiring;
+use super::wiring::{Parsed, Wiring};
 use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
@@ -133,11 +133,12 @@ impl Broker {
         let order = self.core.wiring.next_order();
         let id = record.id();
         let record = record.clone().without_revision();
+        let parsed = Parsed::new(&record);
         let added = self.core.wiring.with(|state, trash| {
             if state.subscriptions.contains_key(&id) {
                 return Err(source);
             }
-            let touched = state.put_subscription(record, order, None, source, trash);
+            let touched = state.put_subscription(record, parsed, order, None, source, trash);
             state.rebuild(&touched.into_iter().collect(), trash);
             Ok(())
         });
@@ -189,7 +190,8 @@ impl SubscriptionGuard {
                 Subscription::clone(&listed.entry.record),
                 listed.entry.order,
             );
-            let touched = state.put_subscription(record, order, None, source, trash);
+            let parsed = Parsed::from(&*listed.entry);
+            let touched = state.put_subscription(record, parsed, order, None, source, trash);
             state.rebuild(&touched.into_iter().collect(), trash);
             Ok(())
         });
