@@ -56,6 +56,7 @@ mod builder;
 mod check;
 mod coerce;
 mod compare;
+mod cursor;
 mod display;
 mod error;
 mod evaluate;
@@ -67,6 +68,7 @@ mod parse;
 mod pattern;
 mod predicate;
 mod scope;
+mod subject;
 mod suggest;
 
 use std::fmt;
