@@ -70,6 +70,8 @@ mod predicate;
 mod scope;
 mod subject;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
