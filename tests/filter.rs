@@ -153,20 +153,14 @@ fn hostile_texts_are_errors() {
         (format!("a{}", ".a".repeat(30_000)), FilterErrorKind::Syntax),
         ("a\0= 1".to_owned(), FilterErrorKind::Syntax),
         ("\u{feff}a = 1".to_owned(), FilterErrorKind::Syntax),
-        (
-            format!("a = {}", "9".repeat(60_000)),
-            FilterErrorKind::Literal,
-        ),
     ] {
         let start: String = text.chars().take(10).collect();
-        match Filter::parse(&text) {
-            Ok(filter) => assert_eq!(filter, filter.to_string().parse().unwrap()),
-            Err(error) => {
-                assert_eq!(error.kind(), kind, "{start}");
-                assert!(format!("{error:#}").len() < 500, "{start}");
-            }
-        }
+        let error = Filter::parse(&text).unwrap_err();
+        assert_eq!(error.kind(), kind, "{start}");
+        assert!(format!("{error:#}").len() < 500, "{start}");
     }
+    let beyond = Filter::parse(&format!("price < {}", "9".repeat(60_000))).unwrap();
+    assert_eq!(selects(beyond), Some(true));
 }
 
 #[test]

@@ -85,14 +85,7 @@ impl<'a> Parser<'a> {
     /// Runs a rule one level deeper.
     pub(super) fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == MAX_DEPTH {
-            let expected = format!("at most {MAX_DEPTH} levels of parentheses and NOT");
-            let kind = FilterErrorKind::TooLarge;
-            return Err(FilterError::new(
-                kind,
-                self.last_span(),
-                "one more level",
-                expected,
-            ));
+            return Err(too_deep(self.last_span()));
         }
         self.depth += 1;
         let result = rule(self);
@@ -114,6 +107,12 @@ impl<'a> Parser<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns the error for what nests too deep at `span`.
+pub(super) fn too_deep(span: Span) -> FilterError {
+    let expected = format!("at most {MAX_DEPTH} levels of parentheses and NOT");
+    FilterError::new(FilterErrorKind::TooLarge, span, "one more level", expected)
 }
 
 pub(super) fn is_word(kind: &TokenKind, word: &str) -> bool {

@@ -202,6 +202,24 @@ impl Expr {
         }
     }
 
+    /// Returns whether no part is nested deeper than `limit`; needs no stack to find out.
+    pub(super) fn is_within_depth(&self, limit: usize) -> bool {
+        let mut open = vec![(self, 0)];
+        while let Some((expr, depth)) = open.pop() {
+            if depth > limit {
+                return false;
+            }
+            match expr {
+                Self::Not(inner) => open.push((inner, depth + 1)),
+                Self::And(all) | Self::Or(all) => {
+                    open.extend(all.iter().map(|inner| (inner, depth + 1)));
+                }
+                _ => {}
+            }
+        }
+        true
+    }
+
     /// Calls `visit` with every name inside, in the order of the text, and says whether it is the
     /// right side of a comparison.
     pub(super) fn for_each_name<'a>(&'a self, visit: &mut dyn FnMut(&'a Name, Side)) {

@@ -87,6 +87,7 @@ pub use self::builder::{Field, field};
 pub(crate) use self::check::{check, check_all};
 pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;
+use self::expr::Span;
 pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
 #[expect(unused_imports, reason = "the index reads the compiled form")]
 pub(crate) use self::predicate::{Condition, Members, Path, Root, Row, Step, Test};
@@ -272,6 +273,12 @@ impl TryFrom<String> for Filter {
 /// of [`Filter::parse`], is an error where the filter is first used.
 impl From<Expr> for Filter {
     fn from(expr: Expr) -> Self {
+        if !expr.is_within_depth(MAX_BUILT_DEPTH) {
+            let nothing = !Expr::All;
+            let text = nothing.to_string();
+            let error = cursor::too_deep(Span::default()).in_text(&text);
+            return Self::new(nothing, text.into(), Some(error));
+        }
         let text = expr.to_string();
         match parse::parse(&text) {
             Ok(expr) => Self::new(expr, text.into(), None),
@@ -279,6 +286,10 @@ impl From<Expr> for Filter {
         }
     }
 }
+
+/// How deep an expression may nest that is to be brought into normal form, which may be less deep:
+/// flat chains of AND or OR do not count there. So deep, printing takes a tenth of a thread's stack.
+const MAX_BUILT_DEPTH: usize = 400;
 
 /// The canonical text.
 impl Serialize for Filter {

@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
+use crate::filter::expr::{Collation, CompareOp};
 use crate::filter::{
-    EventRow, Filter, FilterError, FilterErrorKind, Scope, UndeclaredProperties, check, check_all,
+    Condition, EventRow, Filter, FilterError, FilterErrorKind, Path, Root, Scope, Test,
+    UndeclaredProperties, check, check_all,
 };
 use crate::value::{
     EventMethod, FieldSchema, Parameter, Properties, RecordSchema, Value, ValueRef, ValueType,
@@ -382,7 +384,7 @@ fn two_methods() -> [EventMethod; 2] {
 #[test]
 fn of_several_methods_one_must_have_the_name_and_the_others_read_null() {
     let methods = two_methods();
-    let scopes = methods.each_ref().map(|method| Scope::for_method(method));
+    let scopes = methods.each_ref().map(Scope::for_method);
     let filter = Filter::parse("why IS NULL AND symbol = 'A' AND price > 1").unwrap();
     let predicates = check_all(&filter, &scopes).unwrap();
     let publisher = Properties::new();
@@ -407,7 +409,7 @@ fn of_several_methods_one_must_have_the_name_and_the_others_read_null() {
 fn of_several_methods_types_must_agree_wherever_the_name_exists() {
     let mut methods = two_methods();
     methods[1] = EventMethod::new("halt", [Parameter::new("price", ValueType::Str)]);
-    let scopes = methods.each_ref().map(|method| Scope::for_method(method));
+    let scopes = methods.each_ref().map(Scope::for_method);
     let error = check_all(&Filter::parse("price IS NULL").unwrap(), &scopes).unwrap_err();
     assert_eq!(error.kind(), FilterErrorKind::Type);
     assert!(
@@ -452,6 +454,50 @@ fn only_predicates_that_read_the_publisher_depend_on_it() {
     assert!(!depends(
         "symbol = 'publisher' AND subscription.publisher IS NULL"
     ));
+}
+
+#[test]
+fn compiled_form_has_indices_and_constants_of_the_parameters_type() {
+    let method = EventMethod::new(
+        "m",
+        [
+            Parameter::new("a", ValueType::Str),
+            Parameter::new("n", ValueType::I32),
+        ],
+    );
+    let filter = Filter::parse("n > 2.5").unwrap();
+    let predicate = check(&filter, &Scope::for_method(&method)).unwrap();
+    assert_eq!(*predicate.filter(), filter);
+    let expected = Condition::Test {
+        path: Path {
+            root: Root::Index(1),
+            steps: Box::default(),
+        },
+        test: Test::Compare {
+            op: CompareOp::Ge,
+            value: 3.into(),
+            collation: Collation::Exact,
+        },
+    };
+    assert_eq!(*predicate.condition(), expected);
+}
+
+#[test]
+fn deepest_criteria_need_little_stack() {
+    let mut deep = "n = 1".to_owned();
+    for _ in 0..50 {
+        deep = format!("NOT (n = 1 AND {deep})");
+    }
+    let small = std::thread::Builder::new().stack_size(512 * 1_024);
+    let result = small.spawn(move || {
+        let method = EventMethod::new("m", [Parameter::new("n", ValueType::I32)]);
+        let filter = Filter::parse(&deep).unwrap();
+        assert_eq!(filter.to_string(), deep);
+        let decision = filter.explain(&method, &[ValueRef::I64(2)]).unwrap();
+        assert!(decision.is_none());
+        filter.matches(&method, &[ValueRef::I64(2)])
+    });
+    assert_eq!(result.unwrap().join().unwrap(), Ok(Some(true)));
 }
 
 #[test]

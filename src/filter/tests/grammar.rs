@@ -298,6 +298,12 @@ fn filter_that_no_text_stands_for_is_refused_when_used() {
     }
     let deep = Filter::from(deep);
     assert!(serde_json::to_string(&deep).is_err());
+    let mut deeper = field("a").eq(1);
+    for _ in 0..5_000 {
+        deeper = !(deeper.or(field("b").eq(1)));
+    }
+    let deeper = Filter::from(deeper);
+    assert!(serde_json::to_string(&deeper).is_err() && !deeper.is_all());
     let list = Filter::from(field("a").eq(crate::Value::List(vec![1.into(), 2.into()])));
     assert!(serde_json::to_string(&list).is_err());
     let nameless = Filter::from(field("a").eq(crate::filter::Name::new::<&str>([])));
