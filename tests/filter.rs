@@ -21,7 +21,8 @@ fn price_changed() -> EventMethod {
     )
 }
 
-/// Returns whether an event with MSFT at 185.5, on 2000-01-01, labelled severity = page, is selected.
+/// Returns whether an event with MSFT at 185.5, on 2000-01-01, labelled severity = page, is
+/// selected.
 fn selects(filter: impl TryInto<Filter, Error: std::fmt::Debug>) -> Option<bool> {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(946_684_800);
     let labels = Properties::from([("severity", "page")]);

@@ -25,8 +25,8 @@ pub(crate) fn check(filter: &Filter, scope: &Scope<'_>) -> Result<Predicate, Fil
 ///
 /// # Errors
 ///
-/// As [`check`]; but a name must exist in one scope only, and have the same kind of type wherever it
-/// exists. Where it does not, it is NULL.
+/// As [`check`]; but a name must exist in one scope only, and have the same kind of type wherever
+/// it exists. Where it does not, it is NULL.
 pub(crate) fn check_all(
     filter: &Filter,
     scopes: &[Scope<'_>],

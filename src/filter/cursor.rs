@@ -127,8 +127,8 @@ pub(super) fn is_or(kind: &TokenKind) -> bool {
     matches!(kind, TokenKind::Or) || is_word(kind, "OR")
 }
 
-/// How deep parentheses, sets and NOT may nest, inclusive. A level costs some 2 KiB of stack in a
-/// debug build, so the deepest text takes about a tenth of the 2 MiB of a spawned thread.
+/// How deep parentheses, sets and NOT may nest, inclusive. A level costs some 5 KiB of stack in a
+/// debug build, so the deepest text takes a quarter of the 2 MiB of a spawned thread.
 const MAX_DEPTH: usize = 100;
 
 /// How many comparisons criteria may have, inclusive; members of a set do not count. Each one is

@@ -6,8 +6,8 @@ use crate::value::Value;
 
 /// Criteria as a tree; [`Filter`](crate::Filter) holds one in normal form.
 ///
-/// Made by [`Filter::parse`](crate::Filter::parse) or with [`field`](crate::field). Equality ignores
-/// where in a text the parts stood.
+/// Made by [`Filter::parse`](crate::Filter::parse) or with [`field`](crate::field). Equality
+/// ignores where in a text the parts stood.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Expr {
@@ -54,8 +54,8 @@ pub enum Expr {
         /// How text is compared.
         collation: Collation,
     },
-    /// `name = (a & b | c)`: all members of at least one group are equal to the value, or, on a list,
-    /// are contained in it.
+    /// `name = (a & b | c)`: all members of at least one group are equal to the value, or, on a
+    /// list, are contained in it.
     Groups {
         /// What is compared.
         name: Name,

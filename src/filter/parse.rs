@@ -387,7 +387,7 @@ fn comparison(name: Name, op: CompareOp, operand: Operand, collation: Collation)
     })
 }
 
-/// Returns `name [NOT] IN values`, which of one value is a comparison; NULL alone stays a set, since
+/// Returns `name [NOT] IN values`, which of one value is a comparison. NULL alone stays a set, as
 /// `= NULL` would read as IS NULL.
 fn member_of(name: Name, negated: bool, mut values: Vec<Literal>, collation: Collation) -> Expr {
     match values.pop() {

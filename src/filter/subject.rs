@@ -103,8 +103,8 @@ impl<'n> Subject<'n> {
         }
     }
 
-    /// Returns the comparison with the value of the bag that `known` names: a list is the set of its
-    /// elements, without NULLs.
+    /// Returns the comparison with the value of the bag that `known` names: a list is the set of
+    /// its elements, without NULLs.
     fn compare_with_known(
         &self,
         op: CompareOp,

@@ -213,7 +213,7 @@ fn keywords_that_their_place_tells_apart_are_names() {
 fn published_examples_parse() {
     for text in [
         "SubscriberCLSID='{19D10A70-0000-0000-0000-00000000000A}'",
-        "EventClassID == {F89859D1-6565-11D1-88C8-0080C7D771BF} AND MethodName = 'StockPriceChange'",
+        "EventClassID == {F89859D1-6565-11D1-88C8-0080C7D771BF} AND MethodName = 'Changed'",
         "Param1=2",
         "Symbol = ('MSFT' | 'CPQ')",
         "ALL",
