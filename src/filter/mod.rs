@@ -81,10 +81,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::builder::{Field, field};
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "several scopes are the broker's")
-)]
 pub(crate) use self::check::{check, check_all};
 pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;

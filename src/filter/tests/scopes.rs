@@ -128,6 +128,48 @@ fn compiled_form_has_indices_and_constants_of_the_parameters_type() {
 }
 
 #[test]
+fn evaluating_allocates_nothing() {
+    let list = ValueType::List(Box::new(ValueType::Str));
+    let map = ValueType::Map(Box::new(ValueType::Str));
+    let method = EventMethod::new(
+        "m",
+        [
+            Parameter::new("symbol", ValueType::Str),
+            Parameter::new("price", ValueType::F64),
+            Parameter::new("tags", list),
+            Parameter::new("labels", map),
+        ],
+    );
+    let criteria = "symbol LIKE 'm%s_' COLLATE NOCASE AND NOT price > 185 AND tags = ('a' & 'b') \
+                    AND labels.severity IN ('page', 'mail') AND symbol <> labels.severity \
+                    AND publisher.region = 'eu' AND price IN (1, 2.5, 184.2) AND tags = 'c'";
+    let scope = Scope::for_method(&method).with_publisher(&[], UndeclaredProperties::Open);
+    let predicate = check(&Filter::parse(criteria).unwrap(), &scope).unwrap();
+    let tags = vec!["a".to_owned(), "b".to_owned()];
+    let labels = Properties::from([("severity", "page")]);
+    let publisher = Properties::from([("region", "eu")]);
+    let row = EventRow {
+        values: &[
+            "MSXSF".into(),
+            ValueRef::F64(184.2),
+            ValueRef::List(&tags),
+            ValueRef::from(&labels),
+        ],
+        publisher: &publisher,
+    };
+    let used = allocation_counter::measure(|| {
+        // Every part is read, as only the last one is FALSE.
+        assert_eq!(predicate.evaluate(&row), Some(false));
+    });
+    assert_eq!(used.count_total, 0);
+    let decision = predicate.explain(&row).unwrap();
+    assert_eq!(
+        decision.to_string(),
+        "tags = 'c' is false: tags = ('a', 'b')"
+    );
+}
+
+#[test]
 fn deepest_criteria_need_half_of_a_threads_stack() {
     let mut deep = "n = 1".to_owned();
     for _ in 0..50 {
