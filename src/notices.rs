@@ -1,0 +1,252 @@
+//! What the lower floors have to say to a person: bounded, never in anybody's way.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// Collects notices until somebody drains them; the oldest give way when nobody does.
+///
+/// A clone is the same collection. Pushing never blocks on a reader and never fails, so that it may
+/// be done with a lock held.
+#[derive(Clone)]
+pub struct Notices {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    pushed: Condvar,
+}
+
+struct Queue {
+    waiting: VecDeque<Notice>,
+    capacity: usize,
+    dropped: u64,
+}
+
+/// Something that happened below the public interface and that no call returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// The database was damaged or gone and was made anew from its copy.
+    Restored {
+        /// The revision that the copy holds; every commit after it is lost.
+        revision: u64,
+        /// How many records came back.
+        records: u64,
+        /// Where the damaged files are kept, if there were any.
+        moved_to: Option<PathBuf>,
+        /// What was wrong with the database.
+        reason: String,
+    },
+    /// The database was damaged, there was no usable copy, and the store was opened empty.
+    Lost {
+        /// Where the damaged files are kept.
+        moved_to: PathBuf,
+        /// What was wrong with the database, and with the copy.
+        reason: String,
+    },
+    /// One stored record cannot be read; it is kept as it is and served to nobody.
+    Quarantined {
+        /// The key of the record.
+        key: Vec<u8>,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store failed and refuses writes until it has been opened again, by itself.
+    StoreUnavailable {
+        /// The error that it met.
+        reason: String,
+    },
+    /// The store was opened again after a failure, and everything attached was listed anew.
+    StoreReopened {
+        /// The revision it holds.
+        revision: u64,
+    },
+    /// The copy beside the database could not be written; it is tried again.
+    CopyFailed {
+        /// The error met.
+        reason: String,
+    },
+    /// A commit sink panicked and was detached: what it feeds is out of date from now on.
+    SinkDetached {
+        /// The revision that the sink was being told of.
+        revision: u64,
+    },
+}
+
+impl Notices {
+    /// How many notices wait before the oldest is dropped, unless told otherwise: a few screens
+    /// full, for what a person will read.
+    pub const DEFAULT_CAPACITY: usize = 1024;
+
+    /// Returns a collection that holds up to `capacity` notices, at least one.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let queue = Queue {
+            waiting: VecDeque::new(),
+            capacity: capacity.max(1),
+            dropped: 0,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                queue: Mutex::new(queue),
+                pushed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Adds a notice; when full, the oldest is dropped and counted.
+    pub fn push(&self, notice: Notice) {
+        let mut queue = self.shared.queue.lock();
+        if queue.waiting.len() == queue.capacity {
+            queue.waiting.pop_front();
+            queue.dropped += 1;
+        }
+        queue.waiting.push_back(notice);
+        drop(queue);
+        self.shared.pushed.notify_all();
+    }
+
+    /// Takes all that wait, oldest first.
+    pub fn drain(&self) -> Vec<Notice> {
+        self.shared.queue.lock().waiting.drain(..).collect()
+    }
+
+    /// Returns how many were dropped, since the beginning, because nobody drained in time.
+    pub fn dropped(&self) -> u64 {
+        self.shared.queue.lock().dropped
+    }
+
+    /// Waits until a notice is there and returns true, or false when `timeout` passed first.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut queue = self.shared.queue.lock();
+        while queue.waiting.is_empty() {
+            match deadline {
+                None => self.shared.pushed.wait(&mut queue),
+                Some(deadline) => {
+                    if self
+                        .shared
+                        .pushed
+                        .wait_until(&mut queue, deadline)
+                        .timed_out()
+                    {
+                        return !queue.waiting.is_empty();
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self::with_capacity(Self::DEFAULT_CAPACITY)
+    }
+}
+
+impl fmt::Debug for Notices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let queue = self.shared.queue.lock();
+        f.debug_struct("Notices")
+            .field("waiting", &queue.waiting.len())
+            .field("dropped", &queue.dropped)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restored {
+                revision,
+                records,
+                moved_to,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "the store was restored from its copy: {records} records of revision \
+                     {revision}, all later commits are lost ({reason})"
+                )?;
+                match moved_to {
+                    Some(path) => write!(f, "; the damaged files are in {}", path.display()),
+                    None => Ok(()),
+                }
+            }
+            Self::Lost { moved_to, reason } => write!(
+                f,
+                "the store was opened empty, everything in it is lost ({reason}); the damaged \
+                 files are in {}",
+                moved_to.display()
+            ),
+            Self::Quarantined { key, reason } => {
+                write!(f, "record {} cannot be read: {reason}", key.escape_ascii())
+            }
+            Self::StoreUnavailable { reason } => write!(f, "the store is unavailable: {reason}"),
+            Self::StoreReopened { revision } => {
+                write!(f, "the store is available again at revision {revision}")
+            }
+            Self::CopyFailed { reason } => {
+                write!(f, "the copy of the store could not be written: {reason}")
+            }
+            Self::SinkDetached { revision } => write!(
+                f,
+                "a commit sink panicked at revision {revision} and was detached"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reopened(revision: u64) -> Notice {
+        Notice::StoreReopened { revision }
+    }
+
+    #[test]
+    fn oldest_gives_way_and_is_counted_when_full() {
+        let notices = Notices::with_capacity(2);
+        for revision in 1..=5 {
+            notices.push(reopened(revision));
+        }
+        assert_eq!(notices.drain(), [reopened(4), reopened(5)]);
+        assert_eq!(notices.dropped(), 3);
+        assert_eq!(notices.drain(), []);
+    }
+
+    #[test]
+    fn wait_returns_once_another_thread_has_pushed() {
+        let notices = Notices::default();
+        let pusher = notices.clone();
+        let thread = std::thread::spawn(move || pusher.push(reopened(1)));
+        assert!(notices.wait(Duration::MAX));
+        assert_eq!(notices.drain().len(), 1);
+        assert!(thread.join().is_ok());
+    }
+
+    #[test]
+    fn wait_returns_false_when_nothing_came_in_time() {
+        assert!(!Notices::default().wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn display_says_what_is_lost_and_where_the_files_are() {
+        let notice = Notice::Lost {
+            moved_to: PathBuf::from("wiring/damaged-1"),
+            reason: "bad checksum".into(),
+        };
+        assert_eq!(
+            notice.to_string(),
+            "the store was opened empty, everything in it is lost (bad checksum); the damaged \
+             files are in wiring/damaged-1"
+        );
+    }
+}
