@@ -1,0 +1,401 @@
+//! What happens with the commit lock held: commits, listings, failure and recovery.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::batch::{Batch, Entry, Revision, Write, conflict};
+use super::engine::{Engine, RawChange};
+use super::flush::Ticket;
+use super::form::{self, HEAD_KEY, Head};
+use super::history::{ChangeKind, History, LoggedChange, LoggedCommit};
+use super::load::{self, Loaded};
+use super::local::{CLOSED, OPEN, Shared, TORN, closed};
+use super::sink::{Change, Commit, CommitSink, Trash};
+use crate::error::{Error, ErrorKind, Result};
+use crate::notices::Notice;
+
+/// Everything under the commit lock.
+pub(crate) struct State {
+    pub(crate) head: Head,
+    pub(crate) history: History,
+    pub(crate) sinks: Vec<Attached>,
+    pub(crate) health: Health,
+    /// Nothing was committed since the engine was read.
+    fresh: bool,
+}
+
+pub(crate) struct Attached {
+    prefix: Vec<u8>,
+    sink: Arc<dyn CommitSink>,
+}
+
+pub(crate) enum Health {
+    Sound,
+    Broken {
+        /// When the engine may next be asked to open again.
+        retry_at: Instant,
+        /// How long to wait after the next failure.
+        delay: Duration,
+    },
+    Closed,
+}
+
+/// A batch made ready for the engine and the sinks.
+struct Plan<'a> {
+    head: Head,
+    raw: Vec<RawChange>,
+    changes: Vec<Change<'a>>,
+}
+
+impl State {
+    /// The state over an engine that holds nothing.
+    pub(crate) fn empty(history_limit: usize) -> Self {
+        Self::new(Loaded {
+            head: Head::EMPTY,
+            history: History::new(history_limit),
+        })
+    }
+
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        Self {
+            head: loaded.head,
+            history: loaded.history,
+            sinks: Vec::new(),
+            health: Health::Sound,
+            fresh: true,
+        }
+    }
+
+    fn next_revision(&self) -> Revision {
+        // Commits that a crash took away may have been seen: their numbers stay theirs.
+        let step = if self.fresh && !self.head.clean {
+            REVISION_GAP
+        } else {
+            1
+        };
+        Revision::from(self.head.revision.get().saturating_add(step))
+    }
+}
+
+impl Attached {
+    pub(crate) fn is(&self, sink: &Arc<dyn CommitSink>) -> bool {
+        Arc::ptr_eq(&self.sink, sink)
+    }
+}
+
+impl<E: Engine> Shared<E> {
+    /// Commits a batch; the ticket is what to wait for, none if nothing changed.
+    pub(crate) fn commit(
+        &self,
+        state: &mut State,
+        batch: &Batch,
+        trash: &mut Trash,
+    ) -> Result<(Revision, Option<Ticket>)> {
+        self.ready(state, trash)?;
+        self.check(batch).map_err(unread)?;
+        let mut plan = self.plan(state, batch).map_err(unread)?;
+        if plan.changes.is_empty() {
+            return Ok((state.head.revision, None));
+        }
+        let ticket = self.write(state, &mut plan)?;
+        let revision = plan.head.revision;
+        self.each_sink(state, trash, |attached, trash| {
+            let commit = Commit::new(revision, &plan.changes, &attached.prefix);
+            attached.sink.committed(&commit, trash);
+        });
+        Ok((revision, Some(ticket)))
+    }
+
+    /// Attaches a sink after listing everything to it.
+    pub(crate) fn attach(
+        &self,
+        state: &mut State,
+        prefix: &[u8],
+        sink: Arc<dyn CommitSink>,
+        trash: &mut Trash,
+    ) -> Result<Revision> {
+        self.ready(state, trash)?;
+        let attached = Attached {
+            prefix: prefix.to_vec(),
+            sink,
+        };
+        let revision = state.head.revision;
+        self.list(&attached, revision, trash)?;
+        state.sinks.push(attached);
+        Ok(revision)
+    }
+
+    /// Returns Ok when writes may go on, opening a failed engine again once its pause is over.
+    pub(crate) fn ready(&self, state: &mut State, trash: &mut Trash) -> Result<()> {
+        if matches!(state.health, Health::Sound) && self.flush.has_failed() {
+            let error = Error::new(ErrorKind::Io, "a flush failed");
+            self.break_down(state, false, &error);
+        }
+        let (retry_at, delay) = match state.health {
+            Health::Sound => return Ok(()),
+            Health::Closed => return Err(closed()),
+            Health::Broken { retry_at, delay } => (retry_at, delay),
+        };
+        let pause = retry_at.saturating_duration_since(Instant::now());
+        if !pause.is_zero() {
+            let message = format!(
+                "the store failed and is opened again in {} ms at the earliest",
+                pause.as_millis()
+            );
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        self.recover(state, trash).inspect_err(|_| {
+            state.health = Health::Broken {
+                retry_at: Instant::now() + delay,
+                delay: delay.saturating_mul(2).min(self.options.back_off.1),
+            };
+        })
+    }
+
+    /// Returns Ok when readers may read.
+    pub(crate) fn readable(&self) -> Result<()> {
+        match self.access.load(Ordering::Acquire) {
+            OPEN => Ok(()),
+            CLOSED => Err(closed()),
+            _ => {
+                let mut trash = Trash::default();
+                // Whoever holds the lock may be at it; a reader does not wait for that.
+                let outcome = match self.state.try_lock() {
+                    Some(mut state) => self.ready(&mut state, &mut trash),
+                    None => Err(Error::new(ErrorKind::Unavailable, "the store failed")),
+                };
+                trash.dispose();
+                outcome
+            }
+        }
+    }
+
+    /// Takes the store out of use; `torn` when a batch may be there in part.
+    pub(crate) fn break_down(&self, state: &mut State, torn: bool, error: &Error) {
+        if torn {
+            self.access.store(TORN, Ordering::Release);
+        }
+        let (first, last) = self.options.back_off;
+        state.health = Health::Broken {
+            retry_at: Instant::now() + first,
+            delay: first.saturating_mul(2).min(last),
+        };
+        self.options.notices.push(Notice::StoreUnavailable {
+            reason: describe(error),
+        });
+    }
+
+    /// Closes the state for everybody. Returns the outcome of the last write, and whether the
+    /// engine is worth flushing.
+    pub(crate) fn retire(&self, state: &mut State, trash: &mut Trash) -> (Result<()>, bool) {
+        let sound = matches!(state.health, Health::Sound);
+        state.health = Health::Closed;
+        self.access.store(CLOSED, Ordering::Release);
+        for attached in state.sinks.drain(..) {
+            trash.add(attached);
+        }
+        if !sound || state.head.clean {
+            return (Ok(()), sound);
+        }
+        let head = Head {
+            clean: true,
+            ..state.head
+        };
+        let outcome = self.engine.apply(&[(HEAD_KEY.to_vec(), Some(head.seal()))]);
+        self.flush.applied();
+        (outcome, sound)
+    }
+
+    fn check(&self, batch: &Batch) -> Result<()> {
+        for (key, expected) in batch.expectations() {
+            let raw = self.engine.get(key)?;
+            let entry = raw.and_then(|raw| self.quarantine.read(key, &raw));
+            let found = entry.map(|entry| entry.revision);
+            if found != *expected {
+                return Err(conflict(key, *expected, found));
+            }
+        }
+        Ok(())
+    }
+
+    fn plan<'a>(&self, state: &State, batch: &'a Batch) -> Result<Plan<'a>> {
+        let revision = state.next_revision();
+        let mut plan = Plan {
+            head: Head {
+                revision,
+                clean: false,
+                ..state.head
+            },
+            raw: Vec::with_capacity(batch.len() + 3),
+            changes: Vec::with_capacity(batch.len()),
+        };
+        for (key, write) in batch.writes() {
+            let old = self.engine.get(key)?;
+            if let Some(old) = old.as_deref()
+                && let Ok(sealed) = form::unseal(key, old)
+            {
+                plan.head.remove(&sealed);
+            }
+            match write {
+                Write::Put { value, prepared } => {
+                    let raw = form::seal(key, revision, value);
+                    plan.head.add(&form::unseal(key, &raw)?);
+                    plan.raw.push((key.clone(), Some(raw)));
+                    let change = Change::new(key, Some(value), prepared.as_ref());
+                    plan.changes.push(change);
+                }
+                Write::Delete if old.is_none() => {}
+                Write::Delete => {
+                    plan.raw.push((key.clone(), None));
+                    plan.changes.push(Change::new(key, None, None));
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Writes a plan with head and log in one engine batch, and makes it the state.
+    fn write(&self, state: &mut State, plan: &mut Plan<'_>) -> Result<Ticket> {
+        let logged = LoggedCommit {
+            revision: plan.head.revision,
+            previous: state.head.revision,
+            changes: plan.changes.iter().map(logged).collect(),
+        };
+        let outdated = state.history.outdated(logged.changes.len());
+        plan.raw.extend(outdated.map(|key| (key, None)));
+        if state.history.keeps(logged.changes.len()) {
+            let key = form::log_key(logged.revision);
+            let raw = form::seal_log(&key, &logged);
+            plan.raw.push((key, Some(raw)));
+        }
+        plan.raw.push((HEAD_KEY.to_vec(), Some(plan.head.seal())));
+        self.apply(state, &plan.raw)?;
+        state.history.push(logged);
+        state.history.trimmed();
+        state.head = plan.head;
+        state.fresh = false;
+        self.latest
+            .store(plan.head.revision.get(), Ordering::Release);
+        Ok(self.flush.applied())
+    }
+
+    fn apply(&self, state: &mut State, raw: &[RawChange]) -> Result<()> {
+        self.engine.apply(raw).map_err(|error| {
+            let nothing_written =
+                matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Closed);
+            self.break_down(state, !nothing_written, &error);
+            let (kind, message) = if nothing_written {
+                (ErrorKind::Unavailable, "the store cannot be written to now")
+            } else {
+                (ErrorKind::Uncertain, "the write failed half-way")
+            };
+            Error::new(kind, message).because(error)
+        })
+    }
+
+    /// Opens the engine again and lists what it holds to every sink.
+    fn recover(&self, state: &mut State, trash: &mut Trash) -> Result<()> {
+        self.engine.reopen().map_err(unread)?;
+        let limit = self.options.history_limit;
+        let loaded = load::load(&self.engine, limit, &self.quarantine).map_err(unread)?;
+        let revision = loaded.head.revision;
+        state.head = loaded.head;
+        state.history = loaded.history;
+        state.fresh = true;
+        self.flush.reset();
+        self.latest.store(revision.get(), Ordering::Release);
+        self.access.store(OPEN, Ordering::Release);
+        let mut failure = None;
+        self.each_sink(state, trash, |attached, trash| {
+            if let Err(error) = self.list(attached, revision, trash) {
+                failure = Some(error);
+            }
+        });
+        if let Some(error) = failure {
+            return Err(unread(error));
+        }
+        state.health = Health::Sound;
+        let revision = revision.get();
+        let notices = &self.options.notices;
+        notices.push(Notice::StoreReopened { revision });
+        Ok(())
+    }
+
+    /// Lists everything to one sink; its panic is the caller's to catch or to pass on.
+    fn list(&self, attached: &Attached, revision: Revision, trash: &mut Trash) -> Result<()> {
+        let mut failure = None;
+        let mut listing = load::pairs(&self.engine, &attached.prefix)
+            .filter_map(|pair| {
+                let (key, raw) = match pair {
+                    Ok(pair) => pair,
+                    Err(error) => return Some(Err(error)),
+                };
+                let entry: Entry = self.quarantine.read(&key, &raw)?;
+                Some(Ok((key, entry)))
+            })
+            .inspect(|item| {
+                if let Err(error) = item {
+                    failure = Some(Error::new(error.kind(), error.to_string()));
+                }
+            });
+        attached.sink.listed(&mut listing, revision, trash);
+        drop(listing);
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Calls every sink, and detaches one that panics: what it feeds cannot be trusted any more.
+    fn each_sink(
+        &self,
+        state: &mut State,
+        trash: &mut Trash,
+        mut call: impl FnMut(&Attached, &mut Trash),
+    ) {
+        let revision = state.head.revision.get();
+        state.sinks.retain_mut(|attached| {
+            let called = catch_unwind(AssertUnwindSafe(|| call(attached, trash)));
+            let Err(payload) = called else {
+                return true;
+            };
+            trash.add(payload);
+            trash.add(Arc::clone(&attached.sink));
+            let notices = &self.options.notices;
+            notices.push(Notice::SinkDetached { revision });
+            false
+        });
+    }
+}
+
+fn logged(change: &Change<'_>) -> LoggedChange {
+    LoggedChange {
+        key: change.key().to_vec(),
+        kind: match change.value() {
+            Some(_) => ChangeKind::Put,
+            None => ChangeKind::Delete,
+        },
+    }
+}
+
+/// Says of an error met before anything was written that nothing was.
+fn unread(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Conflict | ErrorKind::Closed | ErrorKind::Unavailable => error,
+        _ => Error::new(ErrorKind::Unavailable, "the store cannot be read now").because(error),
+    }
+}
+
+/// Returns the message with its causes.
+pub(crate) fn describe(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// More commits than anybody makes between a crash and the flush before it.
+const REVISION_GAP: u64 = 1 << 20;

@@ -1,0 +1,111 @@
+//! How a store is opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::notices::Notices;
+
+/// When an acknowledged commit survives a crash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Before the commit returns. Commits made at the same time share one flush.
+    #[default]
+    Immediate,
+    /// After the stated time at the latest; a crash loses up to that much.
+    Interval(Duration),
+}
+
+/// How a store is opened; the defaults suit a broker.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    pub(crate) durability: Durability,
+    pub(crate) history_limit: usize,
+    pub(crate) copy_every: Option<Duration>,
+    pub(crate) copy_path: Option<PathBuf>,
+    pub(crate) back_off: (Duration, Duration),
+    pub(crate) notices: Notices,
+}
+
+impl StoreOptions {
+    /// Returns the defaults.
+    pub fn new() -> Self {
+        Self {
+            durability: Durability::Immediate,
+            history_limit: HISTORY_LIMIT,
+            copy_every: Some(COPY_EVERY),
+            copy_path: None,
+            back_off: (BACK_OFF_FIRST, BACK_OFF_LAST),
+            notices: Notices::default(),
+        }
+    }
+
+    /// Says when commits become durable; by default before they return.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Bounds the change log to so many changed keys, over all commits in it.
+    ///
+    /// A single commit that changes more empties the log.
+    #[must_use]
+    pub fn history_limit(mut self, changes: usize) -> Self {
+        self.history_limit = changes;
+        self
+    }
+
+    /// Writes the copy beside the database at most this often, and when the store is closed.
+    #[must_use]
+    pub fn copy_every(mut self, interval: Duration) -> Self {
+        self.copy_every = Some(interval);
+        self
+    }
+
+    /// Writes no copy: a damaged database is then lost.
+    #[must_use]
+    pub fn without_copy(mut self) -> Self {
+        self.copy_every = None;
+        self
+    }
+
+    /// Bounds the wait before a failed store is opened again: `first` after the first failure,
+    /// twice as long after each further one, never more than `last`.
+    #[must_use]
+    pub fn back_off(mut self, first: Duration, last: Duration) -> Self {
+        self.back_off = (first, last.max(first));
+        self
+    }
+
+    /// Sends what the store has to report to this collection.
+    #[must_use]
+    pub fn notices(mut self, notices: Notices) -> Self {
+        self.notices = notices;
+        self
+    }
+
+    /// Writes the copy to this file, whatever the engine.
+    #[must_use]
+    pub fn copy_to(mut self, path: impl Into<PathBuf>) -> Self {
+        self.copy_path = Some(path.into());
+        self
+    }
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A watcher that was away for a few thousand changes resumes; one away longer lists again, which
+/// by then costs about as much. At 40 bytes a key the log stays below a megabyte.
+const HISTORY_LIMIT: usize = 16_384;
+
+/// What a restored store may lack, against rewriting all the wiring over and over.
+const COPY_EVERY: Duration = Duration::from_secs(180);
+
+/// Long enough that a passing fault has passed, short enough for a person who retries.
+const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
+const BACK_OFF_LAST: Duration = Duration::from_secs(30);
