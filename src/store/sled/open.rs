@@ -1,0 +1,145 @@
+//! Opening a persistent store, and making it anew from its copy when it is damaged.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::SledEngine;
+use super::directory::Directory;
+use crate::error::{Error, ErrorKind, Result};
+use crate::notices::Notice;
+use crate::store::batch::Revision;
+use crate::store::commit::describe;
+use crate::store::copy::{self, Copied};
+use crate::store::engine::{Engine, RawChange};
+use crate::store::form::{self, HEAD_KEY, Head};
+use crate::store::{LocalStore, Store, StoreOptions};
+
+/// A store in a directory.
+pub type SledStore = LocalStore<SledEngine>;
+
+impl SledStore {
+    /// Opens the store of a directory, making both if need be.
+    ///
+    /// All content is read once and checked. A database that is damaged, gone, or behind its copy
+    /// is moved to `damaged-<n>` in the directory and made anew from the copy, or empty if there is
+    /// no usable copy; [`Notice::Restored`] or [`Notice::Lost`] says so. On Unix the directory
+    /// is made with mode 0700, the files in it with 0600.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] when another store, of this process or another, has the directory
+    /// open; [`ErrorKind::NewerFormat`] when a newer version wrote it, with nothing touched;
+    /// [`ErrorKind::Io`] when the operating system refuses something.
+    pub fn open(directory: impl AsRef<Path>, options: StoreOptions) -> Result<Self> {
+        let directory = Arc::new(Directory::claim(directory.as_ref())?);
+        let mut options = options;
+        if options.copy_path.is_none() {
+            options.copy_path = Some(directory.copy());
+        }
+        let copied = copy::revision(&directory.copy());
+        let is_gone = !directory.database().exists();
+        let outcome = if is_gone && !matches!(copied, Ok(None)) {
+            Err(damaged("the database is gone, its copy is there"))
+        } else {
+            attempt(&directory, options.clone(), copied.as_ref().ok())
+        };
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::Corrupt => restore(&directory, options, error),
+            outcome => outcome,
+        }
+    }
+}
+
+/// Opens what is there; `copied` is the revision of the copy, where it can be read.
+fn attempt(
+    directory: &Arc<Directory>,
+    options: StoreOptions,
+    copied: Option<&Option<Revision>>,
+) -> Result<SledStore> {
+    let engine = SledEngine::open_at(Arc::clone(directory), directory.database())?;
+    let store = SledStore::with_engine(engine, options)?;
+    let revision = store.revision();
+    match copied {
+        // sled drops the end of a damaged log and says nothing; the copy tells.
+        Some(Some(copied)) if *copied > revision => Err(damaged(&format!(
+            "the database is at revision {revision}, its copy at {copied}"
+        ))),
+        Some(Some(copied)) if *copied == revision => Ok(store),
+        Some(None) if revision == Revision::ZERO => Ok(store),
+        _ => {
+            store.copy_soon();
+            Ok(store)
+        }
+    }
+}
+
+fn restore(directory: &Arc<Directory>, options: StoreOptions, reason: Error) -> Result<SledStore> {
+    let (copied, problem) = match copy::read(&directory.copy()) {
+        Ok(Some(copied)) => (Some(copied), None),
+        Ok(None) => (None, Some("there is no copy".to_owned())),
+        Err(error) => (None, Some(describe(&error))),
+    };
+    let moved_to = directory.move_aside(copied.is_none())?;
+    let revision = copied.as_ref().map(|copied| copied.revision);
+    let records = make_anew(directory, copied)?;
+    let reason = describe(&reason);
+    let notice = match revision {
+        Some(revision) => Notice::Restored {
+            revision: revision.get(),
+            records,
+            moved_to,
+            reason,
+        },
+        None => Notice::Lost {
+            moved_to: moved_to.unwrap_or_else(|| directory.database()),
+            reason: format!("{reason}; {}", problem.unwrap_or_default()),
+        },
+    };
+    options.notices.push(notice);
+    let store = attempt(directory, options, None)?;
+    Ok(store)
+}
+
+/// Makes a new database from a copy, beside its final place, so that a crash leaves none half made.
+fn make_anew(directory: &Arc<Directory>, copied: Option<Copied>) -> Result<u64> {
+    let copied = copied.unwrap_or(Copied {
+        revision: Revision::ZERO,
+        pairs: Default::default(),
+    });
+    let engine = SledEngine::open_at(Arc::clone(directory), directory.restoring())?;
+    let mut head = Head {
+        revision: after_loss(copied.revision),
+        ..Head::EMPTY
+    };
+    let mut section: Vec<RawChange> = Vec::with_capacity(SECTION);
+    for (key, raw) in copied.pairs {
+        head.add(&form::unseal(&key, &raw)?);
+        section.push((key, Some(raw)));
+        if section.len() == SECTION {
+            engine.apply(&section)?;
+            section.clear();
+        }
+    }
+    section.push((HEAD_KEY.to_vec(), Some(head.seal())));
+    engine.apply(&section)?;
+    engine.close()?;
+    directory.restored()?;
+    Ok(head.count)
+}
+
+/// Returns a revision greater than any that the lost database can have given.
+///
+/// Seconds since 1970 with room for a million commits in each; below 2^53, which JSON readers need.
+fn after_loss(copied: Revision) -> Revision {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = elapsed.map_or(0, |elapsed| elapsed.as_secs());
+    Revision::from((seconds << 20).max(copied.get().saturating_add(1)))
+}
+
+fn damaged(message: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, message)
+}
+
+/// Keeps sled's batches to a size it writes at once.
+const SECTION: usize = 1000;
