@@ -1,5 +1,6 @@
 //! The copy beside the database: written in the background and at close, used when all else fails.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -197,7 +198,7 @@ fn newer_format_is_refused_with_nothing_touched() {
 }
 
 #[test]
-fn copy_is_written_in_the_background_and_holds_what_went_on_meanwhile() {
+fn copy_written_while_commits_go_on_is_whole_at_its_revision() {
     let _watchdog = watchdog();
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("wiring.copy");
@@ -207,19 +208,35 @@ fn copy_is_written_in_the_background_and_holds_what_went_on_meanwhile() {
         .durability(Durability::Interval(Duration::from_millis(1)));
     let store = LocalStore::with_engine(loosely::MemoryEngine::new(), options).unwrap();
     fill(&store, 3000);
-    // Until a copy was made while commits go on; the watchdog bounds it.
-    let mut n = 0;
-    while !path.exists() {
-        n += 1;
-        store.commit(put("s/0000", &n.to_string())).unwrap();
-        let mut batch = put("s/9999", "x");
-        batch.delete("s/0001");
-        store.commit(batch).unwrap();
+    let mut model = pairs(&store, "");
+    let mut history = BTreeMap::from([(store.revision().get(), model.clone())]);
+    let mut copies = BTreeMap::new();
+    // Until several copies were made; the watchdog bounds it.
+    for n in 0.. {
+        let gone = format!("s/{:04}", n * 7 % 3000);
+        let changed = format!("s/{:04}", n * 11 % 3000);
+        let mut batch = Batch::new();
+        batch.delete(&*gone).put(&*changed, n.to_string());
+        let revision = store.commit(batch).unwrap();
+        model.remove(&gone);
+        model.insert(changed, (n.to_string(), revision));
+        history.insert(revision.get(), model.clone());
+        if let Ok(copy) = fs::read(&path) {
+            let at = copy.len() - 12..copy.len() - 4;
+            let revision = u64::from_be_bytes(copy[at].try_into().unwrap());
+            copies.insert(revision, copy);
+        }
+        if copies.len() == 4 {
+            break;
+        }
     }
-    store.close().unwrap();
-    let copy = fs::read(&path).unwrap();
-    let found = |text: &str| copy.windows(text.len()).any(|part| part == text.as_bytes());
-    assert!(found("s/9999") && found("value 2999"));
+    for (revision, copy) in copies {
+        let directory = root.path().join(revision.to_string());
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("wiring.copy"), copy).unwrap();
+        let (restored, _) = open(&directory);
+        assert_eq!(pairs(&restored, ""), history[&revision], "at {revision}");
+    }
 }
 
 pub(crate) fn copy_directory(from: &Path, to: &Path) {
