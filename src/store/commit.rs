@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) health: Health,
     /// Nothing was committed since the engine was read.
     fresh: bool,
+    /// The greatest revision known to have been given, by whatever the engine has lost.
+    given: Revision,
 }
 
 pub(crate) struct Attached {
@@ -65,7 +67,13 @@ impl State {
             sinks: Vec::new(),
             health: Health::Sound,
             fresh: true,
+            given: Revision::ZERO,
         }
+    }
+
+    /// Says that a revision was given once, though the engine may not know of it.
+    pub(crate) fn given(&mut self, revision: Revision) {
+        self.given = self.given.max(revision);
     }
 
     fn next_revision(&self) -> Revision {
@@ -75,7 +83,8 @@ impl State {
         } else {
             1
         };
-        Revision::from(self.head.revision.get().saturating_add(step))
+        let last = self.head.revision.max(self.given);
+        Revision::from(last.get().saturating_add(step))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::support::{Pairs, pairs, put, value, watchdog};
 
 /// Makes a store whose database has every kind of file, and returns what it holds.
 fn template(directory: &Path) -> Pairs {
+    let mut expected = Pairs::new();
     for round in 0..3 {
         let store = SledStore::open(directory, StoreOptions::new()).unwrap();
         for section in 0..20 {
@@ -26,15 +27,16 @@ fn template(directory: &Path) -> Pairs {
         }
         let large = format!("{round}").repeat(300_000);
         store.commit(put("large", &large)).unwrap();
+        expected = pairs(&store, "");
         store.close().unwrap();
     }
-    let store = SledStore::open(directory, StoreOptions::new()).unwrap();
-    pairs(&store, "")
+    // Not opened once more: sled would then no longer read its log from where the last one began.
+    expected
 }
 
 /// Returns offsets of bytes that say something, spread over the file.
 fn offsets(bytes: &[u8]) -> Vec<usize> {
-    const EACH: usize = 10;
+    const EACH: usize = 12;
     let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
     let spread = (0..EACH).map(|n| used[n * (used.len() - 1) / (EACH - 1)]);
     spread.collect::<BTreeSet<_>>().into_iter().collect()
@@ -61,6 +63,7 @@ fn check(directory: &Path, expected: &Pairs, with_copy: bool, what: &str) -> boo
             Notice::Quarantined { key: lost, .. } => *lost == key.as_bytes(),
             Notice::Restored { .. } => !with_copy,
             Notice::Lost { .. } => true,
+            Notice::RolledBack { .. } => !with_copy,
             _ => false,
         })
     };
@@ -123,7 +126,7 @@ fn flipped_bit_in_the_files_beside_the_database_does_no_harm() {
     let root = tempfile::tempdir().unwrap();
     let sound = root.path().join("sound");
     let expected = template(&sound);
-    for name in ["format", "wiring.copy", "lock"].map(PathBuf::from) {
+    for name in ["format", "wiring.copy", "durable", "lock"].map(PathBuf::from) {
         let bytes = fs::read(sound.join(&name)).unwrap();
         let offsets = if bytes.is_empty() {
             Vec::new()

@@ -37,6 +37,7 @@ impl SledStore {
         if options.copy_path.is_none() {
             options.copy_path = Some(directory.copy());
         }
+        options.witness_path = Some(directory.witness());
         let copied = copy::revision(&directory.copy());
         let is_gone = !directory.database().exists();
         let outcome = if is_gone && !matches!(copied, Ok(None)) {
@@ -60,18 +61,24 @@ fn attempt(
     let engine = SledEngine::open_at(Arc::clone(directory), directory.database())?;
     let store = SledStore::with_engine(engine, options)?;
     let revision = store.revision();
-    match copied {
-        // sled drops the end of a damaged log and says nothing; the copy tells.
-        Some(Some(copied)) if *copied > revision => Err(damaged(&format!(
+    let durable = store.durable_before();
+    let copied = copied.copied().flatten().unwrap_or_default();
+    // sled drops the end of a damaged log and says nothing; what lies beside it tells.
+    if copied > revision {
+        return Err(damaged(&format!(
             "the database is at revision {revision}, its copy at {copied}"
-        ))),
-        Some(Some(copied)) if *copied == revision => Ok(store),
-        Some(None) if revision == Revision::ZERO => Ok(store),
-        _ => {
-            store.copy_soon();
-            Ok(store)
-        }
+        )));
     }
+    if durable > revision {
+        store.notices().push(Notice::RolledBack {
+            revision: revision.get(),
+            durable: durable.get(),
+        });
+    }
+    if copied < revision {
+        store.copy_soon();
+    }
+    Ok(store)
 }
 
 fn restore(directory: &Arc<Directory>, options: StoreOptions, reason: Error) -> Result<SledStore> {
