@@ -255,6 +255,89 @@ fn revision_seen_before_a_failed_flush_is_not_given_again() {
     assert_eq!(store.changes_since(seen).unwrap().len(), 1);
 }
 
+/// A sled database whose flush fails once.
+#[cfg(feature = "sled")]
+#[derive(Debug)]
+struct FailsOnce(loosely::SledEngine, AtomicUsize);
+
+#[cfg(feature = "sled")]
+impl Engine for FailsOnce {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.0.get(key)
+    }
+
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
+        self.0.page(prefix, after, limit)
+    }
+
+    fn apply(&self, changes: &[RawChange]) -> Result<()> {
+        self.0.apply(changes)
+    }
+
+    fn sync(&self) -> Result<()> {
+        match self.1.fetch_add(1, Ordering::AcqRel) {
+            2 => Err(Error::from_store(ErrorKind::Io, "injected")),
+            _ => self.0.sync(),
+        }
+    }
+
+    fn reopen(&self) -> Result<()> {
+        self.0.reopen()
+    }
+
+    fn close(&self) -> Result<()> {
+        self.0.close()
+    }
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn sled_is_opened_again_after_a_failed_flush_and_goes_on() {
+    let _watchdog = watchdog();
+    let root = tempfile::tempdir().unwrap();
+    let notices = Notices::default();
+    let engine = loosely::SledEngine::open(root.path()).unwrap();
+    let engine = FailsOnce(engine, AtomicUsize::new(0));
+    let store = LocalStore::with_engine(engine, options(&notices)).unwrap();
+    let mirror = Mirror::attached(&store, "");
+    for n in 0..2 {
+        store.commit(put("a", &n.to_string())).unwrap();
+    }
+    let error = store.commit(put("a", "2")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Uncertain);
+    store.commit(put("b", "3")).unwrap();
+    assert_eq!(mirror.seen().pairs, pairs(&store, ""));
+    assert_eq!(mirror.seen().listings, 2);
+    let error = loosely::SledStore::open(root.path(), StoreOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "reopening let go of it");
+    store.close().unwrap();
+}
+
+/// Calls the store when it is dropped, which under the commit lock would never end.
+struct CallsOnDrop(Arc<LocalStore<MemoryEngine>>);
+
+impl CommitSink for CallsOnDrop {
+    fn listed(&self, _: &mut loosely::Listing<'_>, _: loosely::Revision, _: &mut loosely::Trash) {}
+
+    fn committed(&self, _: &loosely::Commit<'_>, _: &mut loosely::Trash) {}
+}
+
+impl Drop for CallsOnDrop {
+    fn drop(&mut self) {
+        assert!(self.0.changes_since(loosely::Revision::ZERO).is_err());
+    }
+}
+
+#[test]
+fn sink_that_could_not_be_attached_is_dropped_outside_the_lock() {
+    let _watchdog = watchdog();
+    let store = Arc::new(loosely::MemoryStore::new());
+    store.close().unwrap();
+    let sink = Arc::new(CallsOnDrop(store.clone()));
+    let error = store.attach(b"", sink).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
 #[test]
 fn engine_that_cannot_be_read_at_open_is_an_error() {
     for nth in 0..4 {
