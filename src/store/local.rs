@@ -105,12 +105,14 @@ impl<E: Engine> LocalStore<E> {
     }
 
     /// Returns the greatest revision that was durable before this opening, as far as is known.
+    #[cfg(feature = "sled")]
     pub(crate) fn durable_before(&self) -> Revision {
         let witness = self.shared.witness.as_ref();
         witness.map_or(Revision::ZERO, Witness::found)
     }
 
     /// Has the copy written soon, though nothing was committed.
+    #[cfg(feature = "sled")]
     pub(crate) fn copy_soon(&self) {
         self.shared.duties.changed(&self.shared.options);
     }

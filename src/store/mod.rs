@@ -14,6 +14,8 @@ use crate::error::Result;
 mod background;
 mod batch;
 mod commit;
+#[cfg(any(test, feature = "sled"))]
+mod copied;
 mod copy;
 mod engine;
 mod flush;

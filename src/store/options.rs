@@ -87,7 +87,8 @@ impl StoreOptions {
         self
     }
 
-    /// Writes the copy to this file, whatever the engine.
+    /// Writes the copy to this file, whatever the engine; by default a store in a directory writes
+    /// it there and others write none. A store in a directory is restored from its own only.
     #[must_use]
     pub fn copy_to(mut self, path: impl Into<PathBuf>) -> Self {
         self.copy_path = Some(path.into());

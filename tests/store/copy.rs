@@ -164,6 +164,27 @@ fn database_damaged_without_a_copy_is_lost_aloud() {
 }
 
 #[test]
+fn nothing_is_given_up_while_the_copy_cannot_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = wiring(&root);
+    let (store, _) = open(&directory);
+    fill(&store, 10);
+    store.close().unwrap();
+    let (copy, hidden) = (directory.join("wiring.copy"), directory.join("hidden"));
+    fs::rename(&copy, &hidden).unwrap();
+    fs::create_dir(&copy).unwrap();
+    fs::write(directory.join("sled").join("conf"), "what is this then").unwrap();
+    let error = SledStore::open(&directory, StoreOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(!directory.join("damaged-1").exists());
+    fs::remove_dir(&copy).unwrap();
+    fs::rename(&hidden, &copy).unwrap();
+    let (store, notices) = open(&directory);
+    assert_eq!(pairs(&store, "").len(), 10);
+    assert!(matches!(notices.drain()[..], [Notice::Restored { .. }]));
+}
+
+#[test]
 fn restore_that_was_interrupted_begins_again() {
     let root = tempfile::tempdir().unwrap();
     let directory = wiring(&root);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use loosely::{
-    CommitSink, Engine, Error, ErrorKind, LocalStore, MemoryEngine, Notice, Notices, RawChange,
-    RawPair, Result, Store, StoreOptions,
+    CommitSink, Durability, Engine, Error, ErrorKind, LocalStore, MemoryEngine, Notice, Notices,
+    RawChange, RawPair, Result, Store, StoreOptions,
 };
 
 use crate::support::{Mirror, Pairs, pairs, put, value, watchdog};
@@ -239,6 +239,31 @@ fn failed_flush_is_uncertain_and_refuses_writes_until_reopened() {
     let sink: Arc<dyn CommitSink> = mirror;
     store.detach(&sink);
     store.close().unwrap();
+}
+
+#[test]
+fn flush_in_the_background_that_fails_is_reported_and_stops_writes() {
+    let _watchdog = watchdog();
+    let notices = Notices::default();
+    let (engine, left) = Faulty::new(Fault::Clean);
+    let hour = Duration::from_secs(3600);
+    let options = options(&notices)
+        .durability(Durability::Interval(Duration::from_millis(1)))
+        .back_off(hour, hour);
+    let store = LocalStore::with_engine(engine, options).unwrap();
+    // The commit reads one key and writes; the flush after it is the third.
+    left.store(2, Ordering::Release);
+    store.commit(put("a", "1")).unwrap();
+    assert!(notices.wait(Duration::MAX));
+    let text = notices.drain()[0].to_string();
+    assert!(
+        text.ends_with("could not be made durable: injected"),
+        "{text}"
+    );
+    left.store(usize::MAX / 2, Ordering::Release);
+    let error = store.commit(put("a", "2")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(store.sync().unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[test]

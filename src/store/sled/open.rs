@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
 use crate::store::batch::Revision;
 use crate::store::commit::describe;
-use crate::store::copy::{self, Copied};
+use crate::store::copied::{self, Copied};
 use crate::store::engine::{Engine, RawChange};
 use crate::store::form::{self, HEAD_KEY, Head};
 use crate::store::{LocalStore, Store, StoreOptions};
@@ -38,12 +38,12 @@ impl SledStore {
             options.copy_path = Some(directory.copy());
         }
         options.witness_path = Some(directory.witness());
-        let copied = copy::revision(&directory.copy());
+        let copied_at = copied::revision(&directory.copy());
         let is_gone = !directory.database().exists();
-        let outcome = if is_gone && !matches!(copied, Ok(None)) {
+        let outcome = if is_gone && !matches!(copied_at, Ok(None)) {
             Err(damaged("the database is gone, its copy is there"))
         } else {
-            attempt(&directory, options.clone(), copied.as_ref().ok())
+            attempt(&directory, options.clone(), copied_at.as_ref().ok())
         };
         match outcome {
             Err(error) if error.kind() == ErrorKind::Corrupt => restore(&directory, options, error),
@@ -82,10 +82,12 @@ fn attempt(
 }
 
 fn restore(directory: &Arc<Directory>, options: StoreOptions, reason: Error) -> Result<SledStore> {
-    let (copied, problem) = match copy::read(&directory.copy()) {
+    let (copied, problem) = match copied::read(&directory.copy()) {
         Ok(Some(copied)) => (Some(copied), None),
         Ok(None) => (None, Some("there is no copy".to_owned())),
-        Err(error) => (None, Some(describe(&error))),
+        Err(error) if error.kind() == ErrorKind::Corrupt => (None, Some(describe(&error))),
+        // It may be whole: what cannot be read now is not given up.
+        Err(error) => return Err(error),
     };
     let moved_to = directory.move_aside(copied.is_none())?;
     let revision = copied.as_ref().map(|copied| copied.revision);
