@@ -278,7 +278,8 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    fn sync_engine(&self) -> Result<()> {
+    /// Makes everything applied durable, and leaves word of it.
+    pub(crate) fn sync_engine(&self) -> Result<()> {
         let covered = Revision::from(self.latest.load(Ordering::Acquire));
         self.engine.sync()?;
         if let Some(witness) = &self.witness {

@@ -61,7 +61,7 @@ pub type MemoryStore = LocalStore<MemoryEngine>;
 ///    means that nothing was written and no sink was told. `Uncertain` means that it may or may not
 ///    survive: the store refuses writes with `Unavailable` until it has been opened again, which it
 ///    does by itself on a later call, after a pause; everything attached is then listed anew.
-/// 6. **Readers.** Reads never wait for a commit's flush. A scan sees each pair whole, and every
+/// 6. **Readers.** Readers take no lock of the commit path. A scan sees each pair whole, and every
 ///    pair that was there from its beginning to its end; a commit made meanwhile may be
 ///    seen in part. Whoever needs all pairs of one revision attaches.
 ///

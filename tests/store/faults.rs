@@ -1,8 +1,9 @@
 //! An engine that fails at each of its operations in turn.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loosely::{
@@ -31,7 +32,7 @@ struct Faulty {
     left: Arc<AtomicUsize>,
     fault: Fault,
     /// The batch that was there before a torn one.
-    undo: std::sync::Mutex<Vec<RawChange>>,
+    undo: Mutex<Vec<RawChange>>,
 }
 
 impl Faulty {
@@ -223,7 +224,8 @@ fn failed_flush_is_uncertain_and_refuses_writes_until_reopened() {
     let options = options(&notices).back_off(hour, hour);
     let store = LocalStore::with_engine(engine, options).unwrap();
     let mirror = Mirror::attached(&store, "");
-    left.store(2, Ordering::Release);
+    // Two operations begin the numbers, two are the commit, then comes its flush.
+    left.store(4, Ordering::Release);
     let error = store.commit(put("a", "1")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Uncertain);
     assert_eq!(
@@ -251,8 +253,8 @@ fn flush_in_the_background_that_fails_is_reported_and_stops_writes() {
         .durability(Durability::Interval(Duration::from_millis(1)))
         .back_off(hour, hour);
     let store = LocalStore::with_engine(engine, options).unwrap();
-    // The commit reads one key and writes; the flush after it is the third.
-    left.store(2, Ordering::Release);
+    // Two operations begin the numbers, two are the commit, then comes its flush.
+    left.store(4, Ordering::Release);
     store.commit(put("a", "1")).unwrap();
     assert!(notices.wait(Duration::MAX));
     let text = notices.drain()[0].to_string();
@@ -301,7 +303,8 @@ impl Engine for FailsOnce {
 
     fn sync(&self) -> Result<()> {
         match self.1.fetch_add(1, Ordering::AcqRel) {
-            2 => Err(Error::from_store(ErrorKind::Io, "injected")),
+            // The first began the numbers, two were of commits.
+            3 => Err(Error::from_store(ErrorKind::Io, "injected")),
             _ => self.0.sync(),
         }
     }
@@ -361,6 +364,81 @@ fn sink_that_could_not_be_attached_is_dropped_outside_the_lock() {
     let sink = Arc::new(CallsOnDrop(store.clone()));
     let error = store.attach(b"", sink).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+/// An engine that, opened again, holds only what was synced.
+#[derive(Debug, Default)]
+struct Forgetful {
+    synced: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    present: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    is_failing: Arc<AtomicBool>,
+}
+
+impl Engine for Forgetful {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.present.lock().unwrap().get(key).cloned())
+    }
+
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
+        let present = self.present.lock().unwrap();
+        let pairs = present
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix) && Some(&key[..]) > after);
+        Ok(pairs
+            .take(limit)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    fn apply(&self, changes: &[RawChange]) -> Result<()> {
+        let mut present = self.present.lock().unwrap();
+        for (key, value) in changes.iter().cloned() {
+            match value {
+                Some(value) => present.insert(key, value),
+                None => present.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        if self.is_failing.load(Ordering::Acquire) {
+            return Err(Error::from_store(ErrorKind::Io, "injected"));
+        }
+        *self.synced.lock().unwrap() = self.present.lock().unwrap().clone();
+        Ok(())
+    }
+
+    fn reopen(&self) -> Result<()> {
+        *self.present.lock().unwrap() = self.synced.lock().unwrap().clone();
+        Ok(())
+    }
+
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn no_revision_is_given_twice_however_often_commits_are_lost() {
+    let engine = Forgetful::default();
+    let is_failing = engine.is_failing.clone();
+    let hour = Durability::Interval(Duration::from_secs(3600));
+    let options = options(&Notices::default()).durability(hour);
+    let store = LocalStore::with_engine(engine, options).unwrap();
+    let mut given = BTreeSet::new();
+    for round in 0..6 {
+        for n in 0..3 {
+            let revision = store.commit(put("a", &n.to_string())).unwrap();
+            assert!(given.insert(revision), "{revision} again in round {round}");
+        }
+        is_failing.store(true, Ordering::Release);
+        store.sync().unwrap_err();
+        is_failing.store(false, Ordering::Release);
+        assert_eq!(value(&store, "a").as_deref(), Some("2"), "still there");
+        store.sync().unwrap();
+        assert_eq!(value(&store, "a"), None, "lost at the reopening");
+    }
 }
 
 #[test]
