@@ -39,15 +39,15 @@ pub use crate::model::{
     Nesting, Principal, Problem, Problems, PropertyDeclaration, PropertyName, PublisherId,
     Revision, Subscription, SubscriptionId, SubscriptionName, Target,
 };
-pub use crate::notices::Notice;
+pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
     DynamicPublisher, Explained, Explanation, FailureHook, FireError, FireOutcome, FirePolicy,
     FireReport, Publisher, Publishes, Stage,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,
-    LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, RawChange, RawPair, Store, StoreOptions,
-    Trash,
+    LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, Prepared, RawChange, RawPair, Store,
+    StoreOptions, Trash,
 };
 #[cfg(feature = "sled")]
 pub use crate::store::{SledEngine, SledStore};
