@@ -17,8 +17,8 @@ pub struct FireReport {
     filtered: u32,
     failed: u32,
     waits: bool,
-    /// Made only when there is something to say, so that a plain fire allocates nothing.
-    lines: Option<Box<Vec<Delivery>>>,
+    /// Empty, and so without an allocation, unless there is something to say.
+    lines: Vec<Delivery>,
 }
 
 /// The answer in one word, as COM+ gives it (MS-COMEV; `EVENT_S_...` and `EVENT_E_...`), and one
@@ -94,7 +94,7 @@ impl FireReport {
 
     /// Returns a line for each subscription that failed or was skipped, in the order of calling.
     pub fn lines(&self) -> &[Delivery] {
-        self.lines.as_deref().map_or(&[], Vec::as_slice)
+        &self.lines
     }
 
     /// Returns the lines of the failed ones.
@@ -187,7 +187,7 @@ impl Tally {
             self.report.failed += 1;
         }
         let line = Delivery::new(entry.record.id(), Arc::clone(&entry.name), outcome);
-        self.report.lines.get_or_insert_default().push(line);
+        self.report.lines.push(line);
     }
 
     /// Returns the report, after the hook was told of the failures.
