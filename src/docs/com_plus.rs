@@ -66,7 +66,7 @@
 //! Not in this version: publisher filters and default queries, parallel firing, queued
 //! subscriptions, per-user subscriptions, roles, transactions, partitions, remote activation by
 //! MachineName, subscriptions by PublisherID, and events about changes of the store, in place of
-//! which a [`CommitSink`] hears of every commit.
+//! which [`Broker::changes_since`] tells what changed.
 //!
 //! # Twenty complaints
 //!
@@ -98,7 +98,7 @@
 //!     subscriptions do not bind to it.
 //! 14. *Two doors that refuse each other's objects.* Yes: there is one.
 //! 15. *Not reliable, and losses go unnoticed.* In part: the wiring's changes can be followed
-//!     without a gap ([`Store::changes_since`]). Events are neither queued nor retried.
+//!     without a gap ([`Broker::changes_since`]). Events are neither queued nor retried.
 //! 16. *The store belongs to one machine.* In part: records have a serde form to carry elsewhere.
 //!     Nothing replicates them.
 //! 17. *Statistics come late through the event system (KB 965230).* Yes: delivery is a call, and
@@ -125,7 +125,6 @@
 //! [`Broker::subscribe`]: crate::Broker::subscribe
 //! [`Broker::subscriptions`]: crate::Broker::subscriptions
 //! [`Cascade::Remove`]: crate::Cascade::Remove
-//! [`CommitSink`]: crate::CommitSink
 //! [`Component::per_call`]: crate::Component::per_call
 //! [`ComponentId`]: crate::ComponentId
 //! [`EventClass`]: crate::EventClass
@@ -141,7 +140,7 @@
 //! [`Publisher`]: crate::Publisher
 //! [`Publisher::interface`]: crate::Publisher::interface
 //! [`Store`]: crate::Store
-//! [`Store::changes_since`]: crate::Store::changes_since
+//! [`Broker::changes_since`]: crate::Broker::changes_since
 //! [`Subscriber`]: crate::Subscriber
 //! [`Subscription`]: crate::Subscription
 //! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher

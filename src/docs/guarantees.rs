@@ -47,50 +47,73 @@
 //! # Who decides about a record
 //!
 //! - [`ensure`](crate::Broker::ensure) adds what is absent and updates what the same program
-//!   defined before; it never undoes what somebody else changed: `tests/behaviour/ensure.rs`, and
-//!   `examples/restart.rs` to look at.
-//! - A rerun adds nothing: without an explicit id, a subscription's id is that of its owner,
-//!   binding and name: `ensure.rs: id_is_that_of_owner_binding_and_name_in_every_process`.
-//! - A record that was read and then changed by somebody else is a
-//!   [`Conflict`](crate::ErrorKind::Conflict) when it is stored: `tests/behaviour/store.rs`.
-//! - Code owns the schema of an interface, the store owns every attribute of a class after its
-//!   first registration: [`register_class`](crate::Broker::register_class).
-//! - A filter is checked when it is stored, against every class that is known. What does not fit
-//!   later is suspended and served again once it fits; this is computed, so going back to an older
-//!   program heals it: [`SubscriptionStatus`](crate::SubscriptionStatus).
-//! - Nothing is deleted on suspicion. The only subscriptions that go by themselves are weak ones
-//!   whose object is gone.
+//!   defined before; it never undoes what somebody else changed: `ensure.rs:
+//!   administrators_edit_is_never_undone`, and `examples/restart.rs` to look at.
+//! - A rerun adds nothing, since a subscription without an explicit id has that of its owner,
+//!   binding and name: `ensure.rs: id_is_that_of_owner_binding_and_name_in_every_process`; nor do
+//!   several at once: `ensures_at_the_same_time_add_one`.
+//! - A record that somebody else changed after it was read is a
+//!   [`Conflict`](crate::ErrorKind::Conflict) when it is stored: `store.rs:
+//!   record_read_before_somebody_elses_change_is_a_conflict`.
+//! - Code owns the schema of an interface, the store owns every attribute of a class: `classes.rs:
+//!   store_owns_the_attributes_after_the_first_registration`.
+//! - A filter is checked when it is stored, against every class that is known: `ensure.rs:
+//!   what_does_not_fit_a_known_interface_is_refused_when_stored`. What does not fit later is
+//!   suspended, which is computed and not stored: `evolution.rs:
+//!   incompatible_change_suspends_what_it_breaks_and_a_roll_back_heals_it`. New methods, new
+//!   trailing `Option` parameters, wider integers and renames by alias suspend nothing; the rest of
+//!   that file shows each.
+//! - Nothing is deleted on suspicion: `report.rs: nothing_is_removed_on_suspicion`. The only
+//!   subscriptions that go by themselves are weak ones whose object is gone: `transient.rs:
+//!   weak_object_that_is_gone_is_skipped_once_and_its_subscription_removed`.
+//! - From a revision on, what changed can be had without a gap, or the answer is that the log does
+//!   not reach back that far: [`Broker::changes_since`](crate::Broker::changes_since),
+//!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`.
 //!
 //! # Who is called
 //!
 //! - When a change returned, no fire that begins afterwards in this process uses the old wiring;
-//!   one that began before finishes with its snapshot. The contract is in `src/cache/mod.rs`.
+//!   one that began before finishes with its snapshot. The contract is in `src/cache/mod.rs`; it
+//!   rests on `conformance.rs: sink_knows_the_commit_when_it_returns`.
 //! - [`close_and_wait`](crate::SubscriptionGuard::close_and_wait) returns once no fire can call the
-//!   object any more, and refuses to wait from inside a delivery, where the wait could not end.
-//! - Subscribers are called by priority, then in store order; a subscription keeps its place when
-//!   it is updated: `store.rs: place_in_store_order_is_kept_over_an_update`.
-//! - Events that one thread fires through a publisher object one after another start at a
-//!   subscriber in that order. Nested events run depth first, or, on a class with
-//!   [`Nesting::Queued`](crate::Nesting::Queued), after the outermost one:
-//!   `tests/behaviour/nesting.rs`. Nesting ends at [`NESTING_LIMIT`](crate::NESTING_LIMIT) with a
-//!   failure, not with the end of the stack.
-//! - Only filters that are TRUE select. UNKNOWN, as from a comparison with NULL, does not:
-//!   [`Filter`](crate::Filter).
-//! - A singleton component is made once, however many threads need it first.
+//!   object any more, and refuses to wait where the wait could not end: `transient.rs:
+//!   close_and_wait_waits_for_the_fire_that_calls_the_object`,
+//!   `close_and_wait_inside_any_delivery_would_deadlock`.
+//! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
+//!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
+//!   place_in_store_order_is_kept_over_an_update`.
+//! - Fires of one publisher object that follow one another start at a subscriber in that order:
+//!   `firing.rs: events_of_one_publisher_start_in_the_order_of_firing`.
+//! - Nested fires run depth first, or, on a class with [`Nesting::Queued`](crate::Nesting::Queued),
+//!   after the outermost one: `nesting.rs:
+//!   queued_nesting_runs_after_the_outermost_fire_in_the_order_of_firing`. They end at
+//!   [`NESTING_LIMIT`](crate::NESTING_LIMIT) with a failure, not with the end of the stack:
+//!   `firing.rs: nested_fires_end_at_the_limit_with_an_error`.
+//! - Only a filter that is TRUE selects. UNKNOWN, as from a comparison with NULL, does not:
+//!   [`Filter`](crate::Filter), held against SQLite in `tests/sqlite`.
+//! - A singleton component is made once, however many threads need it first; components that need
+//!   each other are an error and no deadlock: `components.rs:
+//!   singleton_is_made_once_by_fires_on_several_threads`,
+//!   `components_that_need_each_other_are_an_error_across_threads`.
+//! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
+//!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
+//!   `fire_reads_nothing_from_the_store`.
 //!
 //! # What a failure does
 //!
 //! - A subscriber that errs, panics, or cannot be made is one line of the
 //!   [`FireReport`](crate::FireReport), and the others are called.
-//! - The failure hook hears of every one, read or not; by default it is one line a second on
-//!   standard error, with the number of those left out: `publish::hook:
-//!   second_line_within_a_second_is_left_out_and_counted`. A hook that panics changes no report.
+//! - The failure hook hears of every one, read or not: `report.rs:
+//!   hook_hears_of_every_failure_with_class_and_cause`. By default it is one line a second on
+//!   standard error, with the number of those left out. A hook that panics changes no report.
 //! - Under `panic = "abort"` a panic ends the process, and none of this can be kept for panics.
 //!   Errors are reported as ever.
 //! - A caller's input is no reason to panic: whatever is wrong with it is an
 //!   [`Error`](crate::Error) with a [kind](crate::ErrorKind).
 //! - Subscribers, factories, hooks and a user's `Drop` run with no lock held, so any of them may
-//!   call the broker. [Internals](super::internals) has the order of locks.
+//!   call the broker: `firing.rs: subscriber_may_change_the_wiring_during_a_fire`, `conformance.rs:
+//!   drop_of_what_a_sink_replaced_may_call_the_store`. [Internals](super::internals) has the order
+//!   of locks.
 //!
 //! # What is not promised
 //!

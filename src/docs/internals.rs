@@ -40,6 +40,9 @@
 //! The store then refuses writes until it has opened the engine again, by itself and with growing
 //! pauses, and lists everything to the sinks anew.
 //!
+//! A new snapshot costs time in proportion to the subscriptions of the channels that the change
+//! reaches, not to the change: there is no index yet that could be changed in place.
+//!
 //! A transient subscription has no commit: it takes the wiring's lock alone.
 //!
 //! # The path of a fire
