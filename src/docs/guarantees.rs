@@ -31,6 +31,9 @@
 //!   database_damaged_without_a_copy_is_lost_aloud`.
 //! - *One record that cannot be read* is quarantined, reported, and the rest served: `damage.rs:
 //!   value_damaged_below_sled_is_quarantined_and_the_rest_served`.
+//! - *Commits that a damaged log lost* are noticed when the directory is opened, by a mark beside
+//!   the database, and reported as [`Notice::RolledBack`](crate::Notice::RolledBack). The mark is
+//!   synced at close alone: after a loss of power, a loss may go unnoticed.
 //! - *Revisions* are never given twice, not even after a crash: `durability.rs:
 //!   revision_lost_to_a_crash_is_not_given_again`.
 //! - *Ownership*: one process has the directory, and a second is refused: `durability.rs:
@@ -41,8 +44,8 @@
 //! - *Formats*: a directory of a newer version is refused untouched: `copy.rs:
 //!   newer_format_is_refused_with_nothing_touched`.
 //!
-//! The contract of every store is in `src/store/mod.rs`; `conformance.rs` holds it over memory and
-//! sled.
+//! The contract of every store is with [`Store`](crate::Store); `conformance.rs` holds it over
+//! memory and sled.
 //!
 //! # Who decides about a record
 //!

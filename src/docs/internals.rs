@@ -95,6 +95,6 @@
 //!
 //! # Where contracts stand
 //!
-//! The store's is in `src/store/mod.rs`, the cache's in `src/cache/mod.rs`, the grammar and the
-//! meaning of filters in `src/filter/mod.rs`, the layout of a store's directory in
+//! The store's is with [`Store`](crate::Store). The cache's is in `src/cache/mod.rs`, the grammar
+//! and the meaning of filters in `src/filter/mod.rs`, the layout of a store's directory in
 //! `src/store/sled/directory.rs`, the stored form of records in `src/store/record/mod.rs`.
