@@ -1,7 +1,7 @@
 //! The whole of it in one screen: a trait, a component, a stored subscription, two fires.
 //!
-//! Watch for the reports: the first event is filtered out and reaches nobody, the second one makes the
-//! component and calls it. The code that fires names neither the component nor the filter.
+//! Watch for the reports: the first event is filtered out and reaches nobody, the second one makes
+//! the component and calls it. The code that fires names neither the component nor the filter.
 //!
 //! ```text
 //! cargo run --example hello

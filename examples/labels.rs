@@ -1,8 +1,8 @@
 //! Filters on labels whose names nobody declared.
 //!
 //! A parameter that is a map with text keys, or a `Properties` bag, is read by path. Watch for the
-//! event without the label: `labels.severity` is NULL there, the comparison is UNKNOWN, and only what
-//! is TRUE is delivered; `IS NULL` asks for such events.
+//! event without the label: `labels.severity` is NULL there, the comparison is UNKNOWN, and only
+//! what is TRUE is delivered; `IS NULL` asks for such events.
 //!
 //! ```text
 //! cargo run --example labels

@@ -1,14 +1,14 @@
 //! Ten years of real stock prices, fired as events at stored and live subscribers.
 //!
-//! Each row of `data/stocks.csv` is one `price_changed`, and the first row of each stock a `new_stock`
-//! before it. Watch for: who gets which event is said by the subscriptions, which stand in a store; the
-//! loop that fires knows nobody. The table at the end counts per subscription.
+//! Each row of `data/stocks.csv` is one `price_changed`, and the first row of each stock a
+//! `new_stock` before it. Watch for: who gets which event is said by the subscriptions, which stand
+//! in a store; the loop that fires knows nobody. The table at the end counts per subscription.
 //!
 //! ```text
 //! cargo run --release --example stock_ticker
-//! cargo run --release --example stock_ticker -- --store /tmp/ticker       (twice: nothing is added)
+//! cargo run --release --example stock_ticker -- --store /tmp/ticker    (twice: nothing is added)
 //! cargo run --release --example stock_ticker -- --symbol GOOG --above 600
-//! cargo run --release --example stock_ticker -- --filter "symbol = ('IBM' | 'MSFT') AND prise > 100"
+//! cargo run --release --example stock_ticker -- --filter "symbol = 'IBM' AND prise > 100"
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
@@ -199,7 +199,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    // Declared before the broker, so that it is removed after the broker let go of it, on errors too.
+    // Declared before the broker, so that it is removed after the broker let go of it, also on
+    // errors.
     let own_directory;
     let store = match &options.store {
         Some(path) => path.as_path(),

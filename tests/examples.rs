@@ -1,7 +1,7 @@
 //! Every example runs and says what its head promises.
 //!
-//! The examples are those that `cargo test` has built beside this test; to run this file alone, build
-//! them before: `cargo build --examples && cargo test --test examples`.
+//! The examples are those that `cargo test` has built beside this test; to run this file alone,
+//! build them before: `cargo build --examples && cargo test --test examples`.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
