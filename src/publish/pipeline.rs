@@ -98,7 +98,7 @@ fn fire_plain<I: ?Sized>(
             tally.add(entry, DeliveryOutcome::Failed(failure));
         }
     }
-    tally.deliver(slots.len());
+    tally.deliver(slots.len() - tally.failed());
     tally.finish(&channel.around.hook, channel.key.class)
 }
 

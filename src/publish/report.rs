@@ -11,6 +11,39 @@ use crate::model::EventClassId;
 /// What became of one fire: how many subscribers were called, and a line for each that was not well.
 ///
 /// It may be ignored: the broker's failure hook hears of failures all the same.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use loosely::{Broker, FireOutcome, FirePolicy, event_interface};
+///
+/// #[event_interface]
+/// trait JobEvents {
+///     fn job_done(&self, name: &str) -> Result<(), String>;
+/// }
+///
+/// let broker = Broker::builder().on_failure(|_, _| {}).open()?;
+/// let jobs = broker.publisher::<dyn JobEvents>()?;
+/// let fine = JobEventsHandlers::new().on_job_done(|_| Ok(()));
+/// let full = JobEventsHandlers::new().on_job_done(|name| Err(format!("no room for {name}")));
+/// let guards = [
+///     broker.subscribe::<dyn JobEvents>(Arc::new(full))?,
+///     broker.subscribe::<dyn JobEvents>(Arc::new(fine))?,
+/// ];
+///
+/// let report = jobs.job_done("backup");
+/// assert_eq!((report.delivered(), report.failed()), (1, 1));
+/// assert_eq!(report.outcome(), FireOutcome::SomeFailed);
+/// for failure in report.failures() {
+///     println!("{failure}"); // "a subscriber of JobEvents": failed: no room for backup
+/// }
+/// assert!(report.into_result(FirePolicy::NoFailures).is_err());
+///
+/// let [full, _fine] = guards;
+/// full.close();
+/// assert_eq!(jobs.job_done("backup").outcome(), FireOutcome::Delivered);
+/// # Ok::<(), loosely::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct FireReport {
     delivered: u32,
@@ -175,6 +208,11 @@ impl Tally {
     #[inline]
     pub(super) fn deliver(&mut self, count: usize) {
         self.report.delivered += u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
+    /// Returns how many have failed so far.
+    pub(super) fn failed(&self) -> usize {
+        self.report.failed()
     }
 
     pub(super) fn filter_out(&mut self) {
