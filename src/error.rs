@@ -3,8 +3,6 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::filter::FilterError;
-
 /// The result of a fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -22,6 +20,8 @@ pub struct Error {
 struct Inner {
     kind: ErrorKind,
     message: String,
+    /// What the source says, as a sentence and at length, where the message does not say it.
+    details: Option<[String; 2]>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -32,7 +32,7 @@ pub enum ErrorKind {
     /// A name, a record or an argument breaks a rule that can be checked without the store.
     Invalid,
     /// Filter or query criteria do not parse, or do not fit what they are about; the
-    /// [source](StdError::source) is a [`FilterError`].
+    /// [source](StdError::source) is a [`FilterError`](crate::FilterError).
     Filter,
     /// No record, component or method has this id or name.
     NotFound,
@@ -71,19 +71,27 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let inner = Inner {
+            kind,
+            message: message.into(),
+            details: None,
+            source: None,
+        };
         Self {
-            inner: Box::new(Inner {
-                kind,
-                message,
-                source: None,
-            }),
+            inner: Box::new(inner),
         }
     }
 
+    /// Adds a cause that the message speaks of already.
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
         self
+    }
+
+    /// Adds a cause that says the rest of the sentence.
+    pub(crate) fn explained_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.inner.details = Some([source.to_string(), format!("{source:#}")]);
+        self.because(source)
     }
 
     /// Returns an error for a [`Store`](crate::Store) or [`Engine`](crate::Engine) of one's own.
@@ -95,19 +103,15 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
-
-    /// Returns the filter error inside, if criteria are at fault.
-    pub fn filter_error(&self) -> Option<&FilterError> {
-        self.inner.source.as_deref()?.downcast_ref()
-    }
 }
 
+/// The alternate form, `{:#}`, shows at length what is wrong with criteria, with the place underlined.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.message)?;
-        match self.filter_error() {
-            Some(filter) if f.alternate() => write!(f, ": {filter:#}"),
-            Some(filter) => write!(f, ": {filter}"),
+        match &self.inner.details {
+            Some([_, long]) if f.alternate() => write!(f, ": {long}"),
+            Some([brief, _]) => write!(f, ": {brief}"),
             None => Ok(()),
         }
     }
@@ -116,12 +120,6 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.inner.source.as_deref().map(|source| source as _)
-    }
-}
-
-impl From<FilterError> for Error {
-    fn from(error: FilterError) -> Self {
-        Self::new(ErrorKind::Filter, "the criteria are not valid").because(error)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What generated code needs; not part of the public interface.
 
+pub use crate::publish::LiveTarget;
 pub use crate::value::OwnedArguments;
 pub use crate::value::event_value::{ReferencedValue, record_type};
-pub use crate::value::untyped::{Untyped, no_such_method};
+pub use crate::value::untyped::{SubscriberFailed, Untyped, call, no_such_method};
 use crate::value::{ConversionError, EventValue, RecordView, ValueRef, ValueType};
 
 /// Converts a value to a `T`, and says what a `T` is.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::columns;
-use super::wiring::Wiring;
+use super::wiring::{WiredRecord, Wiring};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, SubscriptionId};
 use crate::store::Batch;
@@ -105,7 +105,7 @@ impl Broker {
         if self.core.wiring.with(|state, _| state.has_stored(schema)) {
             return Ok(());
         }
-        let record = Arc::new(Record::Schema(schema.clone()));
+        let record = Arc::new(WiredRecord::new(Record::Schema(schema.clone())));
         let key = RecordKey::of_schema(schema).to_bytes();
         batch.put_prepared(key, record::encode_schema(schema)?, record);
         Ok(())
@@ -299,7 +299,7 @@ fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {
     batch.put_prepared(
         key,
         record::encode_class(class)?,
-        Arc::new(Record::Class(class.clone())),
+        Arc::new(WiredRecord::new(Record::Class(class.clone()))),
     );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The broker: the one way in.
 
 mod builder;
+mod changes;
 mod classes;
 mod columns;
 mod components;
@@ -12,11 +13,13 @@ mod transient;
 mod wiring;
 
 use std::fmt;
+#[cfg(feature = "sled")]
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::builder::BrokerBuilder;
+pub use self::changes::{WiringChange, WiringObject};
 pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;

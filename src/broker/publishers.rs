@@ -8,7 +8,7 @@ use super::classes::claim;
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId};
-use crate::publish::{DynamicPublisher, Explanation, Facet, Own, Publisher, Publishes};
+use crate::publish::{DynamicPublisher, Explanation, Own, Publisher, Publishes};
 use crate::value::{EventInterface, InterfaceId, RustType, ValueRef};
 
 impl Broker {
@@ -152,8 +152,7 @@ impl Broker {
     }
 }
 
-#[expect(private_bounds, reason = "the bound holds for every event interface")]
-impl<I: Facet + ?Sized> Publisher<I> {
+impl<I: EventInterface + ?Sized> Publisher<I> {
     /// Returns another interface of the same publisher object: of the same class, with the same
     /// properties.
     ///

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::Broker;
 use super::columns::SubscriptionCriteria;
+use super::wiring::WiredRecord;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, Revision, Subscription, SubscriptionId};
 use crate::publish::check_filter;
@@ -66,7 +67,8 @@ impl Broker {
     /// It never undoes what somebody else changed. A subscription that is as this program ensured it
     /// last time follows the program's new definition; one that was edited or switched off since is
     /// left alone. One that was removed is added again: to stop a program's subscription, switch it
-    /// off.
+    /// off. What it is bound to need not be registered yet: then it is
+    /// [`Unchecked`](SubscriptionStatus::Unchecked) until that is.
     ///
     /// # Errors
     ///
@@ -360,7 +362,11 @@ impl Broker {
             }
         }
         let value = record::encode_subscription(&stored)?;
-        batch.put_prepared(key, value, Arc::new(Record::Subscription(stored)));
+        batch.put_prepared(
+            key,
+            value,
+            Arc::new(WiredRecord::new(Record::Subscription(stored))),
+        );
         self.core.commit(batch)
     }
 
@@ -388,7 +394,7 @@ impl Broker {
                 Ok(_) => return Ok(Checked::Fits),
                 Err(error) => {
                     let message = format!("the filter of {:?} is not valid", subscription.name());
-                    refusal = Some(Error::new(ErrorKind::Filter, message).because(error));
+                    refusal = Some(Error::new(ErrorKind::Filter, message).explained_by(error));
                 }
             }
         }

@@ -8,40 +8,33 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
-use super::wiring::Wiring;
+use super::wiring::{Parsed, Wiring};
 use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
 use crate::publish::{LiveObject, LiveTarget, TargetSource};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, Subscriber};
 
-/// A live object that can be subscribed: an `Arc` of it, or a `Weak` one, which does not keep it.
-pub trait IntoTarget<I: ?Sized>: sealed::IntoLive<I> {}
-
-mod sealed {
-    use crate::publish::LiveTarget;
-
-    pub trait IntoLive<I: ?Sized> {
-        #[doc(hidden)]
-        #[expect(private_interfaces, reason = "the trait is sealed")]
-        fn into_live(self) -> LiveTarget<I>;
-    }
+/// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the trait,
+/// an `Arc<dyn Trait>`, or a `Weak`, which does not keep the object.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be subscribed to `{I}`",
+    note = "subscribe an `Arc` or a `Weak` of a type that implements the trait"
+)]
+pub trait IntoTarget<I: ?Sized> {
+    /// Returns the object, or the way to it.
+    #[doc(hidden)]
+    fn into_target(self) -> LiveTarget<I>;
 }
 
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Arc<T> {}
-
-#[expect(private_interfaces, reason = "the trait is sealed")]
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I> for Arc<T> {
-    fn into_live(self) -> LiveTarget<I> {
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Arc<T> {
+    fn into_target(self) -> LiveTarget<I> {
         LiveTarget::Strong(I::upcast(self))
     }
 }
 
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Weak<T> {}
-
-#[expect(private_interfaces, reason = "the trait is sealed")]
-impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> sealed::IntoLive<I> for Weak<T> {
-    fn into_live(self) -> LiveTarget<I> {
+impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Weak<T> {
+    fn into_target(self) -> LiveTarget<I> {
         LiveTarget::Weak(Box::new(move || self.upgrade().map(I::upcast)))
     }
 }
@@ -115,7 +108,7 @@ impl Broker {
         target: impl IntoTarget<I>,
     ) -> Result<SubscriptionGuard> {
         self.claim::<I>()?;
-        self.add_transient(record, target.into_live())
+        self.add_transient(record, target.into_target())
     }
 
     /// Subscribes a live object that takes any event, by name and values, as the record says.
@@ -147,11 +140,12 @@ impl Broker {
         let order = self.core.wiring.next_order();
         let id = record.id();
         let record = record.clone().without_revision();
+        let parsed = Parsed::new(&record);
         let added = self.core.wiring.with(|state, trash| {
             if state.subscriptions.contains_key(&id) {
                 return Err(source);
             }
-            let touched = state.put_subscription(record, order, None, source, trash);
+            let touched = state.put_subscription(record, parsed, order, None, source, trash);
             state.rebuild(&touched.into_iter().collect(), trash);
             Ok(())
         });
@@ -192,7 +186,7 @@ impl SubscriptionGuard {
     ///
     /// No fire that begins after this returned calls the old object, and none misses both.
     pub fn replace<I: EventInterface + ?Sized>(&self, target: impl IntoTarget<I>) -> Result<()> {
-        let source = self.released.source(target.into_live());
+        let source = self.released.source(target.into_target());
         let Some(wiring) = &self.wiring else {
             return Ok(());
         };
@@ -204,7 +198,8 @@ impl SubscriptionGuard {
                 Subscription::clone(&listed.entry.record),
                 listed.entry.order,
             );
-            let touched = state.put_subscription(record, order, None, source, trash);
+            let parsed = Parsed::from(&*listed.entry);
+            let touched = state.put_subscription(record, parsed, order, None, source, trash);
             state.rebuild(&touched.into_iter().collect(), trash);
             Ok(())
         });

@@ -68,11 +68,6 @@ impl<S> Snapshot<S> {
     pub(crate) fn method(&self, index: usize) -> Option<&S> {
         self.methods.get(index)
     }
-
-    /// Returns all methods in order.
-    pub(crate) fn methods(&self) -> &[S] {
-        &self.methods
-    }
 }
 
 impl<S> fmt::Debug for SubscriptionCache<S> {

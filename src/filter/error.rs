@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::expr::Span;
+use crate::error::{Error, ErrorKind};
 
 /// Criteria that do not parse, or do not fit what they are about.
 ///
@@ -200,6 +201,19 @@ fn floor_boundary(text: &str, index: usize) -> usize {
 const SHOWN_BEFORE: usize = 30;
 const SHOWN_AFTER: usize = 20;
 const SHOWN_MARKED: usize = 40;
+
+impl From<FilterError> for Error {
+    fn from(error: FilterError) -> Self {
+        Self::new(ErrorKind::Filter, "the criteria are not valid").explained_by(error)
+    }
+}
+
+impl Error {
+    /// Returns what is wrong with criteria, if they are at fault.
+    pub fn filter_error(&self) -> Option<&FilterError> {
+        std::error::Error::source(self)?.downcast_ref()
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorKind};
 pub struct Problem {
     field: &'static str,
     message: String,
+    /// The message at length, in more lines than one.
+    long: String,
 }
 
 /// Everything that is wrong with a record; the [source](std::error::Error::source) of an error of
@@ -40,6 +42,7 @@ impl Problems {
         self.problems.push(Problem {
             field,
             message: message.to_string(),
+            long: format!("{message:#}"),
         });
     }
 
@@ -57,8 +60,8 @@ impl Problems {
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
             _ => {
-                let message = format!("{what} is not valid: {self}");
-                Err(Error::new(ErrorKind::Invalid, message).because(self))
+                let message = format!("{what} is not valid");
+                Err(Error::new(ErrorKind::Invalid, message).explained_by(self))
             }
         }
     }
@@ -66,18 +69,29 @@ impl Problems {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
+        let message = if f.alternate() {
+            &self.long
+        } else {
+            &self.message
+        };
+        write!(f, "{}: {message}", self.field)
     }
 }
 
+/// The alternate form, `{:#}`, gives each problem lines of its own, with the place underlined in
+/// criteria.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.problems
             .iter()
             .enumerate()
             .try_for_each(|(index, problem)| {
-                let separator = if index > 0 { "; " } else { "" };
-                write!(f, "{separator}{problem}")
+                let first = index == 0;
+                match f.alternate() {
+                    true => write!(f, "\n{problem:#}"),
+                    false if first => write!(f, "{problem}"),
+                    false => write!(f, "; {problem}"),
+                }
             })
     }
 }

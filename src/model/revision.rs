@@ -24,11 +24,6 @@ impl Revision {
     pub const fn get(self) -> u64 {
         self.0
     }
-
-    /// Returns the revision after this one.
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
-    }
 }
 
 impl fmt::Display for Revision {

@@ -83,10 +83,6 @@ impl Subscription {
         &self.parts
     }
 
-    pub(crate) fn into_parts(self) -> SubscriptionParts {
-        self.parts
-    }
-
     /// Returns the id.
     pub fn id(&self) -> SubscriptionId {
         self.parts.id

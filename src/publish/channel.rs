@@ -20,7 +20,7 @@ use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::is_delivering;
-use crate::model::{EventClass, EventClassId, Nesting, SubscriptionId};
+use crate::model::{EventClass, EventClassId, Nesting};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, ValueRef};
 
@@ -91,9 +91,6 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
 
     /// Forgets everything made ready so far, since schema or components changed.
     fn forget(&self, trash: &mut Trash);
-
-    /// Returns why a subscription is suspended, for those that are.
-    fn suspended(&self) -> Vec<(SubscriptionId, String)>;
 
     /// Returns whether an event fired now has to wait for the fire around it.
     fn must_wait(&self) -> bool;
@@ -222,17 +219,6 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn forget(&self, trash: &mut Trash) {
         trash.add(std::mem::take(&mut self.prepared.lock().in_order));
-    }
-
-    fn suspended(&self) -> Vec<(SubscriptionId, String)> {
-        let set = self.prepared.lock();
-        let suspended = set.in_order.iter().filter_map(|prepared| {
-            prepared
-                .suspended
-                .as_ref()
-                .map(|why| (prepared.entry.record.id(), why.clone()))
-        });
-        suspended.collect()
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {

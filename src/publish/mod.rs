@@ -15,12 +15,11 @@ pub(crate) use self::channel::{AnyChannel, Channel, ChannelKey, Surroundings, Up
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
 pub use self::explain::{Explained, Explanation, Stage};
-pub(crate) use self::facet::Facet;
 pub use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
-pub(crate) use self::prepared::{
-    LiveObject, LiveTarget, SubscriptionEntry, TargetSource, check_filter,
-};
+#[doc(hidden)]
+pub use self::prepared::LiveTarget;
+pub(crate) use self::prepared::{LiveObject, SubscriptionEntry, TargetSource, check_filter};
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};

@@ -12,9 +12,7 @@ use crate::filter::{
     Filter, FilterError, Predicate, Scope, UndeclaredProperties, check, check_all,
 };
 use crate::model::{ComponentId, EventClass, Subscription};
-use crate::value::{
-    EventInterface, EventMethod, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber,
-};
+use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber};
 
 /// A subscription as the broker lists it: the record, its parsed filter and its target.
 pub(crate) struct SubscriptionEntry {
@@ -51,8 +49,11 @@ pub(crate) trait LiveObject: Send + Sync + 'static {
 }
 
 /// A live object, or the way to one that may be gone.
-pub(crate) enum LiveTarget<I: ?Sized> {
+#[doc(hidden)]
+pub enum LiveTarget<I: ?Sized> {
+    /// Kept as long as the subscription.
     Strong(Arc<I>),
+    /// Asked for at every event.
     Weak(Box<dyn Fn() -> Option<Arc<I>> + Send + Sync>),
 }
 
@@ -386,6 +387,16 @@ pub(crate) fn check_filter(
     let predicate = check(filter, &scope(method))?;
     // The vector is indexed by method; those that the subscription is not bound to are never asked.
     Ok(vec![predicate; index + 1])
+}
+
+impl<I: ?Sized> fmt::Debug for LiveTarget<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Strong(_) => "Strong",
+            Self::Weak(_) => "Weak",
+        };
+        f.debug_tuple(kind).finish()
+    }
 }
 
 impl fmt::Debug for SubscriptionEntry {

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
-use super::facet::Facet;
 use super::pipeline;
 use super::report::FireReport;
 use crate::delivery::{settle, wait};
@@ -95,7 +94,7 @@ impl Own {
     }
 }
 
-impl<I: Facet + ?Sized> Publisher<I> {
+impl<I: EventInterface + ?Sized> Publisher<I> {
     pub(crate) fn new(channel: Arc<Channel<I>>, own: Arc<Own>) -> Self {
         Self { channel, own }
     }
@@ -110,8 +109,7 @@ impl<I: Facet + ?Sized> Publisher<I> {
     }
 }
 
-#[expect(private_bounds, reason = "the bound holds for every event interface")]
-impl<I: Facet + ?Sized> Publisher<I> {
+impl<I: EventInterface + ?Sized> Publisher<I> {
     /// Returns the class that it fires.
     pub fn class(&self) -> EventClass {
         EventClass::clone(&self.channel.class())

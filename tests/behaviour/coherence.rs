@@ -76,8 +76,8 @@ fn fire_after_disable_returned_delivers_nothing() {
 fn fire_after_ensure_or_remove_returned_uses_the_new_state() {
     let (broker, stocks) = ready(&Tape::new());
     let record = subscription("a", "x").build().unwrap();
-    let on = || drop(broker.ensure(&record).unwrap());
-    check(&stocks, on, || drop(broker.remove(record.id()).unwrap()));
+    let on = || _ = broker.ensure(&record).unwrap();
+    check(&stocks, on, || _ = broker.remove(record.id()).unwrap());
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn fire_after_store_returned_uses_the_new_filter() {
     let (broker, stocks) = ready(&Tape::new());
     let with = |filter: &str| subscription("a", "x").filter(filter).build().unwrap();
     broker.store(&with("price > 1")).unwrap();
-    let on = || drop(broker.store(&with("price = 1")).unwrap());
+    let on = || _ = broker.store(&with("price = 1")).unwrap();
     check(&stocks, on, || {
-        drop(broker.store(&with("price > 1")).unwrap())
+        _ = broker.store(&with("price > 1")).unwrap();
     });
 }
 
@@ -114,7 +114,7 @@ fn fire_after_a_component_was_unregistered_does_not_call_it() {
         .unwrap();
     broker.unregister_component("x");
     let on = || broker.register_component(tape.component("x")).unwrap();
-    check(&stocks, on, || drop(broker.unregister_component("x")));
+    check(&stocks, on, || _ = broker.unregister_component("x"));
 }
 
 #[test]

@@ -25,12 +25,18 @@ struct Chain {
 
 impl Steps for Chain {
     fn step(&self, number: u32, label: &str) {
-        self.log.lock().unwrap().push(format!("begin {label}{number}"));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("begin {label}{number}"));
         if number < 3 {
             let report = self.steps.get().unwrap().step(number + 1, label);
             self.outcomes.lock().unwrap().push(report.outcome());
         }
-        self.log.lock().unwrap().push(format!("end {label}{number}"));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("end {label}{number}"));
     }
 }
 
@@ -62,7 +68,10 @@ fn queued_nesting_runs_after_the_outermost_fire_in_the_order_of_firing() -> Resu
     chain.steps.get().unwrap().step(1, "a");
     let log = chain.log.lock().unwrap().join(", ");
     assert_eq!(log, "begin a1, end a1, begin a2, end a2, begin a3, end a3");
-    assert_eq!(*chain.outcomes.lock().unwrap(), [FireOutcome::Queued, FireOutcome::Queued]);
+    assert_eq!(
+        *chain.outcomes.lock().unwrap(),
+        [FireOutcome::Queued, FireOutcome::Queued]
+    );
     Ok(())
 }
 
@@ -88,10 +97,11 @@ fn queued_events_that_cause_each_other_for_ever_end_at_the_nesting_limit() -> Re
     }
     let failures = Arc::new(Mutex::new(0));
     let count = Arc::clone(&failures);
-    let broker = Broker::builder().on_failure(move |_, _| *count.lock().unwrap() += 1).open()?;
-    broker.register_class::<dyn Steps>(
-        EventClass::new("steps", "steps").nesting(Nesting::Queued),
-    )?;
+    let broker = Broker::builder()
+        .on_failure(move |_, _| *count.lock().unwrap() += 1)
+        .open()?;
+    broker
+        .register_class::<dyn Steps>(EventClass::new("steps", "steps").nesting(Nesting::Queued))?;
     let echo = Arc::new(Echo(OnceLock::new(), Mutex::new(0)));
     let _guard = broker.subscribe::<dyn Steps>(Arc::downgrade(&echo))?;
     let _ = echo.0.set(broker.publisher::<dyn Steps>()?);

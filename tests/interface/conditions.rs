@@ -56,7 +56,7 @@ fn method_that_is_not_there_has_no_index() {
     target.invoke(0, &[ValueRef::U64(7)]).unwrap();
     target.invoke(2, &[ValueRef::U64(1); 7]).unwrap();
     assert!(target.invoke(3, &[]).is_err());
-    assert_eq!(publisher(&target).last(1, 1, 1, 1, 1, 1, 1).delivered, 1);
+    assert_eq!(publisher(&target).last(1, 1, 1, 1, 1, 1, 1).delivered(), 1);
 }
 
 #[test]
@@ -66,7 +66,9 @@ fn trait_from_a_declarative_macro_is_an_event_interface() {
     });
     let target: Arc<dyn Generated> = Arc::new(handlers);
     assert_eq!(
-        publisher(&target).happened(&[1], Some("o"), "i").delivered,
+        publisher(&target)
+            .happened(&[1], Some("o"), "i")
+            .delivered(),
         1
     );
     GeneratedHappened::new(&[1], Some("o"), "i")
@@ -91,5 +93,5 @@ fn trait_inside_a_function_is_an_event_interface() {
 
     let handlers = InnerHandlers::new().on_event(|value| assert_eq!(value.0, 3));
     let target: Arc<dyn Inner> = Arc::new(handlers);
-    assert_eq!(publisher(&target).event(&Local(3)).delivered, 1);
+    assert_eq!(publisher(&target).event(&Local(3)).delivered(), 1);
 }

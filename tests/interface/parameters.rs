@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use loosely::{
-    EventValue, FireReport, ImplementedBy, Parameter, Properties, Publishes, RecordView,
-    SubscriberError, Value, ValueRef, event_interface,
+    EventValue, FireReport, ImplementedBy, IntoTarget, Parameter, Properties, Publishes,
+    RecordView, SubscriberError, Value, ValueRef, event_interface,
 };
 use uuid::Uuid;
 
@@ -176,7 +176,9 @@ fn every_way_delivers_the_same<I: Publishes + ImplementedBy<Recorder> + ?Sized>(
     fire: impl Fn(&I::Publisher) -> FireReport,
     arguments: &dyn RecordView,
     deliver: impl Fn(&I) -> Result<(), SubscriberError>,
-) {
+) where
+    Arc<I>: IntoTarget<I>,
+{
     let recorder = Arc::new(Recorder::default());
     let target = I::upcast(Arc::clone(&recorder));
     fire(&publisher::<I>(&target));

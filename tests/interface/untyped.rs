@@ -27,8 +27,8 @@ fn untyped_subscriber_receives_name_and_values() {
         Ok(())
     }));
     let stocks = publisher(&target);
-    assert_eq!(stocks.price_changed("MSFT", 185.5).delivered, 1);
-    assert_eq!(stocks.halted(None).delivered, 1);
+    assert_eq!(stocks.price_changed("MSFT", 185.5).delivered(), 1);
+    assert_eq!(stocks.halted(None).delivered(), 1);
     let expected = [
         (
             "price_changed(ticker = 'MSFT', price = 185.5)".to_owned(),

@@ -114,6 +114,13 @@ fn implemented_by(interface: &Interface) -> TokenStream {
         impl #krate::Publishes for dyn #ident {
             type Publisher = #publisher;
         }
+
+        #[automatically_derived]
+        impl #krate::IntoTarget<dyn #ident> for ::std::sync::Arc<dyn #ident> {
+            fn into_target(self) -> #krate::__private::LiveTarget<dyn #ident> {
+                #krate::__private::LiveTarget::Strong(self)
+            }
+        }
     }
 }
 
