@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use loosely::{Broker, Cascade, ErrorKind, EventClass, ValueRef};
+#[cfg(feature = "sled")]
+use loosely::Broker;
+use loosely::{Cascade, ErrorKind, EventClass, ValueRef};
 
 use crate::support::{StockEvents, Tape, TestEngine, Watchdog, on_store, quiet, subscription};
 

@@ -4,9 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 
-use loosely::{
-    Bags, Batch, Broker, ErrorKind, MemoryStore, Notice, Properties, Store, Subscription, Value,
-};
+use loosely::{Bags, Batch, ErrorKind, MemoryStore, Notice, Properties, Store, Subscription};
 
 use crate::support::{StockEvents, Tape, Watchdog, live, on_store, quiet, subscription};
 
@@ -125,6 +123,9 @@ fn place_in_store_order_is_kept_over_an_update() {
 #[test]
 fn reopened_directory_gives_back_every_field_and_the_order() {
     use std::time::{Duration, SystemTime};
+
+    use loosely::{Broker, Value};
+
     let directory = tempfile::tempdir().unwrap();
     let time = SystemTime::UNIX_EPOCH + Duration::new(2_000_000_000, 7);
     let full = Subscription::builder("full \u{e9}")
