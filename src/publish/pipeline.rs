@@ -12,7 +12,9 @@ use super::lane::{GuardedSlot, Lane, PlainSlot};
 use super::prepared::{Prepared, Resolved, SubscriptionEntry};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
-use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter, enter_subscription};
+use crate::delivery::{
+    DeliveryOutcome, Failure, SkipReason, enter, enter_subscription, entered_subscription,
+};
 use crate::filter::Row;
 use crate::model::SubscriptionId;
 use crate::value::untyped::{self, SubscriberFailed};
@@ -78,27 +80,54 @@ fn fire_plain<I: ?Sized>(
     entries: &[Arc<SubscriptionEntry>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
-    let called = Cell::new(0);
-    let run = || -> Result<(), SubscriberError> {
-        for slot in slots.iter().skip(called.get()) {
-            called.set(called.get() + 1);
-            enter_subscription(slot.id);
-            untyped::call(|| call(&slot.target))?;
-        }
-        Ok(())
-    };
-    let mut tally = Tally::default();
-    loop {
-        let failure = match catch_unwind(AssertUnwindSafe(&run)) {
-            Ok(Ok(())) => break,
-            Ok(Err(error)) => Failure::Subscriber(error),
-            Err(payload) => failure_of(payload),
-        };
-        if let Some(entry) = entries.get(called.get() - 1) {
-            tally.add(entry, DeliveryOutcome::Failed(failure));
-        }
+    let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
+    if let Some(failure) = failure_in(all) {
+        return go_on(failure, channel, slots, entries, call);
     }
+    // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
+    let mut tally = Tally::default();
     tally.deliver(slots.len());
+    tally.finish(&channel.around.hook, channel.key.class)
+}
+
+/// Calls the slots in order, to the one that fails.
+#[inline]
+fn call_each<I: ?Sized>(
+    slots: &[PlainSlot<I>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Result<(), SubscriberError> {
+    for slot in slots {
+        enter_subscription(slot.id);
+        untyped::call(|| call(&slot.target))?;
+    }
+    Ok(())
+}
+
+/// Notes the failure of the slot called last and calls those behind it.
+#[cold]
+#[inline(never)]
+fn go_on<I: ?Sized>(
+    failure: Failure,
+    channel: &Channel<I>,
+    slots: &[PlainSlot<I>],
+    entries: &[Arc<SubscriptionEntry>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport {
+    let mut tally = Tally::default();
+    let mut rest = slots.iter().zip(entries);
+    let mut failed = 0;
+    let mut failure = Some(failure);
+    while let Some(cause) = failure {
+        // The context knows who was called last, so the loop need not count on its way.
+        let last = entered_subscription();
+        if let Some((_, entry)) = rest.find(|(slot, _)| slot.id == last) {
+            failed += 1;
+            tally.add(entry, DeliveryOutcome::Failed(cause));
+        }
+        let behind = &slots[slots.len() - rest.len()..];
+        failure = failure_in(catch_unwind(AssertUnwindSafe(|| call_each(behind, call))));
+    }
+    tally.deliver(slots.len() - failed);
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
@@ -224,6 +253,16 @@ impl Row for EventRow<'_> {
     fn publisher(&self, name: &str) -> ValueRef<'_> {
         let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
         value.map_or(ValueRef::Null, |value| value.view())
+    }
+}
+
+/// Returns what went wrong in a run of calls, if anything did.
+#[inline]
+fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> Option<Failure> {
+    match run {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Failure::Subscriber(error)),
+        Err(payload) => Some(failure_of(payload)),
     }
 }
 
