@@ -283,3 +283,51 @@ fn too_deep<'a, I: ?Sized>(
     entries.for_each(|entry| tally.add(entry, DeliveryOutcome::Failed(Failure::TooDeep)));
     tally.finish(&channel.around.hook, channel.key.class)
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{Broker, EventContext, event_interface};
+
+    #[event_interface]
+    pub(crate) trait Steps {
+        fn step(&self, number: u32);
+    }
+
+    /// Fails where asked to, at the odd steps behind a nested fire.
+    struct Walker {
+        inner: Option<StepsPublisher>,
+        fails: bool,
+    }
+
+    impl Steps for Walker {
+        fn step(&self, number: u32) {
+            let before = EventContext::current().unwrap();
+            if let (Some(inner), true) = (&self.inner, number % 2 == 1) {
+                inner.step(number + 1);
+            }
+            assert_eq!(EventContext::current(), Some(before));
+            assert!(!self.fails, "walked into a wall");
+        }
+    }
+
+    #[test]
+    fn subscribers_behind_failures_are_called_and_each_is_counted_once() {
+        let broker = Broker::builder().on_failure(|_, _| {}).open().unwrap();
+        let steps = broker.publisher::<dyn Steps>().unwrap();
+        let guards: Vec<_> = [false, true, true, false, true]
+            .into_iter()
+            .map(|fails| {
+                let inner = Some(steps.clone());
+                let walker: Arc<dyn Steps> = Arc::new(Walker { inner, fails });
+                broker.subscribe::<dyn Steps>(walker).unwrap()
+            })
+            .collect();
+        let report = steps.step(1);
+        assert_eq!((report.delivered(), report.failed()), (2, 3));
+        let failed: Vec<_> = report.failures().map(|line| line.subscription()).collect();
+        assert_eq!(failed, [1, 2, 4].map(|index| guards[index].id()));
+    }
+}
