@@ -210,11 +210,6 @@ impl Tally {
         self.report.delivered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
-    /// Returns how many have failed so far.
-    pub(super) fn failed(&self) -> usize {
-        self.report.failed()
-    }
-
     pub(super) fn filter_out(&mut self) {
         self.report.filtered += 1;
     }
