@@ -13,12 +13,20 @@ const BINCODE: u8 = 1;
 /// JSON.
 const JSON: u8 = 2;
 
+/// The most bytes that a record may have; a wiring record has hundreds, so this one is a mistake.
+#[cfg(feature = "bincode")]
+const MOST_BYTES: usize = 16 << 20;
+/// The most bytes that the lengths in a record may claim: a damaged length is an error and not an
+/// allocation that ends the process. What was written claims at most sixteen for each of its own.
+#[cfg(feature = "bincode")]
+const MOST_CLAIMED: usize = 16 * MOST_BYTES;
+
 /// Encodes a value in the encoding that this build prefers.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`] when the value's own `Serialize` refuses, or when it holds what the
-/// encoding cannot express (JSON: a map whose keys are not strings).
+/// [`ErrorKind::Invalid`] when the value's own `Serialize` refuses, when it holds what the encoding
+/// cannot express (JSON: a map whose keys are not strings), or when it takes more than 16 MiB.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     #[cfg(feature = "bincode")]
     return encode_bincode(value);
@@ -54,12 +62,17 @@ fn encode_bincode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     let mut bytes = vec![BINCODE];
     bincode::serde::encode_into_std_write(value, &mut bytes, bincode::config::standard())
         .map_err(refused)?;
+    if bytes.len() > MOST_BYTES {
+        let message = format!("the value takes {} bytes, of {MOST_BYTES}", bytes.len());
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
     Ok(bytes)
 }
 
 #[cfg(feature = "bincode")]
 fn decode_bincode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    let (value, read) = bincode::serde::decode_from_slice(body, bincode::config::standard())
+    let config = bincode::config::standard().with_limit::<MOST_CLAIMED>();
+    let (value, read) = bincode::serde::decode_from_slice(body, config)
         .map_err(|error| corrupt("the record is not the bincode expected here").because(error))?;
     if read == body.len() {
         return Ok(value);

@@ -34,7 +34,8 @@ impl Broker {
     ///
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
-    /// id, and what the store reports.
+    /// id, [`Corrupt`](ErrorKind::Corrupt) if a class with the id is stored and cannot be read, and
+    /// what the store reports.
     pub fn register_class<I: EventInterface + ?Sized>(
         &self,
         class: EventClass,
@@ -80,20 +81,34 @@ impl Broker {
                 }
                 Some(_) => {}
             }
-            let key = RecordKey::of_schema(schema).to_bytes();
-            if self.core.store.get(&key)?.is_none() {
-                batch.put_prepared(
-                    key,
-                    record::encode_schema(schema)?,
-                    Arc::new(WiredRecord::new(Record::Schema(schema.clone()))),
-                );
-            }
+            self.put_schema(&mut batch, schema)?;
             if batch.is_empty() {
                 return self.core.check_open();
             }
             self.core.commit(batch).map(drop)
         })?;
         Ok(class.id())
+    }
+
+    /// Makes the schema the newest of its interface in the store, for programs without the Rust type;
+    /// an older version that comes back makes its own the newest again.
+    pub(super) fn keep_schema(&self, schema: &InterfaceSchema) -> Result<()> {
+        let mut batch = Batch::new();
+        self.put_schema(&mut batch, schema)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.core.commit(batch).map(drop)
+    }
+
+    fn put_schema(&self, batch: &mut Batch, schema: &InterfaceSchema) -> Result<()> {
+        if self.core.wiring.with(|state, _| state.has_stored(schema)) {
+            return Ok(());
+        }
+        let record = Arc::new(WiredRecord::new(Record::Schema(schema.clone())));
+        let key = RecordKey::of_schema(schema).to_bytes();
+        batch.put_prepared(key, record::encode_schema(schema)?, record);
+        Ok(())
     }
 
     /// Returns the class of this id.
@@ -185,7 +200,8 @@ impl Broker {
         let mut found = false;
         self.until_settled(|| {
             let Some(class) = self.class(id) else {
-                return self.core.check_open();
+                found = self.remove_unreadable(key.clone())?;
+                return Ok(());
             };
             found = true;
             let bound = self.bound_to(id);
@@ -228,22 +244,41 @@ impl Broker {
     }
 
     /// Repeats a commit that was prepared from what somebody else has changed meanwhile.
+    ///
+    /// Whoever causes a conflict has committed, and this broker was told of it under the commit lock.
+    /// If it was told of nothing, the record that conflicts is one that it cannot read.
     pub(super) fn until_settled(&self, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
-        let mut tries = 1;
         loop {
+            let before = self.revision();
             match attempt() {
-                Err(error) if error.kind() == ErrorKind::Conflict && tries < MOST_TRIES => {
-                    tries += 1;
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    self.core.check_open()?;
+                    if self.revision() == before {
+                        return Err(unreadable(error));
+                    }
                 }
                 settled => return settled,
             }
         }
     }
+
+    /// Removes a record that is in the store and was not listed, since it cannot be read. Returns
+    /// whether there was one.
+    pub(super) fn remove_unreadable(&self, key: Vec<u8>) -> Result<bool> {
+        self.core.check_open()?;
+        if self.core.store.get(&key)?.is_none() {
+            return Ok(false);
+        }
+        let mut batch = Batch::new();
+        batch.delete(key);
+        self.core.commit(batch).map(|_| true)
+    }
 }
 
-/// How often a commit is prepared anew. Each conflict means that somebody else's commit went
-/// through, so this many in a row are no contention but a view of the store that has stopped.
-const MOST_TRIES: u32 = 1_000;
+fn unreadable(conflict: Error) -> Error {
+    let message = "the stored record cannot be read, and is kept until it is replaced or removed";
+    Error::new(ErrorKind::Corrupt, message).because(conflict)
+}
 
 /// Makes a schema known, and `rust_type` its only Rust type.
 pub(super) fn claim(wiring: &Wiring, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {

@@ -54,7 +54,8 @@ impl Broker {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or it does not offer the
     /// interface; [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the
-    /// interface's id; [`Closed`](ErrorKind::Closed) after the broker was closed.
+    /// interface's id; [`Closed`](ErrorKind::Closed) after the broker was closed; what the store
+    /// reports, if the interface is not as it was when the store was last told of it.
     pub fn publisher_of<I: Publishes + ?Sized>(
         &self,
         class: impl Into<EventClassId>,
@@ -72,6 +73,7 @@ impl Broker {
     ) -> Result<Publisher<I>> {
         self.claim::<I>()?;
         self.offered(class, Some(I::schema().id()))?;
+        self.keep_schema(I::schema())?;
         let channel = self
             .core
             .wiring

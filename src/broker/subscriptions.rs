@@ -74,13 +74,16 @@ impl Broker {
     ///
     /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
-    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object, and what the store reports.
+    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object,
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the id is that of a transient subscription,
+    /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
+    /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
         self.check(subscription)?;
         let digest = digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
-            let present = self.present(subscription.id());
+            let present = self.present_stored(subscription.id())?;
             outcome = match &present {
                 None => Ensured::Added,
                 Some(present) if self::digest(&present.record)? == digest => Ensured::Present,
@@ -113,7 +116,7 @@ impl Broker {
     /// # Errors
     ///
     /// [`Conflict`](ErrorKind::Conflict) if the record carries a revision and the stored one has
-    /// another; else as [`ensure`](Self::ensure).
+    /// another; else as [`ensure`](Self::ensure), but what cannot be read is replaced.
     #[doc(alias = "Store")]
     pub fn store(&self, subscription: &Subscription) -> Result<Revision> {
         self.store_with(subscription, Bags::Replace)
@@ -127,7 +130,19 @@ impl Broker {
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
         self.check(subscription)?;
-        let present = self.present(subscription.id());
+        if subscription.revision().is_some() {
+            return self.replace(subscription, bags);
+        }
+        let mut revision = Revision::ZERO;
+        self.until_settled(|| {
+            revision = self.replace(subscription, bags)?;
+            Ok(())
+        })?;
+        Ok(revision)
+    }
+
+    fn replace(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
+        let present = self.present_stored(subscription.id())?;
         let mut record = subscription.clone();
         if let (Bags::Retain, Some(present)) = (bags, &present) {
             let merged = |old: &Properties, new: &Properties| {
@@ -141,9 +156,11 @@ impl Broker {
                 .with_for_publisher(for_publisher)
                 .with_for_subscriber(for_subscriber);
         }
-        let expected = match record.revision() {
-            Some(revision) => Expected::Exactly(Some(revision)),
-            None => Expected::Anything,
+        let expected = match (record.revision(), bags, &present) {
+            (Some(revision), ..) => Expected::Exactly(Some(revision)),
+            // What is retained must still be there when it is written.
+            (None, Bags::Retain, Some(present)) => Expected::Exactly(present.record.revision()),
+            (None, ..) => Expected::Anything,
         };
         let stored = StoredSubscription {
             record,
@@ -219,7 +236,8 @@ impl Broker {
         self.edit(id.into(), Subscription::disabled)
     }
 
-    /// Removes a stored subscription and returns whether there was one.
+    /// Removes a stored subscription, also one that cannot be read, and returns whether there was
+    /// one.
     ///
     /// # Errors
     ///
@@ -227,15 +245,16 @@ impl Broker {
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove(&self, id: impl Into<SubscriptionId>) -> Result<bool> {
         let id = id.into();
-        let stored = self
-            .present(id)
-            .is_some_and(|present| !present.record.is_object());
-        if !stored {
-            return self.core.check_open().map(|()| false);
+        let key = RecordKey::Subscription(id).to_bytes();
+        match self.present(id) {
+            None => self.remove_unreadable(key),
+            Some(present) if present.record.is_object() => self.core.check_open().map(|()| false),
+            Some(_) => {
+                let mut batch = Batch::new();
+                batch.delete(key);
+                self.core.commit(batch).map(|_| true)
+            }
         }
-        let mut batch = Batch::new();
-        batch.delete(RecordKey::Subscription(id).to_bytes());
-        self.core.commit(batch).map(|_| true)
     }
 
     /// Removes the stored subscriptions of which `criteria` are true, in one commit, and returns
@@ -311,6 +330,19 @@ impl Broker {
                 ensured: listed.ensured,
             })
         })
+    }
+
+    /// Returns what is stored under an id, unless a guard holds it.
+    fn present_stored(&self, id: SubscriptionId) -> Result<Option<Present>> {
+        let present = self.present(id);
+        match &present {
+            Some(present) if present.record.is_object() => {
+                let name = present.record.name();
+                let message = format!("the transient subscription {name:?} has the id {id}");
+                Err(Error::new(ErrorKind::AlreadyExists, message))
+            }
+            _ => Ok(present),
+        }
     }
 
     fn order(&self, present: Option<&Present>) -> u64 {

@@ -46,6 +46,9 @@ impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for W
 #[must_use = "dropping the guard unsubscribes"]
 pub struct SubscriptionGuard {
     id: SubscriptionId,
+    /// The place in store order, which no other live subscription ever has: what has the id may
+    /// come to be another.
+    order: u64,
     wiring: Option<Arc<Wiring>>,
     released: Arc<Released>,
 }
@@ -63,8 +66,12 @@ struct Released {
 /// A live target, counted.
 struct Counted<T> {
     target: T,
-    released: Arc<Released>,
+    /// The last field: whoever waits is told when the target is gone.
+    _count: Count,
 }
+
+/// One in the count of targets.
+struct Count(Arc<Released>);
 
 impl Broker {
     /// Subscribes a live object to all events of the interface `I`, from any class, until the guard
@@ -148,6 +155,7 @@ impl Broker {
         })?;
         Ok(SubscriptionGuard {
             id,
+            order,
             wiring: Some(Arc::clone(&self.core.wiring)),
             released,
         })
@@ -183,7 +191,7 @@ impl SubscriptionGuard {
             return Ok(());
         };
         let replaced = wiring.with(|state, trash| {
-            let Some(listed) = state.subscriptions.get(&self.id) else {
+            let Some(listed) = state.live(self.id, self.order) else {
                 return Err(source);
             };
             let (record, order) = (
@@ -204,7 +212,8 @@ impl SubscriptionGuard {
     /// Unsubscribes, as dropping the guard does. A fire that began before may still call the object.
     pub fn close(self) {}
 
-    /// Unsubscribes and waits until no fire can call the object any more.
+    /// Unsubscribes and waits until no fire can call the object any more, and the broker's hold on it
+    /// is gone.
     ///
     /// # Errors
     ///
@@ -225,6 +234,9 @@ impl SubscriptionGuard {
             return;
         };
         wiring.with(|state, trash| {
+            if state.live(self.id, self.order).is_none() {
+                return;
+            }
             let touched: HashSet<_> = state
                 .remove_subscription(self.id, trash)
                 .into_iter()
@@ -253,7 +265,7 @@ impl Released {
         *self.targets.lock() += 1;
         TargetSource::Live(Arc::new(Counted {
             target,
-            released: Arc::clone(self),
+            _count: Count(Arc::clone(self)),
         }))
     }
 
@@ -277,10 +289,10 @@ impl Released {
     }
 }
 
-impl<T> Drop for Counted<T> {
+impl Drop for Count {
     fn drop(&mut self) {
-        *self.released.targets.lock() -= 1;
-        self.released.changed.notify_all();
+        *self.0.targets.lock() -= 1;
+        self.0.changed.notify_all();
     }
 }
 

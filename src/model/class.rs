@@ -13,6 +13,7 @@ use crate::value::{InterfaceId, Properties, Value, ValueType};
 ///
 /// The serde form is for people: JSON or TOML with these fields, where a name may stand for an id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[doc(alias("IEventClass", "IEventClass2", "IEventClass3"))]
 pub struct EventClass {
     id: EventClassId,
@@ -62,6 +63,7 @@ impl Nesting {
 
 /// A publisher property that a class declares, with the value it has until a publisher sets it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PropertyDeclaration {
     name: String,
     #[serde(rename = "type")]

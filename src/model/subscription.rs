@@ -415,6 +415,11 @@ impl<'de> Deserialize<'de> for Subscription {
         if binding.class.is_none() && binding.interface.is_none() {
             return Err(D::Error::custom("expected a class or an interface"));
         }
+        if let (Some(from), Some(until)) = (written.not_before, written.expires)
+            && until <= from
+        {
+            return Err(D::Error::custom("expires is not after not_before"));
+        }
         let owner = written.owner;
         let id = written
             .id

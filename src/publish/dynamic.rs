@@ -9,7 +9,7 @@ use super::channel::AnyChannel;
 use super::explain::Explanation;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
-use crate::delivery::{settle, wait};
+use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
 use crate::model::{EventClass, EventClassId};
 use crate::value::{InterfaceSchema, Value, ValueRef};
@@ -47,7 +47,7 @@ impl DynamicPublisher {
     /// parameter. Then nobody was called.
     pub fn fire(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<FireReport> {
         let channel = self.channel();
-        let method = checked_method(channel.schema(), method, arguments)?;
+        let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
         if channel.must_wait() {
             let values: Vec<_> = arguments.iter().map(ValueRef::to_value).collect();
             let own = self.own.captured();
@@ -57,8 +57,10 @@ impl DynamicPublisher {
             }));
             return Ok(FireReport::waiting());
         }
-        let report = channel.fire_values(method, arguments, &self.own);
-        settle();
+        let report = channel.fire_values(method, &arguments, &self.own);
+        if depth() == 0 {
+            settle();
+        }
         Ok(report)
     }
 
@@ -69,8 +71,8 @@ impl DynamicPublisher {
     /// As [`fire`](Self::fire).
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let channel = self.channel();
-        let method = checked_method(channel.schema(), method, arguments)?;
-        Ok(channel.explain(method, arguments, &self.own.properties()))
+        let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
+        Ok(channel.explain(method, &arguments, &self.own.properties()))
     }
 
     /// Sets a publisher property, which filters read as `publisher.NAME`.

@@ -1,5 +1,6 @@
 //! Who hears of failures that nobody reads in a report.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use crate::value::panic_message;
 /// Hears of every failed delivery, after the fire in which it happened.
 ///
 /// It is called on the publisher's thread with no lock held; what it does adds to the fire's time.
+/// Of failures in fires that it makes itself it does not hear, since that need not end: their
+/// reports tell it.
 pub type FailureHook = Arc<dyn Fn(EventClassId, &Delivery) + Send + Sync>;
 
 /// The failure hook of a broker.
@@ -29,11 +32,28 @@ impl Hook {
 
     /// Tells the hook; a hook that panics is no reason to lose the report.
     pub(crate) fn tell(&self, class: EventClassId, delivery: &Delivery) {
+        let hook = Arc::as_ptr(&self.call).cast::<()>().addr();
+        let begun = TELLING.try_with(|telling| {
+            let mut telling = telling.borrow_mut();
+            let begins = !telling.contains(&hook);
+            telling.extend(begins.then_some(hook));
+            begins
+        });
+        // A thread that is ending has no list any more, and nothing to keep the hook from itself by.
+        if begun != Ok(true) {
+            return;
+        }
         let told = catch_unwind(AssertUnwindSafe(|| (self.call)(class, delivery)));
+        TELLING.with_borrow_mut(Vec::pop);
         if let Err(payload) = told {
             drop(panic_message(payload));
         }
     }
+}
+
+thread_local! {
+    /// The hooks that are running on this thread, by address.
+    static TELLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 /// One line on standard error, at most one a second, with the number of those left out.

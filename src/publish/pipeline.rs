@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::SystemTime;
 
 use super::channel::{Channel, ClassFacts};
@@ -16,7 +17,6 @@ use crate::delivery::{
     DeliveryOutcome, Failure, SkipReason, enter, enter_subscription, entered_subscription,
 };
 use crate::filter::Row;
-use crate::model::SubscriptionId;
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{Properties, SubscriberError, ValueRef, panic_message};
 
@@ -37,7 +37,23 @@ where
     V: AsRef<[ValueRef<'e>]>,
 {
     let snapshot = channel.cache.load();
-    match snapshot.method(method) {
+    fire_lane(channel, snapshot.method(method), method, own, values, call)
+}
+
+#[inline]
+fn fire_lane<'e, I, V>(
+    channel: &Channel<I>,
+    lane: Option<&Lane<I>>,
+    method: usize,
+    own: &Own,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
+    match lane {
         Some(Lane::Plain { slots, entries }) => {
             if slots.is_empty() {
                 return FireReport::default();
@@ -171,7 +187,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
                 Step::FilteredOut => tally.filter_out(),
                 Step::Skipped(reason) => {
                     if reason == SkipReason::Gone {
-                        gone.push(entry.record.id());
+                        gone.push(Arc::clone(entry));
                     }
                     tally.add(entry, DeliveryOutcome::Skipped(reason));
                 }
@@ -209,8 +225,15 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         };
         // The filter or the factory may have fired events of its own.
         enter_subscription(prepared.entry.record.id());
-        untyped::call(|| call(&target))
-            .map_or_else(|error| Step::Failed(Failure::Subscriber(error)), |()| done)
+        let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+        // Dropped when no panic unwinds any more: a second one would end the process.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
+        match (called, dropped) {
+            (Ok(Ok(())), Ok(())) => done,
+            (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
+            (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
+            (called, Err(payload)) => dropped_badly(called, payload),
+        }
     }
 
     fn now(&self) -> SystemTime {
@@ -222,7 +245,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     }
 
     /// Asks the broker to take singletons into the snapshot and gone objects out of it.
-    fn keep_up(&self, made: bool, gone: &[SubscriptionId]) {
+    fn keep_up(&self, made: bool, gone: &[Arc<SubscriptionEntry>]) {
         if !made && gone.is_empty() {
             return;
         }
@@ -264,6 +287,20 @@ fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> 
         Ok(Err(error)) => Some(Failure::Subscriber(error)),
         Err(payload) => Some(failure_of(payload)),
     }
+}
+
+/// Returns the first of the two things that went wrong.
+#[cold]
+fn dropped_badly(
+    called: thread::Result<Result<(), SubscriberError>>,
+    payload: Box<dyn Any + Send>,
+) -> Step {
+    let second = failure_of(payload);
+    Step::Failed(match called {
+        Ok(Ok(())) => second,
+        Ok(Err(error)) => Failure::Subscriber(error),
+        Err(payload) => failure_of(payload),
+    })
 }
 
 #[cold]

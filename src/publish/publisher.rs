@@ -1,5 +1,6 @@
 //! Publisher objects.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
 use super::pipeline;
 use super::report::FireReport;
-use crate::delivery::{settle, wait};
+use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId};
 use crate::value::view::fields;
@@ -156,10 +157,10 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method;
     /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
-        let method = checked_method(&self.channel.schema, method, arguments)?;
+        let (method, arguments) = checked_method(&self.channel.schema, method, arguments)?;
         Ok(self
             .channel
-            .explain(method, arguments, &self.own.properties()))
+            .explain(method, &arguments, &self.own.properties()))
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
@@ -174,11 +175,14 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         call: impl Fn(&I) -> Result<(), SubscriberError>,
         owned: impl FnOnce() -> A,
     ) -> FireReport {
-        if self.channel.must_wait() {
+        let depth = depth();
+        if depth > 0 && self.channel.queues_nested() {
             return self.wait(method, owned());
         }
         let report = pipeline::fire(&self.channel, method, &self.own, values, &call);
-        settle();
+        if depth == 0 {
+            settle();
+        }
         report
     }
 
@@ -201,12 +205,13 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     }
 }
 
-/// Returns the index of `method`, once its arguments were checked.
-pub(super) fn checked_method(
+/// Returns the index of `method` and a value for each of its parameters, once the arguments were
+/// checked: whoever receives the event may read it by place.
+pub(super) fn checked_method<'a, 'e>(
     schema: &InterfaceSchema,
     method: &str,
-    arguments: &[ValueRef<'_>],
-) -> Result<usize> {
+    arguments: &'a [ValueRef<'e>],
+) -> Result<(usize, Cow<'a, [ValueRef<'e>]>)> {
     let Some((index, found)) = schema.method(method) else {
         let known: Vec<_> = schema.methods().iter().map(EventMethod::name).collect();
         let message = format!(
@@ -220,7 +225,12 @@ pub(super) fn checked_method(
         let message = format!("the arguments do not fit {}: {error}", found.name());
         Error::new(ErrorKind::SchemaMismatch, message).because(error)
     })?;
-    Ok(index)
+    let mut whole = Cow::Borrowed(arguments);
+    let parameters = found.parameters().len();
+    if arguments.len() < parameters {
+        whole.to_mut().resize(parameters, ValueRef::Null);
+    }
+    Ok((index, whole))
 }
 
 impl<I: ?Sized> Clone for Publisher<I> {

@@ -1,5 +1,23 @@
 //! What the broker promises, a module per noun.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
+mod classes;
+mod closing;
+mod coherence;
+mod components;
+mod drops;
+mod dynamic;
+mod ensure;
+mod evolution;
+mod explain;
+mod faults;
+mod firing;
 mod nesting;
+mod properties;
+mod query;
+mod report;
+mod serde;
+mod sharing;
+mod store;
+mod support;
+mod transient;

@@ -73,32 +73,34 @@ impl State {
                 class: id,
                 interface: *interface,
             });
-            let channel = self.fresh_untyped(class, *interface, cell, trash);
-            channel.rebuild(&class.record, &entries, trash);
+            let present = Arc::clone(&cell.read());
+            let Some(made) = self.renewed(class, *interface, &present) else {
+                present.rebuild(&class.record, &entries, trash);
+                continue;
+            };
+            // Filled before it is put in place, where a fire may find it at once.
+            made.rebuild(&class.record, &entries, trash);
+            trash.add(std::mem::replace(&mut *cell.write(), made));
         }
     }
 
-    /// Returns the untyped channel, made anew if the schema has changed.
-    fn fresh_untyped(
+    /// Returns a new channel in place of an untyped one whose schema has changed.
+    fn renewed(
         &self,
         class: &ClassEntry,
         interface: InterfaceId,
-        cell: &ChannelCell,
-        trash: &mut Trash,
-    ) -> Arc<dyn AnyChannel> {
-        let present = Arc::clone(&cell.read());
-        match self.interfaces.get(&interface) {
-            Some(known) if known.schema.hash() != present.schema().hash() => {
-                let record = Arc::clone(&class.record);
-                let around = Arc::clone(present.around());
-                let schema = Arc::clone(&known.schema);
-                let made: Arc<dyn AnyChannel> =
-                    Arc::new(Channel::<dyn Subscriber>::new(record, schema, around));
-                trash.add(std::mem::replace(&mut *cell.write(), Arc::clone(&made)));
-                made
-            }
-            _ => present,
+        present: &Arc<dyn AnyChannel>,
+    ) -> Option<Arc<dyn AnyChannel>> {
+        let known = self.interfaces.get(&interface)?;
+        if known.schema.hash() == present.schema().hash() {
+            return None;
         }
+        let record = Arc::clone(&class.record);
+        let around = Arc::clone(present.around());
+        let schema = Arc::clone(&known.schema);
+        Some(Arc::new(Channel::<dyn Subscriber>::new(
+            record, schema, around,
+        )))
     }
 
     /// Forgets what was made ready of a component, and makes it ready again.

@@ -4,14 +4,15 @@ mod channels;
 mod state;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 pub(crate) use self::state::{Parsed, State, WiredRecord};
 use self::state::{Place, Touched};
-use crate::model::{Revision, SubscriptionId};
+use crate::model::Revision;
 use crate::notices::{Notice, Notices};
-use crate::publish::{ChannelKey, Upkeep};
+use crate::publish::{ChannelKey, SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 
@@ -121,11 +122,15 @@ impl Upkeep for Wiring {
         self.with(|state, trash| state.rebuild(&HashSet::from([Place::Class(key.class)]), trash));
     }
 
-    fn prune(&self, gone: &[SubscriptionId]) {
+    fn prune(&self, gone: &[Arc<SubscriptionEntry>]) {
         self.with(|state, trash| {
             let mut touched = HashSet::new();
-            for id in gone {
-                touched.extend(state.remove_subscription(*id, trash));
+            for entry in gone {
+                let id = entry.record.id();
+                let present = state.subscriptions.get(&id);
+                if present.is_some_and(|listed| Arc::ptr_eq(&listed.entry, entry)) {
+                    touched.extend(state.remove_subscription(id, trash));
+                }
             }
             state.rebuild(&touched, trash);
         });

@@ -11,7 +11,7 @@ use crate::model::{EventClass, EventClassId, Revision, Subscription, Subscriptio
 use crate::publish::{SubscriptionEntry, TargetSource};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
-use crate::value::{InterfaceId, InterfaceSchema, RustType};
+use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
 
 /// Everything under the one lock.
 #[derive(Default)]
@@ -35,7 +35,8 @@ pub(super) type Ranked = BTreeMap<Rank, Arc<SubscriptionEntry>>;
 /// An interface: its schema, the newest that the store has until code says otherwise.
 pub(crate) struct InterfaceEntry {
     pub(crate) schema: Arc<InterfaceSchema>,
-    revision: Revision,
+    /// The newest schema in the store, and the commit that wrote it.
+    stored: Option<(SchemaHash, Revision)>,
     rust_type: Option<RustType>,
 }
 
@@ -185,6 +186,13 @@ impl State {
         touched
     }
 
+    /// Returns the live subscription that was given this place in store order, if it is still there.
+    pub(crate) fn live(&self, id: SubscriptionId, order: u64) -> Option<&Listed> {
+        let listed = self.subscriptions.get(&id)?;
+        let is_it = listed.entry.order == order && listed.entry.record.is_object();
+        is_it.then_some(listed)
+    }
+
     fn list(&mut self, entry: &Arc<SubscriptionEntry>) -> Place {
         let binding = entry.record.binding();
         let (ranked, place) = match (binding.class(), binding.interface()) {
@@ -260,28 +268,31 @@ impl State {
     }
 
     fn put_schema(&mut self, schema: InterfaceSchema, revision: Revision) -> Touched {
-        let id = schema.id();
-        match self.interfaces.get_mut(&id) {
-            // Code owns the schema; of several in the store the newest counts.
-            Some(known) if known.rust_type.is_some() || known.revision > revision => Touched::new(),
-            Some(known) => {
-                known.schema = Arc::new(schema);
-                known.revision = revision;
-                Touched::from_iter([Place::Interface(id)])
-            }
-            None => {
-                let schema = Arc::new(schema);
-                self.interfaces.insert(
-                    id,
-                    InterfaceEntry {
-                        schema,
-                        revision,
-                        rust_type: None,
-                    },
-                );
-                Touched::from_iter([Place::Interface(id)])
-            }
+        let (id, hash) = (schema.id(), schema.hash());
+        let schema = Arc::new(schema);
+        let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
+            schema: Arc::clone(&schema),
+            stored: None,
+            rust_type: None,
+        });
+        // Of several in the store the newest counts.
+        if known.stored.is_some_and(|(_, newest)| newest > revision) {
+            return Touched::new();
         }
+        known.stored = Some((hash, revision));
+        // Code owns the schema.
+        if known.rust_type.is_some() {
+            return Touched::new();
+        }
+        known.schema = schema;
+        Touched::from_iter([Place::Interface(id)])
+    }
+
+    /// Returns whether the store has this schema as the newest of its interface.
+    pub(crate) fn has_stored(&self, schema: &InterfaceSchema) -> bool {
+        let known = self.interfaces.get(&schema.id());
+        let newest = known.and_then(|known| known.stored);
+        newest.is_some_and(|(hash, _)| hash == schema.hash())
     }
 
     /// Makes the schema of a Rust type the interface's, or returns the type that has the id already.
@@ -294,7 +305,7 @@ impl State {
         let id = schema.id();
         let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
             schema: Arc::new(schema.clone()),
-            revision: Revision::ZERO,
+            stored: None,
             rust_type: None,
         });
         match known.rust_type {
@@ -325,6 +336,9 @@ impl State {
 
     /// Forgets what came from the store and is not listed any more, before it is listed anew.
     pub(super) fn forget_stored(&mut self, listed: &[(WiredRecord, Revision)], trash: &mut Trash) {
+        for known in self.interfaces.values_mut() {
+            known.stored = None;
+        }
         let subscriptions: Vec<_> = self
             .subscriptions
             .values()

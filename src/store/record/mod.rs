@@ -5,6 +5,8 @@
 //! the golden bytes in the tests hold. The codec puts its own version byte in front.
 
 mod class;
+#[cfg(test)]
+mod golden;
 mod properties;
 mod schema;
 mod subscription;

@@ -77,7 +77,8 @@ impl From<ValueV1> for Value {
             ValueV1::Uuid(value) => Self::Uuid(Uuid::from_bytes(value)),
             ValueV1::Time(value) => Self::Time(value.into()),
             ValueV1::Duration(seconds, nanoseconds) => Self::Duration(
-                Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds.into()),
+                Duration::from_secs(seconds)
+                    .saturating_add(Duration::from_nanos(nanoseconds.into())),
             ),
             ValueV1::List(values) => Self::List(values.into_iter().map(Into::into).collect()),
             ValueV1::Record(fields) => Self::Record(load_bag(fields)),

@@ -1,0 +1,217 @@
+//! A store that fails.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use loosely::{
+    Batch, CommitSink, Entry, Error, ErrorKind, LoggedCommit, MemoryStore, Notice, Result,
+    Revision, Store, ValueRef,
+};
+
+use crate::support::{StockEvents, Tape, TestEngine, on_store, quiet, subscription};
+
+#[test]
+fn fires_go_on_while_the_store_fails_and_changes_are_refused() {
+    let (engine, tape) = (TestEngine::default(), Tape::new());
+    let broker = on_store(engine.store());
+    broker.register_component(tape.component("x")).unwrap();
+    broker.register_component(tape.component("late")).unwrap();
+    let record = subscription("a", "x").filter("price > 0").build().unwrap();
+    broker.ensure(&record).unwrap();
+    broker
+        .ensure(&subscription("b", "late").build().unwrap())
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    engine.break_down(true);
+    assert_eq!(
+        broker.disable(record.id()).unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    assert_eq!(
+        stocks.price_changed("1", 1.0).delivered(),
+        2,
+        "components are made all the same"
+    );
+    let guard = broker
+        .subscribe::<dyn StockEvents>(tape.listener("live"))
+        .unwrap();
+    let again = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(again.price_changed("2", 1.0).delivered(), 3);
+    again
+        .explain("price_changed", &[ValueRef::Str("x"), ValueRef::F64(1.0)])
+        .unwrap();
+    drop(guard);
+    assert_eq!(broker.subscriptions("ALL").unwrap().len(), 2);
+    engine.break_down(false);
+    broker.disable(record.id()).unwrap();
+    assert_eq!(stocks.price_changed("3", 1.0).delivered(), 1);
+}
+
+#[test]
+fn failed_flush_is_uncertain_and_the_cache_is_listed_anew() {
+    let (engine, tape) = (TestEngine::default(), Tape::new());
+    let broker = on_store(engine.store());
+    broker.register_component(tape.component("x")).unwrap();
+    broker
+        .ensure(&subscription("a", "x").build().unwrap())
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let _guard = broker
+        .subscribe::<dyn StockEvents>(tape.listener("live"))
+        .unwrap();
+    stocks.price_changed("0", 1.0);
+    engine.fail_syncs(true);
+    let second = subscription("b", "x").build().unwrap();
+    assert_eq!(
+        broker.ensure(&second).unwrap_err().kind(),
+        ErrorKind::Uncertain
+    );
+    assert_eq!(
+        stocks.price_changed("1", 1.0).delivered(),
+        3,
+        "a fire may see it already"
+    );
+    engine.fail_syncs(false);
+    let third = subscription("c", "x").build().unwrap();
+    broker.ensure(&third).unwrap();
+    assert_eq!(stocks.price_changed("2", 1.0).delivered(), 4);
+    assert_eq!(broker.subscriptions("transient = TRUE").unwrap().len(), 1);
+    tape.take();
+    stocks.price_changed("3", 1.0);
+    assert_eq!(
+        tape.take(),
+        ["x 3 1", "live 3 1", "x 3 1", "x 3 1"],
+        "in the order of before"
+    );
+}
+
+#[test]
+fn broker_on_a_store_of_ones_own_reports_what_that_store_says() {
+    let store = Arc::new(Refusing::default());
+    let (broker, tape) = (on_store(store.clone()), Tape::new());
+    broker.register_component(tape.component("x")).unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let record = subscription("a", "x").build().unwrap();
+    broker.ensure(&record).unwrap();
+    store.refuses.store(true, Ordering::SeqCst);
+    let error = broker.remove(record.id()).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Io, "no paper".to_owned())
+    );
+    assert_eq!(
+        stocks.price_changed("x", 1.0).delivered(),
+        1,
+        "nothing was changed"
+    );
+    let misfit = broker.store(&record.with_filter("color = 1")).unwrap_err();
+    assert_eq!(
+        misfit.kind(),
+        ErrorKind::Filter,
+        "checked before the store is asked"
+    );
+}
+
+#[test]
+fn conflict_that_never_ends_is_an_error_and_no_endless_loop() {
+    let _watchdog = crate::support::Watchdog::new();
+    let store = Arc::new(Refusing::default());
+    let broker = on_store(store.clone());
+    store.conflicts.store(true, Ordering::SeqCst);
+    let error = broker
+        .ensure(&subscription("a", "x").build().unwrap())
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Corrupt),
+        "{error}"
+    );
+}
+
+#[test]
+fn store_that_fails_at_the_attachment_is_the_error_of_opening() {
+    let engine = TestEngine::default();
+    let store = engine.store();
+    engine.break_down(true);
+    let refused = loosely::Broker::builder()
+        .store(store.clone())
+        .open()
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    engine.break_down(false);
+    loosely::Broker::builder().store(store).open().unwrap();
+}
+
+#[test]
+fn builder_refuses_a_path_and_a_store() {
+    let builder = loosely::Broker::builder().store(Arc::new(MemoryStore::new()));
+    #[cfg(feature = "sled")]
+    assert_eq!(
+        builder.path("x").open().unwrap_err().kind(),
+        ErrorKind::Invalid
+    );
+    #[cfg(not(feature = "sled"))]
+    drop(builder);
+}
+
+#[test]
+fn notices_are_taken_out_once() {
+    let broker = quiet();
+    assert_eq!(broker.notices(), Vec::<Notice>::new());
+}
+
+/// A store of the user's own: it refuses commits on request.
+#[derive(Debug, Default)]
+struct Refusing {
+    store: MemoryStore,
+    refuses: AtomicBool,
+    conflicts: AtomicBool,
+}
+
+impl Store for Refusing {
+    fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
+        self.store.get(key)
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.store.scan(prefix, visit)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Revision> {
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(Error::from_store(ErrorKind::Io, "no paper"));
+        }
+        if self.conflicts.load(Ordering::SeqCst) {
+            return Err(Error::from_store(ErrorKind::Conflict, "always"));
+        }
+        self.store.commit(batch)
+    }
+
+    fn revision(&self) -> Revision {
+        self.store.revision()
+    }
+
+    fn attach(&self, prefix: &[u8], sink: Arc<dyn CommitSink>) -> Result<Revision> {
+        self.store.attach(prefix, sink)
+    }
+
+    fn detach(&self, sink: &Arc<dyn CommitSink>) {
+        self.store.detach(sink);
+    }
+
+    fn changes_since(&self, revision: Revision) -> Result<Vec<LoggedCommit>> {
+        self.store.changes_since(revision)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.store.sync()
+    }
+
+    fn close(&self) -> Result<()> {
+        self.store.close()
+    }
+}

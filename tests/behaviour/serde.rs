@@ -1,0 +1,266 @@
+//! The forms in which people write and read records.
+
+use std::time::{Duration, SystemTime};
+
+use loosely::{
+    EventClass, EventClassId, EventInterface, InterfaceId, Nesting, Properties, Subscription,
+    Target, Value, ValueType,
+};
+
+use crate::support::{StockEvents, Tape, quiet};
+
+#[test]
+fn json_as_a_person_writes_it_takes_names_for_ids() {
+    let record: Subscription = serde_json::from_str(
+        r#"{
+            "name": "msft above 185",
+            "interface": "StockEvents",
+            "component": "alarm",
+            "filter": "symbol = 'MSFT' AND price > 185",
+            "for_subscriber": { "level": 3, "to": ["ann", null], "loud": true }
+        }"#,
+    )
+    .unwrap();
+    let built = Subscription::builder("msft above 185").to::<dyn StockEvents>();
+    let to = Value::List(vec!["ann".into(), Value::Null]);
+    let mut bag = Properties::from([("level", 3)]);
+    bag.insert("to", to);
+    bag.insert("loud", true);
+    let built = built
+        .component("alarm")
+        .filter("symbol = 'MSFT' AND price > 185");
+    assert_eq!(record, built.for_subscriber(bag).build().unwrap());
+    let (broker, tape) = (quiet(), Tape::new());
+    broker.register_component(tape.component("alarm")).unwrap();
+    broker.ensure(&record).unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.price_changed("MSFT", 186.0).delivered(), 1);
+}
+
+#[test]
+fn toml_as_a_person_writes_it_takes_names_for_ids() {
+    let record: Subscription = toml::from_str(
+        r#"
+            name = "orders"
+            class = "stocks"
+            method = "traded"
+            moniker = "queue:orders"
+            enabled = false
+            priority = 5
+            not_before = "2027-01-01T00:00:00Z"
+            owner = "ann"
+            description = "into the queue"
+
+            [for_publisher]
+            desk = "fx"
+            limits = [1, 2.5]
+        "#,
+    )
+    .unwrap();
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_798_761_600);
+    let limits = Value::List(vec![1.into(), 2.5.into()]);
+    let mut bag = Properties::from([("desk", "fx")]);
+    bag.insert("limits", limits);
+    let built = Subscription::builder("orders")
+        .class("stocks")
+        .method("traded");
+    let built = built
+        .moniker("queue:orders")
+        .disabled()
+        .priority(5)
+        .not_before(time);
+    let built = built
+        .owner("ann")
+        .description("into the queue")
+        .for_publisher(bag);
+    assert_eq!(record, built.build().unwrap());
+}
+
+/// A record in which every field has a value.
+fn full() -> Subscription {
+    let time = SystemTime::UNIX_EPOCH + Duration::new(2_000_000_000, 7);
+    let mut bag = Properties::from([("text", "a")]);
+    bag.insert("whole", -3);
+    bag.insert("fraction", 2.0);
+    bag.insert("truth", false);
+    bag.insert("time", time);
+    bag.insert("span", Duration::new(1, 500_000_000));
+    bag.insert("bytes", vec![0_u8, 255]);
+    bag.insert("id", uuid::Uuid::from_u128(7));
+    bag.insert("list", Value::List(vec![1.into(), "x".into()]));
+    bag.insert("inner", Properties::from([("deep", true)]));
+    let built = Subscription::builder("full \u{e9}")
+        .class("stocks")
+        .to::<dyn StockEvents>();
+    let built = built
+        .method("traded")
+        .component("alarm")
+        .filter("volume > 1")
+        .priority(-3);
+    let built = built
+        .disabled()
+        .not_before(time)
+        .expires(time + Duration::from_nanos(1));
+    let built = built
+        .owner("ann")
+        .description("everything")
+        .for_publisher(bag.clone());
+    built.for_subscriber(bag).build().unwrap()
+}
+
+#[test]
+fn every_field_comes_back_from_json_and_toml() {
+    let broker = quiet();
+    broker.store(&full()).unwrap();
+    for record in [full(), broker.subscription(full().id()).unwrap()] {
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(serde_json::from_str::<Subscription>(&json).unwrap(), record);
+        let toml = toml::to_string(&record).unwrap();
+        assert_eq!(
+            toml::from_str::<Subscription>(&toml).unwrap(),
+            record,
+            "{toml}"
+        );
+    }
+}
+
+#[test]
+fn what_has_its_default_is_not_written() {
+    let record = Subscription::builder("a")
+        .class("c")
+        .component("x")
+        .build()
+        .unwrap();
+    let json = serde_json::to_value(&record).unwrap();
+    let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["class", "component", "id", "name"]);
+}
+
+#[test]
+fn revision_in_a_written_record_is_expected_when_it_is_stored() {
+    let broker = quiet();
+    broker.store(&full()).unwrap();
+    let json = serde_json::to_string(&broker.subscription(full().id()).unwrap()).unwrap();
+    broker.enable(full().id()).unwrap();
+    let read: Subscription = serde_json::from_str(&json).unwrap();
+    let error = broker.store(&read).unwrap_err();
+    assert_eq!(error.kind(), loosely::ErrorKind::Conflict);
+}
+
+#[test]
+fn record_that_breaks_a_rule_is_refused_with_the_rule() {
+    let cases = [
+        (
+            r#"{"name": "a", "class": "c"}"#,
+            "expected one of component, moniker and object",
+        ),
+        (
+            r#"{"name": "a", "class": "c", "component": "x", "object": true}"#,
+            "expected one of",
+        ),
+        (
+            r#"{"name": "a", "component": "x"}"#,
+            "expected a class or an interface",
+        ),
+        (r#"{"name": " ", "class": "c", "component": "x"}"#, "space"),
+        (
+            r#"{"name": "a", "class": "c", "component": "x", "prority": 1}"#,
+            "prority",
+        ),
+        (
+            r#"{"name": "a", "class": "c", "moniker": "no scheme"}"#,
+            "scheme:rest",
+        ),
+        (
+            r#"{"name": "a", "class": "c", "component": "x",
+                "not_before": "2027-01-01T00:00:00Z", "expires": "2027-01-01T00:00:00Z"}"#,
+            "expires",
+        ),
+    ];
+    for (json, expected) in cases {
+        let error = serde_json::from_str::<Subscription>(json)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{json}: {error}");
+    }
+}
+
+#[test]
+fn live_record_is_written_as_what_it_is() {
+    let record = Subscription::builder("a")
+        .class("c")
+        .object()
+        .build()
+        .unwrap();
+    let json = serde_json::to_string(&record).unwrap();
+    assert!(json.contains(r#""object":true"#));
+    let read: Subscription = serde_json::from_str(&json).unwrap();
+    assert_eq!(*read.target(), Target::Object);
+}
+
+#[test]
+fn event_class_is_written_and_read_like_a_subscription() {
+    let class: EventClass = toml::from_str(
+        r#"
+            id = "stocks"
+            name = "Stocks"
+            interfaces = ["StockEvents"]
+            publisher = "exchange"
+            nesting = "queued"
+
+            [[properties]]
+            name = "desk"
+            type = "str"
+            default = "fx"
+
+            [[properties]]
+            name = "level"
+            type = "u8"
+        "#,
+    )
+    .unwrap();
+    let expected = EventClass::new("stocks", "Stocks")
+        .interface(<dyn StockEvents>::schema().id())
+        .publisher("exchange")
+        .nesting(Nesting::Queued)
+        .property("desk", ValueType::Str, "fx")
+        .property("level", ValueType::U8, Value::Null);
+    assert_eq!(class, expected);
+    let json = serde_json::to_string(&class).unwrap();
+    assert_eq!(serde_json::from_str::<EventClass>(&json).unwrap(), class);
+    let typo = r#"{"id": "c", "name": "c", "open_propertys": true}"#;
+    let error = serde_json::from_str::<EventClass>(typo).unwrap_err();
+    assert!(error.to_string().contains("open_propertys"), "{error}");
+}
+
+#[test]
+fn id_is_a_uuid_or_the_name_that_stands_for_one() {
+    let id = EventClassId::named("stocks");
+    let read = |text: &str| serde_json::from_str::<EventClassId>(text).unwrap();
+    assert_eq!(read("\"stocks\""), id);
+    assert_eq!(read(&format!("\"{id}\"")), id);
+    assert_eq!(
+        read(&format!("\"{{{id}}}\"")),
+        id,
+        "with braces, as COM+ writes it"
+    );
+    assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
+    assert_eq!(
+        InterfaceId::named("StockEvents"),
+        <dyn StockEvents>::schema().id()
+    );
+}
+
+#[test]
+fn value_that_json_has_no_type_for_is_a_tagged_one() {
+    let json = serde_json::to_string(full().for_publisher()).unwrap();
+    for part in [
+        r#""bytes":{"$bytes":[0,255]}"#,
+        r#""time":{"$time":"2033-05-18T03:33:20.000000007Z"}"#,
+        r#""span":{"$duration":"PT1.5S"}"#,
+        r#""id":{"$uuid":"00000000-0000-0000-0000-000000000007"}"#,
+        r#""fraction":2.0"#,
+    ] {
+        assert!(json.contains(part), "{part} is not in {json}");
+    }
+}

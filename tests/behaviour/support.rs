@@ -1,0 +1,284 @@
+//! What the tests share: interfaces, subscribers that write down their calls, a store that counts
+//! and fails on request, and a watchdog.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use loosely::{
+    Broker, Component, Engine, Error, ErrorKind, Failure, FireReport, LocalStore, MemoryEngine,
+    RawChange, RawPair, Result, Store, StoreOptions, Subscription, SubscriptionBuilder,
+    event_interface,
+};
+
+#[event_interface]
+pub(crate) trait StockEvents {
+    fn price_changed(&self, symbol: &str, price: f64);
+    fn traded(&self, symbol: &str, volume: u64) -> Result<(), String>;
+}
+
+#[event_interface]
+pub(crate) trait Alerts {
+    fn raised(&self, text: &str);
+}
+
+/// The calls that subscribers received, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tape {
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// Writes every call to its tape, after its name.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    name: String,
+    tape: Tape,
+}
+
+impl Tape {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn write(&self, line: impl Into<String>) {
+        self.lines.lock().unwrap().push(line.into());
+    }
+
+    /// Takes what was written since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.lock().unwrap())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lines.lock().unwrap().len()
+    }
+
+    pub(crate) fn listener(&self, name: &str) -> Arc<Listener> {
+        Arc::new(self.named(name))
+    }
+
+    /// Returns a singleton component that writes its id and its calls.
+    pub(crate) fn component(&self, id: &str) -> Component<Listener> {
+        let (tape, name) = (self.clone(), id.to_owned());
+        Component::new(id, move || tape.named(&name)).implements::<dyn StockEvents>()
+    }
+
+    fn named(&self, name: &str) -> Listener {
+        Listener {
+            name: name.to_owned(),
+            tape: self.clone(),
+        }
+    }
+}
+
+impl StockEvents for Listener {
+    fn price_changed(&self, symbol: &str, price: f64) {
+        self.tape.write(format!("{} {symbol} {price}", self.name));
+    }
+
+    fn traded(&self, symbol: &str, volume: u64) -> Result<(), String> {
+        self.tape
+            .write(format!("{} traded {symbol} {volume}", self.name));
+        Ok(())
+    }
+}
+
+impl Alerts for Listener {
+    fn raised(&self, text: &str) {
+        self.tape.write(format!("{} raised {text}", self.name));
+    }
+}
+
+/// Does what it was made with for every price.
+pub(crate) struct OnPrice<F>(pub(crate) F);
+
+impl<F: Fn(&str, f64) + Send + Sync + 'static> StockEvents for OnPrice<F> {
+    fn price_changed(&self, symbol: &str, price: f64) {
+        (self.0)(symbol, price);
+    }
+
+    fn traded(&self, _symbol: &str, _volume: u64) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Does what it was made with when it is dropped.
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl<F: FnMut() + Send + Sync + 'static> StockEvents for OnDrop<F> {
+    fn price_changed(&self, _symbol: &str, _price: f64) {}
+
+    fn traded(&self, _symbol: &str, _volume: u64) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Returns a broker in memory that logs no failures.
+pub(crate) fn quiet() -> Broker {
+    Broker::builder().on_failure(|_, _| {}).open().unwrap()
+}
+
+/// Returns a broker on a store, which logs no failures.
+pub(crate) fn on_store(store: Arc<dyn Store>) -> Broker {
+    Broker::builder()
+        .store(store)
+        .on_failure(|_, _| {})
+        .open()
+        .unwrap()
+}
+
+/// Begins a subscription of the component to all stock events.
+pub(crate) fn subscription(name: &str, component: &str) -> SubscriptionBuilder {
+    Subscription::builder(name)
+        .to::<dyn StockEvents>()
+        .component(component)
+}
+
+/// Begins a subscription of a live object to all stock events.
+pub(crate) fn live(name: &str) -> SubscriptionBuilder {
+    Subscription::builder(name).to::<dyn StockEvents>().object()
+}
+
+/// Returns the one failure of a report.
+pub(crate) fn only_failure(report: &FireReport) -> &Failure {
+    let mut failures = report.failures();
+    let failure = failures.next().unwrap().failure().unwrap();
+    assert!(failures.next().is_none(), "more than one failure");
+    failure
+}
+
+/// Returns what the display of an error and of its causes says.
+pub(crate) fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Ends the process when it lives too long: a deadlock then fails the run and does not hang it.
+pub(crate) struct Watchdog {
+    _alive: mpsc::Sender<()>,
+}
+
+impl Watchdog {
+    pub(crate) fn new() -> Self {
+        let (alive, watched) = mpsc::channel::<()>();
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        thread::spawn(move || {
+            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{test} did not end within {PATIENCE:?}");
+                std::process::abort();
+            }
+        });
+        Self { _alive: alive }
+    }
+}
+
+/// Far longer than any test takes on a slow and busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Keeps everything in memory, counts what is asked of it, and fails on request. A clone is the
+/// same engine.
+#[derive(Clone, Default)]
+pub(crate) struct TestEngine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    memory: MemoryEngine,
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+    broken: AtomicBool,
+    unsynced: AtomicBool,
+}
+
+impl TestEngine {
+    /// Returns a store over this engine that opens it again without a pause.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        let options = StoreOptions::new()
+            .without_copy()
+            .back_off(Duration::ZERO, Duration::ZERO);
+        Arc::new(LocalStore::with_engine(self.clone(), options).unwrap())
+    }
+
+    pub(crate) fn reads(&self) -> usize {
+        self.inner.reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.inner.writes.load(Ordering::SeqCst)
+    }
+
+    /// Makes every operation fail from now on, or none.
+    pub(crate) fn break_down(&self, broken: bool) {
+        self.inner.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Makes every flush fail from now on, or none.
+    pub(crate) fn fail_syncs(&self, failing: bool) {
+        self.inner.unsynced.store(failing, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.inner.broken.load(Ordering::SeqCst) {
+            return Err(Error::from_store(ErrorKind::Unavailable, "the disk is out"));
+        }
+        Ok(())
+    }
+}
+
+impl Engine for TestEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.inner.reads.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        self.inner.memory.get(key)
+    }
+
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
+        self.inner.reads.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        self.inner.memory.page(prefix, after, limit)
+    }
+
+    fn apply(&self, changes: &[RawChange]) -> Result<()> {
+        self.inner.writes.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        self.inner.memory.apply(changes)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.check()?;
+        if self.inner.unsynced.load(Ordering::SeqCst) {
+            return Err(Error::from_store(ErrorKind::Io, "the flush failed"));
+        }
+        self.inner.memory.sync()
+    }
+
+    fn reopen(&self) -> Result<()> {
+        self.check()
+    }
+
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TestEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TestEngine")
+    }
+}
