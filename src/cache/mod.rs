@@ -13,10 +13,14 @@
 //! it to its caller, who drops it where no lock is held: user code may hide in a target's drop.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+
+use crate::value::panic_message;
+use smallvec::SmallVec;
 
 /// The subscriptions of one class and interface, generic over what a slot is.
 pub(crate) struct SubscriptionCache<S> {
@@ -26,7 +30,8 @@ pub(crate) struct SubscriptionCache<S> {
 
 /// The slots of each method at one moment, in the order of calling.
 pub(crate) struct Snapshot<S> {
-    methods: Box<[S]>,
+    /// Inline for small interfaces: behind the `load`, every pointer to follow is waited for.
+    methods: SmallVec<[S; 4]>,
 }
 
 impl<S> SubscriptionCache<S> {
@@ -67,6 +72,17 @@ impl<S> Snapshot<S> {
     #[inline]
     pub(crate) fn method(&self, index: usize) -> Option<&S> {
         self.methods.get(index)
+    }
+}
+
+/// Whoever lets go last drops the slots, and that may be a publisher at the end of a fire: a
+/// subscriber whose drop panics is none of its business.
+impl<S> Drop for Snapshot<S> {
+    fn drop(&mut self) {
+        let methods = std::mem::take(&mut self.methods);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(methods))) {
+            drop(panic_message(payload));
+        }
     }
 }
 

@@ -25,10 +25,10 @@ pub(crate) fn wait(fire: Box<dyn FnOnce()>) {
     PENDING.set(true);
 }
 
-/// Fires what waits, in the order in which it was fired, if this was the outermost fire.
+/// Fires what waits, in the order in which it was fired; for the outermost fire, at its end.
 #[inline]
 pub(crate) fn settle() {
-    if PENDING.get() && depth() == 0 {
+    if PENDING.get() {
         fire_waiting();
     }
 }

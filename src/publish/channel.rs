@@ -19,7 +19,7 @@ use super::report::FireReport;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
-use crate::delivery::is_delivering;
+use crate::delivery::depth;
 use crate::model::{EventClass, EventClassId, Nesting};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, ValueRef};
@@ -130,14 +130,9 @@ impl<I: Facet + ?Sized> Channel<I> {
         }
     }
 
-    /// Returns whether an event fired now has to wait for the fire around it.
-    #[inline]
-    pub(crate) fn must_wait(&self) -> bool {
-        is_delivering() && self.queues_nested()
-    }
-
+    /// Returns whether events that are fired inside a delivery wait for its end.
     #[cold]
-    fn queues_nested(&self) -> bool {
+    pub(crate) fn queues_nested(&self) -> bool {
         self.class.load().record.nesting_mode() == Nesting::Queued
     }
 
@@ -227,7 +222,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn must_wait(&self) -> bool {
-        Self::must_wait(self)
+        depth() > 0 && self.queues_nested()
     }
 
     fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Properties) -> Explanation {

@@ -9,7 +9,7 @@ use super::channel::AnyChannel;
 use super::explain::Explanation;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
-use crate::delivery::{settle, wait};
+use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
 use crate::model::{EventClass, EventClassId};
 use crate::value::{InterfaceSchema, Value, ValueRef};
@@ -58,7 +58,9 @@ impl DynamicPublisher {
             return Ok(FireReport::waiting());
         }
         let report = channel.fire_values(method, &arguments, &self.own);
-        settle();
+        if depth() == 0 {
+            settle();
+        }
         Ok(report)
     }
 

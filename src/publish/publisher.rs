@@ -12,7 +12,7 @@ use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
 use super::pipeline;
 use super::report::FireReport;
-use crate::delivery::{settle, wait};
+use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId};
 use crate::value::view::fields;
@@ -175,11 +175,14 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         call: impl Fn(&I) -> Result<(), SubscriberError>,
         owned: impl FnOnce() -> A,
     ) -> FireReport {
-        if self.channel.must_wait() {
+        let depth = depth();
+        if depth > 0 && self.channel.queues_nested() {
             return self.wait(method, owned());
         }
         let report = pipeline::fire(&self.channel, method, &self.own, values, &call);
-        settle();
+        if depth == 0 {
+            settle();
+        }
         report
     }
 

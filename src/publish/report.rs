@@ -50,9 +50,13 @@ pub struct FireReport {
     filtered: u32,
     failed: u32,
     waits: bool,
-    /// Empty, and so without an allocation, unless there is something to say.
-    lines: Vec<Delivery>,
+    /// Made only when there is something to say: a report is small, and a plain fire allocates
+    /// nothing.
+    lines: Option<Box<Lines>>,
 }
+
+#[derive(Debug, Default)]
+struct Lines(Vec<Delivery>);
 
 /// The answer in one word, as COM+ gives it (MS-COMEV; `EVENT_S_...` and `EVENT_E_...`), and one
 /// more: COM+ does not say what a fire returns when every subscription was filtered out.
@@ -127,7 +131,7 @@ impl FireReport {
 
     /// Returns a line for each subscription that failed or was skipped, in the order of calling.
     pub fn lines(&self) -> &[Delivery] {
-        &self.lines
+        self.lines.as_ref().map_or(&[], |lines| &lines.0)
     }
 
     /// Returns the lines of the failed ones.
@@ -210,11 +214,6 @@ impl Tally {
         self.report.delivered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
-    /// Returns how many have failed so far.
-    pub(super) fn failed(&self) -> usize {
-        self.report.failed()
-    }
-
     pub(super) fn filter_out(&mut self) {
         self.report.filtered += 1;
     }
@@ -225,7 +224,7 @@ impl Tally {
             self.report.failed += 1;
         }
         let line = Delivery::new(entry.record.id(), Arc::clone(&entry.name), outcome);
-        self.report.lines.push(line);
+        self.report.lines.get_or_insert_default().0.push(line);
     }
 
     /// Returns the report, after the hook was told of the failures.
