@@ -282,7 +282,7 @@ fn unreadable(conflict: Error) -> Error {
 
 /// Makes a schema known, and `rust_type` its only Rust type.
 pub(super) fn claim(wiring: &Wiring, schema: &InterfaceSchema, rust_type: RustType) -> Result<()> {
-    let claimed = wiring.with(|state, trash| state.claim(schema, rust_type, trash));
+    let claimed = wiring.change(|state, changes| state.claim(schema, rust_type, changes));
     claimed.map_err(|present| {
         let message = format!(
             "the interface {:?} ({}) is {present} in this program, not {}",

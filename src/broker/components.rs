@@ -42,13 +42,14 @@ impl Broker {
     {
         self.core.check_open()?;
         let recipe = component.into_recipe();
+        let id = recipe.id();
         for (schema, rust_type) in recipe.interfaces() {
             claim(&self.core.wiring, schema, rust_type)?;
         }
         if self.core.registry.register(recipe)? {
             self.core
                 .wiring
-                .with(|state, trash| state.reactivate(trash));
+                .with(|state, trash| state.rebind(id, trash));
         }
         Ok(())
     }
@@ -56,11 +57,12 @@ impl Broker {
     /// Removes a component and returns whether there was one. Its singleton is dropped when the last
     /// fire that uses it is over; subscriptions that name it stay, and fail until it is back.
     pub fn unregister_component(&self, id: impl Into<ComponentId>) -> bool {
-        let removed = self.core.registry.unregister(id.into());
+        let id = id.into();
+        let removed = self.core.registry.unregister(id);
         if removed.is_some() {
             self.core
                 .wiring
-                .with(|state, trash| state.reactivate(trash));
+                .with(|state, trash| state.rebind(id, trash));
         }
         removed.is_some()
     }

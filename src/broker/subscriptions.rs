@@ -8,11 +8,12 @@ use super::Broker;
 use super::columns::SubscriptionCriteria;
 use super::wiring::WiredRecord;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, Revision, Subscription, SubscriptionId};
-use crate::publish::check_filter;
+use crate::filter::Filter;
+use crate::model::{Binding, EventClass, EventClassId, Revision, Subscription, SubscriptionId};
+use crate::publish::{Site, compile};
 use crate::store::Batch;
 use crate::store::record::{self, Record, RecordKey, StoredSubscription};
-use crate::value::{InterfaceSchema, Properties};
+use crate::value::Properties;
 
 /// What [`Broker::ensure`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -370,59 +371,75 @@ impl Broker {
         self.core.commit(batch)
     }
 
-    /// Checks a subscription against every class that it is bound to and that is known here. It is
-    /// well if it fits one of them; in the others it is suspended.
+    /// Checks a subscription against every class that it is bound to and that is known here.
     pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
-        let filter = subscription
-            .filter()
-            .map(crate::filter::Filter::parse)
-            .transpose()?;
-        let places = self.places(subscription);
-        let mut refusal = None;
-        for (schema, class) in &places {
-            if let Some(method) = subscription.binding().method()
-                && schema.method(method).is_none()
-            {
-                let message = format!("the interface {} has no method {method:?}", schema.name());
-                refusal = Some(Error::new(ErrorKind::NotFound, message));
-                continue;
-            }
-            let Some(filter) = &filter else {
-                return Ok(Checked::Fits);
-            };
-            match check_filter(filter, subscription, schema, class) {
-                Ok(_) => return Ok(Checked::Fits),
-                Err(error) => {
-                    let message = format!("the filter of {:?} is not valid", subscription.name());
-                    refusal = Some(Error::new(ErrorKind::Filter, message).explained_by(error));
-                }
+        let filter = subscription.filter().map(Filter::parse).transpose()?;
+        let binding = subscription.binding();
+        let (sites, known) = self.sites(binding);
+        if let (Some(method), Some(first)) = (binding.method(), sites.first())
+            && sites
+                .iter()
+                .all(|site| site.schema.method(method).is_none())
+        {
+            let message = format!(
+                "the interface {} has no method {method:?}",
+                first.schema.name()
+            );
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        if sites.is_empty() {
+            return Ok(Checked::Nothing);
+        }
+        let sites: Vec<_> = sites.iter().collect();
+        match filter.map(|filter| compile(&filter, subscription, &sites)) {
+            None | Some(Ok(_)) if known => Ok(Checked::Fits),
+            None | Some(Ok(_)) => Ok(Checked::Nothing),
+            Some(Err(error)) => {
+                let message = format!("the filter of {:?} is not valid", subscription.name());
+                Err(Error::new(ErrorKind::Filter, message).explained_by(error))
             }
         }
-        refusal.map_or(Ok(Checked::Nothing), Err)
     }
 
-    /// Returns the interfaces and classes that a subscription is bound to, as far as they are known.
-    fn places(&self, subscription: &Subscription) -> Vec<(Arc<InterfaceSchema>, Arc<EventClass>)> {
-        let binding = subscription.binding();
+    /// Returns the interfaces and classes that a binding means, as far as they are known. For an
+    /// interface that no class offers yet that is a class which might come, with whatever properties;
+    /// the second value says whether the classes are known ones.
+    fn sites(&self, binding: &Binding) -> (Vec<Site>, bool) {
         self.core.wiring.with(|state, _| {
             let classes = match (binding.class(), binding.interface()) {
-                (Some(class), _) => state
-                    .classes
-                    .get(&class)
-                    .map(|entry| Arc::clone(&entry.record))
-                    .into_iter()
-                    .collect(),
+                (Some(class), _) => {
+                    let known = state.classes.get(&class);
+                    known
+                        .map(|entry| Arc::clone(&entry.record))
+                        .into_iter()
+                        .collect()
+                }
                 (None, Some(interface)) => state.classes_of(interface),
                 (None, None) => Vec::new(),
             };
-            let mut places = Vec::new();
-            for class in classes {
+            let mut sites = Vec::new();
+            for class in &classes {
                 let offered = class.interfaces().iter();
-                let bound = offered.filter(|id| binding.interface().is_none_or(|b| b == **id));
-                let known = bound.filter_map(|id| state.interfaces.get(id));
-                places.extend(known.map(|known| (Arc::clone(&known.schema), Arc::clone(&class))));
+                let known = offered.filter_map(|id| state.interfaces.get(id));
+                let offered = known.map(|known| Site {
+                    schema: Arc::clone(&known.schema),
+                    class: Arc::clone(class),
+                });
+                sites.extend(offered.filter(|site| site.takes(binding)));
             }
-            places
+            if let (true, None, Some(interface)) =
+                (classes.is_empty(), binding.class(), binding.interface())
+                && let Some(known) = state.interfaces.get(&interface)
+            {
+                let name = known.schema.name();
+                let class = EventClass::new(EventClassId::named(name), name);
+                let class = Arc::new(class.interface(interface).open_properties());
+                sites.push(Site {
+                    schema: Arc::clone(&known.schema),
+                    class,
+                });
+            }
+            (sites, !classes.is_empty())
         })
     }
 }

@@ -1,6 +1,5 @@
 //! Transient subscriptions: live objects, and the guards that hold them.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -141,12 +140,11 @@ impl Broker {
         let id = record.id();
         let record = record.clone().without_revision();
         let parsed = Parsed::new(&record);
-        let added = self.core.wiring.with(|state, trash| {
+        let added = self.core.wiring.change(|state, changes| {
             if state.subscriptions.contains_key(&id) {
                 return Err(source);
             }
-            let touched = state.put_subscription(record, parsed, order, None, source, trash);
-            state.rebuild(&touched.into_iter().collect(), trash);
+            state.put_subscription(record, parsed, order, None, source, changes);
             Ok(())
         });
         added.map_err(|_unused| {
@@ -190,7 +188,7 @@ impl SubscriptionGuard {
         let Some(wiring) = &self.wiring else {
             return Ok(());
         };
-        let replaced = wiring.with(|state, trash| {
+        let replaced = wiring.change(|state, changes| {
             let Some(listed) = state.live(self.id, self.order) else {
                 return Err(source);
             };
@@ -199,8 +197,7 @@ impl SubscriptionGuard {
                 listed.entry.order,
             );
             let parsed = Parsed::from(&*listed.entry);
-            let touched = state.put_subscription(record, parsed, order, None, source, trash);
-            state.rebuild(&touched.into_iter().collect(), trash);
+            state.put_subscription(record, parsed, order, None, source, changes);
             Ok(())
         });
         replaced.map_err(|_unused| {
@@ -233,15 +230,10 @@ impl SubscriptionGuard {
         let Some(wiring) = self.wiring.take() else {
             return;
         };
-        wiring.with(|state, trash| {
-            if state.live(self.id, self.order).is_none() {
-                return;
+        wiring.change(|state, changes| {
+            if state.live(self.id, self.order).is_some() {
+                state.remove_subscription(self.id, changes);
             }
-            let touched: HashSet<_> = state
-                .remove_subscription(self.id, trash)
-                .into_iter()
-                .collect();
-            state.rebuild(&touched, trash);
         });
     }
 }

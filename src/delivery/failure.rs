@@ -84,6 +84,14 @@ impl Delivery {
         &self.outcome
     }
 
+    /// Returns whether an event that the subscription asked for did not reach it.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(
+            &self.outcome,
+            DeliveryOutcome::Failed(_) | DeliveryOutcome::Skipped(SkipReason::Suspended(_))
+        )
+    }
+
     /// Returns the failure, if it is one.
     pub fn failure(&self) -> Option<&Failure> {
         match &self.outcome {

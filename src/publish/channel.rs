@@ -1,7 +1,6 @@
 //! One interface of one class: the cache of its subscriptions and what surrounds it.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -16,11 +15,12 @@ use super::pipeline;
 use super::prepared::{Prepared, SubscriptionEntry};
 use super::publisher::Own;
 use super::report::FireReport;
+use super::site::{Site, Sites};
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::depth;
-use crate::model::{EventClass, EventClassId, Nesting};
+use crate::model::{ComponentId, EventClass, EventClassId, Nesting};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, ValueRef};
 
@@ -44,9 +44,6 @@ pub(crate) struct Surroundings {
 
 /// What a fire asks of the broker afterwards, if there still is one.
 pub(crate) trait Upkeep: Any + Send + Sync {
-    /// Makes new snapshots of a channel, since singletons were made.
-    fn refresh(&self, key: ChannelKey);
-
     /// Removes transient subscriptions whose object is gone, unless they have another by now.
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]);
 }
@@ -69,6 +66,8 @@ pub(crate) struct ClassFacts {
 
 /// The subscriptions of a channel, made ready; disabled ones too, which `explain` shows.
 struct PreparedSet<I: ?Sized> {
+    sites: Sites,
+    /// By rank, which is the order of calling.
     in_order: Vec<Arc<Prepared<I>>>,
 }
 
@@ -80,17 +79,20 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
     /// Returns what surrounds the channel.
     fn around(&self) -> &Arc<Surroundings>;
 
-    /// Takes over the class record and the subscriptions, which are in order of calling, and leaves
-    /// in `trash` what must be dropped without a lock.
-    fn rebuild(
+    /// Takes over the class record and all subscriptions, which are in order of calling. What must be
+    /// dropped without a lock goes to `trash`, here and below.
+    fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash);
+
+    /// Takes some subscriptions out and others in.
+    fn change(
         &self,
-        class: &Arc<EventClass>,
-        entries: &[Arc<SubscriptionEntry>],
+        removed: &[Arc<SubscriptionEntry>],
+        added: &[Arc<SubscriptionEntry>],
         trash: &mut Trash,
     );
 
-    /// Forgets everything made ready so far, since schema or components changed.
-    fn forget(&self, trash: &mut Trash);
+    /// Binds the subscriptions anew whose target is this component, since it came or went.
+    fn rebind(&self, component: ComponentId, trash: &mut Trash);
 
     /// Returns whether an event fired now has to wait for the fire around it.
     fn must_wait(&self) -> bool;
@@ -110,24 +112,50 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
 
 impl<I: Facet + ?Sized> Channel<I> {
     /// Returns a channel without subscriptions.
-    pub(crate) fn new(
-        class: Arc<EventClass>,
-        schema: Arc<InterfaceSchema>,
-        around: Arc<Surroundings>,
-    ) -> Self {
+    pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
+        let Site { schema, class } = &site;
         Self {
             key: ChannelKey {
                 class: class.id(),
                 interface: schema.id(),
             },
             cache: SubscriptionCache::new((0..schema.methods().len()).map(|m| Lane::new(m, &[]))),
-            schema,
+            schema: Arc::clone(schema),
             around,
-            class: ArcSwap::from_pointee(ClassFacts::new(class)),
+            class: ArcSwap::from_pointee(ClassFacts::new(Arc::clone(class))),
             prepared: Mutex::new(PreparedSet {
+                sites: Sites {
+                    here: site,
+                    others: Vec::new(),
+                },
                 in_order: Vec::new(),
             }),
         }
+    }
+
+    /// Takes singletons that were made into the snapshot.
+    pub(crate) fn refresh(&self) {
+        let mut trash = Trash::default();
+        let set = self.prepared.lock();
+        set.in_order
+            .iter()
+            .for_each(|prepared| prepared.adopt(&self.schema));
+        self.publish(&set, &mut trash);
+        drop(set);
+        trash.dispose();
+    }
+
+    /// Puts a new snapshot in place.
+    fn publish(&self, set: &PreparedSet<I>, trash: &mut Trash) {
+        let methods = 0..self.schema.methods().len();
+        trash.add(
+            self.cache
+                .swap(methods.map(|method| Lane::new(method, &set.in_order))),
+        );
+    }
+
+    fn prepare(&self, entry: &Arc<SubscriptionEntry>, sites: &Sites) -> Arc<Prepared<I>> {
+        Arc::new(Prepared::new(Arc::clone(entry), sites, &self.around))
     }
 
     /// Returns whether events that are fired inside a delivery wait for its end.
@@ -144,19 +172,27 @@ impl<I: Facet + ?Sized> Channel<I> {
     pub(crate) fn prepared(&self) -> Vec<Arc<Prepared<I>>> {
         self.prepared.lock().in_order.clone()
     }
+}
 
-    fn replace_class(&self, class: &Arc<EventClass>, trash: &mut Trash) -> bool {
-        let known = self.class.load();
-        if Arc::ptr_eq(&known.record, class) {
-            return false;
+impl<I: Facet + ?Sized> PreparedSet<I> {
+    /// Returns where an entry is, or belongs.
+    fn position(&self, entry: &SubscriptionEntry) -> Result<usize, usize> {
+        let rank = entry.rank();
+        self.in_order
+            .binary_search_by_key(&rank, |prepared| prepared.entry.rank())
+    }
+
+    fn remove(&mut self, entry: &Arc<SubscriptionEntry>, trash: &mut Trash) {
+        let found = self.position(entry).ok();
+        let same = |at: &usize| Arc::ptr_eq(&self.in_order[*at].entry, entry);
+        if let Some(at) = found.filter(same) {
+            trash.add(self.in_order.remove(at));
         }
-        let same_scope = known.record.properties() == class.properties()
-            && known.record.has_open_properties() == class.has_open_properties();
-        trash.add(
-            self.class
-                .swap(Arc::new(ClassFacts::new(Arc::clone(class)))),
-        );
-        !same_scope
+    }
+
+    fn insert(&mut self, prepared: Arc<Prepared<I>>) {
+        let at = self.position(&prepared.entry).unwrap_or_else(|at| at);
+        self.in_order.insert(at, prepared);
     }
 }
 
@@ -178,42 +214,49 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         &self.around
     }
 
-    fn rebuild(
+    fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
+        let mut set = self.prepared.lock();
+        let facts = ClassFacts::new(Arc::clone(&sites.here.class));
+        trash.add(self.class.swap(Arc::new(facts)));
+        let in_order = entries
+            .iter()
+            .map(|entry| self.prepare(entry, &sites))
+            .collect();
+        trash.add(std::mem::replace(&mut set.in_order, in_order));
+        set.sites = sites;
+        self.publish(&set, trash);
+    }
+
+    fn change(
         &self,
-        class: &Arc<EventClass>,
-        entries: &[Arc<SubscriptionEntry>],
+        removed: &[Arc<SubscriptionEntry>],
+        added: &[Arc<SubscriptionEntry>],
         trash: &mut Trash,
     ) {
         let mut set = self.prepared.lock();
-        if self.replace_class(class, trash) {
-            trash.add(std::mem::take(&mut set.in_order));
+        removed.iter().for_each(|entry| set.remove(entry, trash));
+        for entry in added {
+            let prepared = self.prepare(entry, &set.sites);
+            set.insert(prepared);
         }
-        // What was made ready stays so while the entry is the same one.
-        let known: HashMap<_, _> = set
-            .in_order
-            .iter()
-            .map(|prepared| (Arc::as_ptr(&prepared.entry), Arc::clone(prepared)))
-            .collect();
-        let in_order: Vec<_> = entries
-            .iter()
-            .map(|entry| {
-                known.get(&Arc::as_ptr(entry)).map_or_else(
-                    || Arc::new(Prepared::new(Arc::clone(entry), &self.schema, class)),
-                    Arc::clone,
-                )
-            })
-            .collect();
-        in_order
-            .iter()
-            .for_each(|prepared| prepared.adopt(&self.around, &self.schema));
-        let lanes = (0..self.schema.methods().len()).map(|method| Lane::new(method, &in_order));
-        trash.add(self.cache.swap(lanes));
-        trash.add(std::mem::replace(&mut set.in_order, in_order));
-        trash.add(known.into_values().collect::<Vec<_>>());
+        self.publish(&set, trash);
     }
 
-    fn forget(&self, trash: &mut Trash) {
-        trash.add(std::mem::take(&mut self.prepared.lock().in_order));
+    fn rebind(&self, component: ComponentId, trash: &mut Trash) {
+        let mut set = self.prepared.lock();
+        let mut any = false;
+        let named = set
+            .in_order
+            .iter_mut()
+            .filter(|prepared| prepared.is_component(component));
+        for prepared in named {
+            let rebound = prepared.rebound(&self.schema, &self.around);
+            trash.add(std::mem::replace(prepared, Arc::new(rebound)));
+            any = true;
+        }
+        if any {
+            self.publish(&set, trash);
+        }
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {

@@ -107,8 +107,8 @@ fn stage<I: Facet + ?Sized>(
     if !prepared.entry.record.is_enabled() {
         return Stage::Disabled;
     }
-    if let Some(why) = &prepared.suspended {
-        return Stage::Suspended(why.clone());
+    if let Some(why) = prepared.suspended() {
+        return Stage::Suspended(why.to_owned());
     }
     if prepared.is_timed() {
         let now = channel.around.clock.now();
@@ -124,7 +124,7 @@ fn stage<I: Facet + ?Sized>(
     if predicate.is_some_and(|predicate| predicate.evaluate(row) != Some(true)) {
         return Stage::FilteredOut(decision);
     }
-    match prepared.obstacle(&channel.around, &channel.schema) {
+    match prepared.obstacle(&channel.schema) {
         Some(why) => Stage::Unavailable(why),
         None => Stage::Delivered(decision),
     }

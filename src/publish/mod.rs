@@ -10,8 +10,9 @@ mod pipeline;
 mod prepared;
 mod publisher;
 mod report;
+mod site;
 
-pub(crate) use self::channel::{AnyChannel, Channel, ChannelKey, Surroundings, Upkeep};
+pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
 pub use self::explain::{Explained, Explanation, Stage};
@@ -19,7 +20,8 @@ pub use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
 #[doc(hidden)]
 pub use self::prepared::LiveTarget;
-pub(crate) use self::prepared::{LiveObject, SubscriptionEntry, TargetSource, check_filter};
+pub(crate) use self::prepared::{LiveObject, SubscriptionEntry, TargetSource};
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
+pub(crate) use self::site::{Site, Sites, compile};

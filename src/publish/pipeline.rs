@@ -80,6 +80,7 @@ where
                 method,
                 row,
                 now: Cell::new(None),
+                made: Cell::new(false),
             }
             .fire(slots, call)
         }
@@ -154,12 +155,13 @@ struct Guarded<'a, I: ?Sized> {
     row: EventRow<'a>,
     /// The time of day, read once and only if a slot asks.
     now: Cell<Option<SystemTime>>,
+    /// Whether a singleton was made, however its call went.
+    made: Cell<bool>,
 }
 
 /// What came of one guarded slot, short of an unwinding panic.
 enum Step {
     Delivered,
-    Made,
     FilteredOut,
     Skipped(SkipReason),
     Failed(Failure),
@@ -173,17 +175,12 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     ) -> FireReport {
         let mut tally = Tally::default();
         let mut gone = Vec::new();
-        let mut made = false;
         for slot in slots {
             let prepared = &slot.prepared;
             let step = catch_unwind(AssertUnwindSafe(|| self.deliver(prepared, call)));
             let entry = &prepared.entry;
             match step.unwrap_or_else(|payload| Step::Failed(failure_of(payload))) {
                 Step::Delivered => tally.deliver(1),
-                Step::Made => {
-                    tally.deliver(1);
-                    made = true;
-                }
                 Step::FilteredOut => tally.filter_out(),
                 Step::Skipped(reason) => {
                     if reason == SkipReason::Gone {
@@ -194,7 +191,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
                 Step::Failed(failure) => tally.add(entry, DeliveryOutcome::Failed(failure)),
             }
         }
-        self.keep_up(made, &gone);
+        self.keep_up(&gone);
         tally.finish(&self.channel.around.hook, self.channel.key.class)
     }
 
@@ -203,8 +200,8 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         prepared: &Prepared<I>,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
     ) -> Step {
-        if let Some(why) = &prepared.suspended {
-            return Step::Skipped(SkipReason::Suspended(why.clone()));
+        if let Some(why) = prepared.suspended() {
+            return Step::Skipped(SkipReason::Suspended(why.to_owned()));
         }
         if prepared.is_timed() {
             let now = self.now();
@@ -217,9 +214,12 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             return Step::FilteredOut;
         }
         enter_subscription(prepared.entry.record.id());
-        let (target, done) = match prepared.resolve(&self.channel.around, &self.channel.schema) {
-            Resolved::Ready(target) => (target, Step::Delivered),
-            Resolved::First(target) => (target, Step::Made),
+        let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
+            Resolved::Ready(target) => target,
+            Resolved::First(target) => {
+                self.made.set(true);
+                target
+            }
             Resolved::Gone => return Step::Skipped(SkipReason::Gone),
             Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
         };
@@ -229,7 +229,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         // Dropped when no panic unwinds any more: a second one would end the process.
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
         match (called, dropped) {
-            (Ok(Ok(())), Ok(())) => done,
+            (Ok(Ok(())), Ok(())) => Step::Delivered,
             (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
             (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
             (called, Err(payload)) => dropped_badly(called, payload),
@@ -244,18 +244,14 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         })
     }
 
-    /// Asks the broker to take singletons into the snapshot and gone objects out of it.
-    fn keep_up(&self, made: bool, gone: &[Arc<SubscriptionEntry>]) {
-        if !made && gone.is_empty() {
-            return;
+    /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
+    fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
+        if self.made.get() {
+            self.channel.refresh();
         }
-        let Some(upkeep) = self.channel.around.upkeep.upgrade() else {
-            return;
-        };
-        if made {
-            upkeep.refresh(self.channel.key);
-        }
-        if !gone.is_empty() {
+        if !gone.is_empty()
+            && let Some(upkeep) = self.channel.around.upkeep.upgrade()
+        {
             upkeep.prune(gone);
         }
     }

@@ -7,12 +7,11 @@ use std::time::SystemTime;
 
 use super::channel::Surroundings;
 use super::facet::Facet;
-use crate::component::{Activation, ActivationError, ComponentPolicy};
-use crate::filter::{
-    Filter, FilterError, Predicate, Scope, UndeclaredProperties, check, check_all,
-};
-use crate::model::{ComponentId, EventClass, Subscription};
-use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Invoker, Parameter, Subscriber};
+use super::site::{Predicates, Sites};
+use crate::component::{Activation, ActivationError, ComponentPolicy, Recipe};
+use crate::filter::{Filter, Predicate};
+use crate::model::{ComponentId, Subscription};
+use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Invoker, Subscriber};
 
 /// A subscription as the broker lists it: the record, its parsed filter and its target.
 pub(crate) struct SubscriptionEntry {
@@ -60,12 +59,17 @@ pub enum LiveTarget<I: ?Sized> {
 /// A subscription made ready for one interface: names resolved, target bound.
 pub(crate) struct Prepared<I: ?Sized> {
     pub(crate) entry: Arc<SubscriptionEntry>,
-    scope: Methods,
-    /// The predicate of each method of the interface; empty without a filter.
-    predicates: Vec<Predicate>,
-    /// Why it is not called although it is stored and enabled.
-    pub(crate) suspended: Option<String>,
+    compiled: Arc<Compiled>,
     target: Bound<I>,
+}
+
+/// What of a subscription depends on the interface and not on who receives.
+struct Compiled {
+    scope: Methods,
+    /// The filter on each method; empty without one.
+    predicates: Predicates,
+    /// Why it is not called although it is stored and enabled.
+    suspended: Option<String>,
 }
 
 /// The methods that a subscription is bound to.
@@ -80,11 +84,19 @@ enum Methods {
 enum Bound<I: ?Sized> {
     Live(Arc<I>),
     Weak(Arc<dyn LiveObject>),
-    /// A component, and the singleton once it was made.
-    Component(ComponentId, OnceLock<Arc<I>>),
+    Component(BoundComponent<I>),
     Moniker(String),
     /// The live object implements another interface.
     Mismatch,
+}
+
+/// A component as it was registered when the subscription was made ready: it is made from that, and
+/// needs no broker.
+struct BoundComponent<I: ?Sized> {
+    id: ComponentId,
+    recipe: Option<Arc<Recipe>>,
+    /// The singleton, once made.
+    made: OnceLock<Arc<I>>,
 }
 
 /// Who is to be called.
@@ -109,119 +121,55 @@ impl SubscriptionEntry {
 }
 
 impl<I: Facet + ?Sized> Prepared<I> {
-    /// Makes a subscription ready; what does not fit suspends it.
-    pub(crate) fn new(
-        entry: Arc<SubscriptionEntry>,
-        schema: &InterfaceSchema,
-        class: &EventClass,
-    ) -> Self {
-        let scope = match entry.record.binding().method() {
-            None => Methods::All,
-            Some(name) => schema
-                .method(name)
-                .map_or(Methods::None, |(i, _)| Methods::One(i)),
-        };
-        let mut suspended = entry.defect.clone();
-        let mut predicates = Vec::new();
-        if let (Some(filter), None) = (&entry.filter, &suspended) {
-            match check_filter(filter, &entry.record, schema, class) {
-                Ok(checked) => predicates = checked,
-                Err(error) => suspended = Some(error.to_string()),
-            }
-        }
-        let target = Bound::new(&entry.target, schema.id());
-        if matches!(target, Bound::Mismatch) && suspended.is_none() {
-            suspended = Some("the object implements another interface".to_owned());
+    /// Makes a subscription ready for the site; what does not fit suspends it.
+    pub(crate) fn new(entry: Arc<SubscriptionEntry>, sites: &Sites, around: &Surroundings) -> Self {
+        let schema = &sites.here.schema;
+        let target = Bound::new(&entry.target, schema, around);
+        let mut compiled = Compiled::new(&entry, sites);
+        if matches!(target, Bound::Mismatch) && compiled.suspended.is_none() {
+            compiled.suspended = Some("the object implements another interface".to_owned());
         }
         Self {
             entry,
-            scope,
-            predicates,
-            suspended,
+            compiled: Arc::new(compiled),
             target,
+        }
+    }
+
+    /// Returns the same subscription with its target bound anew.
+    pub(crate) fn rebound(&self, schema: &InterfaceSchema, around: &Surroundings) -> Self {
+        Self {
+            entry: Arc::clone(&self.entry),
+            compiled: Arc::clone(&self.compiled),
+            target: Bound::new(&self.entry.target, schema, around),
         }
     }
 
     /// Returns who is to be called, making it if necessary.
     pub(crate) fn resolve(&self, around: &Surroundings, schema: &InterfaceSchema) -> Resolved<I> {
-        let failed = Resolved::Failed;
         match &self.target {
             Bound::Live(target) => Resolved::Ready(Arc::clone(target)),
             Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Ready),
-            Bound::Component(id, made) => match made.get() {
+            Bound::Component(component) => match component.made.get() {
                 Some(target) => Resolved::Ready(Arc::clone(target)),
-                None => self.activate(*id, made, around, schema),
+                None => component.activate(&self.entry.record, around, schema),
             },
-            Bound::Moniker(text) => failed(ActivationError::Unresolved(text.clone())),
+            Bound::Moniker(text) => Resolved::Failed(ActivationError::Unresolved(text.clone())),
             Bound::Mismatch => Resolved::Gone,
         }
     }
 
-    fn activate(
-        &self,
-        id: ComponentId,
-        made: &OnceLock<Arc<I>>,
-        around: &Surroundings,
-        schema: &InterfaceSchema,
-    ) -> Resolved<I> {
-        let Some(recipe) = around.registry.get(id) else {
-            return Resolved::Failed(ActivationError::NotRegistered(id));
-        };
-        let record = &self.entry.record;
-        let activation = Activation::new(
-            id,
-            record.id(),
-            record.for_subscriber(),
-            around.host.as_ref(),
-        );
-        let target = around
-            .registry
-            .activate(&recipe, &activation)
-            .and_then(|instance| I::cast(&recipe, instance, schema));
-        match target {
-            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Ready(target),
-            Ok(target) => Resolved::First(Arc::clone(made.get_or_init(|| target))),
-            Err(error) => Resolved::Failed(error),
-        }
-    }
-
     /// Takes over a singleton that was made for another subscription.
-    pub(crate) fn adopt(&self, around: &Surroundings, schema: &InterfaceSchema) {
-        let Bound::Component(id, made) = &self.target else {
-            return;
-        };
-        if made.get().is_some() {
-            return;
-        }
-        let Some(recipe) = around.registry.get(*id) else {
-            return;
-        };
-        let Some(instance) = recipe.instance() else {
-            return;
-        };
-        if let Ok(target) = I::cast(&recipe, instance, schema) {
-            made.get_or_init(|| target);
+    pub(crate) fn adopt(&self, schema: &InterfaceSchema) {
+        if let Bound::Component(component) = &self.target {
+            component.adopt(schema);
         }
     }
 
-    /// Returns why the component cannot be had, as far as that is known without making it.
-    pub(crate) fn obstacle(
-        &self,
-        around: &Surroundings,
-        schema: &InterfaceSchema,
-    ) -> Option<String> {
+    /// Returns why nobody could be called, as far as that is known without making a component.
+    pub(crate) fn obstacle(&self, schema: &InterfaceSchema) -> Option<String> {
         match &self.target {
-            Bound::Component(id, made) if made.get().is_none() => match around.registry.get(*id) {
-                None => Some(ActivationError::NotRegistered(*id).to_string()),
-                Some(recipe) if !recipe.offers(schema.id()) => Some(
-                    ActivationError::NotImplemented {
-                        component: *id,
-                        interface: schema.name().to_owned(),
-                    }
-                    .to_string(),
-                ),
-                Some(_) => None,
-            },
+            Bound::Component(component) => component.obstacle(schema).map(|e| e.to_string()),
             Bound::Moniker(text) => Some(ActivationError::Unresolved(text.clone()).to_string()),
             Bound::Weak(weak) if upgrade::<I>(weak.as_ref()).is_none() => {
                 Some("the subscriber is gone".to_owned())
@@ -231,10 +179,85 @@ impl<I: Facet + ?Sized> Prepared<I> {
     }
 }
 
+impl Compiled {
+    fn new(entry: &SubscriptionEntry, sites: &Sites) -> Self {
+        let schema = &sites.here.schema;
+        let scope = match entry.record.binding().method() {
+            None => Methods::All,
+            Some(name) => schema
+                .method(name)
+                .map_or(Methods::None, |(i, _)| Methods::One(i)),
+        };
+        let mut suspended = entry.defect.clone();
+        let mut predicates = Predicates::new();
+        if let (Some(filter), None) = (&entry.filter, &suspended) {
+            match sites.compile(filter, &entry.record) {
+                Ok(compiled) => predicates = compiled,
+                Err(error) => suspended = Some(error.to_string()),
+            }
+        }
+        Self {
+            scope,
+            predicates,
+            suspended,
+        }
+    }
+}
+
+impl<I: Facet + ?Sized> BoundComponent<I> {
+    fn activate(
+        &self,
+        record: &Subscription,
+        around: &Surroundings,
+        schema: &InterfaceSchema,
+    ) -> Resolved<I> {
+        let Some(recipe) = &self.recipe else {
+            return Resolved::Failed(ActivationError::NotRegistered(self.id));
+        };
+        let activation = Activation::new(
+            self.id,
+            record.id(),
+            record.for_subscriber(),
+            around.host.as_ref(),
+        );
+        let target = around
+            .registry
+            .activate(recipe, &activation)
+            .and_then(|instance| I::cast(recipe, instance, schema));
+        match target {
+            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Ready(target),
+            Ok(target) => Resolved::First(Arc::clone(self.made.get_or_init(|| target))),
+            Err(error) => Resolved::Failed(error),
+        }
+    }
+
+    fn adopt(&self, schema: &InterfaceSchema) {
+        let made = self.recipe.as_ref().filter(|_| self.made.get().is_none());
+        let Some((recipe, instance)) = made.and_then(|recipe| Some((recipe, recipe.instance()?)))
+        else {
+            return;
+        };
+        if let Ok(target) = I::cast(recipe, instance, schema) {
+            self.made.get_or_init(|| target);
+        }
+    }
+
+    fn obstacle(&self, schema: &InterfaceSchema) -> Option<ActivationError> {
+        match &self.recipe {
+            None => Some(ActivationError::NotRegistered(self.id)),
+            Some(recipe) if !recipe.offers(schema.id()) => Some(ActivationError::NotImplemented {
+                component: self.id,
+                interface: schema.name().to_owned(),
+            }),
+            Some(_) => None,
+        }
+    }
+}
+
 impl<I: ?Sized> Prepared<I> {
     /// Returns whether the subscription is bound to `method`.
     pub(crate) fn is_bound_to(&self, method: usize) -> bool {
-        match self.scope {
+        match self.compiled.scope {
             Methods::All => true,
             Methods::One(index) => index == method,
             Methods::None => false,
@@ -246,9 +269,22 @@ impl<I: ?Sized> Prepared<I> {
         self.entry.record.is_enabled() && self.is_bound_to(method)
     }
 
+    /// Returns why it is not called although it is stored and enabled.
+    pub(crate) fn suspended(&self) -> Option<&str> {
+        self.compiled.suspended.as_deref()
+    }
+
+    /// Returns whether the target is this component.
+    pub(crate) fn is_component(&self, id: ComponentId) -> bool {
+        matches!(&self.target, Bound::Component(component) if component.id == id)
+    }
+
     /// Returns the filter on `method`.
     pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
-        self.predicates.get(method)
+        let mut predicates = self.compiled.predicates.iter();
+        predicates
+            .find(|(of, _)| *of == method)
+            .map(|(_, predicate)| predicate)
     }
 
     /// Returns whether delivery depends on the time of day.
@@ -274,25 +310,33 @@ impl<I: ?Sized> Prepared<I> {
 
     /// Returns the target, if nothing is left to check before a call of `method`.
     pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>> {
-        if self.suspended.is_some() || self.is_timed() || self.predicate(method).is_some() {
+        if self.suspended().is_some() || self.is_timed() || self.predicate(method).is_some() {
             return None;
         }
         match &self.target {
             Bound::Live(target) => Some(Arc::clone(target)),
-            Bound::Component(_, made) => made.get().cloned(),
+            Bound::Component(component) => component.made.get().cloned(),
             _ => None,
         }
     }
 }
 
 impl<I: Facet + ?Sized> Bound<I> {
-    fn new(source: &TargetSource, interface: InterfaceId) -> Self {
+    fn new(source: &TargetSource, schema: &InterfaceSchema, around: &Surroundings) -> Self {
         let live = match source {
-            TargetSource::Component(id) => return Self::Component(*id, OnceLock::new()),
+            TargetSource::Component(id) => {
+                let component = BoundComponent {
+                    id: *id,
+                    recipe: around.registry.get(*id),
+                    made: OnceLock::new(),
+                };
+                component.adopt(schema);
+                return Self::Component(component);
+            }
             TargetSource::Moniker(text) => return Self::Moniker(text.clone()),
             TargetSource::Live(live) => live,
         };
-        if live.interface().is_some_and(|other| other != interface) {
+        if live.interface().is_some_and(|other| other != schema.id()) {
             return Self::Mismatch;
         }
         if live.is_weak() {
@@ -353,40 +397,6 @@ fn upgrade<I: Facet + ?Sized>(live: &dyn LiveObject) -> Option<Arc<I>> {
         Some(target) => target.upgrade(),
         None => live.untyped().map(I::from_untyped),
     }
-}
-
-/// Checks the filter of a subscription against the methods that it is bound to, and returns a
-/// predicate for each method of the interface.
-pub(crate) fn check_filter(
-    filter: &Filter,
-    record: &Subscription,
-    schema: &InterfaceSchema,
-    class: &EventClass,
-) -> Result<Vec<Predicate>, FilterError> {
-    let properties = class.properties().iter();
-    let declared: Vec<_> = properties
-        .map(|p| Parameter::new(p.name(), p.value_type().clone()))
-        .collect();
-    let others = if class.has_open_properties() {
-        UndeclaredProperties::Open
-    } else {
-        UndeclaredProperties::Refused
-    };
-    let scope = |method| {
-        Scope::for_method(method)
-            .with_publisher(&declared, others)
-            .with_subscription(record.for_publisher())
-    };
-    let Some(name) = record.binding().method() else {
-        let scopes: Vec<_> = schema.methods().iter().map(scope).collect();
-        return check_all(filter, &scopes);
-    };
-    let Some((index, method)) = schema.method(name) else {
-        return Ok(Vec::new());
-    };
-    let predicate = check(filter, &scope(method))?;
-    // The vector is indexed by method; those that the subscription is not bound to are never asked.
-    Ok(vec![predicate; index + 1])
 }
 
 impl<I: ?Sized> fmt::Debug for LiveTarget<I> {

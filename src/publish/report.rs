@@ -230,10 +230,9 @@ impl Tally {
     /// Returns the report, after the hook was told of the failures.
     #[inline]
     pub(super) fn finish(self, hook: &Hook, class: EventClassId) -> FireReport {
-        if self.report.failed > 0 {
-            self.report
-                .failures()
-                .for_each(|failure| hook.tell(class, failure));
+        if self.report.lines.is_some() {
+            let lost = self.report.lines().iter().filter(|line| line.is_lost());
+            lost.for_each(|line| hook.tell(class, line));
         }
         self.report
     }

@@ -211,7 +211,6 @@ fn what_does_not_fit_a_known_interface_is_refused_when_stored() {
 fn subscription_to_what_is_not_registered_yet_is_checked_at_registration() {
     let broker = quiet();
     let tape = Tape::new();
-    broker.register_component(tape.component("alarm")).unwrap();
     let good = subscription("good", "alarm")
         .filter("price > 1")
         .build()
@@ -227,6 +226,7 @@ fn subscription_to_what_is_not_registered_yet_is_checked_at_registration() {
             SubscriptionStatus::Unchecked
         );
     }
+    broker.register_component(tape.component("alarm")).unwrap();
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
     assert_eq!(
         broker.status(good.id()).unwrap(),
@@ -237,4 +237,22 @@ fn subscription_to_what_is_not_registered_yet_is_checked_at_registration() {
     let report = stocks.price_changed("MSFT", 2.0);
     assert_eq!((report.delivered(), report.skipped()), (1, 1));
     assert_eq!(tape.take(), ["alarm MSFT 2"]);
+}
+
+#[test]
+fn filter_is_checked_as_soon_as_a_component_makes_the_interface_known() {
+    let broker = quiet();
+    let tape = Tape::new();
+    broker.register_component(tape.component("alarm")).unwrap();
+    let misspelt = subscription("misspelt", "alarm").filter("prise > 185");
+    let error = broker.ensure(&misspelt.build().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Filter);
+    // A class that declares the property may still come.
+    let of_publisher = subscription("of a publisher", "alarm").filter("publisher.site = 'oslo'");
+    let of_publisher = of_publisher.build().unwrap();
+    assert_eq!(broker.ensure(&of_publisher).unwrap(), Ensured::Added);
+    assert_eq!(
+        broker.status(of_publisher.id()).unwrap(),
+        SubscriptionStatus::Unchecked
+    );
 }

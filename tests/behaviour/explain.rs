@@ -17,8 +17,6 @@ fn price<'a>(symbol: &'a str, price: f64) -> [ValueRef<'a>; 2] {
 /// Returns a broker with one subscription of every fate.
 fn every_fate(tape: &Tape) -> Broker {
     let broker = quiet();
-    let fine = tape.component("fine");
-    broker.register_component(fine).unwrap();
     let deaf = Component::activated("deaf", |_| Err::<Listener, _>("it was made".into()));
     broker
         .register_component(deaf.implements::<dyn Alerts>())
@@ -40,6 +38,8 @@ fn every_fate(tape: &Tape) -> Broker {
     for record in records {
         broker.ensure(&record.build().unwrap()).unwrap();
     }
+    let fine = tape.component("fine");
+    broker.register_component(fine).unwrap();
     let moniker = Subscription::builder("moniker")
         .to::<dyn StockEvents>()
         .moniker("mail:ann");

@@ -18,6 +18,7 @@ mod query;
 mod report;
 mod serde;
 mod sharing;
+mod sites;
 mod store;
 mod support;
 mod transient;

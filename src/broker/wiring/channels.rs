@@ -1,12 +1,12 @@
 //! The channels of each class, made and made anew from the records.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
 
-use super::state::{Place, State};
-use crate::model::{EventClass, EventClassId};
+use super::state::{Changes, State};
+use crate::model::{ComponentId, EventClass, EventClassId};
 use crate::publish::{
-    AnyChannel, Channel, ChannelCell, ChannelKey, SubscriptionEntry, Surroundings,
+    AnyChannel, Channel, ChannelCell, Site, Sites, SubscriptionEntry, Surroundings,
 };
 use crate::store::Trash;
 use crate::value::{EventInterface, InterfaceId, Subscriber};
@@ -14,74 +14,116 @@ use crate::value::{EventInterface, InterfaceId, Subscriber};
 /// A class and the channels that publishers of it use.
 pub(crate) struct ClassEntry {
     pub(crate) record: Arc<EventClass>,
-    pub(super) typed: HashMap<InterfaceId, Arc<dyn AnyChannel>>,
-    pub(super) untyped: HashMap<InterfaceId, Arc<ChannelCell>>,
+    typed: HashMap<InterfaceId, Arc<dyn AnyChannel>>,
+    untyped: HashMap<InterfaceId, Arc<ChannelCell>>,
+}
+
+/// The channels of a class that is gone, as long as a publisher has them: they are the class's again
+/// when it comes back.
+#[derive(Default)]
+pub(super) struct Retired {
+    typed: HashMap<InterfaceId, Weak<dyn AnyChannel>>,
+    untyped: HashMap<InterfaceId, Weak<ChannelCell>>,
 }
 
 impl State {
-    /// Returns the subscriptions that a channel has, in order of calling.
-    fn entries(&self, key: ChannelKey) -> Vec<Arc<SubscriptionEntry>> {
-        let fits = |entry: &&Arc<SubscriptionEntry>| {
-            entry
-                .record
-                .binding()
-                .interface()
-                .is_none_or(|id| id == key.interface)
+    /// Makes the channels follow from the records again.
+    pub(super) fn publish(&self, changes: Changes, trash: &mut Trash) {
+        let mut affected = BTreeSet::new();
+        for (id, class) in &self.classes {
+            if class
+                .channels()
+                .any(|(interface, _)| changes.interfaces.contains(&interface))
+            {
+                self.reset_class(class, trash);
+            } else if changes.concern(class) {
+                affected.insert(*id);
+            }
+        }
+        for class in affected.iter().filter_map(|id| self.classes.get(id)) {
+            class.change(&changes, trash);
+        }
+        trash.add(changes);
+    }
+
+    /// Makes every channel anew.
+    pub(super) fn reset_all(&self, trash: &mut Trash) {
+        self.classes
+            .values()
+            .for_each(|class| self.reset_class(class, trash));
+    }
+
+    fn reset_class(&self, class: &ClassEntry, trash: &mut Trash) {
+        for (interface, channel) in &class.typed {
+            self.reset_channel(class, *interface, channel.as_ref(), trash);
+        }
+        for (interface, cell) in &class.untyped {
+            let present = Arc::clone(&cell.read());
+            let Some(made) = self.renewed(class, *interface, &present) else {
+                self.reset_channel(class, *interface, present.as_ref(), trash);
+                continue;
+            };
+            // Filled before it is put in place, where a fire may find it at once.
+            self.reset_channel(class, *interface, made.as_ref(), trash);
+            trash.add(std::mem::replace(&mut *cell.write(), made));
+        }
+    }
+
+    fn reset_channel(
+        &self,
+        class: &ClassEntry,
+        interface: InterfaceId,
+        channel: &dyn AnyChannel,
+        trash: &mut Trash,
+    ) {
+        let here = Site {
+            schema: Arc::clone(channel.schema()),
+            class: Arc::clone(&class.record),
         };
-        let of_class = self
-            .by_class
-            .get(&key.class)
-            .into_iter()
-            .flat_map(BTreeMap::values);
-        let of_interface = self.by_interface.get(&key.interface);
-        let mut entries: Vec<_> = of_class.filter(fits).cloned().collect();
-        if let Some(ranked) = of_interface {
+        let offered = class.record.interfaces().contains(&interface);
+        let entries = if offered {
+            self.entries(&here)
+        } else {
+            Vec::new()
+        };
+        let others = self.neighbours(&here);
+        channel.reset(Sites { here, others }, entries, trash);
+    }
+
+    /// Returns the subscriptions that a site has, in order of calling.
+    fn entries(&self, site: &Site) -> Vec<Arc<SubscriptionEntry>> {
+        let of_class = self.by_class.get(&site.class.id());
+        let of_class = of_class.into_iter().flat_map(BTreeMap::values);
+        let mut entries: Vec<_> = of_class
+            .filter(|entry| site.takes(entry.record.binding()))
+            .cloned()
+            .collect();
+        if let Some(ranked) = self.by_interface.get(&Some(site.schema.id())) {
             entries.extend(ranked.values().cloned());
-            entries.sort_by_key(|entry| entry.rank());
+            entries.sort_by_cached_key(|entry| entry.rank());
         }
         entries
     }
 
-    /// Makes new snapshots of the channels at the places touched.
-    pub(crate) fn rebuild(&self, touched: &HashSet<Place>, trash: &mut Trash) {
-        let classes = self.classes.iter().filter(|(id, entry)| {
-            touched.contains(&Place::Class(**id))
-                || entry
-                    .interfaces()
-                    .any(|i| touched.contains(&Place::Interface(i)))
-        });
-        classes.for_each(|(_, entry)| self.rebuild_class(entry, trash));
-    }
-
-    pub(super) fn rebuild_all(&self, trash: &mut Trash) {
-        self.classes
-            .values()
-            .for_each(|entry| self.rebuild_class(entry, trash));
-    }
-
-    fn rebuild_class(&self, class: &ClassEntry, trash: &mut Trash) {
-        let id = class.record.id();
-        for (interface, channel) in &class.typed {
-            let entries = self.entries(ChannelKey {
-                class: id,
-                interface: *interface,
-            });
-            channel.rebuild(&class.record, &entries, trash);
+    /// Returns the sites that share the class or the interface of a site.
+    fn neighbours(&self, here: &Site) -> Vec<Site> {
+        let (class, interface) = (here.class.id(), here.schema.id());
+        let mut sites = Vec::new();
+        for entry in self.classes.values() {
+            let same_class = entry.record.id() == class;
+            for other in entry.record.interfaces() {
+                if (same_class != (*other == interface))
+                    && let Some(known) = self.interfaces.get(other)
+                {
+                    let schema = Arc::clone(&known.schema);
+                    sites.push(Site {
+                        schema,
+                        class: Arc::clone(&entry.record),
+                    });
+                }
+            }
         }
-        for (interface, cell) in &class.untyped {
-            let entries = self.entries(ChannelKey {
-                class: id,
-                interface: *interface,
-            });
-            let present = Arc::clone(&cell.read());
-            let Some(made) = self.renewed(class, *interface, &present) else {
-                present.rebuild(&class.record, &entries, trash);
-                continue;
-            };
-            // Filled before it is put in place, where a fire may find it at once.
-            made.rebuild(&class.record, &entries, trash);
-            trash.add(std::mem::replace(&mut *cell.write(), made));
-        }
+        sites
     }
 
     /// Returns a new channel in place of an untyped one whose schema has changed.
@@ -95,27 +137,19 @@ impl State {
         if known.schema.hash() == present.schema().hash() {
             return None;
         }
-        let record = Arc::clone(&class.record);
+        let site = Site {
+            schema: Arc::clone(&known.schema),
+            class: Arc::clone(&class.record),
+        };
         let around = Arc::clone(present.around());
-        let schema = Arc::clone(&known.schema);
-        Some(Arc::new(Channel::<dyn Subscriber>::new(
-            record, schema, around,
-        )))
+        Some(Arc::new(Channel::<dyn Subscriber>::new(site, around)))
     }
 
-    /// Forgets what was made ready of a component, and makes it ready again.
-    pub(crate) fn reactivate(&self, trash: &mut Trash) {
-        for class in self.classes.values() {
-            class
-                .typed
-                .values()
-                .for_each(|channel| channel.forget(trash));
-            class
-                .untyped
-                .values()
-                .for_each(|cell| cell.read().forget(trash));
-        }
-        self.rebuild_all(trash);
+    /// Binds the subscriptions of a component anew, since it came or went.
+    pub(crate) fn rebind(&self, component: ComponentId, trash: &mut Trash) {
+        let classes = self.classes.values();
+        let channels = classes.flat_map(|class| class.channels().collect::<Vec<_>>());
+        channels.for_each(|(_, channel)| channel.rebind(component, trash));
     }
 
     /// Returns the typed channel of a class, made now if nobody has asked before.
@@ -126,22 +160,23 @@ impl State {
         trash: &mut Trash,
     ) -> Option<Arc<Channel<I>>> {
         let schema = Arc::clone(&self.interfaces.get(&I::schema().id())?.schema);
-        let key = ChannelKey {
-            class,
-            interface: schema.id(),
-        };
+        let interface = schema.id();
         let entry = self.classes.get_mut(&class)?;
-        if let Some(channel) = entry.typed.get(&key.interface) {
+        if let Some(channel) = entry.typed.get(&interface) {
             return Arc::clone(channel).as_any().downcast().ok();
         }
-        let record = Arc::clone(&entry.record);
-        let channel = Arc::new(Channel::<I>::new(
-            Arc::clone(&record),
+        let site = Site {
             schema,
-            Arc::clone(around),
-        ));
-        entry.typed.insert(key.interface, Arc::clone(&channel) as _);
-        channel.rebuild(&record, &self.entries(key), trash);
+            class: Arc::clone(&entry.record),
+        };
+        let channel = Arc::new(Channel::<I>::new(site, Arc::clone(around)));
+        let untyped: Arc<dyn AnyChannel> = Arc::clone(&channel) as _;
+        entry.typed.insert(interface, Arc::clone(&untyped));
+        if let Some(cell) = entry.untyped.remove(&interface) {
+            trash.add(std::mem::replace(&mut *cell.write(), untyped));
+        }
+        let entry = self.classes.get(&class)?;
+        self.reset_channel(entry, interface, channel.as_ref(), trash);
         Some(channel)
     }
 
@@ -161,33 +196,112 @@ impl State {
         if let Some(cell) = entry.untyped.get(&interface) {
             return Some(Arc::clone(cell));
         }
-        let record = Arc::clone(&entry.record);
-        let channel: Arc<dyn AnyChannel> = Arc::new(Channel::<dyn Subscriber>::new(
-            Arc::clone(&record),
+        let site = Site {
             schema,
-            Arc::clone(around),
-        ));
+            class: Arc::clone(&entry.record),
+        };
+        let channel: Arc<dyn AnyChannel> =
+            Arc::new(Channel::<dyn Subscriber>::new(site, Arc::clone(around)));
         let cell = Arc::new(ChannelCell::new(Arc::clone(&channel)));
         entry.untyped.insert(interface, Arc::clone(&cell));
-        channel.rebuild(
-            &record,
-            &self.entries(ChannelKey { class, interface }),
-            trash,
-        );
+        let entry = self.classes.get(&class)?;
+        self.reset_channel(entry, interface, channel.as_ref(), trash);
         Some(cell)
     }
 }
 
+impl Changes {
+    /// Returns whether a subscription that came or went may be one of the class's.
+    fn concern(&self, class: &ClassEntry) -> bool {
+        let mut entries = self.removed.iter().chain(&self.added);
+        entries.any(|entry| {
+            let binding = entry.record.binding();
+            binding.class().is_none_or(|id| id == class.record.id())
+        })
+    }
+}
+
 impl ClassEntry {
-    pub(super) fn new(record: Arc<EventClass>) -> Self {
+    pub(super) fn new(record: Arc<EventClass>, retired: Retired) -> Self {
+        let typed = retired
+            .typed
+            .into_iter()
+            .filter_map(|(id, weak)| Some((id, weak.upgrade()?)));
+        let untyped = retired
+            .untyped
+            .into_iter()
+            .filter_map(|(id, weak)| Some((id, weak.upgrade()?)));
         Self {
             record,
-            typed: HashMap::new(),
-            untyped: HashMap::new(),
+            typed: typed.collect(),
+            untyped: untyped.collect(),
         }
     }
 
-    fn interfaces(&self) -> impl Iterator<Item = InterfaceId> {
-        self.record.interfaces().iter().copied()
+    /// Takes every subscription out of the channels and lets go of them.
+    pub(super) fn retire(self, trash: &mut Trash) -> Retired {
+        for (_, channel) in self.channels() {
+            let schema = Arc::clone(channel.schema());
+            let here = Site {
+                schema,
+                class: Arc::clone(&self.record),
+            };
+            channel.reset(
+                Sites {
+                    here,
+                    others: Vec::new(),
+                },
+                Vec::new(),
+                trash,
+            );
+        }
+        let retired = Retired {
+            typed: self
+                .typed
+                .iter()
+                .map(|(id, it)| (*id, Arc::downgrade(it)))
+                .collect(),
+            untyped: self
+                .untyped
+                .iter()
+                .map(|(id, it)| (*id, Arc::downgrade(it)))
+                .collect(),
+        };
+        trash.add((self.typed, self.untyped));
+        retired
+    }
+
+    /// Returns the channels and their interfaces.
+    fn channels(&self) -> impl Iterator<Item = (InterfaceId, Arc<dyn AnyChannel>)> {
+        let typed = self
+            .typed
+            .iter()
+            .map(|(id, channel)| (*id, Arc::clone(channel)));
+        let untyped = self
+            .untyped
+            .iter()
+            .map(|(id, cell)| (*id, Arc::clone(&cell.read())));
+        typed.chain(untyped)
+    }
+
+    fn change(&self, changes: &Changes, trash: &mut Trash) {
+        for (interface, channel) in self.channels() {
+            let schema = Arc::clone(channel.schema());
+            let site = Site {
+                schema,
+                class: Arc::clone(&self.record),
+            };
+            let here = |entries: &[Arc<SubscriptionEntry>]| -> Vec<_> {
+                let offered = self.record.interfaces().contains(&interface);
+                let taken = entries
+                    .iter()
+                    .filter(|e| offered && site.takes(e.record.binding()));
+                taken.cloned().collect()
+            };
+            let (removed, added) = (here(&changes.removed), here(&changes.added));
+            if !removed.is_empty() || !added.is_empty() {
+                channel.change(&removed, &added, trash);
+            }
+        }
     }
 }

@@ -3,16 +3,14 @@
 mod channels;
 mod state;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub(crate) use self::state::{Parsed, State, WiredRecord};
-use self::state::{Place, Touched};
+pub(crate) use self::state::{Changes, Parsed, State, WiredRecord};
 use crate::model::Revision;
 use crate::notices::{Notice, Notices};
-use crate::publish::{ChannelKey, SubscriptionEntry, Upkeep};
+use crate::publish::{SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 
@@ -39,6 +37,17 @@ impl Wiring {
         result
     }
 
+    /// Changes the records and makes the channels follow. For `work` the same holds as above; what it
+    /// removes is in the changes, which are dropped when the lock is released.
+    pub(crate) fn change<R>(&self, work: impl FnOnce(&mut State, &mut Changes) -> R) -> R {
+        self.with(|state, trash| {
+            let mut changes = Changes::default();
+            let result = work(state, &mut changes);
+            state.publish(changes, trash);
+            result
+        })
+    }
+
     /// Returns the next place in store order.
     pub(crate) fn next_order(&self) -> u64 {
         let mut state = self.state.lock();
@@ -51,11 +60,14 @@ impl Wiring {
         state: &mut State,
         change: &Change<'_>,
         revision: Revision,
+        changes: &mut Changes,
         trash: &mut Trash,
-    ) -> Option<Touched> {
-        let key = RecordKey::parse(change.key())?;
+    ) {
+        let Some(key) = RecordKey::parse(change.key()) else {
+            return;
+        };
         let Some(value) = change.value() else {
-            return Some(state.delete(key, trash));
+            return state.delete(key, changes, trash);
         };
         let prepared = change
             .prepared()
@@ -65,14 +77,14 @@ impl Wiring {
             None => record::decode(key, value, revision).map(WiredRecord::new),
         };
         match record {
-            Ok(record) => Some(state.put(record, revision, trash)),
+            Ok(record) => state.put(record, revision, changes),
             Err(error) => {
                 let reason = error.to_string();
                 self.notices.push(Notice::Quarantined {
                     key: change.key().to_vec(),
                     reason,
                 });
-                Some(state.delete(key, trash))
+                state.delete(key, changes, trash);
             }
         }
     }
@@ -96,43 +108,37 @@ impl CommitSink for Wiring {
             }
         }
         let mut state = self.state.lock();
-        state.forget_stored(&records, trash);
+        let mut changes = Changes::default();
+        state.forget_stored(&records, &mut changes, trash);
         for (record, revision) in records {
-            state.put(record, revision, trash);
+            state.put(record, revision, &mut changes);
         }
         state.revision = revision;
-        state.rebuild_all(trash);
+        state.reset_all(trash);
+        trash.add(changes);
     }
 
     fn committed(&self, commit: &Commit<'_>, trash: &mut Trash) {
         let mut state = self.state.lock();
-        let mut touched = HashSet::new();
+        let mut changes = Changes::default();
         for change in commit.changes() {
-            if let Some(place) = self.apply(&mut state, change, commit.revision(), trash) {
-                touched.extend(place);
-            }
+            self.apply(&mut state, change, commit.revision(), &mut changes, trash);
         }
         state.revision = commit.revision();
-        state.rebuild(&touched, trash);
+        state.publish(changes, trash);
     }
 }
 
 impl Upkeep for Wiring {
-    fn refresh(&self, key: ChannelKey) {
-        self.with(|state, trash| state.rebuild(&HashSet::from([Place::Class(key.class)]), trash));
-    }
-
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]) {
-        self.with(|state, trash| {
-            let mut touched = HashSet::new();
+        self.change(|state, changes| {
             for entry in gone {
                 let id = entry.record.id();
                 let present = state.subscriptions.get(&id);
                 if present.is_some_and(|listed| Arc::ptr_eq(&listed.entry, entry)) {
-                    touched.extend(state.remove_subscription(id, trash));
+                    state.remove_subscription(id, changes);
                 }
             }
-            state.rebuild(&touched, trash);
         });
     }
 }

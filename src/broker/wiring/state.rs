@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::channels::ClassEntry;
+use super::channels::{ClassEntry, Retired};
 use crate::filter::Filter;
 use crate::model::{EventClass, EventClassId, Revision, Subscription, SubscriptionId, Target};
 use crate::publish::{SubscriptionEntry, TargetSource};
@@ -23,7 +23,9 @@ pub(crate) struct State {
     /// class -> the subscriptions that are bound to it, in order of calling
     pub(super) by_class: HashMap<EventClassId, Ranked>,
     /// interface -> the subscriptions that take it from any class, in order of calling
-    pub(super) by_interface: HashMap<InterfaceId, Ranked>,
+    pub(super) by_interface: HashMap<Option<InterfaceId>, Ranked>,
+    /// class that is gone -> the channels that its publishers may still have
+    retired: HashMap<EventClassId, Retired>,
     /// The greatest place in store order that was given.
     pub(super) last_order: u64,
     pub(crate) revision: Revision,
@@ -61,15 +63,15 @@ pub(crate) struct WiredRecord {
     parsed: Parsed,
 }
 
-/// Which channels a change reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    Class(EventClassId),
-    Interface(InterfaceId),
+/// What changes of the records mean to the channels.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(super) removed: Vec<Arc<SubscriptionEntry>>,
+    pub(super) added: Vec<Arc<SubscriptionEntry>>,
+    /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
+    pub(super) interfaces: HashSet<InterfaceId>,
 }
 
-/// The places that a change reaches: none, one, or the old and the new one.
-pub(crate) type Touched = smallvec::SmallVec<[Place; 2]>;
 impl Parsed {
     pub(crate) fn new(record: &Subscription) -> Self {
         match record.filter().map(Filter::parse).transpose() {
@@ -122,25 +124,10 @@ impl WiredRecord {
 
 impl State {
     /// Takes a record in, in place of the one with its id.
-    pub(super) fn put(
-        &mut self,
-        wired: WiredRecord,
-        revision: Revision,
-        trash: &mut Trash,
-    ) -> Touched {
+    pub(super) fn put(&mut self, wired: WiredRecord, revision: Revision, changes: &mut Changes) {
         match wired.record {
-            Record::Schema(schema) => self.put_schema(schema, revision),
-            Record::Class(class) => {
-                let id = class.id();
-                let record = Arc::new(class);
-                match self.classes.get_mut(&id) {
-                    Some(entry) => entry.record = record,
-                    None => {
-                        self.classes.insert(id, ClassEntry::new(record));
-                    }
-                }
-                Touched::from_iter([Place::Class(id)])
-            }
+            Record::Schema(schema) => self.put_schema(schema, revision, changes),
+            Record::Class(class) => self.put_class(class, changes),
             Record::Subscription(stored) => {
                 let StoredSubscription {
                     record,
@@ -151,9 +138,9 @@ impl State {
                     Target::Component(id) => TargetSource::Component(*id),
                     Target::Moniker(moniker) => TargetSource::Moniker(moniker.to_string()),
                     // Nothing that was stored has this target.
-                    Target::Object => return Touched::new(),
+                    Target::Object => return,
                 };
-                self.put_subscription(record, wired.parsed, order, ensured, target, trash)
+                self.put_subscription(record, wired.parsed, order, ensured, target, changes);
             }
         }
     }
@@ -166,10 +153,10 @@ impl State {
         order: u64,
         ensured: Option<Uuid>,
         target: TargetSource,
-        trash: &mut Trash,
-    ) -> Touched {
+        changes: &mut Changes,
+    ) {
         self.last_order = self.last_order.max(order);
-        let mut touched = self.unlist(record.id());
+        self.remove_subscription(record.id(), changes);
         let entry = Arc::new(SubscriptionEntry {
             name: record.name().into(),
             order,
@@ -178,12 +165,10 @@ impl State {
             target,
             record: Arc::new(record),
         });
-        touched.push(self.list(&entry));
-        let replaced = self
-            .subscriptions
+        self.ranked(&entry).insert(entry.rank(), Arc::clone(&entry));
+        changes.added.push(Arc::clone(&entry));
+        self.subscriptions
             .insert(entry.record.id(), Listed { entry, ensured });
-        trash.add(replaced.map(|listed| listed.entry));
-        touched
     }
 
     /// Returns the live subscription that was given this place in store order, if it is still there.
@@ -193,81 +178,59 @@ impl State {
         is_it.then_some(listed)
     }
 
-    fn list(&mut self, entry: &Arc<SubscriptionEntry>) -> Place {
+    /// Returns the ranking that an entry belongs to.
+    fn ranked(&mut self, entry: &SubscriptionEntry) -> &mut Ranked {
         let binding = entry.record.binding();
-        let (ranked, place) = match (binding.class(), binding.interface()) {
-            (Some(class), _) => (self.by_class.entry(class).or_default(), Place::Class(class)),
-            (None, interface) => {
-                let id = interface.unwrap_or_else(|| InterfaceId::from_u128(0));
-                (
-                    self.by_interface.entry(id).or_default(),
-                    Place::Interface(id),
-                )
-            }
-        };
-        ranked.insert(entry.rank(), Arc::clone(entry));
-        place
-    }
-
-    /// Takes a subscription out of the rankings. Its entry stays in `subscriptions` until replaced,
-    /// and channels still hold it, so nothing of the user's is dropped here.
-    fn unlist(&mut self, id: SubscriptionId) -> Touched {
-        let Some(listed) = self.subscriptions.get(&id) else {
-            return Touched::new();
-        };
-        let entry = &listed.entry;
-        let binding = entry.record.binding();
-        let place = match (binding.class(), binding.interface()) {
-            (Some(class), _) => {
-                remove_ranked(&mut self.by_class, class, entry);
-                Place::Class(class)
-            }
-            (None, interface) => {
-                let id = interface.unwrap_or_else(|| InterfaceId::from_u128(0));
-                remove_ranked(&mut self.by_interface, id, entry);
-                Place::Interface(id)
-            }
-        };
-        Touched::from_iter([place])
-    }
-
-    /// Removes a subscription; the caller rebuilds what it touches.
-    pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, trash: &mut Trash) -> Touched {
-        let touched = self.unlist(id);
-        if let Some(listed) = self.subscriptions.remove(&id) {
-            trash.add(listed.entry);
+        match (binding.class(), binding.interface()) {
+            (Some(class), _) => self.by_class.entry(class).or_default(),
+            (None, interface) => self.by_interface.entry(interface).or_default(),
         }
-        touched
     }
 
-    pub(super) fn delete(&mut self, key: RecordKey, trash: &mut Trash) -> Touched {
+    /// Removes a subscription. The channels that have it let it go with the changes.
+    pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, changes: &mut Changes) {
+        let Some(listed) = self.subscriptions.remove(&id) else {
+            return;
+        };
+        self.ranked(&listed.entry).remove(&listed.entry.rank());
+        changes.removed.push(listed.entry);
+    }
+
+    pub(super) fn delete(&mut self, key: RecordKey, changes: &mut Changes, trash: &mut Trash) {
         match key {
             // A schema stays known while the process runs: publishers may use it.
-            RecordKey::Schema(..) => Touched::new(),
-            RecordKey::Class(id) => {
-                self.remove_class(id, trash);
-                Touched::new()
-            }
-            RecordKey::Subscription(id) => self.remove_subscription(id, trash),
+            RecordKey::Schema(..) => {}
+            RecordKey::Class(id) => self.remove_class(id, changes, trash),
+            RecordKey::Subscription(id) => self.remove_subscription(id, changes),
         }
     }
 
-    /// Removes a class; publishers that still have it reach nobody from now on.
-    fn remove_class(&mut self, id: EventClassId, trash: &mut Trash) {
+    fn put_class(&mut self, class: EventClass, changes: &mut Changes) {
+        let id = class.id();
+        changes.interfaces.extend(class.interfaces());
+        let record = Arc::new(class);
+        match self.classes.get_mut(&id) {
+            Some(entry) => {
+                changes.interfaces.extend(entry.record.interfaces());
+                entry.record = record;
+            }
+            None => {
+                let retired = self.retired.remove(&id).unwrap_or_default();
+                self.classes.insert(id, ClassEntry::new(record, retired));
+            }
+        }
+    }
+
+    /// Removes a class; publishers that still have it reach nobody until it comes back.
+    fn remove_class(&mut self, id: EventClassId, changes: &mut Changes, trash: &mut Trash) {
         let Some(class) = self.classes.remove(&id) else {
             return;
         };
-        class
-            .typed
-            .values()
-            .for_each(|channel| channel.rebuild(&class.record, &[], trash));
-        for cell in class.untyped.values() {
-            cell.read().rebuild(&class.record, &[], trash);
-        }
-        trash.add((class.typed, class.untyped));
+        changes.interfaces.extend(class.record.interfaces());
+        self.retired.insert(id, class.retire(trash));
     }
 
-    fn put_schema(&mut self, schema: InterfaceSchema, revision: Revision) -> Touched {
+    fn put_schema(&mut self, schema: InterfaceSchema, revision: Revision, changes: &mut Changes) {
         let (id, hash) = (schema.id(), schema.hash());
         let schema = Arc::new(schema);
         let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
@@ -277,15 +240,14 @@ impl State {
         });
         // Of several in the store the newest counts.
         if known.stored.is_some_and(|(_, newest)| newest > revision) {
-            return Touched::new();
+            return;
         }
         known.stored = Some((hash, revision));
         // Code owns the schema.
-        if known.rust_type.is_some() {
-            return Touched::new();
+        if known.rust_type.is_none() {
+            known.schema = schema;
+            changes.interfaces.insert(id);
         }
-        known.schema = schema;
-        Touched::from_iter([Place::Interface(id)])
     }
 
     /// Returns whether the store has this schema as the newest of its interface.
@@ -300,7 +262,7 @@ impl State {
         &mut self,
         schema: &InterfaceSchema,
         rust_type: RustType,
-        trash: &mut Trash,
+        changes: &mut Changes,
     ) -> Result<(), &'static str> {
         let id = schema.id();
         let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
@@ -314,11 +276,8 @@ impl State {
             None => known.rust_type = Some(rust_type),
         }
         if known.schema.hash() != schema.hash() {
-            trash.add(std::mem::replace(
-                &mut known.schema,
-                Arc::new(schema.clone()),
-            ));
-            self.rebuild(&HashSet::from([Place::Interface(id)]), trash);
+            known.schema = Arc::new(schema.clone());
+            changes.interfaces.insert(id);
         }
         Ok(())
     }
@@ -335,7 +294,12 @@ impl State {
     }
 
     /// Forgets what came from the store and is not listed any more, before it is listed anew.
-    pub(super) fn forget_stored(&mut self, listed: &[(WiredRecord, Revision)], trash: &mut Trash) {
+    pub(super) fn forget_stored(
+        &mut self,
+        listed: &[(WiredRecord, Revision)],
+        changes: &mut Changes,
+        trash: &mut Trash,
+    ) {
         for known in self.interfaces.values_mut() {
             known.stored = None;
         }
@@ -346,7 +310,7 @@ impl State {
             .map(|known| known.entry.record.id())
             .collect();
         for id in subscriptions {
-            self.remove_subscription(id, trash);
+            self.remove_subscription(id, changes);
         }
         let classes: HashSet<_> = listed
             .iter()
@@ -359,20 +323,7 @@ impl State {
             .copied()
             .collect();
         for id in gone {
-            self.remove_class(id, trash);
-        }
-    }
-}
-
-fn remove_ranked<K: std::hash::Hash + Eq>(
-    all: &mut HashMap<K, Ranked>,
-    key: K,
-    entry: &SubscriptionEntry,
-) {
-    if let Some(ranked) = all.get_mut(&key) {
-        ranked.remove(&entry.rank());
-        if ranked.is_empty() {
-            all.remove(&key);
+            self.remove_class(id, changes, trash);
         }
     }
 }

@@ -1,0 +1,103 @@
+//! The places where a subscription is served, and its filter compiled for them.
+
+use std::sync::Arc;
+
+use crate::filter::{Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all};
+use crate::model::{Binding, EventClass, Subscription};
+use crate::value::{EventMethod, InterfaceSchema, Parameter};
+
+/// One interface of one class.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    pub(crate) schema: Arc<InterfaceSchema>,
+    pub(crate) class: Arc<EventClass>,
+}
+
+/// A site and those that share its class or its interface: a subscription may be bound to several of
+/// them, and then a name in its filter has to exist in one of them only.
+#[derive(Debug, Clone)]
+pub(crate) struct Sites {
+    pub(crate) here: Site,
+    pub(crate) others: Vec<Site>,
+}
+
+/// The predicates of one site by the index of their method; methods that the subscription is not
+/// bound to have none.
+pub(crate) type Predicates = Vec<(usize, Predicate)>;
+
+impl Site {
+    /// Returns whether a subscription with this binding is served here.
+    pub(crate) fn takes(&self, binding: &Binding) -> bool {
+        let (class, interface) = (self.class.id(), self.schema.id());
+        binding.class().is_none_or(|id| id == class)
+            && binding.interface().is_none_or(|id| id == interface)
+    }
+
+    /// Returns the methods that a subscription with this binding asks for.
+    pub(crate) fn methods<'a>(
+        &'a self,
+        binding: &'a Binding,
+    ) -> impl Iterator<Item = (usize, &'a EventMethod)> {
+        let bound = binding.method().map(|name| self.schema.method(name));
+        let all = self.schema.methods().iter().enumerate();
+        all.filter(move |(index, _)| match bound {
+            None => true,
+            Some(method) => method.is_some_and(|(only, _)| only == *index),
+        })
+    }
+}
+
+impl Sites {
+    /// Returns the predicates of this site for a subscription that it serves.
+    pub(super) fn compile(
+        &self,
+        filter: &Filter,
+        record: &Subscription,
+    ) -> Result<Predicates, FilterError> {
+        let others = self
+            .others
+            .iter()
+            .filter(|site| site.takes(record.binding()));
+        let all: Vec<_> = std::iter::once(&self.here).chain(others).collect();
+        let mut compiled = compile(filter, record, &all)?;
+        Ok(compiled.swap_remove(0))
+    }
+}
+
+/// Compiles a filter for every site that serves its subscription: a name has to exist in one of their
+/// methods at least and to agree in type where it exists; where it is absent it is NULL.
+pub(crate) fn compile(
+    filter: &Filter,
+    record: &Subscription,
+    sites: &[&Site],
+) -> Result<Vec<Predicates>, FilterError> {
+    let binding = record.binding();
+    let declared: Vec<Vec<Parameter>> = sites.iter().map(|site| declared(&site.class)).collect();
+    let mut scopes = Vec::new();
+    for (site, declared) in sites.iter().zip(&declared) {
+        let others = if site.class.has_open_properties() {
+            UndeclaredProperties::Open
+        } else {
+            UndeclaredProperties::Refused
+        };
+        scopes.extend(site.methods(binding).map(|(_, method)| {
+            Scope::for_method(method)
+                .with_publisher(declared, others)
+                .with_subscription(record.for_publisher())
+        }));
+    }
+    let mut checked = check_all(filter, &scopes)?.into_iter();
+    let predicates = sites.iter().map(|site| {
+        let methods = site.methods(binding).map(|(index, _)| index);
+        methods.zip(checked.by_ref()).collect()
+    });
+    Ok(predicates.collect())
+}
+
+/// Returns the declared publisher properties as the filter sees them.
+fn declared(class: &EventClass) -> Vec<Parameter> {
+    let properties = class.properties().iter();
+    properties
+        .map(|property| Parameter::new(property.name(), property.value_type().clone()))
+        .collect()
+}
