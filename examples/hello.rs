@@ -1,6 +1,7 @@
-//! The whole of it in one screen: a trait, a component, a stored subscription, a fire.
+//! The whole of it in one screen: a trait, a component, a stored subscription, two fires.
 //!
-//! Watch for the report that the event method returns.
+//! Watch for the reports: the first event is filtered out and reaches nobody, the second one makes
+//! the component and calls it. The code that fires names neither the component nor the filter.
 //!
 //! ```text
 //! cargo run --example hello
@@ -9,7 +10,7 @@
 use loosely::{Broker, Component, Subscription, event_interface};
 
 #[event_interface]
-pub trait StockEvents {
+trait StockEvents {
     fn price_changed(&self, symbol: &str, price: f64);
 }
 
@@ -36,7 +37,9 @@ fn main() -> loosely::Result<()> {
     )?;
 
     let stocks = broker.publisher::<dyn StockEvents>()?;
-    println!("{}", stocks.price_changed("MSFT", 184.0));
-    println!("{}", stocks.price_changed("MSFT", 185.5));
+    for price in [184.0, 185.5] {
+        let report = stocks.price_changed("MSFT", price);
+        println!("MSFT at {price}: {report}, {:?}", report.outcome());
+    }
     Ok(())
 }

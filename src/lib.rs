@@ -1,4 +1,104 @@
-//! Loosely coupled events.
+//! Loosely coupled events: fire them by calling a trait; who gets them, and when, is data you can
+//! query, edit and switch off while the program runs.
+//!
+//! A publisher calls a method of an ordinary trait, and whoever holds a matching *subscription* is
+//! called. The publisher knows no subscriber, the subscriber no publisher, and neither holds the
+//! wiring: a subscription is a record in a store, made by anyone, while both programs stay as they
+//! are. There is no server. The model is that of the COM+ Event System ([`docs::com_plus`]).
+//!
+//! ```
+//! use loosely::{Broker, Component, Subscription, event_interface};
+//!
+//! #[event_interface]
+//! pub trait StockEvents {
+//!     fn price_changed(&self, symbol: &str, price: f64);
+//! }
+//!
+//! #[derive(Default)]
+//! struct Alarm;
+//!
+//! impl StockEvents for Alarm {
+//!     fn price_changed(&self, symbol: &str, price: f64) {
+//!         println!("{symbol} is at {price}");
+//!     }
+//! }
+//!
+//! # fn main() -> loosely::Result<()> {
+//! let broker = Broker::in_memory()?; // or Broker::open("wiring"), a directory
+//! broker.register_component(
+//!     Component::new("alarm", Alarm::default).implements::<dyn StockEvents>(),
+//! )?;
+//! broker.ensure(
+//!     &Subscription::builder("msft above 185")
+//!         .to::<dyn StockEvents>()
+//!         .component("alarm")
+//!         .filter("symbol = 'MSFT' AND price > 185")
+//!         .build()?,
+//! )?;
+//!
+//! let stocks = broker.publisher::<dyn StockEvents>()?;
+//! assert_eq!(stocks.price_changed("MSFT", 184.0).delivered(), 0);
+//! assert_eq!(stocks.price_changed("MSFT", 185.5).delivered(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Concepts
+//!
+//! - An *event interface* is a trait under [`#[event_interface]`](event_interface); each of its
+//!   methods is an event. Its schema is in the store, so that tools without the Rust type can work
+//!   with it.
+//! - An [`EventClass`] is what publishers fire and subscriptions bind to: an interface under a
+//!   name, with publisher properties. One is made of the interface unless you register your own.
+//! - A [`Publisher`] is the object that a program calls. The macro makes one for each interface,
+//!   `StockEventsPublisher`, with the trait's methods; each returns a [`FireReport`].
+//!   [`DynamicPublisher`] fires by name.
+//! - A [`Subscription`] says which events (by class, by interface from any class, one method or
+//!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
+//!   [`Broker::store`], or lives as long as the [`SubscriptionGuard`] of [`Broker::subscribe`].
+//! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
+//!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
+//! - A [`Filter`] selects events by their parameters, by properties of the publisher,
+//!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
+//! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
+//!   in every process.
+//!
+//! # Values
+//!
+//! Events carry what implements [`EventValue`]: `bool`, the integers up to 64 bits, `f32` and
+//! `f64`, `String`, `Uuid`, `SystemTime`, `Duration`, `Option`, `Vec` and other slices, maps with
+//! `String` keys, [`Properties`], [`Value`], `Arc` and `Box` of these, and structs and enums that
+//! derive it. Parameters are best taken by reference, `&str` or `&[T]`; by value, they are cloned
+//! for each subscriber.
+//!
+//! # Failures
+//!
+//! A subscriber that errs, panics or cannot be made is a line of the report and stops nobody else;
+//! a report may be ignored, since the broker's failure hook hears of each failure
+//! ([`BrokerBuilder::on_failure`]). [`Publisher::explain`] says of an event what would become of
+//! it, subscription by subscription. What a call of the broker itself can meet is an [`Error`] with
+//! a [kind](ErrorKind).
+//!
+//! # Guarantees and limits
+//!
+//! [`docs::guarantees`] has what survives what, and the test that shows it. In short: an
+//! acknowledged change survives `kill -9`, no fire that begins after a change returned uses the old
+//! wiring, and no lock is held while anything of the user's runs.
+//!
+//! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
+//! time; there is no queued, detached or parallel delivery in this version. Nor are there roles,
+//! publisher filters or an index over filters: a fire looks at every subscription to its method.
+//! One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends the
+//! process.
+//!
+//! # Features
+//!
+//! - `sled`, by default: the store in a directory. Without it there are the store in memory and
+//!   stores of your own ([`Store`], [`Engine`]).
+//! - `bincode`, by default: the compact encoding of records. Without it they are JSON.
+//!
+//! The minimum Rust version is 1.88. Developed on x86-64 Linux; nothing but the permissions of
+//! files is specific to a platform, and no other has been tested.
 #![forbid(unsafe_code)]
 
 extern crate self as loosely;
@@ -12,6 +112,7 @@ mod clock;
 mod codec;
 mod component;
 mod delivery;
+pub mod docs;
 mod error;
 mod filter;
 mod model;
@@ -39,15 +140,15 @@ pub use crate::model::{
     Nesting, Principal, Problem, Problems, PropertyDeclaration, PropertyName, PublisherId,
     Revision, Subscription, SubscriptionId, SubscriptionName, Target,
 };
-pub use crate::notices::Notice;
+pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
     DynamicPublisher, Explained, Explanation, FailureHook, FireError, FireOutcome, FirePolicy,
     FireReport, Publisher, Publishes, Stage,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,
-    LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, RawChange, RawPair, Store, StoreOptions,
-    Trash,
+    LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, Prepared, RawChange, RawPair, Store,
+    StoreOptions, Trash,
 };
 #[cfg(feature = "sled")]
 pub use crate::store::{SledEngine, SledStore};
@@ -57,3 +158,8 @@ pub use crate::value::{
     SchemaHash, Subscriber, SubscriberError, Value, ValueRef, ValueType,
 };
 pub use loosely_macros::{EventValue, event_interface};
+
+/// The programs of the README, compiled.
+#[cfg(all(doctest, feature = "sled"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

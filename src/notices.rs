@@ -50,6 +50,13 @@ pub enum Notice {
         /// What was wrong with the database, and with the copy.
         reason: String,
     },
+    /// The database lost its latest commits and had no newer copy; the rest is served.
+    RolledBack {
+        /// The revision that it still holds.
+        revision: u64,
+        /// The revision that was durable once; every commit between the two is lost.
+        durable: u64,
+    },
     /// One stored record cannot be read; it is kept as it is and served to nobody.
     Quarantined {
         /// The key of the record.
@@ -184,6 +191,11 @@ impl fmt::Display for Notice {
                 "the store was opened empty, everything in it is lost ({reason}); the damaged \
                  files are in {}",
                 moved_to.display()
+            ),
+            Self::RolledBack { revision, durable } => write!(
+                f,
+                "the store lost commits: it was durable up to revision {durable} and is found at \
+                 {revision}"
             ),
             Self::Quarantined { key, reason } => {
                 write!(f, "record {} cannot be read: {reason}", key.escape_ascii())

@@ -67,7 +67,8 @@ impl Broker {
     /// It never undoes what somebody else changed. A subscription that is as this program ensured it
     /// last time follows the program's new definition; one that was edited or switched off since is
     /// left alone. One that was removed is added again: to stop a program's subscription, switch it
-    /// off.
+    /// off. What it is bound to need not be registered yet: then it is
+    /// [`Unchecked`](SubscriptionStatus::Unchecked) until that is.
     ///
     /// # Errors
     ///

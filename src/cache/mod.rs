@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+use smallvec::SmallVec;
 
 /// The subscriptions of one class and interface, generic over what a slot is.
 pub(crate) struct SubscriptionCache<S> {
@@ -26,7 +27,8 @@ pub(crate) struct SubscriptionCache<S> {
 
 /// The slots of each method at one moment, in the order of calling.
 pub(crate) struct Snapshot<S> {
-    methods: Box<[S]>,
+    /// Inline for small interfaces: behind the `load`, every pointer to follow is waited for.
+    methods: SmallVec<[S; 4]>,
 }
 
 impl<S> SubscriptionCache<S> {

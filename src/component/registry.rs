@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use crate::value::{
 
 /// An instance of a component, before anyone asks for one of its interfaces.
 pub(crate) type Instance = Arc<dyn Any + Send + Sync>;
+
+/// Returns an instance as an untyped subscriber, if it is of the right type.
+type CastUntyped = fn(Instance) -> Option<Arc<dyn Subscriber>>;
 
 type Factory = dyn Fn(&Activation<'_>) -> Result<Instance, SubscriberError> + Send + Sync;
 
@@ -62,7 +66,7 @@ pub(crate) struct Recipe {
     factory: Box<Factory>,
     casts: Vec<Cast>,
     /// Casts to the untyped subscriber, for components that take events of any interface.
-    any_interface: Option<fn(Instance) -> Option<Arc<dyn Subscriber>>>,
+    any_interface: Option<CastUntyped>,
     /// The instance of a singleton, once made.
     instance: RwLock<Option<Instance>>,
 }
@@ -72,7 +76,7 @@ struct Cast {
     schema: &'static InterfaceSchema,
     rust_type: RustType,
     caster: Box<dyn Any + Send + Sync>,
-    untyped: fn(Instance) -> Option<Arc<dyn Subscriber>>,
+    untyped: CastUntyped,
 }
 
 struct Caster<I: ?Sized>(fn(Instance) -> Option<Arc<I>>);
@@ -363,8 +367,8 @@ impl Registry {
             if let Some(instance) = recipe.instance() {
                 return Ok(Some(instance));
             }
-            if !making.makers.contains_key(&recipe.id) {
-                making.makers.insert(recipe.id, me);
+            if let Entry::Vacant(vacant) = making.makers.entry(recipe.id) {
+                vacant.insert(me);
                 return Ok(None);
             }
             if making.leads_to(recipe.id, me) {

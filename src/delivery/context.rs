@@ -36,12 +36,23 @@ struct Drawn {
     sequence: u64,
 }
 
-/// The fire that this thread is inside of.
+/// The fires that this thread is inside of.
 struct Frame {
     depth: Cell<u32>,
     class: Cell<EventClassId>,
     subscription: Cell<SubscriptionId>,
     drawn: Cell<Option<Drawn>>,
+    /// What the others have set aside: depth - 1 -> the fire at that depth. It lies here and not
+    /// with the nested fire, so that one that nothing caused, as most are, has nothing to move.
+    outer: [Cell<Outer>; NESTING_LIMIT as usize - 1],
+}
+
+/// A fire that waits for a nested one to end.
+#[derive(Clone, Copy)]
+struct Outer {
+    class: EventClassId,
+    subscription: SubscriptionId,
+    drawn: Option<Drawn>,
 }
 
 thread_local! {
@@ -51,6 +62,7 @@ thread_local! {
             class: Cell::new(EventClassId::from_u128(0)),
             subscription: Cell::new(SubscriptionId::from_u128(0)),
             drawn: Cell::new(None),
+            outer: [const { Cell::new(Outer::NONE) }; NESTING_LIMIT as usize - 1],
         }
     };
 }
@@ -132,36 +144,53 @@ impl Drawn {
     }
 }
 
-/// A fire in progress on this thread; dropping it goes back to the one around it.
-pub(crate) struct Entered {
-    outer: Option<Outer>,
+impl Frame {
+    /// Sets the fire at `depth` aside, or returns `None` if no other may begin inside of it.
+    #[cold]
+    fn set_aside(&self, depth: u32) -> Option<()> {
+        self.outer.get(depth as usize - 1)?.set(Outer {
+            class: self.class.get(),
+            subscription: self.subscription.get(),
+            drawn: self.drawn.get(),
+        });
+        Some(())
+    }
+
+    /// Goes back to the fire at `depth`.
+    #[cold]
+    fn take_back(&self, depth: u32) {
+        if let Some(outer) = self.outer.get(depth as usize - 1) {
+            let outer = outer.get();
+            self.class.set(outer.class);
+            self.subscription.set(outer.subscription);
+            self.drawn.set(outer.drawn);
+        }
+    }
 }
 
-/// The frame of the fire around a nested one.
-struct Outer {
-    class: EventClassId,
-    subscription: SubscriptionId,
-    drawn: Option<Drawn>,
+impl Outer {
+    const NONE: Self = Self {
+        class: EventClassId::from_u128(0),
+        subscription: SubscriptionId::from_u128(0),
+        drawn: None,
+    };
 }
+
+/// A fire in progress on this thread; dropping it goes back to the one around it.
+pub(crate) struct Entered(());
 
 /// Begins a fire of `class` on this thread, or returns `None` at the [`NESTING_LIMIT`].
 #[inline]
 pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
     FRAME.with(|frame| {
         let depth = frame.depth.get();
-        if depth >= NESTING_LIMIT {
-            return None;
+        if depth > 0 {
+            frame.set_aside(depth)?;
         }
-        // A fire that nothing caused has nothing to go back to: most fires save nothing.
-        let outer = (depth > 0).then(|| Outer {
-            class: frame.class.get(),
-            subscription: frame.subscription.get(),
-            drawn: frame.drawn.get(),
-        });
         frame.depth.set(depth + 1);
         frame.class.set(class);
         frame.drawn.set(None);
-        Some(Entered { outer })
+        Some(Entered(()))
     })
 }
 
@@ -169,6 +198,11 @@ pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
 #[inline]
 pub(crate) fn enter_subscription(id: SubscriptionId) {
     FRAME.with(|frame| frame.subscription.set(id));
+}
+
+/// Returns which subscription was called last in the fire that this thread is inside of.
+pub(crate) fn entered_subscription() -> SubscriptionId {
+    FRAME.with(|frame| frame.subscription.get())
 }
 
 /// Returns how many fires this thread is inside of.
@@ -191,6 +225,7 @@ pub(super) fn at_depth(depth: u32, work: impl FnOnce()) {
 }
 
 /// Returns whether this thread is inside a delivery.
+#[inline]
 pub(crate) fn is_delivering() -> bool {
     depth() > 0
 }
@@ -199,11 +234,10 @@ impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
         FRAME.with(|frame| {
-            frame.depth.set(frame.depth.get() - 1);
-            if let Some(outer) = &self.outer {
-                frame.class.set(outer.class);
-                frame.subscription.set(outer.subscription);
-                frame.drawn.set(outer.drawn);
+            let depth = frame.depth.get() - 1;
+            frame.depth.set(depth);
+            if depth > 0 {
+                frame.take_back(depth);
             }
         });
     }

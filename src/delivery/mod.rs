@@ -5,6 +5,6 @@ mod failure;
 mod nesting;
 
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
-pub(crate) use self::context::{enter, enter_subscription, is_delivering};
+pub(crate) use self::context::{enter, enter_subscription, entered_subscription, is_delivering};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub(crate) use self::nesting::{settle, wait};

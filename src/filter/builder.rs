@@ -14,8 +14,7 @@ use crate::value::Value;
 ///
 /// let filter = Filter::from(field("price").gt(185.0).and(field("symbol").eq("MSFT")));
 /// assert_eq!(filter.to_string(), "price > 185.0 AND symbol = 'MSFT'");
-/// assert_eq!(filter, Filter::parse("symbol = 'MSFT' & price > 185.0")
-///     .map(|_| filter.clone())?);
+/// assert_eq!(filter, Filter::parse("(price > 185.0) & symbol == \"MSFT\"")?);
 ///
 /// let quiet = !field("level").is_in(["warning", "error"]).no_case();
 /// assert_eq!(quiet.to_string(), "NOT level COLLATE NOCASE IN ('warning', 'error')");

@@ -1,14 +1,13 @@
 //! Criteria against what they are about: names become places, constants get types.
 
 use super::Filter;
-use super::coerce::{Constant, Kind, brief, to_width};
-use super::compare::test;
+use super::coerce::{Kind, brief};
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand, Side};
+use super::expr::{Collation, CompareOp, Expr, Name, Operand, Side};
 use super::pattern::Pattern;
 use super::predicate::{Condition, Members, Place, Places, Predicate, Test};
 use super::scope::{Resolved, Scope};
-use crate::value::view::elements;
+use super::subject::Subject;
 use crate::value::{Value, ValueRef, ValueType};
 
 /// Compiles the criteria.
@@ -26,8 +25,8 @@ pub(crate) fn check(filter: &Filter, scope: &Scope<'_>) -> Result<Predicate, Fil
 ///
 /// # Errors
 ///
-/// As [`check`]; but a name must exist in one scope only, and have the same kind of type wherever it
-/// exists. Where it does not, it is NULL.
+/// As [`check`]; but a name must exist in one scope only, and have the same kind of type wherever
+/// it exists. Where it does not, it is NULL.
 pub(crate) fn check_all(
     filter: &Filter,
     scopes: &[Scope<'_>],
@@ -96,7 +95,8 @@ fn with_quotes(error: FilterError, name: &Name, side: Side) -> FilterError {
     }
 }
 
-fn agree(a: &ValueType, b: &ValueType) -> bool {
+/// Returns whether values of the two types can be equal.
+pub(super) fn agree(a: &ValueType, b: &ValueType) -> bool {
     match (a.not_null(), b.not_null()) {
         (ValueType::List(a), ValueType::List(b)) => agree(a, b),
         (a, b) => {
@@ -117,17 +117,7 @@ struct Compiler<'s, 'a> {
     scope: &'s Scope<'a>,
 }
 
-/// The left side of a test.
-struct Subject<'n> {
-    name: &'n Name,
-    shown: String,
-    place: Place,
-    /// The type of the value, of a list that of its elements.
-    ty: ValueType,
-    is_list: bool,
-}
-
-type Compiled<T = Condition> = Result<T, FilterError>;
+pub(super) type Compiled<T = Condition> = Result<T, FilterError>;
 
 impl Compiler<'_, '_> {
     fn condition(&self, expr: &Expr) -> Compiled {
@@ -155,7 +145,7 @@ impl Compiler<'_, '_> {
             }
             Expr::IsNull { name, negated } => {
                 let subject = self.subject(name)?;
-                Ok(negate(subject.test(Test::IsNull), *negated))
+                Ok(negate(subject.passes(Test::IsNull), *negated))
             }
             leaf => self.text_or_set(leaf),
         }
@@ -176,7 +166,7 @@ impl Compiler<'_, '_> {
                 let subject = self.subject(name)?;
                 let values = subject.members(values, *collation)?;
                 let test = Test::In(Members::new(values, *collation));
-                Ok(negate(subject.test(test), *negated))
+                Ok(negate(subject.passes(test), *negated))
             }
             Expr::Groups {
                 name,
@@ -187,7 +177,7 @@ impl Compiler<'_, '_> {
                 let collation = *collation;
                 let group = |group: &Vec<_>| Ok(subject.members(group, collation)?.into());
                 let groups = groups.iter().map(group).collect::<Compiled<_>>()?;
-                Ok(subject.test(Test::Groups { groups, collation }))
+                Ok(subject.passes(Test::Groups { groups, collation }))
             }
             Expr::Like {
                 name,
@@ -200,7 +190,7 @@ impl Compiler<'_, '_> {
                 subject.require_text("LIKE")?;
                 // The parser refused what is no pattern.
                 let pattern = Pattern::new(pattern, *escape, *collation);
-                let test = pattern.map(|pattern| subject.test(Test::Like(pattern)));
+                let test = pattern.map(|pattern| subject.passes(Test::Like(pattern)));
                 Ok(negate(test.unwrap_or(Condition::Constant(None)), *negated))
             }
             _ => Ok(Condition::Constant(None)),
@@ -218,11 +208,7 @@ impl Compiler<'_, '_> {
         left.require_operator(op, collation)?;
         match operand {
             Operand::Constant(literal) => left.compare_with(op, literal, collation),
-            Operand::Name(other) => {
-                let right = self.subject(other)?;
-                right.require_operator(op, collation)?;
-                compare_subjects(&left, op, &right, collation)
-            }
+            Operand::Name(other) => left.compare_with_name(op, &self.subject(other)?, collation),
         }
     }
 
@@ -258,192 +244,12 @@ impl Compiler<'_, '_> {
 
     fn subject<'n>(&self, name: &'n Name) -> Compiled<Subject<'n>> {
         let (place, ty) = self.place(name)?;
-        let (ty, is_list) = match ty.not_null() {
-            ValueType::List(inner) => (inner.not_null().clone(), true),
-            single => (single.clone(), false),
-        };
-        Ok(Subject {
-            name,
-            shown: name.to_string(),
-            place,
-            ty,
-            is_list,
-        })
+        Ok(Subject::new(name, place, &ty))
     }
 }
 
-impl Subject<'_> {
-    /// Returns the condition that the subject passes `test`.
-    fn test(&self, test: Test) -> Condition {
-        match &self.place {
-            Place::Row(path) => Condition::Test {
-                path: path.clone(),
-                test,
-            },
-            Place::Known(value) => Condition::Constant(test.holds(value.view())),
-        }
-    }
-
-    fn constant<'b>(&'b self, literal: &'b Literal) -> Constant<'b> {
-        Constant {
-            value: literal.value().view(),
-            span: literal.span(),
-            name: &self.shown,
-        }
-    }
-
-    fn compare_with(&self, op: CompareOp, literal: &Literal, collation: Collation) -> Compiled {
-        let value = self
-            .constant(literal)
-            .to_type(constant_type(op, &self.ty), collation)?;
-        let (op, value) = to_width(op, value, &self.ty);
-        Ok(self.test(Test::Compare {
-            op,
-            value,
-            collation,
-        }))
-    }
-
-    fn members(&self, values: &[Literal], collation: Collation) -> Compiled<Vec<Value>> {
-        self.require_operator(CompareOp::Eq, collation)?;
-        let member = |literal: &Literal| {
-            let value = self.constant(literal).to_type(&self.ty, collation)?;
-            Ok(to_width(CompareOp::Eq, value, &self.ty).1)
-        };
-        values.iter().map(member).collect()
-    }
-
-    /// Fails if the type is known and has no use for the operator or the collation.
-    fn require_operator(&self, op: CompareOp, collation: Collation) -> Compiled<()> {
-        match Kind::of(&self.ty) {
-            Kind::Record => {
-                let expected = format!("one of its fields, as it is {}", brief(&self.ty));
-                return Err(self.wrong_type(expected));
-            }
-            Kind::List => return Err(self.wrong_type("a list of single values".to_owned())),
-            _ => {}
-        }
-        if self.is_list && !op.is_equality() {
-            let expected = format!("a single value before {op}, but it is a list");
-            return Err(self.wrong_type(expected));
-        }
-        if collation == Collation::IgnoreAsciiCase {
-            self.require_kind(Kind::Text, "COLLATE")?;
-        }
-        Ok(())
-    }
-
-    fn require_text(&self, before: &str) -> Compiled<()> {
-        self.require_kind(Kind::Text, before)?;
-        if self.is_list {
-            let expected = format!("text before {before}, but it is a list");
-            return Err(self.wrong_type(expected));
-        }
-        Ok(())
-    }
-
-    fn require_kind(&self, wanted: Kind, before: &str) -> Compiled<()> {
-        let kind = Kind::of(&self.ty);
-        if kind == wanted || kind == Kind::Any {
-            return Ok(());
-        }
-        let ty = brief(&self.ty);
-        Err(self.wrong_type(format!("text before {before}, but it is {ty}")))
-    }
-
-    fn wrong_type(&self, expected: String) -> FilterError {
-        let found = quoted(&self.shown);
-        FilterError::new(FilterErrorKind::Type, self.name.span(), found, expected)
-    }
-}
-
-/// Returns the comparison of two names, either of which may be known now.
-fn compare_subjects(
-    left: &Subject<'_>,
-    op: CompareOp,
-    right: &Subject<'_>,
-    collation: Collation,
-) -> Compiled {
-    match (&left.place, &right.place) {
-        (Place::Known(a), Place::Known(b)) => {
-            Ok(Condition::Constant(test(op, a.view(), b.view(), collation)))
-        }
-        (Place::Row(_), Place::Known(value)) => {
-            compare_with_known(left, op, value.view(), right, collation)
-        }
-        (Place::Known(value), Place::Row(_)) => {
-            compare_with_known(right, op.flipped(), value.view(), left, collation)
-        }
-        (Place::Row(a), Place::Row(b)) => {
-            if !agree(&left.ty, &right.ty) || (left.is_list && right.is_list) {
-                return Err(no_comparison(left, right));
-            }
-            Ok(Condition::Compare {
-                left: a.clone(),
-                op,
-                right: b.clone(),
-                collation,
-            })
-        }
-    }
-}
-
-/// Returns the comparison with a value of the bag: a list is the set of its elements, without NULLs.
-fn compare_with_known(
-    subject: &Subject<'_>,
-    op: CompareOp,
-    value: ValueRef<'_>,
-    known: &Subject<'_>,
-    collation: Collation,
-) -> Compiled {
-    let constant = |value| Constant {
-        value,
-        span: known.name.span(),
-        name: &subject.shown,
-    };
-    let convert = |value| constant(value).to_type(constant_type(op, &subject.ty), collation);
-    match value {
-        ValueRef::List(_) if subject.is_list => Err(no_comparison(subject, known)),
-        ValueRef::List(list) => {
-            let members = elements(list).filter(|element| !element.is_null());
-            let values = members.map(convert).collect::<Compiled<Vec<_>>>()?;
-            let test = Test::In(Members::new(values, collation));
-            Ok(negate(subject.test(test), op == CompareOp::Ne))
-        }
-        single => {
-            let (op, value) = to_width(op, convert(single)?, &subject.ty);
-            Ok(subject.test(Test::Compare {
-                op,
-                value,
-                collation,
-            }))
-        }
-    }
-}
-
-/// Returns what a constant must be: of an enum's variants one under `=`, but any text in an order.
-fn constant_type(op: CompareOp, ty: &ValueType) -> &ValueType {
-    match ty {
-        ValueType::Enum(_) if !op.is_equality() => &ValueType::Str,
-        other => other,
-    }
-}
-
-fn no_comparison(left: &Subject<'_>, right: &Subject<'_>) -> FilterError {
-    let shown = |subject: &Subject<'_>| {
-        let list = if subject.is_list { "a list of " } else { "" };
-        format!("{} ({list}{})", quoted(&subject.shown), brief(&subject.ty))
-    };
-    let expected = format!("what can be compared with {}", shown(left));
-    FilterError::new(
-        FilterErrorKind::Type,
-        right.name.span(),
-        shown(right),
-        expected,
-    )
-}
-
-fn negate(condition: Condition, negated: bool) -> Condition {
+/// Returns the condition, or its negation.
+pub(super) fn negate(condition: Condition, negated: bool) -> Condition {
     match condition {
         Condition::Constant(value) if negated => Condition::Constant(value.map(|holds| !holds)),
         other if negated => Condition::Not(Box::new(other)),

@@ -4,8 +4,7 @@ use uuid::Uuid;
 
 use super::error::{FilterError, FilterErrorKind, quoted};
 use super::expr::{Collation, CompareOp, Span};
-use super::literal::{parse_duration, parse_time};
-use super::parse::{DURATION, TIME};
+use super::literal::{DURATION, TIME, parse_duration, parse_time};
 use super::suggest::nearest;
 use crate::value::{Value, ValueRef, ValueType};
 

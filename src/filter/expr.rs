@@ -6,8 +6,8 @@ use crate::value::Value;
 
 /// Criteria as a tree; [`Filter`](crate::Filter) holds one in normal form.
 ///
-/// Made by [`Filter::parse`](crate::Filter::parse) or with [`field`](crate::field). Equality ignores
-/// where in a text the parts stood.
+/// Made by [`Filter::parse`](crate::Filter::parse) or with [`field`](crate::field). Equality
+/// ignores where in a text the parts stood.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Expr {
@@ -54,8 +54,8 @@ pub enum Expr {
         /// How text is compared.
         collation: Collation,
     },
-    /// `name = (a & b | c)`: all members of at least one group are equal to the value, or, on a list,
-    /// are contained in it.
+    /// `name = (a & b | c)`: all members of at least one group are equal to the value, or, on a
+    /// list, are contained in it.
     Groups {
         /// What is compared.
         name: Name,
@@ -200,6 +200,24 @@ impl Expr {
             | Self::Like { collation, .. } => *collation = Collation::IgnoreAsciiCase,
             Self::All | Self::IsNull { .. } => {}
         }
+    }
+
+    /// Returns whether no part is nested deeper than `limit`; needs no stack to find out.
+    pub(super) fn is_within_depth(&self, limit: usize) -> bool {
+        let mut open = vec![(self, 0)];
+        while let Some((expr, depth)) = open.pop() {
+            if depth > limit {
+                return false;
+            }
+            match expr {
+                Self::Not(inner) => open.push((inner, depth + 1)),
+                Self::And(all) | Self::Or(all) => {
+                    open.extend(all.iter().map(|inner| (inner, depth + 1)));
+                }
+                _ => {}
+            }
+        }
+        true
     }
 
     /// Calls `visit` with every name inside, in the order of the text, and says whether it is the

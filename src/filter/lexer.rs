@@ -172,8 +172,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Returns the operator and its length; the longest match, so that `~=` is "not equal" and never NOT
-/// before an equals sign.
+/// Returns the operator and its length; the longest match, so that `~=` is "not equal" and never
+/// NOT before an equals sign.
 fn operator(first: char, second: char) -> Option<(TokenKind, usize)> {
     use CompareOp::{Eq, Ge, Gt, Le, Lt, Ne};
     Some(match (first, second) {

@@ -46,6 +46,10 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     signed.try_into().ok()
 }
 
+/// What a text must be to be read as a time or a duration.
+pub(super) const TIME: &str = "a time, such as '2000-01-01' or '2000-01-01T12:00:00Z'";
+pub(super) const DURATION: &str = "a duration, such as '1h 30m' or 'PT1H30M'";
+
 #[cfg(test)]
 mod tests {
     use super::*;

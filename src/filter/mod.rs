@@ -7,13 +7,14 @@
 //! or       := and { ( '|' | OR ) and }
 //! and      := unary { ( '&' | AND ) unary }
 //! unary    := ( '!' | '~' | NOT ) unary | primary
-//! primary  := ALL | '(' or ')' | compare | constant op name
-//! compare  := name [ collate ] ( op operand [ collate ]
-//!                              | equal '(' constant { ( '&' | AND | '|' | OR ) constant } ')' [ collate ]
-//!                              | [ NOT ] BETWEEN operand AND operand [ collate ]
-//!                              | [ NOT ] IN '(' constant { ',' constant } ')' [ collate ]
-//!                              | [ NOT ] LIKE text [ ESCAPE text ] [ collate ]
-//!                              | IS [ NOT ] NULL )
+//! primary  := ALL | '(' or ')' | compare | constant op name [ collate ]
+//! compare  := name [ collate ] test [ collate ]
+//! test     := op operand
+//!           | equal '(' constant { ( '&' | AND | '|' | OR ) constant } ')'
+//!           | [ NOT ] BETWEEN operand AND operand
+//!           | [ NOT ] IN '(' constant { ',' constant } ')'
+//!           | [ NOT ] LIKE text [ ESCAPE text ]
+//!           | IS [ NOT ] NULL
 //! op       := equal | '<' | '<=' | '>' | '>='
 //! equal    := '=' | '==' | '!=' | '~=' | '<>'
 //! operand  := constant | name
@@ -26,22 +27,22 @@
 //! number   := [ '+' | '-' ] digits [ '.' digits ] [ 'e' [ '+' | '-' ] digits ]
 //! ```
 //!
-//! Keywords are matched without regard to case. ALL, AND, OR, NOT, TRUE, FALSE and NULL are no names
-//! unless in brackets; every other keyword is told from a name by its place. In both quotes is text,
-//! never a name.
+//! Keywords are matched without regard to case. ALL, AND, OR, NOT, TRUE, FALSE and NULL are no
+//! names unless in brackets; every other keyword is told from a name by its place. In both quotes
+//! is text, never a name.
 //!
 //! What it means:
-//! - Logic is SQL's: a comparison with NULL is UNKNOWN, and only TRUE selects. `= NULL` reads as IS
-//!   NULL. NaN is NULL, and -0.0 is 0.0.
+//! - Logic is SQL's: a comparison with NULL is UNKNOWN, and only TRUE selects. `= NULL` reads as
+//!   IS NULL. NaN is NULL, and -0.0 is 0.0.
 //! - Text is compared byte by byte, or, under COLLATE NOCASE, after `A` to `Z` became `a` to `z`.
 //! - `c = ('a' | 'b')` is IN, `c <> ('a' | 'b')` and `c <> ('a' & 'b')` are NOT IN, and
-//!   `c = ('a' & 'b')` holds if each member does. On a list, `=` means that it contains the value, so
-//!   that `&` means that it contains all; NULL elements never match.
+//!   `c = ('a' & 'b')` holds if each member does. On a list, `=` means that it contains the value,
+//!   so that `&` means that it contains all; NULL elements never match.
 //! - Numbers compare by exact value whatever their types. A fraction is rounded to an `f32`
 //!   parameter, as it would be in Rust.
 //! - Text compared with a UUID, a time or a duration is read as one when the criteria are checked.
-//! - The types of both sides must agree: what is known not to is an error when criteria are checked,
-//!   what turns out not to is UNKNOWN.
+//! - The types of both sides must agree: what is known not to is an error when the criteria are
+//!   checked, what turns out not to is UNKNOWN.
 //! - `publisher.NAME` is a property of who fires, `subscription.NAME` one of the subscription.
 
 #![cfg_attr(
@@ -56,6 +57,7 @@ mod builder;
 mod check;
 mod coerce;
 mod compare;
+mod cursor;
 mod display;
 mod error;
 mod evaluate;
@@ -67,7 +69,10 @@ mod parse;
 mod pattern;
 mod predicate;
 mod scope;
+mod subject;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,13 +81,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::builder::{Field, field};
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "several scopes are the broker's")
-)]
 pub(crate) use self::check::{check, check_all};
 pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;
+use self::expr::Span;
 pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
 #[expect(unused_imports, reason = "the index reads the compiled form")]
 pub(crate) use self::predicate::{Condition, Members, Path, Root, Row, Step, Test};
@@ -130,7 +132,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// `Syntax` where the text is not in the language, `Literal` for a constant that cannot be read,
+    /// `Syntax` where the text is not in the language, `Literal` for a constant that is unreadable,
     /// `Type` for NULL where an order is needed, `TooLarge` beyond 65,536 bytes, 100 levels of
     /// parentheses and NOT, or 1,000 comparisons.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
@@ -167,14 +169,14 @@ impl Filter {
     /// Returns whether an event of `method` with these values, in the order of its parameters, is
     /// selected: `Some(true)`, or not; `None` is UNKNOWN.
     ///
-    /// Publisher and subscription properties are NULL here. For use in tests of one's own: it checks
-    /// the criteria anew at each call.
+    /// Publisher and subscription properties are NULL here. For use in tests of one's own: it
+    /// checks the criteria anew at each call.
     ///
     /// # Errors
     ///
-    /// `UnknownName` for a name that is no parameter, `Type` where an operator does not fit the types
-    /// of both sides, `Literal` for a constant that cannot be of the parameter's type; and, of a
-    /// filter made of an [`Expr`], what [`parse`](Self::parse) says of its text.
+    /// `UnknownName` for a name that is no parameter, `Type` where an operator does not fit the
+    /// types of both sides, `Literal` for a constant that cannot be of the parameter's type; and
+    /// what [`parse`](Self::parse) says of the text, if the filter was made of an [`Expr`].
     pub fn matches(
         &self,
         method: &EventMethod,
@@ -185,8 +187,8 @@ impl Filter {
         Ok(self.checked(method)?.evaluate(&row))
     }
 
-    /// Returns which part of the criteria keeps such an event from being selected, or `None` if it is
-    /// selected; else as [`matches`](Self::matches).
+    /// Returns which part of the criteria keeps such an event from being selected, or `None` if it
+    /// is selected; else as [`matches`](Self::matches).
     ///
     /// # Errors
     ///
@@ -264,10 +266,16 @@ impl TryFrom<String> for Filter {
     }
 }
 
-/// Brings the expression into normal form. One that no text stands for, such as one beyond the limits
-/// of [`Filter::parse`], is an error where the filter is first used.
+/// Brings the expression into normal form. One that no text stands for, such as one beyond the
+/// limits of [`Filter::parse`], is an error where the filter is first used.
 impl From<Expr> for Filter {
     fn from(expr: Expr) -> Self {
+        if !expr.is_within_depth(MAX_BUILT_DEPTH) {
+            let nothing = !Expr::All;
+            let text = nothing.to_string();
+            let error = cursor::too_deep(Span::default()).in_text(&text);
+            return Self::new(nothing, text.into(), Some(error));
+        }
         let text = expr.to_string();
         match parse::parse(&text) {
             Ok(expr) => Self::new(expr, text.into(), None),
@@ -275,6 +283,11 @@ impl From<Expr> for Filter {
         }
     }
 }
+
+/// How deep an expression may nest that is to be brought into normal form, which may be less deep:
+/// flat chains of AND or OR do not count there. So deep, printing takes a tenth of a thread's
+/// stack.
+const MAX_BUILT_DEPTH: usize = 400;
 
 /// The canonical text.
 impl Serialize for Filter {

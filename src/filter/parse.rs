@@ -1,10 +1,11 @@
 //! The parser: one function a rule of the grammar in the [module's documentation](super).
 
+use super::cursor::{Parsed, Parser, is_and, is_or, is_word};
 use super::display::is_reserved;
 use super::error::{FilterError, FilterErrorKind, quoted};
 use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand, Span};
-use super::lexer::{Token, TokenKind, tokens};
-use super::literal::{parse_duration, parse_time};
+use super::lexer::TokenKind;
+use super::literal::{DURATION, TIME, parse_duration, parse_time};
 use super::pattern::Pattern;
 use crate::value::Value;
 
@@ -32,82 +33,7 @@ pub(super) fn parse_path(text: &str) -> Option<Name> {
     matches!(parser.peek(), TokenKind::End).then_some(name)
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    tokens: Vec<Token>,
-    next: usize,
-    depth: usize,
-    predicates: usize,
-}
-
-type Parsed<T> = Result<T, FilterError>;
-
-impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            tokens: tokens(text),
-            next: 0,
-            depth: 0,
-            predicates: 0,
-        }
-    }
-
-    fn peek(&self) -> &TokenKind {
-        self.peek_at(0)
-    }
-
-    fn peek_at(&self, ahead: usize) -> &TokenKind {
-        let token = self.tokens.get(self.next + ahead);
-        token.map_or(&TokenKind::End, |token| &token.kind)
-    }
-
-    fn span(&self) -> Span {
-        let end = Span::new(self.text.len(), self.text.len());
-        self.tokens.get(self.next).map_or(end, |token| token.span)
-    }
-
-    /// Returns the span of the token before.
-    fn last_span(&self) -> Span {
-        let last = self.next.checked_sub(1).and_then(|at| self.tokens.get(at));
-        last.map_or_else(Span::default, |token| token.span)
-    }
-
-    /// Takes the next token; the last one stays.
-    fn advance(&mut self) {
-        self.next = (self.next + 1).min(self.tokens.len() - 1);
-    }
-
-    /// Takes the next token if it is what `wanted` says.
-    fn take(&mut self, wanted: impl Fn(&TokenKind) -> bool) -> bool {
-        let found = wanted(self.peek());
-        if found {
-            self.advance();
-        }
-        found
-    }
-
-    fn at_word(&self, word: &str) -> bool {
-        is_word(self.peek(), word)
-    }
-
-    fn take_word(&mut self, word: &str) -> bool {
-        self.take(|kind| is_word(kind, word))
-    }
-
-    /// Returns the error that says what is here instead of `expected`.
-    fn unexpected(&self, expected: &str) -> FilterError {
-        if let TokenKind::Bad(error) = self.peek() {
-            return error.clone();
-        }
-        let span = self.span();
-        let found = match self.peek() {
-            TokenKind::End => "the end".to_owned(),
-            _ => quoted(self.text.get(span.range()).unwrap_or_default()),
-        };
-        FilterError::new(FilterErrorKind::Syntax, span, found, expected)
-    }
-
+impl Parser<'_> {
     /// query := or, to the end of the text
     fn whole(&mut self) -> Parsed<Expr> {
         let expr = self.or()?;
@@ -402,48 +328,38 @@ impl<'a> Parser<'a> {
         let value = match self.peek() {
             TokenKind::Text(text) => Value::Str(text.clone()),
             TokenKind::Constant(value) => value.clone(),
-            TokenKind::Word(word) => match self.word_constant(word)? {
-                Some(value) => value,
-                None => return Ok(None),
-            },
+            kind if is_word(kind, "TRUE") => Value::Bool(true),
+            kind if is_word(kind, "FALSE") => Value::Bool(false),
+            kind if is_word(kind, "NULL") => Value::Null,
+            kind if is_word(kind, "TIMESTAMP") => {
+                let Some(text) = self.text_after_word() else {
+                    return Ok(None);
+                };
+                let time = parse_time(&text).map(Value::Time);
+                time.ok_or_else(|| self.unexpected(TIME).of_literal())?
+            }
+            kind if is_word(kind, "DURATION") => {
+                let Some(text) = self.text_after_word() else {
+                    return Ok(None);
+                };
+                let duration = parse_duration(&text).map(Value::Duration);
+                duration.ok_or_else(|| self.unexpected(DURATION).of_literal())?
+            }
             _ => return Ok(None),
         };
-        if matches!(value, Value::Time(_) | Value::Duration(_)) {
-            self.advance();
-        }
         self.advance();
         let span = start.to(self.last_span());
         Ok(Some(Literal::from(value).at(span)))
     }
 
-    fn word_constant(&self, word: &str) -> Parsed<Option<Value>> {
-        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
-        let text = match self.peek_at(1) {
-            TokenKind::Text(text) => Some(text),
-            _ => None,
+    /// Takes the word if text follows, and returns the text; else the word is a name.
+    fn text_after_word(&mut self) -> Option<String> {
+        let TokenKind::Text(text) = self.peek_at(1) else {
+            return None;
         };
-        let bad = |expected: &str| {
-            let span = self
-                .tokens
-                .get(self.next + 1)
-                .map_or_else(|| self.span(), |t| t.span);
-            let found = quoted(self.text.get(span.range()).unwrap_or_default());
-            FilterError::new(FilterErrorKind::Literal, span, found, expected)
-        };
-        Ok(match text {
-            _ if is("TRUE") => Some(Value::Bool(true)),
-            _ if is("FALSE") => Some(Value::Bool(false)),
-            _ if is("NULL") => Some(Value::Null),
-            Some(text) if is("TIMESTAMP") => {
-                let time = parse_time(text).ok_or_else(|| bad(TIME))?;
-                Some(Value::Time(time))
-            }
-            Some(text) if is("DURATION") => {
-                let duration = parse_duration(text).ok_or_else(|| bad(DURATION))?;
-                Some(Value::Duration(duration))
-            }
-            _ => None,
-        })
+        let text = text.clone();
+        self.advance();
+        Some(text)
     }
 
     fn close(&mut self, expected: &str) -> Parsed<()> {
@@ -452,39 +368,6 @@ impl<'a> Parser<'a> {
         } else {
             Err(self.unexpected(expected))
         }
-    }
-
-    /// Runs a rule one level deeper.
-    fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        if self.depth == MAX_DEPTH {
-            let expected = format!("at most {MAX_DEPTH} levels of parentheses and NOT");
-            let kind = FilterErrorKind::TooLarge;
-            return Err(FilterError::new(
-                kind,
-                self.last_span(),
-                "one more level",
-                expected,
-            ));
-        }
-        self.depth += 1;
-        let result = rule(self);
-        self.depth -= 1;
-        result
-    }
-
-    fn count_predicate(&mut self) -> Parsed<()> {
-        self.predicates += 1;
-        if self.predicates > MAX_PREDICATES {
-            let expected = format!("at most {MAX_PREDICATES} predicates");
-            let kind = FilterErrorKind::TooLarge;
-            return Err(FilterError::new(
-                kind,
-                self.span(),
-                "one more predicate",
-                expected,
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -504,7 +387,7 @@ fn comparison(name: Name, op: CompareOp, operand: Operand, collation: Collation)
     })
 }
 
-/// Returns `name [NOT] IN values`, which of one value is a comparison; NULL alone stays a set, since
+/// Returns `name [NOT] IN values`, which of one value is a comparison. NULL alone stays a set, as
 /// `= NULL` would read as IS NULL.
 fn member_of(name: Name, negated: bool, mut values: Vec<Literal>, collation: Collation) -> Expr {
     match values.pop() {
@@ -542,18 +425,6 @@ fn is_null(operand: &Operand) -> bool {
     matches!(operand, Operand::Constant(constant) if constant.value().view().is_null())
 }
 
-fn is_word(kind: &TokenKind, word: &str) -> bool {
-    matches!(kind, TokenKind::Word(found) if found.eq_ignore_ascii_case(word))
-}
-
-fn is_and(kind: &TokenKind) -> bool {
-    matches!(kind, TokenKind::And) || is_word(kind, "AND")
-}
-
-fn is_or(kind: &TokenKind) -> bool {
-    matches!(kind, TokenKind::Or) || is_word(kind, "OR")
-}
-
 fn too_long(length: usize) -> FilterError {
     let span = Span::new(MAX_BYTES, MAX_BYTES);
     let found = format!("{length} bytes of text");
@@ -561,18 +432,6 @@ fn too_long(length: usize) -> FilterError {
     FilterError::new(FilterErrorKind::TooLarge, span, found, expected)
 }
 
-/// What a text must be to be read as a time or a duration.
-pub(super) const TIME: &str = "a time, such as '2000-01-01' or '2000-01-01T12:00:00Z'";
-pub(super) const DURATION: &str = "a duration, such as '1h 30m' or 'PT1H30M'";
-
 /// How long criteria may be, inclusive: room for some 5,000 names in one IN, while a million such
 /// texts cannot come out of one small request.
-pub(super) const MAX_BYTES: usize = 65_536;
-
-/// How deep parentheses, sets and NOT may nest, inclusive. A level costs some 2 KiB of stack in a
-/// debug build, so the deepest text takes about a tenth of the 2 MiB of a spawned thread.
-pub(super) const MAX_DEPTH: usize = 100;
-
-/// How many comparisons criteria may have, inclusive; members of a set do not count. Each one is
-/// evaluated at every event that no earlier one decides.
-pub(super) const MAX_PREDICATES: usize = 1_000;
+const MAX_BYTES: usize = 65_536;

@@ -42,8 +42,8 @@ impl Pattern {
 
     /// Returns whether the whole of `text` matches.
     ///
-    /// On a mismatch only the last `%` is widened: an earlier one cannot do better. So the time is at
-    /// most the product of both lengths, whatever the pattern.
+    /// On a mismatch only the last `%` is widened: an earlier one cannot do better. So the time is
+    /// at most the product of both lengths, whatever the pattern.
     pub(super) fn matches(&self, text: &str) -> bool {
         let mut rest = text.chars();
         let mut at = 0;

@@ -5,8 +5,8 @@ use super::pattern::Pattern;
 use super::{Filter, evaluate};
 use crate::value::{Properties, Value, ValueRef};
 
-/// Criteria compiled against a [`Scope`](super::Scope): names are places in a [`Row`], constants have
-/// the types that they are compared with.
+/// Criteria compiled against a [`Scope`](super::Scope): names are places in a [`Row`], constants
+/// have the types that they are compared with.
 #[derive(Debug, Clone)]
 pub(crate) struct Predicate {
     pub(super) filter: Filter,
@@ -22,8 +22,8 @@ pub(super) type Places = Box<[(Box<str>, Place)]>;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Place {
     Row(Path),
-    /// In the subscription's bag, as it was when the criteria were compiled; NULL for a name that the
-    /// scope does not have.
+    /// In the subscription's bag, as it was when the criteria were compiled; NULL for a name that
+    /// the scope does not have.
     Known(Value),
 }
 
@@ -46,8 +46,8 @@ pub(crate) struct EventRow<'a> {
     pub(crate) publisher: &'a Properties,
 }
 
-/// A condition in the shape of the [`Expr`](super::Expr) that it was compiled from, as far as AND, OR
-/// and NOT go.
+/// A condition in the shape of the [`Expr`](super::Expr) that it was compiled from, as far as AND,
+/// OR and NOT go.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Condition {
     /// The same for every row; `None` is UNKNOWN.
@@ -121,8 +121,8 @@ pub(crate) enum Root {
 /// One step into a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A field of a struct. The index says where to look first: a value made without the Rust type may
-    /// have its fields in another order.
+    /// A field of a struct. The index says where to look first: a value made without the Rust type
+    /// may have its fields in another order.
     Field { index: usize, name: Box<str> },
     /// A key of a map.
     Key(Box<str>),

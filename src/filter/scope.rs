@@ -50,8 +50,9 @@ pub(super) enum Resolved<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// Returns the scope of a method's parameters, matched exactly; without properties, publisher and
-    /// subscription are bags in which every name is unknown.
+    /// Returns the scope of a method's parameters, matched exactly. The publisher has no properties
+    /// before [`with_publisher`](Self::with_publisher), so each is an unknown name; those of the
+    /// subscription are NULL.
     pub(crate) fn for_method(method: &'a EventMethod) -> Self {
         Self {
             roots: method.parameters(),

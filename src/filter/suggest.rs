@@ -1,7 +1,7 @@
 //! Near misses.
 
-/// Returns the name of `known` that was probably meant, if one is near enough: one edit away for each
-/// three characters, letter case aside.
+/// Returns the name of `known` that was probably meant, if one is near enough: one edit away for
+/// each three characters, letter case aside.
 pub(super) fn nearest<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -20,8 +20,8 @@ pub(super) fn nearest<'a>(
         .map(|(_, name)| name)
 }
 
-/// Returns how many insertions, deletions, replacements and swaps of neighbours lie between the two,
-/// letter case aside.
+/// Returns how many insertions, deletions, replacements and swaps of neighbours lie between the
+/// two, letter case aside.
 fn distance(a: &str, b: &str) -> usize {
     let fold = |text: &str| {
         text.chars()

@@ -8,9 +8,8 @@ use crate::value::{InterfaceId, Properties, Value, ValueType};
 
 /// An event type as it stands in the store: what publishers fire and subscriptions bind to.
 ///
-/// A default one is made of an interface when a publisher or subscription first names it; make one
-/// of your own for an id, a name or attributes of your choice, or to have several classes on one
-/// interface. The setters check nothing; registering the class does, and reports all at once.
+/// A default one is made of an interface when a publisher of it is first asked for; make one of your
+/// own for an id, a name or attributes of your choice, or to have several classes on one interface. The setters check nothing; registering the class does, and reports all at once.
 ///
 /// The serde form is for people: JSON or TOML with these fields, where a name may stand for an id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

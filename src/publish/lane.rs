@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::prepared::{Prepared, SubscriptionEntry};
 use crate::model::SubscriptionId;
 
@@ -9,7 +11,8 @@ use crate::model::SubscriptionId;
 pub(crate) enum Lane<I: ?Sized> {
     /// Only subscribers to be called as they are: the plain fire, which reifies no event.
     Plain {
-        slots: Box<[PlainSlot<I>]>,
+        /// A single one inline, where it is reached without another pointer.
+        slots: SmallVec<[PlainSlot<I>; 1]>,
         /// The subscription behind the slot of the same index; read when one fails.
         entries: Box<[Arc<SubscriptionEntry>]>,
     },
@@ -32,7 +35,7 @@ impl<I: ?Sized> Lane<I> {
     /// Returns the lane of `method` out of all prepared subscriptions, which are in order.
     pub(crate) fn new(method: usize, all: &[Arc<Prepared<I>>]) -> Self {
         let here = || all.iter().filter(|prepared| prepared.is_called_for(method));
-        let plain: Option<Vec<_>> = here()
+        let plain: Option<SmallVec<_>> = here()
             .map(|prepared| {
                 let target = prepared.ready(method)?;
                 Some(PlainSlot {
@@ -43,7 +46,7 @@ impl<I: ?Sized> Lane<I> {
             .collect();
         match plain {
             Some(slots) => Self::Plain {
-                slots: slots.into(),
+                slots,
                 entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
             },
             None => Self::Guarded {

@@ -12,7 +12,9 @@ use super::lane::{GuardedSlot, Lane, PlainSlot};
 use super::prepared::{Prepared, Resolved, SubscriptionEntry};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
-use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter, enter_subscription};
+use crate::delivery::{
+    DeliveryOutcome, Failure, SkipReason, enter, enter_subscription, entered_subscription,
+};
 use crate::filter::Row;
 use crate::model::SubscriptionId;
 use crate::value::untyped::{self, SubscriberFailed};
@@ -78,27 +80,54 @@ fn fire_plain<I: ?Sized>(
     entries: &[Arc<SubscriptionEntry>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
-    let called = Cell::new(0);
-    let run = || -> Result<(), SubscriberError> {
-        for slot in slots.iter().skip(called.get()) {
-            called.set(called.get() + 1);
-            enter_subscription(slot.id);
-            untyped::call(|| call(&slot.target))?;
-        }
-        Ok(())
-    };
-    let mut tally = Tally::default();
-    loop {
-        let failure = match catch_unwind(AssertUnwindSafe(&run)) {
-            Ok(Ok(())) => break,
-            Ok(Err(error)) => Failure::Subscriber(error),
-            Err(payload) => failure_of(payload),
-        };
-        if let Some(entry) = entries.get(called.get() - 1) {
-            tally.add(entry, DeliveryOutcome::Failed(failure));
-        }
+    let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
+    if let Some(failure) = failure_in(all) {
+        return go_on(failure, channel, slots, entries, call);
     }
+    // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
+    let mut tally = Tally::default();
     tally.deliver(slots.len());
+    tally.finish(&channel.around.hook, channel.key.class)
+}
+
+/// Calls the slots in order, to the one that fails.
+#[inline]
+fn call_each<I: ?Sized>(
+    slots: &[PlainSlot<I>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Result<(), SubscriberError> {
+    for slot in slots {
+        enter_subscription(slot.id);
+        untyped::call(|| call(&slot.target))?;
+    }
+    Ok(())
+}
+
+/// Notes the failure of the slot called last and calls those behind it.
+#[cold]
+#[inline(never)]
+fn go_on<I: ?Sized>(
+    failure: Failure,
+    channel: &Channel<I>,
+    slots: &[PlainSlot<I>],
+    entries: &[Arc<SubscriptionEntry>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport {
+    let mut tally = Tally::default();
+    let mut rest = slots.iter().zip(entries);
+    let mut failed = 0;
+    let mut failure = Some(failure);
+    while let Some(cause) = failure {
+        // The context knows who was called last, so the loop need not count on its way.
+        let last = entered_subscription();
+        if let Some((_, entry)) = rest.find(|(slot, _)| slot.id == last) {
+            failed += 1;
+            tally.add(entry, DeliveryOutcome::Failed(cause));
+        }
+        let behind = &slots[slots.len() - rest.len()..];
+        failure = failure_in(catch_unwind(AssertUnwindSafe(|| call_each(behind, call))));
+    }
+    tally.deliver(slots.len() - failed);
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
@@ -227,6 +256,16 @@ impl Row for EventRow<'_> {
     }
 }
 
+/// Returns what went wrong in a run of calls, if anything did.
+#[inline]
+fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> Option<Failure> {
+    match run {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Failure::Subscriber(error)),
+        Err(payload) => Some(failure_of(payload)),
+    }
+}
+
 #[cold]
 fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
     match SubscriberFailed::from_payload(payload) {
@@ -243,4 +282,52 @@ fn too_deep<'a, I: ?Sized>(
     let mut tally = Tally::default();
     entries.for_each(|entry| tally.add(entry, DeliveryOutcome::Failed(Failure::TooDeep)));
     tally.finish(&channel.around.hook, channel.key.class)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{Broker, EventContext, event_interface};
+
+    #[event_interface]
+    pub(crate) trait Steps {
+        fn step(&self, number: u32);
+    }
+
+    /// Fails where asked to, at the odd steps behind a nested fire.
+    struct Walker {
+        inner: Option<StepsPublisher>,
+        fails: bool,
+    }
+
+    impl Steps for Walker {
+        fn step(&self, number: u32) {
+            let before = EventContext::current().unwrap();
+            if let (Some(inner), true) = (&self.inner, number % 2 == 1) {
+                inner.step(number + 1);
+            }
+            assert_eq!(EventContext::current(), Some(before));
+            assert!(!self.fails, "walked into a wall");
+        }
+    }
+
+    #[test]
+    fn subscribers_behind_failures_are_called_and_each_is_counted_once() {
+        let broker = Broker::builder().on_failure(|_, _| {}).open().unwrap();
+        let steps = broker.publisher::<dyn Steps>().unwrap();
+        let guards: Vec<_> = [false, true, true, false, true]
+            .into_iter()
+            .map(|fails| {
+                let inner = Some(steps.clone());
+                let walker: Arc<dyn Steps> = Arc::new(Walker { inner, fails });
+                broker.subscribe::<dyn Steps>(walker).unwrap()
+            })
+            .collect();
+        let report = steps.step(1);
+        assert_eq!((report.delivered(), report.failed()), (2, 3));
+        let failed: Vec<_> = report.failures().map(|line| line.subscription()).collect();
+        assert_eq!(failed, [1, 2, 4].map(|index| guards[index].id()));
+    }
 }

@@ -11,14 +11,47 @@ use crate::model::EventClassId;
 /// What became of one fire: how many subscribers were called, and a line for each that was not well.
 ///
 /// It may be ignored: the broker's failure hook hears of failures all the same.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use loosely::{Broker, FireOutcome, FirePolicy, event_interface};
+///
+/// #[event_interface]
+/// trait JobEvents {
+///     fn job_done(&self, name: &str) -> Result<(), String>;
+/// }
+///
+/// let broker = Broker::builder().on_failure(|_, _| {}).open()?;
+/// let jobs = broker.publisher::<dyn JobEvents>()?;
+/// let fine = JobEventsHandlers::new().on_job_done(|_| Ok(()));
+/// let full = JobEventsHandlers::new().on_job_done(|name| Err(format!("no room for {name}")));
+/// let guards = [
+///     broker.subscribe::<dyn JobEvents>(Arc::new(full))?,
+///     broker.subscribe::<dyn JobEvents>(Arc::new(fine))?,
+/// ];
+///
+/// let report = jobs.job_done("backup");
+/// assert_eq!((report.delivered(), report.failed()), (1, 1));
+/// assert_eq!(report.outcome(), FireOutcome::SomeFailed);
+/// for failure in report.failures() {
+///     println!("{failure}"); // "a subscriber of JobEvents": failed: no room for backup
+/// }
+/// assert!(report.into_result(FirePolicy::NoFailures).is_err());
+///
+/// let [full, _fine] = guards;
+/// full.close();
+/// assert_eq!(jobs.job_done("backup").outcome(), FireOutcome::Delivered);
+/// # Ok::<(), loosely::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct FireReport {
     delivered: u32,
     filtered: u32,
     failed: u32,
     waits: bool,
-    /// Made only when there is something to say, so that a plain fire allocates nothing.
-    lines: Option<Box<Vec<Delivery>>>,
+    /// Empty, and so without an allocation, unless there is something to say.
+    lines: Vec<Delivery>,
 }
 
 /// The answer in one word, as COM+ gives it (MS-COMEV; `EVENT_S_...` and `EVENT_E_...`), and one
@@ -94,7 +127,7 @@ impl FireReport {
 
     /// Returns a line for each subscription that failed or was skipped, in the order of calling.
     pub fn lines(&self) -> &[Delivery] {
-        self.lines.as_deref().map_or(&[], Vec::as_slice)
+        &self.lines
     }
 
     /// Returns the lines of the failed ones.
@@ -187,7 +220,7 @@ impl Tally {
             self.report.failed += 1;
         }
         let line = Delivery::new(entry.record.id(), Arc::clone(&entry.name), outcome);
-        self.report.lines.get_or_insert_default().push(line);
+        self.report.lines.push(line);
     }
 
     /// Returns the report, after the hook was told of the failures.

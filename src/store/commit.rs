@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::batch::{Batch, Entry, Write, conflict};
 use super::engine::{Engine, RawChange};
 use super::flush::Ticket;
-use super::form::{self, HEAD_KEY, Head};
+use super::form::{self, BEGUN_KEY, HEAD_KEY, Head};
 use super::history::{ChangeKind, History, LoggedChange, LoggedCommit};
 use super::load::{self, Loaded};
 use super::local::{CLOSED, OPEN, Shared, TORN, closed};
@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) health: Health,
     /// Nothing was committed since the engine was read.
     fresh: bool,
+    /// The greatest revision known to have been given, by whatever the engine has lost.
+    given: Revision,
 }
 
 pub(crate) struct Attached {
@@ -56,6 +58,7 @@ impl State {
         Self::new(Loaded {
             head: Head::EMPTY,
             history: History::new(history_limit),
+            begun: Revision::ZERO,
         })
     }
 
@@ -66,17 +69,28 @@ impl State {
             sinks: Vec::new(),
             health: Health::Sound,
             fresh: true,
+            given: loaded.begun,
         }
     }
 
-    fn next_revision(&self) -> Revision {
+    /// Says that a revision was given once, though the engine may not know of it.
+    pub(crate) fn given(&mut self, revision: Revision) {
+        self.given = self.given.max(revision);
+    }
+
+    /// Returns the revision after which this opening's numbers begin.
+    fn base(&self) -> Revision {
+        let last = self.head.revision.max(self.given);
+        if self.head.clean && last == self.head.revision {
+            return last;
+        }
         // Commits that a crash took away may have been seen: their numbers stay theirs.
-        let step = if self.fresh && !self.head.clean {
-            REVISION_GAP
-        } else {
-            1
-        };
-        Revision::from(self.head.revision.get().saturating_add(step))
+        Revision::from(last.get().saturating_add(REVISION_GAP))
+    }
+
+    fn next_revision(&self) -> Revision {
+        let last = self.head.revision.max(self.given);
+        Revision::from(last.get().saturating_add(1))
     }
 }
 
@@ -96,6 +110,9 @@ impl<E: Engine> Shared<E> {
     ) -> Result<(Revision, Option<Ticket>)> {
         self.ready(state, trash)?;
         self.check(batch).map_err(unread)?;
+        if !batch.is_empty() {
+            self.begin(state)?;
+        }
         let mut plan = self.plan(state, batch).map_err(unread)?;
         if plan.changes.is_empty() {
             return Ok((state.head.revision, None));
@@ -209,6 +226,34 @@ impl<E: Engine> Shared<E> {
         (outcome, sound)
     }
 
+    /// Makes it durable, before the first commit, from where on numbers are given.
+    ///
+    /// Without that, a crash that takes the first commits away would leave nothing that tells.
+    fn begin(&self, state: &mut State) -> Result<()> {
+        if !state.fresh {
+            return Ok(());
+        }
+        let base = state.base();
+        let head = Head {
+            clean: false,
+            ..state.head
+        };
+        let raw = [
+            (BEGUN_KEY.to_vec(), Some(form::seal(BEGUN_KEY, base, b""))),
+            (HEAD_KEY.to_vec(), Some(head.seal())),
+        ];
+        self.apply(state, &raw)?;
+        let ticket = self.flush.applied();
+        if let Err(error) = self.flush.wait(ticket, || self.sync_engine()) {
+            self.break_down(state, false, &error);
+            return Err(unread(error));
+        }
+        state.head = head;
+        state.given(base);
+        state.fresh = false;
+        Ok(())
+    }
+
     fn check(&self, batch: &Batch) -> Result<()> {
         for (key, expected) in batch.expectations() {
             let raw = self.engine.get(key)?;
@@ -276,7 +321,6 @@ impl<E: Engine> Shared<E> {
         state.history.push(logged);
         state.history.trimmed();
         state.head = plan.head;
-        state.fresh = false;
         self.latest
             .store(plan.head.revision.get(), Ordering::Release);
         Ok(self.flush.applied())
@@ -304,6 +348,7 @@ impl<E: Engine> Shared<E> {
         let revision = loaded.head.revision;
         state.head = loaded.head;
         state.history = loaded.history;
+        state.given(loaded.begun);
         state.fresh = true;
         self.flush.reset();
         self.latest.store(revision.get(), Ordering::Release);

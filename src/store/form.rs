@@ -7,6 +7,7 @@
 //! | key | payload |
 //! | --- | --- |
 //! | `\0head` | format, clean, count, digest: see [`Head`] |
+//! | `\0begun` | none; its revision is the one after which the present numbers begin |
 //! | `\0log` and a revision (8 bytes, big endian) | what that commit changed: [`LoggedCommit`] |
 
 use super::history::{ChangeKind, LoggedChange, LoggedCommit};
@@ -17,6 +18,8 @@ use crate::model::Revision;
 pub(crate) const FORMAT: u32 = 1;
 
 pub(crate) const HEAD_KEY: &[u8] = b"\0head";
+/// Sealed with the revision after which the numbers of this opening begin; no payload.
+pub(crate) const BEGUN_KEY: &[u8] = b"\0begun";
 pub(crate) const LOG_PREFIX: &[u8] = b"\0log";
 
 const REVISION_AT: usize = 4;

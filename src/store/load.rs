@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::batch::Entry;
 use super::engine::{Engine, RawPair};
-use super::form::{self, HEAD_KEY, Head, LOG_PREFIX};
+use super::form::{self, BEGUN_KEY, HEAD_KEY, Head, LOG_PREFIX};
 use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
@@ -17,6 +17,8 @@ use crate::notices::{Notice, Notices};
 pub(crate) struct Loaded {
     pub(crate) head: Head,
     pub(crate) history: History,
+    /// The revision after which the numbers of the last opening began.
+    pub(crate) begun: Revision,
 }
 
 /// The keys whose values cannot be read, each reported once.
@@ -98,9 +100,14 @@ pub(crate) fn load<E: Engine>(
         )));
     }
     let history = load_history(engine, history_limit, stored.revision)?;
+    let begun = engine.get(BEGUN_KEY)?.and_then(|raw| {
+        let sealed = form::unseal(BEGUN_KEY, &raw);
+        sealed.ok().map(|sealed| sealed.revision)
+    });
     Ok(Loaded {
         head: found,
         history,
+        begun: begun.unwrap_or_default(),
     })
 }
 

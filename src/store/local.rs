@@ -19,6 +19,7 @@ use super::load::{self, Quarantine};
 use super::memory::MemoryEngine;
 use super::options::{Durability, StoreOptions};
 use super::sink::{CommitSink, Trash};
+use super::witness::Witness;
 use super::{MemoryStore, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
@@ -47,6 +48,8 @@ pub(crate) struct Shared<E> {
     /// `state.head.revision`, for those who do not want to wait for the commit lock.
     pub(crate) latest: AtomicU64,
     pub(crate) flush: Flush,
+    /// Set once, at open, where the options name a file for it.
+    pub(crate) witness: Option<Witness>,
     pub(crate) duties: Duties,
 }
 
@@ -81,8 +84,14 @@ impl<E: Engine> LocalStore<E> {
     pub fn with_engine(engine: E, options: StoreOptions) -> Result<Self> {
         let quarantine = Quarantine::new(options.notices.clone());
         let loaded = load::load(&engine, options.history_limit, &quarantine)?;
-        let mut shared = Shared::new(engine, options, State::new(loaded));
+        let witness = open_witness(&options)?;
+        let mut state = State::new(loaded);
+        if let Some(witness) = &witness {
+            state.given(witness.found());
+        }
+        let mut shared = Shared::new(engine, options, state);
         shared.quarantine = quarantine;
+        shared.witness = witness;
         let shared = Arc::new(shared);
         let worker = Duties::start(&shared)?;
         Ok(Self {
@@ -96,7 +105,15 @@ impl<E: Engine> LocalStore<E> {
         &self.shared.options.notices
     }
 
+    /// Returns the greatest revision that was durable before this opening, as far as is known.
+    #[cfg(feature = "sled")]
+    pub(crate) fn durable_before(&self) -> Revision {
+        let witness = self.shared.witness.as_ref();
+        witness.map_or(Revision::ZERO, Witness::found)
+    }
+
     /// Has the copy written soon, though nothing was committed.
+    #[cfg(feature = "sled")]
     pub(crate) fn copy_soon(&self) {
         self.shared.duties.changed(&self.shared.options);
     }
@@ -119,11 +136,14 @@ impl<E: Engine> LocalStore<E> {
         }
         if sound {
             let ticket = shared.flush.ticket();
-            let flushed = shared.flush.wait(ticket, || shared.engine.sync());
-            outcome = outcome.and(flushed);
+            outcome = outcome.and(shared.flush.wait(ticket, || shared.sync_engine()));
         }
         if sound && shared.duties.copy_is_due() && outcome.is_ok() {
             outcome = copy::write(shared);
+        }
+        if let Some(witness) = &shared.witness {
+            // Only makes damage easier to notice; not worth failing a close that flushed.
+            let _ = witness.sync();
         }
         outcome.and(shared.engine.close())
     }
@@ -182,6 +202,8 @@ impl<E: Engine> Store for LocalStore<E> {
     }
 
     fn attach(&self, prefix: &[u8], sink: Arc<dyn CommitSink>) -> Result<Revision> {
+        // Outlives the lock: the last reference is not dropped under it when attaching fails.
+        let _keep = Arc::clone(&sink);
         let mut trash = Trash::default();
         let outcome = {
             let mut state = self.shared.state.lock();
@@ -250,15 +272,26 @@ impl<E: Engine> Shared<E> {
             state: Mutex::new(state),
             access: AtomicU8::new(OPEN),
             flush: Flush::default(),
+            witness: None,
             duties: Duties::default(),
             engine,
             options,
         }
     }
 
+    /// Makes everything applied durable, and leaves word of it.
+    pub(crate) fn sync_engine(&self) -> Result<()> {
+        let covered = Revision::from(self.latest.load(Ordering::Acquire));
+        self.engine.sync()?;
+        if let Some(witness) = &self.witness {
+            witness.record(covered);
+        }
+        Ok(())
+    }
+
     /// Waits until a ticket is durable; a failure makes the store unavailable.
     pub(crate) fn make_durable(&self, ticket: super::flush::Ticket) -> Result<()> {
-        let outcome = self.flush.wait(ticket, || self.engine.sync());
+        let outcome = self.flush.wait(ticket, || self.sync_engine());
         if let Err(error) = &outcome {
             let mut state = self.state.lock();
             if matches!(state.health, Health::Sound) && self.flush.has_failed() {
@@ -267,6 +300,16 @@ impl<E: Engine> Shared<E> {
         }
         outcome
     }
+}
+
+fn open_witness(options: &StoreOptions) -> Result<Option<Witness>> {
+    let Some(path) = &options.witness_path else {
+        return Ok(None);
+    };
+    Witness::open(path).map(Some).map_err(|error| {
+        let message = format!("cannot use {}", path.display());
+        Error::new(ErrorKind::Io, message).because(error)
+    })
 }
 
 pub(crate) fn closed() -> Error {

@@ -3,30 +3,7 @@
 //! A store keeps pairs of bytes in key order, writes them in atomic batches, numbers every commit,
 //! and tells whoever is attached. It knows nothing of what the bytes mean.
 //!
-//! # The contract
-//!
-//! Held by every [`Store`], and tested by one suite that runs over all of them.
-//!
-//! 1. **Batches.** A [`Batch`] is written whole or not at all, in the eyes of readers, of sinks and
-//!    of whoever opens the store after a crash. Its expectations are checked in the same step.
-//! 2. **Revisions.** Every commit that changes something has a new [`Revision`], greater than all
-//!    before. Revisions are never given twice, not even after a crash that lost commits.
-//! 3. **Order.** The commit lock is the order: check, write, take the revision, call the sinks,
-//!    unlock, drop what the sinks replaced, wait for durability, return. A sink sees
-//!    commits in revision order and before they return; so it may see one that is not yet durable.
-//! 4. **List, then watch.** [`Store::attach`] lists and attaches with no commit in between.
-//!    [`Store::changes_since`] leads from any retained revision to the present one without a gap,
-//!    or says [`ErrorKind::Compacted`].
-//! 5. **Failure.** An error of kind `Conflict`, `Invalid`, `Unavailable` or `Closed` from a commit
-//!    means that nothing was written and no sink was told. `Uncertain` means that it may or may not
-//!    survive: the store refuses writes with `Unavailable` until it has been opened again, which it
-//!    does by itself on a later call, after a pause; everything attached is then listed anew.
-//! 6. **Readers.** Reads never wait for a commit's flush. A scan sees each pair whole, and every
-//!    pair that was there from its beginning to its end; a commit made meanwhile may be
-//!    seen in part. Whoever needs all pairs of one revision attaches.
-//!
-//! A value whose checksum is wrong is *quarantined*: absent for every reader, kept on disk,
-//! reported as [`Notice::Quarantined`](crate::Notice::Quarantined). A later put replaces it.
+//! The contract stands with [`Store`].
 
 use std::fmt::Debug;
 use std::ops::ControlFlow;
@@ -38,6 +15,8 @@ use crate::model::Revision;
 mod background;
 mod batch;
 mod commit;
+#[cfg(any(test, feature = "sled"))]
+mod copied;
 mod copy;
 mod engine;
 mod flush;
@@ -51,6 +30,7 @@ pub(crate) mod record;
 mod sink;
 #[cfg(feature = "sled")]
 mod sled;
+mod witness;
 
 #[cfg(feature = "sled")]
 pub use self::sled::{SledEngine, SledStore};
@@ -65,7 +45,30 @@ pub use sink::{Change, Commit, CommitSink, Listing, Trash};
 /// A store that lives and dies with the process.
 pub type MemoryStore = LocalStore<MemoryEngine>;
 
-/// Keeps pairs of bytes; the module's documentation is its contract.
+/// Keeps pairs of bytes in key order, and tells whoever is attached of every change.
+///
+/// What follows is the contract: held by every store, and tested by one suite that runs over all.
+///
+/// 1. **Batches.** A [`Batch`] is written whole or not at all, in the eyes of readers, of sinks and
+///    of whoever opens the store after a crash. Its expectations are checked in the same step.
+/// 2. **Revisions.** Every commit that changes something has a new [`Revision`], greater than all
+///    before. Revisions are never given twice, not even after a crash that lost commits.
+/// 3. **Order.** The commit lock is the order: check, write, take the revision, call the sinks,
+///    unlock, drop what the sinks replaced, wait for durability, return. A sink sees
+///    commits in revision order and before they return; so it may see one that is not yet durable.
+/// 4. **List, then watch.** [`Store::attach`] lists and attaches with no commit in between.
+///    [`Store::changes_since`] leads from any retained revision to the present one without a gap,
+///    or says [`ErrorKind::Compacted`](crate::ErrorKind::Compacted).
+/// 5. **Failure.** An error of kind `Conflict`, `Invalid`, `Unavailable` or `Closed` from a commit
+///    means that nothing was written and no sink was told. `Uncertain` means that it may or may not
+///    survive: the store refuses writes with `Unavailable` until it has been opened again, which it
+///    does by itself on a later call, after a pause; everything attached is then listed anew.
+/// 6. **Readers.** Readers take no lock of the commit path. A scan sees each pair whole, and every
+///    pair that was there from its beginning to its end; a commit made meanwhile may be
+///    seen in part. Whoever needs all pairs of one revision attaches.
+///
+/// A value whose checksum is wrong is *quarantined*: absent for every reader, kept on disk,
+/// reported as [`Notice::Quarantined`](crate::Notice::Quarantined). A later put replaces it.
 pub trait Store: Debug + Send + Sync + 'static {
     /// Returns the value of a key and the revision that wrote it.
     ///
@@ -116,8 +119,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) when the log does not lead on from
-    /// that revision, `Closed` after a close.
+    /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) when the log does not lead on from that
+    /// revision, `Closed` after a close.
     fn changes_since(&self, revision: Revision) -> Result<Vec<LoggedCommit>>;
 
     /// Returns once every commit that returned before is durable.

@@ -23,6 +23,7 @@ pub struct StoreOptions {
     pub(crate) history_limit: usize,
     pub(crate) copy_every: Option<Duration>,
     pub(crate) copy_path: Option<PathBuf>,
+    pub(crate) witness_path: Option<PathBuf>,
     pub(crate) back_off: (Duration, Duration),
     pub(crate) notices: Notices,
 }
@@ -35,6 +36,7 @@ impl StoreOptions {
             history_limit: HISTORY_LIMIT,
             copy_every: Some(COPY_EVERY),
             copy_path: None,
+            witness_path: None,
             back_off: (BACK_OFF_FIRST, BACK_OFF_LAST),
             notices: Notices::default(),
         }
@@ -85,7 +87,8 @@ impl StoreOptions {
         self
     }
 
-    /// Writes the copy to this file, whatever the engine.
+    /// Writes the copy to this file, whatever the engine; by default a store in a directory writes
+    /// it there and others write none. A store in a directory is restored from its own only.
     #[must_use]
     pub fn copy_to(mut self, path: impl Into<PathBuf>) -> Self {
         self.copy_path = Some(path.into());

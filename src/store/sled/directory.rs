@@ -6,6 +6,7 @@
 //! | `format` | the format number, readable before anything is touched |
 //! | `sled/` | the database |
 //! | `wiring.copy` | the checksummed copy of all pairs |
+//! | `durable` | the last revision known to be durable, to notice that commits were lost |
 //! | `restoring/` | a database being made from the copy; of no value after a crash |
 //! | `damaged-<n>/` | what was found damaged, kept for whoever wants to look at it |
 
@@ -36,7 +37,7 @@ impl Directory {
     /// [`ErrorKind::Io`].
     pub(super) fn claim(path: &Path) -> Result<Self> {
         let format = read_format(path)?;
-        create_private(path).map_err(|error| io(path, error))?;
+        create_durably(path).map_err(|error| io(path, error))?;
         let lock = path.join("lock");
         let file = open_lock(&lock).map_err(|error| io(&lock, error))?;
         file.try_lock_exclusive().map_err(|error| {
@@ -65,6 +66,10 @@ impl Directory {
 
     pub(super) fn copy(&self) -> PathBuf {
         self.path.join("wiring.copy")
+    }
+
+    pub(super) fn witness(&self) -> PathBuf {
+        self.path.join("durable")
     }
 
     pub(super) fn restoring(&self) -> PathBuf {
@@ -168,6 +173,14 @@ fn open_lock(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
+}
+
+/// Makes a directory and those above it, and their names durable.
+fn create_durably(path: &Path) -> std::io::Result<()> {
+    let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<_> = path.ancestors().take_while(missing).collect();
+    create_private(path)?;
+    missing.into_iter().try_for_each(sync_directory_of)
 }
 
 /// Makes a directory that only its owner may enter; one that exists stays as it is.

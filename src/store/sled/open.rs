@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notice;
 use crate::store::commit::describe;
-use crate::store::copy::{self, Copied};
+use crate::store::copied::{self, Copied};
 use crate::store::engine::{Engine, RawChange};
 use crate::store::form::{self, HEAD_KEY, Head};
 use crate::store::{LocalStore, Store, StoreOptions};
@@ -37,12 +37,13 @@ impl SledStore {
         if options.copy_path.is_none() {
             options.copy_path = Some(directory.copy());
         }
-        let copied = copy::revision(&directory.copy());
+        options.witness_path = Some(directory.witness());
+        let copied_at = copied::revision(&directory.copy());
         let is_gone = !directory.database().exists();
-        let outcome = if is_gone && !matches!(copied, Ok(None)) {
+        let outcome = if is_gone && !matches!(copied_at, Ok(None)) {
             Err(damaged("the database is gone, its copy is there"))
         } else {
-            attempt(&directory, options.clone(), copied.as_ref().ok())
+            attempt(&directory, options.clone(), copied_at.as_ref().ok())
         };
         match outcome {
             Err(error) if error.kind() == ErrorKind::Corrupt => restore(&directory, options, error),
@@ -60,25 +61,33 @@ fn attempt(
     let engine = SledEngine::open_at(Arc::clone(directory), directory.database())?;
     let store = SledStore::with_engine(engine, options)?;
     let revision = store.revision();
-    match copied {
-        // sled drops the end of a damaged log and says nothing; the copy tells.
-        Some(Some(copied)) if *copied > revision => Err(damaged(&format!(
+    let durable = store.durable_before();
+    let copied = copied.copied().flatten().unwrap_or_default();
+    // sled drops the end of a damaged log and says nothing; what lies beside it tells.
+    if copied > revision {
+        return Err(damaged(&format!(
             "the database is at revision {revision}, its copy at {copied}"
-        ))),
-        Some(Some(copied)) if *copied == revision => Ok(store),
-        Some(None) if revision == Revision::ZERO => Ok(store),
-        _ => {
-            store.copy_soon();
-            Ok(store)
-        }
+        )));
     }
+    if durable > revision {
+        store.notices().push(Notice::RolledBack {
+            revision: revision.get(),
+            durable: durable.get(),
+        });
+    }
+    if copied < revision {
+        store.copy_soon();
+    }
+    Ok(store)
 }
 
 fn restore(directory: &Arc<Directory>, options: StoreOptions, reason: Error) -> Result<SledStore> {
-    let (copied, problem) = match copy::read(&directory.copy()) {
+    let (copied, problem) = match copied::read(&directory.copy()) {
         Ok(Some(copied)) => (Some(copied), None),
         Ok(None) => (None, Some("there is no copy".to_owned())),
-        Err(error) => (None, Some(describe(&error))),
+        Err(error) if error.kind() == ErrorKind::Corrupt => (None, Some(describe(&error))),
+        // It may be whole: what cannot be read now is not given up.
+        Err(error) => return Err(error),
     };
     let moved_to = directory.move_aside(copied.is_none())?;
     let revision = copied.as_ref().map(|copied| copied.revision);

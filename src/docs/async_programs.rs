@@ -1,0 +1,120 @@
+//! Which calls block, for how long, and how an asynchronous program lives with that.
+//!
+//! The crate has no futures in this version and needs no runtime. Everything is a plain call that
+//! returns when it is done, so what matters to an executor's thread is how long that takes.
+//!
+//! | call | waits for |
+//! | --- | --- |
+//! | [`Broker::open`], [`BrokerBuilder::open`] | reading or restoring the wiring |
+//! | [`ensure`], [`store`], [`enable`], [`disable`] | other commits, then the device |
+//! | [`remove`], [`remove_where`] | other commits, then the device |
+//! | [`register_class`], [`update_class`], [`unregister_class`] | other commits, then the device |
+//! | [`publisher`] | the same where the default class must be made |
+//! | [`publisher_of`], [`register_component`] | the lock of the wiring |
+//! | [`subscribe`], the drop of a guard | the lock of the wiring |
+//! | [`subscriptions`], [`classes`], [`components`], [`status`] | the lock of the wiring |
+//! | an event method, [`DynamicPublisher::fire`] | every subscriber, one after another |
+//! | [`explain`] | nobody: filters are evaluated, nothing is called |
+//! | [`close_and_wait`] | the fires that may still call the object, up to its timeout |
+//! | [`Broker::close`] | the last flush and copy of the wiring, up to its deadline |
+//! | the drop of the last clone of a [`Broker`] | the last flush and copy, without a deadline |
+//!
+//! The lock of the wiring is held by another such call, or by the part of a commit that updates the
+//! caches; never while a device is waited for or a subscriber is called. A fire does not take it,
+//! but for the first event that makes a component; that event also waits for the component's
+//! factory, even when another thread is at it.
+//!
+//! "The device" is one flush to it under [`Durability::Immediate`](crate::Durability::Immediate),
+//! shared by all commits that wait at that time. What it takes is the device's affair: nothing
+//! bounds it. Under [`Durability::Interval`](crate::Durability::Interval) and in memory, a commit
+//! waits for no device; nor does one that finds nothing to change, such as an `ensure` that answers
+//! [`Present`](crate::Ensured::Present).
+//!
+//! # At the start and at the end
+//!
+//! Open the broker, register and ensure before the executor starts, or on one of its threads for
+//! blocking work. Close the broker the same way, and do not leave it to a drop inside a task.
+//!
+//! # Firing from a task
+//!
+//! A fire costs what its subscribers cost. If all of them are of this program and quick, fire from
+//! the task. If anybody may subscribe, fire on a thread for blocking work, or be prepared to wait:
+//! delivery is inline, and there is no other in this version.
+//!
+//! No lock is held across the call, and a publisher is `Clone + Send + Sync`, so it can be kept
+//! across an `.await` and shared by tasks.
+//!
+//! # Receiving in a task
+//!
+//! A subscriber that takes long, or that has to await, hands the event to a bounded channel and
+//! returns. When the channel is full it returns an error, and the publisher's report, or the
+//! failure hook, says so: nothing grows, and nothing is lost in silence.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+//!
+//! use loosely::{Broker, event_interface};
+//!
+//! type Order = (String, f64);
+//!
+//! #[event_interface]
+//! trait OrderEvents {
+//!     fn order_placed(&self, customer: &str, total: f64) -> Result<(), TrySendError<Order>>;
+//! }
+//!
+//! // The channel of your executor does as well, if its sender has a `try_send`.
+//! struct ToTask(SyncSender<Order>);
+//!
+//! impl OrderEvents for ToTask {
+//!     fn order_placed(&self, customer: &str, total: f64) -> Result<(), TrySendError<Order>> {
+//!         self.0.try_send((customer.to_owned(), total))
+//!     }
+//! }
+//!
+//! let (sender, receiver) = sync_channel(1);
+//! let broker = Broker::in_memory()?;
+//! let guard = broker.subscribe::<dyn OrderEvents>(Arc::new(ToTask(sender)))?;
+//! let orders = broker.publisher::<dyn OrderEvents>()?;
+//!
+//! assert_eq!(orders.order_placed("ada", 250.0).delivered(), 1);
+//! assert_eq!(orders.order_placed("bob", 80.0).failed(), 1, "the channel is full");
+//! assert_eq!(receiver.recv().ok(), Some(("ada".to_owned(), 250.0)));
+//! # drop(guard);
+//! # Ok::<(), loosely::Error>(())
+//! ```
+//!
+//! [`EventContext::current`](crate::EventContext::current) belongs to the thread and to the call.
+//! Take from it what the task needs, such as the event's id, before the event goes into the
+//! channel: it is a plain copy.
+//!
+//! # Cancellation
+//!
+//! There is nothing to cancel: dropping a future that is waiting for a blocking call on another
+//! thread leaves that call to end by itself. A commit that has begun is finished; asking for the
+//! record afterwards says whether.
+//!
+//! [`Broker::open`]: crate::Broker::open
+//! [`BrokerBuilder::open`]: crate::BrokerBuilder::open
+//! [`ensure`]: crate::Broker::ensure
+//! [`store`]: crate::Broker::store
+//! [`enable`]: crate::Broker::enable
+//! [`disable`]: crate::Broker::disable
+//! [`remove`]: crate::Broker::remove
+//! [`remove_where`]: crate::Broker::remove_where
+//! [`register_class`]: crate::Broker::register_class
+//! [`update_class`]: crate::Broker::update_class
+//! [`unregister_class`]: crate::Broker::unregister_class
+//! [`publisher`]: crate::Broker::publisher
+//! [`publisher_of`]: crate::Broker::publisher_of
+//! [`register_component`]: crate::Broker::register_component
+//! [`subscribe`]: crate::Broker::subscribe
+//! [`subscriptions`]: crate::Broker::subscriptions
+//! [`classes`]: crate::Broker::classes
+//! [`components`]: crate::Broker::components
+//! [`status`]: crate::Broker::status
+//! [`DynamicPublisher::fire`]: crate::DynamicPublisher::fire
+//! [`explain`]: crate::Publisher::explain
+//! [`close_and_wait`]: crate::SubscriptionGuard::close_and_wait
+//! [`Broker::close`]: crate::Broker::close
+//! [`Broker`]: crate::Broker

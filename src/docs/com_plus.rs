@@ -1,0 +1,152 @@
+//! For those who know COM+ Events: the names, the differences, and what its users complained about.
+//!
+//! Sources: the open specification [MS-COMEV], the COM+ pages and the `eventsys.h` reference of
+//! Microsoft's documentation, and its knowledge base (KB), by number.
+//!
+//! # Names
+//!
+//! | COM+ | here |
+//! | --- | --- |
+//! | `IEventSystem` | [`Broker`] |
+//! | event store, catalog | [`Store`] |
+//! | `IEventClass`, EventClassID | [`EventClass`], [`EventClassId`] |
+//! | firing interface, event method | a trait under `#[event_interface]`, one of its methods |
+//! | the event class object | [`Publisher`], from [`Broker::publisher`] |
+//! | `QueryInterface` on it | [`Publisher::interface`] |
+//! | `IEventSubscription` | [`Subscription`] |
+//! | SubscriberCLSID | [`Target::Component`], [`ComponentId`] |
+//! | SubscriberMoniker | [`Target::Moniker`]; nothing resolves it yet |
+//! | SubscriberInterface, transient | [`Broker::subscribe`], [`SubscriptionGuard`] |
+//! | activation for each call | [`Component::per_call`]; a singleton by default |
+//! | FilterCriteria | [`Filter`] |
+//! | `PutPublisherProperty` of a subscription | [`SubscriptionBuilder::for_publisher`] |
+//! | `PutSubscriberProperty` | [`SubscriptionBuilder::for_subscriber`] |
+//! | `Query`, `QueryS` | [`Broker::subscriptions`], [`Broker::classes`] |
+//! | `Store` | [`Broker::ensure`], [`Broker::store`] |
+//! | `Remove`, `RemoveS` | [`Broker::remove`], [`Broker::remove_where`] |
+//! | `SetCOMCatalogBehaviour` | [`Bags`] |
+//! | Enabled | [`Broker::enable`], [`Broker::disable`] |
+//! | OwnerSID, UserName | [`Principal`] |
+//! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
+//! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
+//! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
+//! | EVENT_E_QUERYSYNTAX, EVENT_E_QUERYFIELD | [`FilterErrorKind`], with a span |
+//! | EVENT_E_MISSING_EVENTCLASS | [`SubscriptionStatus::Unchecked`]: no error |
+//!
+//! COM+'s names are aliases in the search of this documentation, and COM+'s column names are taken
+//! in criteria: `EventClassID`, `SubscriptionName`, `MethodName`, `SubscriberCLSID`.
+//!
+//! # What is different
+//!
+//! - *Filters* compare with `<`, `<=`, `>`, `>=`, BETWEEN, LIKE and IS NULL, on every type, along
+//!   paths and on both sides' properties. COM+ has equality only, on integers, booleans, strings
+//!   and GUIDs ([MS-COMEV] 2.2.1; "Filtering Events in COM+"; KB 256989). Its language is a part of
+//!   this one; `~=` is "not equal" in both.
+//! - *Publisher properties* are read by filters as `publisher.NAME`. In COM+ they do nothing by
+//!   themselves: only code of a publisher filter reads them
+//!   ("IEventSubscription::GetPublisherProperty"). They belong to whoever fires; the bag of that
+//!   name on a subscription is `for_publisher`, read as `subscription.NAME`.
+//! - *Filters are checked when they are stored.* In COM+ one that does not compile shows in the
+//!   event log when the event is fired (event 4624).
+//! - *The order of calling* is fixed: priority, then store order. COM+ calls "in no determined or
+//!   repeatable order" ("Publishing and Delivering Events in COM+").
+//! - *A fire returns a report*, with each subscription that failed and why. A COM+ publisher gets
+//!   one code for all.
+//! - *That all were filtered out* is an answer of its own, [`FireOutcome::AllFiltered`]. What COM+
+//!   answers is stated nowhere.
+//! - *A removal that finds nothing* is no error; in COM+ it fails ([MS-COMEV] 3.1.4.1).
+//! - *A class in use is not removed*, unless [`Cascade::Remove`] is asked for. For COM+ nothing is
+//!   stated.
+//! - *A subscription may be stored before its class*, and is checked once the class is there.
+//! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
+//!   what was made through the other.
+//! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
+//!   reference until it is removed ("Registering a Transient Subscription").
+//!
+//! Not in this version: publisher filters and default queries, parallel firing, queued
+//! subscriptions, per-user subscriptions, roles, transactions, partitions, remote activation by
+//! MachineName, subscriptions by PublisherID, and events about changes of the store, in place of
+//! which [`Broker::changes_since`] tells what changed.
+//!
+//! # Twenty complaints
+//!
+//! What users of COM+ Events complained about, by source, and whether this version answers it.
+//!
+//! 1. *A dead subscriber stops the publisher (KB 297146).* In part: a weak subscriber that is gone
+//!    is skipped and removed. One that hangs holds the publisher; there are no deadlines yet.
+//! 2. *Unsubscribing during a fire fails the fire (KB 819995).* Yes: a fire uses its snapshot to
+//!    the end.
+//! 3. *A race deletes a "corrupt" subscription (KB 829180).* Yes: nothing is deleted on suspicion;
+//!    what cannot be read is quarantined and reported.
+//! 4. *Orphans of crashed clients slow everything down (KB 268856).* Yes: transient subscriptions
+//!    die with their process, weak ones are removed by the first fire that finds the object gone.
+//! 5. *Replacing a transient subscriber leaks the old one (KB 268856).* Yes:
+//!    [`SubscriptionGuard::replace`].
+//! 6. *Publishing is linear in the subscribers; about 100 is the limit ([MS-COMEV] 1.6).* No: it is
+//!    linear here too, if at a smaller cost for each. There is no index yet.
+//! 7. *High rates bloat memory.* Yes for inline delivery, which has no queue; a class with
+//!    [`Nesting::Queued`] queues nested events without a bound.
+//! 8. *Large arguments are hard.* Yes: references are passed on as they are. Parameters by value
+//!    are cloned for each subscriber.
+//! 9. *The publisher cannot learn who failed.* Yes: the report and the failure hook name
+//!    subscription and cause.
+//! 10. *Filters: equality only, few types, errors at fire time (KB 256989).* Yes.
+//! 11. *No order.* Yes: priority, then store order.
+//! 12. *The publisher is blocked.* No: delivery is inline. A subscriber can [hand
+//!     over](super::async_programs) to a channel.
+//! 13. *PublisherID does not isolate ("put_PublisherID").* Not yet: a class carries one,
+//!     subscriptions do not bind to it.
+//! 14. *Two doors that refuse each other's objects.* Yes: there is one.
+//! 15. *Not reliable, and losses go unnoticed.* In part: the wiring's changes can be followed
+//!     without a gap ([`Broker::changes_since`]). Events are neither queued nor retried.
+//! 16. *The store belongs to one machine.* In part: records have a serde form to carry elsewhere.
+//!     Nothing replicates them.
+//! 17. *Statistics come late through the event system (KB 965230).* Yes: delivery is a call, and
+//!     ends before the fire returns.
+//! 18. *Hard to test without writing a subscriber.* Yes: a closure for each method (`...Handlers`),
+//!     an untyped [`Subscriber`], `explain`.
+//! 19. *Parallel subscribers share mutable arguments.* Yes: arguments are shared references, and
+//!     delivery is not parallel.
+//! 20. *The administration tool shows neither transient subscriptions nor all properties.* In part:
+//!     queries return both. There is no tool.
+//!
+//! [MS-COMEV]: https://learn.microsoft.com/openspecs/windows_protocols/ms-comev
+//! [`Bags`]: crate::Bags
+//! [`Broker`]: crate::Broker
+//! [`Broker::classes`]: crate::Broker::classes
+//! [`Broker::classes_of_interface`]: crate::Broker::classes_of_interface
+//! [`Broker::disable`]: crate::Broker::disable
+//! [`Broker::enable`]: crate::Broker::enable
+//! [`Broker::ensure`]: crate::Broker::ensure
+//! [`Broker::publisher`]: crate::Broker::publisher
+//! [`Broker::remove`]: crate::Broker::remove
+//! [`Broker::remove_where`]: crate::Broker::remove_where
+//! [`Broker::store`]: crate::Broker::store
+//! [`Broker::subscribe`]: crate::Broker::subscribe
+//! [`Broker::subscriptions`]: crate::Broker::subscriptions
+//! [`Cascade::Remove`]: crate::Cascade::Remove
+//! [`Component::per_call`]: crate::Component::per_call
+//! [`ComponentId`]: crate::ComponentId
+//! [`EventClass`]: crate::EventClass
+//! [`EventClassId`]: crate::EventClassId
+//! [`Failure::Panicked`]: crate::Failure::Panicked
+//! [`Filter`]: crate::Filter
+//! [`FilterErrorKind`]: crate::FilterErrorKind
+//! [`FireOutcome`]: crate::FireOutcome
+//! [`FireOutcome::AllFiltered`]: crate::FireOutcome::AllFiltered
+//! [`FireReport::outcome`]: crate::FireReport::outcome
+//! [`Nesting::Queued`]: crate::Nesting::Queued
+//! [`Principal`]: crate::Principal
+//! [`Publisher`]: crate::Publisher
+//! [`Publisher::interface`]: crate::Publisher::interface
+//! [`Store`]: crate::Store
+//! [`Broker::changes_since`]: crate::Broker::changes_since
+//! [`Subscriber`]: crate::Subscriber
+//! [`Subscription`]: crate::Subscription
+//! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher
+//! [`SubscriptionBuilder::for_subscriber`]: crate::SubscriptionBuilder::for_subscriber
+//! [`SubscriptionGuard`]: crate::SubscriptionGuard
+//! [`SubscriptionGuard::replace`]: crate::SubscriptionGuard::replace
+//! [`SubscriptionStatus::Unchecked`]: crate::SubscriptionStatus::Unchecked
+//! [`Target::Component`]: crate::Target::Component
+//! [`Target::Moniker`]: crate::Target::Moniker

@@ -1,0 +1,127 @@
+//! What is promised, what survives what, and where each promise is shown.
+//!
+//! A line names the test that would fail without it, or the contract that it follows from. Tests
+//! under `tests/store` and `tests/behaviour` are named as `file: test`, or by the file where it is
+//! all about the matter.
+//!
+//! # What survives
+//!
+//! | | stored wiring | transient subscriptions | an event being delivered |
+//! | --- | --- | --- | --- |
+//! | an error or panic of a subscriber | all | all | reaches all others |
+//! | `kill -9` of the process | all that was acknowledged | none | is gone |
+//! | a loss of power | all that was acknowledged and synced | none | is gone |
+//! | a write error of the store | all that was acknowledged | all | is delivered |
+//! | damage to the database | what the copy holds | all | is delivered |
+//! | the close of the broker | all | all, for publishers still held | is delivered |
+//!
+//! - *`kill -9`*: `durability.rs: acknowledged_commits_survive_kill_under_load`.
+//! - *Power*: a commit is acknowledged after its bytes were written and the device was told to
+//!   sync, in this order: `durability.rs: system_calls_are_write_then_sync_then_acknowledge`. What
+//!   the device does with that is its own affair; power itself was not cut.
+//! - *`Durability::Interval`* gives up to that much away, and says so: `durability.rs:
+//!   commits_acknowledged_before_the_flush_are_seen_to_be_lost`.
+//! - *Write errors*: `faults.rs: batch_torn_by_a_failure_is_never_seen`,
+//!   `failed_flush_is_uncertain_and_refuses_writes_until_reopened`. The store opens its engine
+//!   again by itself.
+//! - *Damage*: `copy.rs: database_that_is_gone_is_restored_from_the_copy`, `damage.rs:
+//!   flipped_bit_is_healed_from_the_copy`. The copy is written some seconds after a change, at most
+//!   every three minutes, and at close; [`Broker::notices`](crate::Broker::notices) says which
+//!   revision came back. Without a copy the loss is reported: `copy.rs:
+//!   database_damaged_without_a_copy_is_lost_aloud`.
+//! - *One record that cannot be read* is quarantined, reported, and the rest served: `damage.rs:
+//!   value_damaged_below_sled_is_quarantined_and_the_rest_served`.
+//! - *Commits that a damaged log lost* are noticed when the directory is opened, by a mark beside
+//!   the database, and reported as [`Notice::RolledBack`](crate::Notice::RolledBack). The mark is
+//!   synced at close alone: after a loss of power, a loss may go unnoticed.
+//! - *Revisions* are never given twice, not even after a crash: `durability.rs:
+//!   revision_lost_to_a_crash_is_not_given_again`.
+//! - *Ownership*: one process has the directory, and a second is refused: `durability.rs:
+//!   directory_of_another_process_is_locked_until_it_dies`. It is free at once after a close:
+//!   `copy.rs: directory_is_free_at_once_after_close`.
+//! - *Privacy*: on Unix the directory is 0700 and the files 0600: `durability.rs:
+//!   nobody_but_the_owner_may_read_what_the_store_makes`.
+//! - *Formats*: a directory of a newer version is refused untouched: `copy.rs:
+//!   newer_format_is_refused_with_nothing_touched`.
+//!
+//! The contract of every store is with [`Store`](crate::Store); `conformance.rs` holds it over
+//! memory and sled.
+//!
+//! # Who decides about a record
+//!
+//! - [`ensure`](crate::Broker::ensure) adds what is absent and updates what the same program
+//!   defined before; it never undoes what somebody else changed: `ensure.rs:
+//!   administrators_edit_is_never_undone`, and `examples/restart.rs` to look at.
+//! - A rerun adds nothing, since a subscription without an explicit id has that of its owner,
+//!   binding and name: `ensure.rs: id_is_that_of_owner_binding_and_name_in_every_process`; nor do
+//!   several at once: `ensures_at_the_same_time_add_one`.
+//! - A record that somebody else changed after it was read is a
+//!   [`Conflict`](crate::ErrorKind::Conflict) when it is stored: `store.rs:
+//!   record_read_before_somebody_elses_change_is_a_conflict`.
+//! - Code owns the schema of an interface, the store owns every attribute of a class: `classes.rs:
+//!   store_owns_the_attributes_after_the_first_registration`.
+//! - A filter is checked when it is stored, against every class that is known: `ensure.rs:
+//!   what_does_not_fit_a_known_interface_is_refused_when_stored`. What does not fit later is
+//!   suspended, which is computed and not stored: `evolution.rs:
+//!   incompatible_change_suspends_what_it_breaks_and_a_roll_back_heals_it`. New methods, new
+//!   trailing `Option` parameters, wider integers and renames by alias suspend nothing; the rest of
+//!   that file shows each.
+//! - Nothing is deleted on suspicion: `report.rs: nothing_is_removed_on_suspicion`. The only
+//!   subscriptions that go by themselves are weak ones whose object is gone: `transient.rs:
+//!   weak_object_that_is_gone_is_skipped_once_and_its_subscription_removed`.
+//! - From a revision on, what changed can be had without a gap, or the answer is that the log does
+//!   not reach back that far: [`Broker::changes_since`](crate::Broker::changes_since),
+//!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`.
+//!
+//! # Who is called
+//!
+//! - When a change returned, no fire that begins afterwards in this process uses the old wiring;
+//!   one that began before finishes with its snapshot. The contract is in `src/cache/mod.rs`; it
+//!   rests on `conformance.rs: sink_knows_the_commit_when_it_returns`.
+//! - [`close_and_wait`](crate::SubscriptionGuard::close_and_wait) returns once no fire can call the
+//!   object any more, and refuses to wait where the wait could not end: `transient.rs:
+//!   close_and_wait_waits_for_the_fire_that_calls_the_object`,
+//!   `close_and_wait_inside_any_delivery_would_deadlock`.
+//! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
+//!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
+//!   place_in_store_order_is_kept_over_an_update`.
+//! - Fires of one publisher object that follow one another start at a subscriber in that order:
+//!   `firing.rs: events_of_one_publisher_start_in_the_order_of_firing`.
+//! - Nested fires run depth first, or, on a class with [`Nesting::Queued`](crate::Nesting::Queued),
+//!   after the outermost one: `nesting.rs:
+//!   queued_nesting_runs_after_the_outermost_fire_in_the_order_of_firing`. They end at
+//!   [`NESTING_LIMIT`](crate::NESTING_LIMIT) with a failure, not with the end of the stack:
+//!   `firing.rs: nested_fires_end_at_the_limit_with_an_error`.
+//! - Only a filter that is TRUE selects. UNKNOWN, as from a comparison with NULL, does not:
+//!   [`Filter`](crate::Filter), held against SQLite in `tests/sqlite`.
+//! - A singleton component is made once, however many threads need it first; components that need
+//!   each other are an error and no deadlock: `components.rs:
+//!   singleton_is_made_once_by_fires_on_several_threads`,
+//!   `components_that_need_each_other_are_an_error_across_threads`.
+//! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
+//!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
+//!   `fire_reads_nothing_from_the_store`.
+//!
+//! # What a failure does
+//!
+//! - A subscriber that errs, panics, or cannot be made is one line of the
+//!   [`FireReport`](crate::FireReport), and the others are called.
+//! - The failure hook hears of every one, read or not: `report.rs:
+//!   hook_hears_of_every_failure_with_class_and_cause`. By default it is one line a second on
+//!   standard error, with the number of those left out. A hook that panics changes no report.
+//! - Under `panic = "abort"` a panic ends the process, and none of this can be kept for panics.
+//!   Errors are reported as ever.
+//! - A caller's input is no reason to panic: whatever is wrong with it is an
+//!   [`Error`](crate::Error) with a [kind](crate::ErrorKind).
+//! - Subscribers, factories, hooks and a user's `Drop` run with no lock held, so any of them may
+//!   call the broker: `firing.rs: subscriber_may_change_the_wiring_during_a_fire`, `conformance.rs:
+//!   drop_of_what_a_sink_replaced_may_call_the_store`. [Internals](super::internals) has the order
+//!   of locks.
+//!
+//! # What is not promised
+//!
+//! - Delivery of an event: it is attempted once, while the publisher waits.
+//! - An end to a fire: a subscriber that does not return holds its publisher for ever.
+//! - An order between publishers, or between threads of one.
+//! - Memory that a queue of nested events takes on a class with `Nesting::Queued`: nothing bounds
+//!   how many one delivery may fire.

@@ -1,0 +1,100 @@
+//! How it works inside: the path of a commit, the path of a fire, and the order of locks.
+//!
+//! # Floors
+//!
+//! Each module knows those below it and none above.
+//!
+//! ```text
+//! broker      the facade and the wiring: records in memory, and the channels that follow from them
+//! publish     publisher objects, the pipeline of a fire, reports, explanations
+//! delivery    the context of a delivery, failures      cache       snapshots
+//! component   registry and activation
+//! store       commits, sled, memory, stored records    filter      parse, check, evaluate
+//! model       event classes, subscriptions, ids, names
+//! value       values, schemas, interfaces; beside it codec, clock, notices, error
+//! ```
+//!
+//! A *channel* is one interface of one class: its subscriptions made ready, and the cache that
+//! fires read. All publisher objects of that class and interface share it; a publisher object adds
+//! its properties.
+//!
+//! # The path of a commit
+//!
+//! 1. The caller prepares everything that can fail, with no lock held: names are validated, filters
+//!    parsed and checked against every class the subscription is bound to, records encoded. The
+//!    batch carries the encoded bytes, the decoded record, and the revision it expects.
+//! 2. The store takes its commit lock, checks the expectations, writes the batch, the change log
+//!    and the head in one step of the engine, and takes the revision.
+//! 3. Still under that lock it calls the attached sinks in revision order. The broker's wiring is
+//!    one: it takes its own lock, takes the records in, and makes new snapshots of the channels
+//!    that the change reaches. Nothing in it fails and nothing is the user's code. What it replaces
+//!    goes to a list.
+//! 4. The commit lock is released. Then the list is dropped: a target's `Drop` may do what it
+//!    likes.
+//! 5. Under [`Durability::Immediate`](crate::Durability::Immediate) the caller waits until a flush
+//!    covers its batch. One of those who wait flushes for all of them. Then the call returns.
+//!
+//! So a fire may see a change shortly before it is durable, and a caller that got its `Ok` never
+//! sees an older state. When the flush fails the answer is
+//! [`Uncertain`](crate::ErrorKind::Uncertain): the change may or may not be there after a restart.
+//! The store then refuses writes until it has opened the engine again, by itself and with growing
+//! pauses, and lists everything to the sinks anew.
+//!
+//! A new snapshot costs time in proportion to the subscriptions of the channels that the change
+//! reaches, not to the change: there is no index yet that could be changed in place.
+//!
+//! A transient subscription has no commit: it takes the wiring's lock alone.
+//!
+//! # The path of a fire
+//!
+//! 1. *Snapshot.* One `ArcSwap::load` of the channel's cache, which takes no lock. The fire uses
+//!    what it loaded to its end.
+//! 2. *Match.* If every subscription of the method is ready to be called as it is, there is nothing
+//!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
+//!    as `ValueRef`s, the publisher's properties are captured once, and each subscription's times
+//!    and filter are asked in turn.
+//! 3. *Delivery.* The target is found: a live object, a weak one that is still there, or a
+//!    component, made now if need be. The trait's method is called with the publisher's own
+//!    arguments, inside `catch_unwind`.
+//! 4. *Report.* Counts, and a line for each failure and each subscription passed over. The failure
+//!    hook is told last.
+//!
+//! A singleton that was made, or a weak object found gone, changes the snapshot after the fire, so
+//! that the next one need not look. `explain` takes the same steps and calls nobody.
+//!
+//! # Locks
+//!
+//! `a -> b`: `b` may be taken while `a` is held, never the other way round.
+//!
+//! ```text
+//! store commit lock -> wiring state -> a channel's prepared set -> component registry
+//! store commit lock -> flush progress
+//! store commit lock -> background duties
+//! store commit lock -> the engine's own locks
+//! wiring state -> notices
+//! components being made -> a component's instance
+//! a publisher object's property change: alone
+//! ```
+//!
+//! - *commit lock -> wiring state*: the store owns the order of changes, so its sinks are called
+//!   under its lock, and the wiring is a sink. Hence nothing asks the store for anything while it
+//!   holds the wiring: the calls of the broker read the wiring, let it go, commit, and begin again
+//!   if the revision they expected has passed.
+//! - *wiring state -> prepared set*: a new snapshot is made from the wiring, channel by channel. A
+//!   fire takes neither of the two.
+//! - *prepared set -> registry*: a snapshot takes over singletons that exist already. The
+//!   registry's lock covers look-ups and insertions only. No factory runs under it: one that makes
+//!   a singleton is noted as the maker, other threads wait for it, and a circle of such waits is
+//!   found and is an error.
+//! - *flush progress* and *duties* are taken for a moment by whoever commits, and call nobody while
+//!   held.
+//!
+//! Three rules keep this list short. A subscriber, a factory, a failure hook and a user's `Drop`
+//! run with no lock held. What must be held for a function is its `&mut` parameter, not a remark.
+//! And what is shared with fires is immutable: a change makes a new one.
+//!
+//! # Where contracts stand
+//!
+//! The store's is with [`Store`](crate::Store). The cache's is in `src/cache/mod.rs`, the grammar
+//! and the meaning of filters in `src/filter/mod.rs`, the layout of a store's directory in
+//! `src/store/sled/directory.rs`, the stored form of records in `src/store/record/mod.rs`.

@@ -1,0 +1,136 @@
+//! The place of the parser in the tokens, and its limits.
+
+use super::error::{FilterError, FilterErrorKind, quoted};
+use super::expr::Span;
+use super::lexer::{Token, TokenKind, tokens};
+
+/// The parser; its rules are in [`parse`](super::parse).
+pub(super) struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    next: usize,
+    depth: usize,
+    predicates: usize,
+}
+
+/// What a rule returns.
+pub(super) type Parsed<T> = Result<T, FilterError>;
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            tokens: tokens(text),
+            next: 0,
+            depth: 0,
+            predicates: 0,
+        }
+    }
+
+    pub(super) fn peek(&self) -> &TokenKind {
+        self.peek_at(0)
+    }
+
+    pub(super) fn peek_at(&self, ahead: usize) -> &TokenKind {
+        let token = self.tokens.get(self.next + ahead);
+        token.map_or(&TokenKind::End, |token| &token.kind)
+    }
+
+    pub(super) fn span(&self) -> Span {
+        let end = Span::new(self.text.len(), self.text.len());
+        self.tokens.get(self.next).map_or(end, |token| token.span)
+    }
+
+    /// Returns the span of the token before.
+    pub(super) fn last_span(&self) -> Span {
+        let last = self.next.checked_sub(1).and_then(|at| self.tokens.get(at));
+        last.map_or_else(Span::default, |token| token.span)
+    }
+
+    /// Takes the next token; the last one stays.
+    pub(super) fn advance(&mut self) {
+        self.next = (self.next + 1).min(self.tokens.len() - 1);
+    }
+
+    /// Takes the next token if it is what `wanted` says.
+    pub(super) fn take(&mut self, wanted: impl Fn(&TokenKind) -> bool) -> bool {
+        let found = wanted(self.peek());
+        if found {
+            self.advance();
+        }
+        found
+    }
+
+    pub(super) fn at_word(&self, word: &str) -> bool {
+        is_word(self.peek(), word)
+    }
+
+    pub(super) fn take_word(&mut self, word: &str) -> bool {
+        self.take(|kind| is_word(kind, word))
+    }
+
+    /// Returns the error that says what is here instead of `expected`.
+    pub(super) fn unexpected(&self, expected: &str) -> FilterError {
+        if let TokenKind::Bad(error) = self.peek() {
+            return error.clone();
+        }
+        let span = self.span();
+        let found = match self.peek() {
+            TokenKind::End => "the end".to_owned(),
+            _ => quoted(self.text.get(span.range()).unwrap_or_default()),
+        };
+        FilterError::new(FilterErrorKind::Syntax, span, found, expected)
+    }
+
+    /// Runs a rule one level deeper.
+    pub(super) fn nested<T>(&mut self, rule: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == MAX_DEPTH {
+            return Err(too_deep(self.last_span()));
+        }
+        self.depth += 1;
+        let result = rule(self);
+        self.depth -= 1;
+        result
+    }
+
+    pub(super) fn count_predicate(&mut self) -> Parsed<()> {
+        self.predicates += 1;
+        if self.predicates > MAX_PREDICATES {
+            let expected = format!("at most {MAX_PREDICATES} predicates");
+            let kind = FilterErrorKind::TooLarge;
+            return Err(FilterError::new(
+                kind,
+                self.span(),
+                "one more predicate",
+                expected,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the error for what nests too deep at `span`.
+pub(super) fn too_deep(span: Span) -> FilterError {
+    let expected = format!("at most {MAX_DEPTH} levels of parentheses and NOT");
+    FilterError::new(FilterErrorKind::TooLarge, span, "one more level", expected)
+}
+
+pub(super) fn is_word(kind: &TokenKind, word: &str) -> bool {
+    matches!(kind, TokenKind::Word(found) if found.eq_ignore_ascii_case(word))
+}
+
+pub(super) fn is_and(kind: &TokenKind) -> bool {
+    matches!(kind, TokenKind::And) || is_word(kind, "AND")
+}
+
+pub(super) fn is_or(kind: &TokenKind) -> bool {
+    matches!(kind, TokenKind::Or) || is_word(kind, "OR")
+}
+
+/// How deep parentheses, sets and NOT may nest, inclusive. A level costs some 5 KiB of stack in a
+/// debug build, so the deepest text takes a quarter of the 2 MiB of a spawned thread.
+const MAX_DEPTH: usize = 100;
+
+/// How many comparisons criteria may have, inclusive; members of a set do not count. Each one is
+/// evaluated at every event that no earlier one decides.
+const MAX_PREDICATES: usize = 1_000;

@@ -1,0 +1,348 @@
+//! Every example runs and says what its head promises.
+//!
+//! The examples are those that `cargo test` has built beside this test; to run this file alone,
+//! build them before: `cargo build --examples && cargo test --test examples`.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// What a finished example left.
+struct Outcome {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+/// Runs an example with these arguments to its end, or fails the test and ends the example.
+fn run(example: &str, arguments: &[&str]) -> Outcome {
+    finish(example, Command::new(path_of(example)).args(arguments))
+}
+
+fn finish(example: &str, command: &mut Command) -> Outcome {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = reading(child.stdout.take().unwrap());
+    let errors = reading(child.stderr.take().unwrap());
+    let texts = [output, errors].map(|text| text.recv_timeout(WATCHDOG));
+    let [Ok(output), Ok(errors)] = texts else {
+        child.kill().unwrap();
+        panic!("{example} did not end within {WATCHDOG:?}");
+    };
+    let code = child.wait().unwrap().code();
+    Outcome {
+        code,
+        output,
+        errors,
+    }
+}
+
+fn reading(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        // Nobody listens any more once the watchdog has failed the test.
+        drop(sender.send(text));
+    });
+    receiver
+}
+
+/// Returns where Cargo puts an example: beside the directory of this test's own binary.
+fn path_of(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let name = format!("{example}{}", std::env::consts::EXE_SUFFIX);
+    let path = profile.join("examples").join(name);
+    assert!(
+        path.exists(),
+        "{} is not there: cargo build --examples",
+        path.display()
+    );
+    path
+}
+
+#[track_caller]
+fn assert_says(example: &str, expected: &[&str]) {
+    let Outcome {
+        code,
+        output,
+        errors,
+    } = run(example, &[]);
+    assert_eq!(errors, "");
+    assert_eq!(code, Some(0));
+    assert_eq!(output.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn hello_delivers_the_event_that_passes_the_filter() {
+    assert_says(
+        "hello",
+        &[
+            "MSFT at 184: 0 delivered, 0 failed, AllFiltered",
+            "alarm: MSFT at 185.5",
+            "MSFT at 185.5: 1 delivered, 0 failed, Delivered",
+        ],
+    );
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn restarted_program_finds_its_subscription_and_leaves_an_edit_alone() {
+    assert_says(
+        "restart",
+        &[
+            "service: ensure answers Added",
+            "  pager: backup of db1 failed: disk full",
+            "  report: 1 delivered, 0 failed",
+            "service: ensure answers Present",
+            "  pager: backup of db1 failed: disk full",
+            "  report: 1 delivered, 0 failed",
+            "administrator: switched \"page somebody\" off",
+            "service: ensure answers Differs",
+            "  report: 0 delivered, 0 failed",
+        ],
+    );
+}
+
+#[test]
+fn explanation_names_the_deciding_stage_of_every_subscription() {
+    assert_says(
+        "explain",
+        &[
+            "order_placed(customer = 'ada', total = 250.0)",
+            "  \"thank you\": would be called",
+            "  \"large order\": filtered out, total >= 1000 is false: total = 250.0",
+            "  \"survey\": disabled",
+            "  \"shipping\": would fail, component f4f490f5-14ad-59d1-8a9b-b8b234c357f1 is not \
+             registered",
+            "1 would be called",
+        ],
+    );
+}
+
+#[test]
+fn labels_are_read_by_path_and_missing_ones_are_null() {
+    assert_says(
+        "labels",
+        &[
+            "pager: disk full",
+            "database team: disk full",
+            "database team: slow query",
+            "pager: link down",
+            "unsorted: something",
+        ],
+    );
+}
+
+#[test]
+fn forwarded_event_is_filtered_and_nested_in_the_first() {
+    assert_says(
+        "forwarding",
+        &[
+            "feed screen: IBM at 96.5, depth 1",
+            "desk screen: IBM at 125.25, depth 2",
+            "feed screen: IBM at 125.25, depth 1",
+        ],
+    );
+}
+
+#[cfg(feature = "sled")]
+mod stock_ticker {
+    use super::{Outcome, run};
+
+    const PRICES: &str = include_str!("../examples/data/stocks.csv");
+
+    /// A row of the file.
+    struct Row {
+        symbol: &'static str,
+        date: &'static str,
+        price: f64,
+    }
+
+    fn rows() -> Vec<Row> {
+        let parse = |line: &'static str| {
+            let mut cells = line.split(',');
+            let mut cell = || cells.next().unwrap();
+            Row {
+                symbol: cell(),
+                date: cell(),
+                price: cell().parse().unwrap(),
+            }
+        };
+        PRICES.lines().skip(1).map(parse).collect()
+    }
+
+    /// Returns how many rows satisfy a condition.
+    fn count(condition: impl Fn(&Row) -> bool) -> usize {
+        rows().iter().filter(|row| condition(row)).count()
+    }
+
+    /// Returns name, matched, delivered and failed of each row of the printed table.
+    fn table(output: &str) -> Vec<(String, [usize; 3])> {
+        let rows = output.lines().filter(|line| line.starts_with("| "));
+        let row = |line: &str| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            // An empty cell stands before the first and behind the last separator.
+            let number = |from_end: usize| cells[cells.len() - from_end].parse().unwrap();
+            (cells[1].to_owned(), [number(4), number(3), number(2)])
+        };
+        rows.skip(1).map(row).collect()
+    }
+
+    #[track_caller]
+    fn successful(arguments: &[&str]) -> String {
+        let Outcome {
+            code,
+            output,
+            errors,
+        } = run("stock_ticker", arguments);
+        assert_eq!(errors, "");
+        assert_eq!(code, Some(0));
+        output
+    }
+
+    #[test]
+    fn counts_are_those_of_a_plain_scan_of_the_file() {
+        let output = successful(&[]);
+        let symbols: std::collections::BTreeSet<_> = rows().iter().map(|row| row.symbol).collect();
+        let (changes, listings) = (rows().len(), symbols.len());
+        let filtered_subscriptions = [
+            (
+                "price alarm",
+                count(|row| row.symbol == "AAPL" && row.price > 185.0),
+            ),
+            ("nasdaq archive", count(|row| row.symbol != "IBM")),
+            (
+                "autumn 2008 archive",
+                count(|row| ["Sep 1 2008", "Oct 1 2008", "Nov 1 2008"].contains(&row.date)),
+            ),
+        ];
+        let others = [
+            ("listings archive", listings),
+            ("summits", changes + listings),
+            ("announcer", listings),
+        ];
+        let matched: Vec<_> = filtered_subscriptions.iter().chain(&others).collect();
+        let expected: Vec<_> = matched
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), [*count, *count, 0]))
+            .collect();
+        assert_eq!(table(&output), expected);
+
+        let delivered: usize = matched.iter().map(|(_, count)| count).sum();
+        let filtered: usize = filtered_subscriptions
+            .iter()
+            .map(|(_, count)| changes - count)
+            .sum();
+        assert_eq!((changes, listings), (560, 5));
+        let last =
+            format!("fired 565 events: {delivered} delivered, {filtered} filtered out, 0 failed");
+        assert_eq!(output.lines().last(), Some(last.as_str()));
+    }
+
+    #[test]
+    fn second_run_over_a_store_adds_nothing_and_delivers_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().to_str().unwrap();
+        let first = successful(&["--store", store]);
+        let second = successful(&["--store", store]);
+        assert!(first.contains("found 0 subscriptions, added 4\n"));
+        assert!(second.contains("found 4 subscriptions, added 0\n"));
+        assert_eq!(table(&first), table(&second));
+    }
+
+    #[test]
+    fn changed_filter_updates_the_stored_subscription_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path().to_str().unwrap();
+        successful(&["--store", store]);
+        let output = successful(&["--store", store, "--symbol", "GOOG", "--above", "600"]);
+        let said = "price alarm: updated, its filter is now symbol = 'GOOG' AND price > 600.0\n";
+        assert!(output.contains(said), "{output}");
+        assert!(output.contains("found 4 subscriptions, added 0\n"));
+        let expected = count(|row| row.symbol == "GOOG" && row.price > 600.0);
+        let alarm = ("price alarm".to_owned(), [expected, expected, 0]);
+        assert_eq!(table(&output).first(), Some(&alarm));
+    }
+
+    #[test]
+    fn any_filter_is_taken() {
+        let text = "symbol = ('IBM' | 'MSFT') AND NOT price BETWEEN 30 AND 100";
+        let output = successful(&["--filter", text]);
+        let expected = count(|row| {
+            ["IBM", "MSFT"].contains(&row.symbol) && !(30.0..=100.0).contains(&row.price)
+        });
+        let alarms = output
+            .lines()
+            .filter(|line| line.starts_with("alarm: "))
+            .count();
+        assert_eq!(alarms, expected);
+    }
+
+    #[test]
+    fn bad_filter_is_shown_with_its_place() {
+        for (text, at_fault) in [
+            ("symbol = 'IBM' AND prise > 100", "prise"),
+            ("symbol = 'IBM' AND AND price > 100", "AND price"),
+            ("price > 'high'", "'high'"),
+        ] {
+            let Outcome { code, errors, .. } = run("stock_ticker", &["--filter", text]);
+            assert_eq!(code, Some(1));
+            let lines: Vec<_> = errors.lines().collect();
+            let [.., excerpt, carets] = lines[..] else {
+                panic!("{errors}");
+            };
+            assert!(errors.starts_with("error: "), "{errors}");
+            assert!(!errors.contains('{'), "no Debug form: {errors}");
+            assert_eq!(excerpt.trim(), text);
+            assert_eq!(carets.find('^'), excerpt.find(at_fault), "{errors}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn directory_of_its_own_is_gone_after_success_and_after_an_error() {
+        for arguments in [&[][..], &["--filter", "prise > 100"]] {
+            let temporary = tempfile::tempdir().unwrap();
+            let mut command = std::process::Command::new(super::path_of("stock_ticker"));
+            command.args(arguments).env("TMPDIR", temporary.path());
+            super::finish("stock_ticker", &mut command);
+            let left = std::fs::read_dir(temporary.path()).unwrap();
+            assert_eq!(left.count(), 0, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_command_line_is_refused_with_usage() {
+        for arguments in [
+            &["--abov", "3"][..],
+            &["--above", "much"],
+            &["--symbol", "IBM", "--filter", "ALL"],
+            &["prices.csv"],
+        ] {
+            let Outcome {
+                code,
+                output,
+                errors,
+            } = run("stock_ticker", arguments);
+            assert_eq!(code, Some(2), "{arguments:?}");
+            assert_eq!(output, "");
+            assert!(errors.starts_with("error: "), "{errors}");
+            let helpful = errors.contains("Usage: ") || errors.contains("--help");
+            assert!(helpful, "{errors}");
+        }
+    }
+}
+
+/// The slowest of them takes well under a second; what takes this long has stopped.
+const WATCHDOG: Duration = Duration::from_secs(120);

@@ -1,0 +1,13 @@
+//! The store contract, over every store and under every failure.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+
+mod conformance;
+mod faults;
+mod support;
+
+#[cfg(feature = "sled")]
+mod copy;
+#[cfg(feature = "sled")]
+mod damage;
+#[cfg(all(feature = "sled", unix))]
+mod durability;
