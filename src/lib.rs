@@ -115,6 +115,7 @@ mod delivery;
 pub mod docs;
 mod error;
 mod filter;
+mod index;
 mod model;
 mod notices;
 mod publish;

@@ -86,8 +86,8 @@ pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;
 use self::expr::Span;
 pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
-#[expect(unused_imports, reason = "the index reads the compiled form")]
-pub(crate) use self::predicate::{Condition, Members, Path, Root, Row, Step, Test};
+pub(crate) use self::pattern::{Pattern, Tail};
+pub(crate) use self::predicate::{Condition, Path, Root, Row, Step, Test};
 pub(crate) use self::predicate::{EventRow, Predicate};
 pub(crate) use self::scope::{Scope, UndeclaredProperties};
 use crate::value::{EventMethod, Properties, ValueRef};

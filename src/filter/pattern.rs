@@ -9,6 +9,17 @@ pub(crate) struct Pattern {
     collation: Collation,
 }
 
+/// What follows the literal start of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// Nothing: the pattern is plain text.
+    Nothing,
+    /// Any text.
+    Anything,
+    /// The rest of the pattern.
+    Pattern,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Item {
     /// This character.
@@ -38,6 +49,27 @@ impl Pattern {
         }
         let items = items.into();
         Some(Self { items, collation })
+    }
+
+    /// Returns the text that every match starts with, and what may follow it; folded if the collation
+    /// folds.
+    pub(crate) fn prefix(&self) -> (String, Tail) {
+        let literal = |item: &Item| match item {
+            Item::One(c) => Some(*c),
+            Item::Any | Item::Rest => None,
+        };
+        let prefix: String = self.items.iter().map_while(literal).collect();
+        let tail = match self.items.get(prefix.chars().count()..) {
+            None | Some([]) => Tail::Nothing,
+            Some([Item::Rest]) => Tail::Anything,
+            Some(_) => Tail::Pattern,
+        };
+        (prefix, tail)
+    }
+
+    /// Returns how text is compared.
+    pub(crate) fn collation(&self) -> Collation {
+        self.collation
     }
 
     /// Returns whether the whole of `text` matches.
@@ -126,6 +158,18 @@ mod tests {
         let pattern = Pattern::new("mS\u{dc}%", None, Collation::IgnoreAsciiCase).unwrap();
         assert!(pattern.matches("Ms\u{dc}x"));
         assert!(!pattern.matches("ms\u{fc}x"));
+    }
+
+    #[test]
+    fn literal_start_ends_at_the_first_wildcard() {
+        let start = |text: &str| {
+            let pattern = Pattern::new(text, Some('!'), Collation::Exact);
+            pattern.unwrap().prefix()
+        };
+        assert_eq!(start("ab"), ("ab".to_owned(), Tail::Nothing));
+        assert_eq!(start("5!%%"), ("5%".to_owned(), Tail::Anything));
+        assert_eq!(start("a_%"), ("a".to_owned(), Tail::Pattern));
+        assert_eq!(start("%"), (String::new(), Tail::Anything));
     }
 
     #[test]

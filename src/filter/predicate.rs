@@ -153,6 +153,11 @@ impl Predicate {
 }
 
 impl Condition {
+    /// Returns whether it holds for the row; `None` is UNKNOWN.
+    pub(crate) fn evaluate<R: Row + ?Sized>(&self, row: &R) -> Option<bool> {
+        evaluate::condition(self, row)
+    }
+
     fn references_publisher(&self) -> bool {
         match self {
             Self::Constant(_) => false,
@@ -164,13 +169,25 @@ impl Condition {
     }
 }
 
+impl Members {
+    /// Returns the members without NULL.
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Returns how text is compared.
+    pub(crate) fn collation(&self) -> Collation {
+        self.collation
+    }
+}
+
 impl Path {
     fn is_of_publisher(&self) -> bool {
         matches!(self.root, Root::Publisher(_))
     }
 
     /// Returns the value in `row`; NULL where a step leads nowhere.
-    pub(super) fn read<'r, R: Row + ?Sized>(&self, row: &'r R) -> ValueRef<'r> {
+    pub(crate) fn read<'r, R: Row + ?Sized>(&self, row: &'r R) -> ValueRef<'r> {
         let mut value = match &self.root {
             Root::Index(index) => row.root(*index),
             Root::Publisher(name) => row.publisher(name),

@@ -1,0 +1,43 @@
+//! The predicate index: which of a million filters select an event, at a cost that follows how many do.
+//!
+//! - [`normal`]: a filter becomes conjunctions of atoms, at most a few; what no atom stands for is a
+//!   rest that is checked where the atoms hold.
+//! - [`columns`], [`symbols`], [`key`]: places of values and constants become numbers. A constant that
+//!   no filter mentions has none, which ends most searches; a value that has an order has a key.
+//! - [`pool`], [`sharers`]: identical filters are one, with all their slots in one slice.
+//! - [`tree`], [`ranges`], [`ordered`]: conjunctions are found by the symbols of an event, the rarest
+//!   first, and by the ranges that hold its keys.
+//! - [`scratch`], [`reading`], [`live`]: the event, copied out of the user's own types before a lock is
+//!   taken.
+//!
+//! It stands on values and filters alone, and gives the answers that evaluating each filter would.
+
+mod columns;
+pub mod door;
+mod hash;
+mod key;
+mod live;
+mod normal;
+mod ordered;
+mod pool;
+mod predicate_index;
+mod ranges;
+mod reading;
+mod scratch;
+mod sharers;
+mod statistics;
+mod symbols;
+mod term;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub(crate) use self::columns::Columns;
+pub(crate) use self::predicate_index::{EntryId, PredicateIndex};
+pub(crate) use self::scratch::Scratch;
+pub(crate) use self::statistics::{Help, cost};
+#[expect(unused_imports, reason = "the cache is what holds an index")]
+pub(crate) use self::{
+    predicate_index::Outdated,
+    statistics::{Cost, Statistics},
+};
