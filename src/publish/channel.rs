@@ -15,6 +15,7 @@ use super::pipeline;
 use super::prepared::{Prepared, SubscriptionEntry};
 use super::publisher::Own;
 use super::report::FireReport;
+use super::roster::Roster;
 use super::site::{Site, Sites};
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
@@ -55,20 +56,13 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) cache: SubscriptionCache<Lane<I>>,
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
-    prepared: Mutex<PreparedSet<I>>,
+    roster: Mutex<Roster<I>>,
 }
 
 /// The class record and what is derived from it.
 pub(crate) struct ClassFacts {
     pub(crate) record: Arc<EventClass>,
     pub(crate) defaults: Properties,
-}
-
-/// The subscriptions of a channel, made ready; disabled ones too, which `explain` shows.
-struct PreparedSet<I: ?Sized> {
-    sites: Sites,
-    /// By rank, which is the order of calling.
-    in_order: Vec<Arc<Prepared<I>>>,
 }
 
 /// A channel without its type.
@@ -119,39 +113,29 @@ impl<I: Facet + ?Sized> Channel<I> {
                 class: class.id(),
                 interface: schema.id(),
             },
-            cache: SubscriptionCache::new((0..schema.methods().len()).map(|m| Lane::new(m, &[]))),
+            cache: SubscriptionCache::new(
+                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter())),
+            ),
             schema: Arc::clone(schema),
             around,
             class: ArcSwap::from_pointee(ClassFacts::new(Arc::clone(class))),
-            prepared: Mutex::new(PreparedSet {
-                sites: Sites {
-                    here: site,
-                    others: Vec::new(),
-                },
-                in_order: Vec::new(),
-            }),
+            roster: Mutex::new(Roster::new(Sites {
+                here: site,
+                others: Vec::new(),
+            })),
         }
     }
 
     /// Takes singletons that were made into the snapshot.
     pub(crate) fn refresh(&self) {
         let mut trash = Trash::default();
-        let set = self.prepared.lock();
-        set.in_order
+        let mut roster = self.roster.lock();
+        roster
             .iter()
             .for_each(|prepared| prepared.adopt(&self.schema));
-        self.publish(&set, &mut trash);
-        drop(set);
+        roster.publish(&self.cache, &mut trash);
+        drop(roster);
         trash.dispose();
-    }
-
-    /// Puts a new snapshot in place.
-    fn publish(&self, set: &PreparedSet<I>, trash: &mut Trash) {
-        let methods = 0..self.schema.methods().len();
-        trash.add(
-            self.cache
-                .swap(methods.map(|method| Lane::new(method, &set.in_order))),
-        );
     }
 
     fn prepare(&self, entry: &Arc<SubscriptionEntry>, sites: &Sites) -> Arc<Prepared<I>> {
@@ -170,29 +154,7 @@ impl<I: Facet + ?Sized> Channel<I> {
 
     /// Returns what is ready of the subscriptions, in order.
     pub(crate) fn prepared(&self) -> Vec<Arc<Prepared<I>>> {
-        self.prepared.lock().in_order.clone()
-    }
-}
-
-impl<I: Facet + ?Sized> PreparedSet<I> {
-    /// Returns where an entry is, or belongs.
-    fn position(&self, entry: &SubscriptionEntry) -> Result<usize, usize> {
-        let rank = entry.rank();
-        self.in_order
-            .binary_search_by_key(&rank, |prepared| prepared.entry.rank())
-    }
-
-    fn remove(&mut self, entry: &Arc<SubscriptionEntry>, trash: &mut Trash) {
-        let found = self.position(entry).ok();
-        let same = |at: &usize| Arc::ptr_eq(&self.in_order[*at].entry, entry);
-        if let Some(at) = found.filter(same) {
-            trash.add(self.in_order.remove(at));
-        }
-    }
-
-    fn insert(&mut self, prepared: Arc<Prepared<I>>) {
-        let at = self.position(&prepared.entry).unwrap_or_else(|at| at);
-        self.in_order.insert(at, prepared);
+        self.roster.lock().iter().cloned().collect()
     }
 }
 
@@ -215,16 +177,16 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
-        let mut set = self.prepared.lock();
         let facts = ClassFacts::new(Arc::clone(&sites.here.class));
-        trash.add(self.class.swap(Arc::new(facts)));
-        let in_order = entries
+        let added = entries
             .iter()
             .map(|entry| self.prepare(entry, &sites))
             .collect();
-        trash.add(std::mem::replace(&mut set.in_order, in_order));
-        set.sites = sites;
-        self.publish(&set, trash);
+        let mut fresh = Roster::new(sites);
+        let mut roster = self.roster.lock();
+        trash.add(self.class.swap(Arc::new(facts)));
+        fresh.change(&[], added, &self.cache, trash);
+        trash.add(std::mem::replace(&mut *roster, fresh));
     }
 
     fn change(
@@ -233,30 +195,20 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         added: &[Arc<SubscriptionEntry>],
         trash: &mut Trash,
     ) {
-        let mut set = self.prepared.lock();
-        removed.iter().for_each(|entry| set.remove(entry, trash));
-        for entry in added {
-            let prepared = self.prepare(entry, &set.sites);
-            set.insert(prepared);
-        }
-        self.publish(&set, trash);
+        let mut roster = self.roster.lock();
+        let added = added
+            .iter()
+            .map(|entry| self.prepare(entry, &roster.sites))
+            .collect();
+        roster.change(removed, added, &self.cache, trash);
     }
 
     fn rebind(&self, component: ComponentId, trash: &mut Trash) {
-        let mut set = self.prepared.lock();
-        let mut any = false;
-        let named = set
-            .in_order
-            .iter_mut()
-            .filter(|prepared| prepared.is_component(component));
-        for prepared in named {
-            let rebound = prepared.rebound(&self.schema, &self.around);
-            trash.add(std::mem::replace(prepared, Arc::new(rebound)));
-            any = true;
-        }
-        if any {
-            self.publish(&set, trash);
-        }
+        let rebind = |prepared: &Prepared<I>| {
+            let named = prepared.is_component(component);
+            named.then(|| prepared.rebound(&self.schema, &self.around))
+        };
+        self.roster.lock().rebind(rebind, &self.cache, trash);
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {

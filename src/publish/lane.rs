@@ -4,20 +4,25 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::indexed::IndexedMethod;
 use super::prepared::{Prepared, SubscriptionEntry};
 use crate::model::SubscriptionId;
 
-/// The slots of one method, in the order of calling.
+/// The subscriptions of one method.
 pub(crate) enum Lane<I: ?Sized> {
     /// Only subscribers to be called as they are: the plain fire, which reifies no event.
     Plain {
-        /// A single one inline, where it is reached without another pointer.
+        /// In the order of calling. A single one inline, where it is reached without another
+        /// pointer.
         slots: SmallVec<[PlainSlot<I>; 1]>,
         /// The subscription behind the slot of the same index; read when one fails.
         entries: Box<[Arc<SubscriptionEntry>]>,
     },
-    /// At least one with a filter, a time, or a target that must be made or found first.
-    Guarded { slots: Box<[GuardedSlot<I>]> },
+    /// A few, in the order of calling, and at least one with a filter, a time, or a target that must
+    /// be made or found first.
+    Guarded { slots: Box<[Arc<Prepared<I>>]> },
+    /// So many with filters that those an event matches are found by an index.
+    Indexed(IndexedLane<I>),
 }
 
 /// A subscriber that is ready to be called.
@@ -26,21 +31,36 @@ pub(crate) struct PlainSlot<I: ?Sized> {
     pub(crate) id: SubscriptionId,
 }
 
-/// A subscriber and what to check before it is called.
-pub(crate) struct GuardedSlot<I: ?Sized> {
-    pub(crate) prepared: Arc<Prepared<I>>,
+/// A lane whose filtered subscriptions are in an index, which outlives the snapshot.
+pub(crate) struct IndexedLane<I: ?Sized> {
+    /// Those without a filter, in the order of calling.
+    pub(crate) loose: Box<[Arc<Prepared<I>>]>,
+    pub(crate) filtered: Arc<IndexedMethod<I>>,
+    /// What the index has to say of itself if it belongs to this lane.
+    pub(crate) generation: u64,
+    /// Whether subscribers of one priority are called in any order.
+    pub(crate) unordered: bool,
 }
 
 impl<I: ?Sized> Lane<I> {
     /// Returns the lane of `method` out of all prepared subscriptions, which are in order.
-    pub(crate) fn new(method: usize, all: &[Arc<Prepared<I>>]) -> Self {
-        let here = || all.iter().filter(|prepared| prepared.is_called_for(method));
+    pub(crate) fn new<'a>(
+        method: usize,
+        all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
+    ) -> Self
+    where
+        I: 'a,
+    {
+        let here = || {
+            all.clone()
+                .filter(|prepared| prepared.is_called_for(method))
+        };
         let plain: Option<SmallVec<_>> = here()
             .map(|prepared| {
                 let target = prepared.ready(method)?;
                 Some(PlainSlot {
                     target,
-                    id: prepared.entry.record.id(),
+                    id: prepared.id,
                 })
             })
             .collect();
@@ -50,11 +70,7 @@ impl<I: ?Sized> Lane<I> {
                 entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
             },
             None => Self::Guarded {
-                slots: here()
-                    .map(|p| GuardedSlot {
-                        prepared: Arc::clone(p),
-                    })
-                    .collect(),
+                slots: here().cloned().collect(),
             },
         }
     }

@@ -5,11 +5,13 @@ mod dynamic;
 mod explain;
 mod facet;
 mod hook;
+mod indexed;
 mod lane;
 mod pipeline;
 mod prepared;
 mod publisher;
 mod report;
+mod roster;
 mod site;
 
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};

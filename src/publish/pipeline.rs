@@ -9,7 +9,8 @@ use std::time::SystemTime;
 
 use super::channel::{Channel, ClassFacts};
 use super::facet::Facet;
-use super::lane::{GuardedSlot, Lane, PlainSlot};
+use super::indexed::{Found, Replaced, Slot, sort};
+use super::lane::{Lane, PlainSlot};
 use super::prepared::{Prepared, Resolved, SubscriptionEntry};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
@@ -36,8 +37,13 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
-    let snapshot = channel.cache.load();
-    fire_lane(channel, snapshot.method(method), method, own, values, call)
+    loop {
+        let snapshot = channel.cache.load();
+        let lane = snapshot.method(method);
+        if let Ok(report) = fire_lane(channel, lane, method, own, &values, call) {
+            return report;
+        }
+    }
 }
 
 #[inline]
@@ -46,9 +52,9 @@ fn fire_lane<'e, I, V>(
     lane: Option<&Lane<I>>,
     method: usize,
     own: &Own,
-    values: impl Fn() -> V,
+    values: &impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> FireReport
+) -> Result<FireReport, Replaced>
 where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
@@ -56,36 +62,59 @@ where
     match lane {
         Some(Lane::Plain { slots, entries }) => {
             if slots.is_empty() {
-                return FireReport::default();
+                return Ok(FireReport::default());
             }
             let Some(_entered) = enter(channel.key.class) else {
-                return too_deep(channel, entries.iter());
+                return Ok(too_deep(channel, entries.iter()));
             };
-            fire_plain(channel, slots, entries, call)
+            Ok(fire_plain(channel, slots, entries, call))
         }
-        Some(Lane::Guarded { slots }) => {
-            let Some(_entered) = enter(channel.key.class) else {
-                return too_deep(channel, slots.iter().map(|slot| &slot.prepared.entry));
-            };
-            let values = values();
-            let facts = channel.class_facts();
-            let own = own.properties();
-            let row = EventRow {
-                values: values.as_ref(),
-                own: &own,
-                facts: &facts,
-            };
-            Guarded {
-                channel,
-                method,
-                row,
-                now: Cell::new(None),
-                made: Cell::new(false),
-            }
-            .fire(slots, call)
-        }
-        None => FireReport::default(),
+        Some(lane) => fire_guarded(channel, lane, method, own, values().as_ref(), call),
+        None => Ok(FireReport::default()),
     }
+}
+
+/// Fires a lane in which at least one subscription has something to check.
+fn fire_guarded<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    lane: &Lane<I>,
+    method: usize,
+    own: &Own,
+    values: &[ValueRef<'_>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Result<FireReport, Replaced> {
+    let (facts, own) = (channel.class_facts(), own.properties());
+    let row = EventRow {
+        values,
+        own: &own,
+        facts: &facts,
+    };
+    let mut found = Found::new();
+    let mut others = 0;
+    if let Lane::Indexed(lane) = lane {
+        others = lane.filtered.find(lane.generation, &row, &mut found)?;
+        found.extend(lane.loose.iter().map(Slot::of));
+        sort(&mut found, lane.unordered);
+    }
+    let few: &[Arc<Prepared<I>>] = match lane {
+        Lane::Guarded { slots } => slots,
+        Lane::Plain { .. } | Lane::Indexed(_) => &[],
+    };
+    let Some(_entered) = enter(channel.key.class) else {
+        let found = found.iter().map(|slot| &slot.prepared.entry);
+        return Ok(too_deep(
+            channel,
+            found.chain(few.iter().map(|few| &few.entry)),
+        ));
+    };
+    let guarded = Guarded::new(channel, method, row);
+    let mut tally = Tally::default();
+    match lane {
+        Lane::Indexed(_) => guarded.fire(&found, &|slot| &*slot.prepared, false, call, &mut tally),
+        _ => guarded.fire(few, &|slot| &**slot, true, call, &mut tally),
+    }
+    tally.filter_out(others);
+    Ok(tally.finish(&channel.around.hook, channel.key.class))
 }
 
 /// Calls every slot. One `catch_unwind` stands around the loop, not around each call: after a
@@ -167,37 +196,84 @@ enum Step {
     Failed(Failure),
 }
 
-impl<I: Facet + ?Sized> Guarded<'_, I> {
-    fn fire(
+/// How far a fire has come, for when a panic ends a run of calls.
+#[derive(Default)]
+struct Progress {
+    seen: Cell<usize>,
+    delivered: Cell<usize>,
+    filtered: Cell<usize>,
+}
+
+impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
+    fn new(channel: &'a Channel<I>, method: usize, row: EventRow<'a>) -> Self {
+        Self {
+            channel,
+            method,
+            row,
+            now: Cell::new(None),
+            made: Cell::new(false),
+        }
+    }
+
+    /// Goes through the slots in order. As for the plain fire one `catch_unwind` stands around the
+    /// loop, which goes on behind the slot that failed.
+    fn fire<S>(
         &self,
-        slots: &[GuardedSlot<I>],
+        slots: &[S],
+        prepared: &impl Fn(&S) -> &Prepared<I>,
+        check_filters: bool,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    ) -> FireReport {
-        let mut tally = Tally::default();
+        tally: &mut Tally,
+    ) {
+        let progress = Progress::default();
         let mut gone = Vec::new();
-        for slot in slots {
-            let prepared = &slot.prepared;
-            let step = catch_unwind(AssertUnwindSafe(|| self.deliver(prepared, call)));
-            let entry = &prepared.entry;
-            match step.unwrap_or_else(|payload| Step::Failed(failure_of(payload))) {
-                Step::Delivered => tally.deliver(1),
-                Step::FilteredOut => tally.filter_out(),
-                Step::Skipped(reason) => {
-                    if reason == SkipReason::Gone {
-                        gone.push(Arc::clone(entry));
-                    }
-                    tally.add(entry, DeliveryOutcome::Skipped(reason));
-                }
-                Step::Failed(failure) => tally.add(entry, DeliveryOutcome::Failed(failure)),
+        loop {
+            let run = || self.run(slots, prepared, check_filters, call, &progress);
+            let outcome = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(None) => break,
+                Ok(Some(outcome)) => outcome,
+                Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
+            };
+            let Some(last) = slots.get(progress.seen.get() - 1) else {
+                break;
+            };
+            let entry = &prepared(last).entry;
+            if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
+                gone.push(Arc::clone(entry));
+            }
+            tally.add(entry, outcome);
+        }
+        tally.deliver(progress.delivered.get());
+        tally.filter_out(progress.filtered.get());
+        self.keep_up(&gone);
+    }
+
+    /// Calls on, to the slot of which there is something to report.
+    fn run<S>(
+        &self,
+        slots: &[S],
+        prepared: &impl Fn(&S) -> &Prepared<I>,
+        check_filters: bool,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        progress: &Progress,
+    ) -> Option<DeliveryOutcome> {
+        let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
+        for slot in slots.get(progress.seen.get()..)? {
+            add_one(&progress.seen);
+            match self.deliver(prepared(slot), check_filters, call) {
+                Step::Delivered => add_one(&progress.delivered),
+                Step::FilteredOut => add_one(&progress.filtered),
+                Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
+                Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
             }
         }
-        self.keep_up(&gone);
-        tally.finish(&self.channel.around.hook, self.channel.key.class)
+        None
     }
 
     fn deliver(
         &self,
         prepared: &Prepared<I>,
+        check_filter: bool,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
     ) -> Step {
         if let Some(why) = prepared.suspended() {
@@ -209,30 +285,28 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
                 return Step::FilteredOut;
             }
         }
-        let predicate = prepared.predicate(self.method);
-        if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
-            return Step::FilteredOut;
+        if check_filter {
+            let predicate = prepared.predicate(self.method);
+            if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
+                return Step::FilteredOut;
+            }
         }
-        enter_subscription(prepared.entry.record.id());
+        enter_subscription(prepared.id);
         let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
             Resolved::Ready(target) => target,
             Resolved::First(target) => {
                 self.made.set(true);
+                // The factory may have fired events of its own.
+                enter_subscription(prepared.id);
                 target
             }
+            Resolved::Once(target) => return call_once(prepared, target, call),
             Resolved::Gone => return Step::Skipped(SkipReason::Gone),
             Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
         };
-        // The filter or the factory may have fired events of its own.
-        enter_subscription(prepared.entry.record.id());
-        let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
-        // Dropped when no panic unwinds any more: a second one would end the process.
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
-        match (called, dropped) {
-            (Ok(Ok(())), Ok(())) => Step::Delivered,
-            (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
-            (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
-            (called, Err(payload)) => dropped_badly(called, payload),
+        match untyped::call(|| call(target)) {
+            Ok(()) => Step::Delivered,
+            Err(error) => Step::Failed(Failure::Subscriber(error)),
         }
     }
 
@@ -254,6 +328,25 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         {
             upkeep.prune(gone);
         }
+    }
+}
+
+/// Calls a subscriber that is dropped behind its call.
+fn call_once<I: ?Sized>(
+    prepared: &Prepared<I>,
+    target: Arc<I>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Step {
+    // The factory may have fired events of its own.
+    enter_subscription(prepared.id);
+    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+    // Dropped when no panic unwinds any more: a second one would end the process.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
+    match (called, dropped) {
+        (Ok(Ok(())), Ok(())) => Step::Delivered,
+        (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
+        (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
+        (called, Err(payload)) => dropped_badly(called, payload),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Subscriptions made ready for one interface.
 
 use std::any::Any;
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -10,7 +11,7 @@ use super::facet::Facet;
 use super::site::{Predicates, Sites};
 use crate::component::{Activation, ActivationError, ComponentPolicy, Recipe};
 use crate::filter::{Filter, Predicate};
-use crate::model::{ComponentId, Subscription};
+use crate::model::{ComponentId, Subscription, SubscriptionId};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Invoker, Subscriber};
 
 /// A subscription as the broker lists it: the record, its parsed filter and its target.
@@ -58,6 +59,8 @@ pub enum LiveTarget<I: ?Sized> {
 
 /// A subscription made ready for one interface: names resolved, target bound.
 pub(crate) struct Prepared<I: ?Sized> {
+    /// The id in the entry's record, where a fire reads it without another pointer.
+    pub(crate) id: SubscriptionId,
     pub(crate) entry: Arc<SubscriptionEntry>,
     compiled: Arc<Compiled>,
     target: Bound<I>,
@@ -100,20 +103,25 @@ struct BoundComponent<I: ?Sized> {
 }
 
 /// Who is to be called.
-pub(crate) enum Resolved<I: ?Sized> {
+pub(crate) enum Resolved<'a, I: ?Sized> {
     /// Ready from the start or from an earlier event.
-    Ready(Arc<I>),
+    Ready(&'a I),
     /// A singleton that was first made, or first found, by this very call.
-    First(Arc<I>),
+    First(&'a I),
+    /// For this call alone.
+    Once(Arc<I>),
     Gone,
     Failed(ActivationError),
 }
 
+/// The key of the calling order.
+pub(crate) type Rank = (Reverse<i32>, u64, SubscriptionId);
+
 impl SubscriptionEntry {
     /// Returns the key of the calling order: higher priority first, then store order.
-    pub(crate) fn rank(&self) -> (std::cmp::Reverse<i32>, u64, crate::model::SubscriptionId) {
+    pub(crate) fn rank(&self) -> Rank {
         (
-            std::cmp::Reverse(self.record.priority()),
+            Reverse(self.record.priority()),
             self.order,
             self.record.id(),
         )
@@ -130,6 +138,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
             compiled.suspended = Some("the object implements another interface".to_owned());
         }
         Self {
+            id: entry.record.id(),
             entry,
             compiled: Arc::new(compiled),
             target,
@@ -139,6 +148,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
     /// Returns the same subscription with its target bound anew.
     pub(crate) fn rebound(&self, schema: &InterfaceSchema, around: &Surroundings) -> Self {
         Self {
+            id: self.id,
             entry: Arc::clone(&self.entry),
             compiled: Arc::clone(&self.compiled),
             target: Bound::new(&self.entry.target, schema, around),
@@ -146,12 +156,16 @@ impl<I: Facet + ?Sized> Prepared<I> {
     }
 
     /// Returns who is to be called, making it if necessary.
-    pub(crate) fn resolve(&self, around: &Surroundings, schema: &InterfaceSchema) -> Resolved<I> {
+    pub(crate) fn resolve(
+        &self,
+        around: &Surroundings,
+        schema: &InterfaceSchema,
+    ) -> Resolved<'_, I> {
         match &self.target {
-            Bound::Live(target) => Resolved::Ready(Arc::clone(target)),
-            Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Ready),
+            Bound::Live(target) => Resolved::Ready(target),
+            Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Once),
             Bound::Component(component) => match component.made.get() {
-                Some(target) => Resolved::Ready(Arc::clone(target)),
+                Some(target) => Resolved::Ready(target),
                 None => component.activate(&self.entry.record, around, schema),
             },
             Bound::Moniker(text) => Resolved::Failed(ActivationError::Unresolved(text.clone())),
@@ -210,7 +224,7 @@ impl<I: Facet + ?Sized> BoundComponent<I> {
         record: &Subscription,
         around: &Surroundings,
         schema: &InterfaceSchema,
-    ) -> Resolved<I> {
+    ) -> Resolved<'_, I> {
         let Some(recipe) = &self.recipe else {
             return Resolved::Failed(ActivationError::NotRegistered(self.id));
         };
@@ -225,8 +239,8 @@ impl<I: Facet + ?Sized> BoundComponent<I> {
             .activate(recipe, &activation)
             .and_then(|instance| I::cast(recipe, instance, schema));
         match target {
-            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Ready(target),
-            Ok(target) => Resolved::First(Arc::clone(self.made.get_or_init(|| target))),
+            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Once(target),
+            Ok(target) => Resolved::First(self.made.get_or_init(|| target)),
             Err(error) => Resolved::Failed(error),
         }
     }
@@ -272,6 +286,16 @@ impl<I: ?Sized> Prepared<I> {
     /// Returns why it is not called although it is stored and enabled.
     pub(crate) fn suspended(&self) -> Option<&str> {
         self.compiled.suspended.as_deref()
+    }
+
+    /// Returns whether an event must pass a filter to reach it.
+    pub(crate) fn is_filtered(&self) -> bool {
+        !self.compiled.predicates.is_empty() && self.entry.record.is_enabled()
+    }
+
+    /// Returns the filters and their methods.
+    pub(crate) fn predicates(&self) -> &[(usize, Predicate)] {
+        &self.compiled.predicates
     }
 
     /// Returns whether the target is this component.

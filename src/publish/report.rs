@@ -214,8 +214,8 @@ impl Tally {
         self.report.delivered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
-    pub(super) fn filter_out(&mut self) {
-        self.report.filtered += 1;
+    pub(super) fn filter_out(&mut self, count: usize) {
+        self.report.filtered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
     #[cold]
