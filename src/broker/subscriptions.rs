@@ -56,10 +56,10 @@ pub enum SubscriptionStatus {
 }
 
 /// What is stored, as far as a write depends on it.
-struct Present {
+pub(super) struct Present {
     record: Arc<Subscription>,
     order: u64,
-    ensured: Option<Uuid>,
+    pub(super) ensured: Option<Uuid>,
 }
 
 impl Broker {
@@ -334,7 +334,7 @@ impl Broker {
     }
 
     /// Returns what is stored under an id, unless a guard holds it.
-    fn present_stored(&self, id: SubscriptionId) -> Result<Option<Present>> {
+    pub(super) fn present_stored(&self, id: SubscriptionId) -> Result<Option<Present>> {
         let present = self.present(id);
         match &present {
             Some(present) if present.record.is_object() => {
@@ -346,7 +346,7 @@ impl Broker {
         }
     }
 
-    fn order(&self, present: Option<&Present>) -> u64 {
+    pub(super) fn order(&self, present: Option<&Present>) -> u64 {
         present.map_or_else(|| self.core.wiring.next_order(), |present| present.order)
     }
 

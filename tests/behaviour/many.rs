@@ -293,3 +293,49 @@ fn subscription_that_changes_its_filter_is_called_exactly_once_by_every_fire() -
     });
     Ok(())
 }
+
+#[test]
+fn import_stores_all_in_one_commit_and_all_are_seen_when_it_returned() -> Result<()> {
+    let twin = Twin::new(EventClass::new("quotes", "quotes"));
+    let record = |number: u32, price: u32| {
+        Subscription::builder(format!("import {number}"))
+            .to::<dyn Quotes>()
+            .component("recorder")
+            .filter(format!("price = {price}"))
+            .build()
+    };
+    let first: Vec<_> = (0..3_000)
+        .map(|n| record(n, n % 10))
+        .collect::<Result<_>>()?;
+    let imported = twin.broker.import(&first)?;
+    assert_eq!((imported.added(), imported.replaced()), (3_000, 0));
+    assert_eq!(twin.quotes.quoted("MSFT", 3, None).delivered(), 300);
+    assert_eq!(twin.broker.changes_since(imported.revision())?.len(), 0);
+
+    let second: Vec<_> = (1_000..4_000)
+        .map(|n| record(n, 3))
+        .collect::<Result<_>>()?;
+    let imported = twin.broker.import(&second)?;
+    assert_eq!((imported.added(), imported.replaced()), (1_000, 2_000));
+    let report = twin.quotes.quoted("MSFT", 3, None);
+    assert_eq!((report.delivered(), report.filtered()), (3_100, 900));
+    Ok(())
+}
+
+#[test]
+fn import_with_one_that_is_not_valid_stores_none() -> Result<()> {
+    let twin = Twin::new(EventClass::new("quotes", "quotes"));
+    let record = |filter: &str| {
+        Subscription::builder(filter)
+            .to::<dyn Quotes>()
+            .component("recorder")
+            .filter(filter)
+    };
+    let good = record("price = 3").build()?;
+    let unfit = record("colour = 'red'").build()?;
+    assert!(twin.broker.import([&good, &unfit]).is_err());
+    assert!(twin.broker.import([&good, &good]).is_err());
+    assert!(twin.broker.subscriptions("ALL")?.is_empty());
+    assert_eq!(twin.broker.import([])?.added(), 0);
+    Ok(())
+}

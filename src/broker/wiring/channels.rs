@@ -210,7 +210,46 @@ impl State {
     }
 }
 
+/// How many subscriptions a channel takes in at once: a fire that needs its index waits for that
+/// long, about a millisecond.
+const SECTION: usize = 1_000;
+
+/// Subscriptions that come and go together.
+#[derive(Default)]
+struct Section {
+    removed: Vec<Arc<SubscriptionEntry>>,
+    added: Vec<Arc<SubscriptionEntry>>,
+}
+
 impl Changes {
+    /// Returns the changes that concern a channel in sections. What replaces an entry comes in the
+    /// same section as that goes, so that no fire misses both.
+    fn sections(&self, takes: impl Fn(&SubscriptionEntry) -> bool) -> Vec<Section> {
+        let mut removed: HashMap<_, Vec<_>> = HashMap::new();
+        for entry in self.removed.iter().filter(|entry| takes(entry)) {
+            removed
+                .entry(entry.record.id())
+                .or_default()
+                .push(Arc::clone(entry));
+        }
+        let added: Vec<_> = self.added.iter().filter(|entry| takes(entry)).collect();
+        let mut sections = Vec::new();
+        for part in added.chunks(SECTION) {
+            let replaced = part
+                .iter()
+                .filter_map(|entry| removed.remove(&entry.record.id()));
+            let removed = replaced.flatten().collect();
+            let added = part.iter().map(|entry| Arc::clone(entry)).collect();
+            sections.push(Section { removed, added });
+        }
+        let rest: Vec<_> = removed.into_values().flatten().collect();
+        sections.extend(rest.chunks(SECTION).map(|part| Section {
+            removed: part.to_vec(),
+            added: Vec::new(),
+        }));
+        sections
+    }
+
     /// Returns whether a subscription that came or went may be one of the class's.
     fn concern(&self, class: &ClassEntry) -> bool {
         let mut entries = self.removed.iter().chain(&self.added);
@@ -291,16 +330,9 @@ impl ClassEntry {
                 schema,
                 class: Arc::clone(&self.record),
             };
-            let here = |entries: &[Arc<SubscriptionEntry>]| -> Vec<_> {
-                let offered = self.record.interfaces().contains(&interface);
-                let taken = entries
-                    .iter()
-                    .filter(|e| offered && site.takes(e.record.binding()));
-                taken.cloned().collect()
-            };
-            let (removed, added) = (here(&changes.removed), here(&changes.added));
-            if !removed.is_empty() || !added.is_empty() {
-                channel.change(&removed, &added, trash);
+            let offered = self.record.interfaces().contains(&interface);
+            for section in changes.sections(|entry| offered && site.takes(entry.record.binding())) {
+                channel.change(&section.removed, &section.added, trash);
             }
         }
     }
