@@ -97,7 +97,10 @@ impl Scan {
         let mut from = 0;
         for (id, end) in (0_u32..).zip(&self.ends) {
             let to = *end as usize;
-            if self.parts[from..to].iter().all(|part| self.holds(part, row)) {
+            if self.parts[from..to]
+                .iter()
+                .all(|part| self.holds(part, row))
+            {
                 visit(id);
             }
             from = to;
@@ -124,10 +127,12 @@ impl Scan {
         row.0.clear();
         if let [Value::Record(labels)] = values {
             let label = |name: &String| labels.get(name).map_or(ValueRef::Null, Value::view);
-            row.0.extend(self.names.iter().map(|name| self.cell(label(name))));
+            row.0
+                .extend(self.names.iter().map(|name| self.cell(label(name))));
             return;
         }
-        row.0.extend(values.iter().map(|value| self.cell(value.view())));
+        row.0
+            .extend(values.iter().map(|value| self.cell(value.view())));
     }
 
     fn cell(&self, value: ValueRef<'_>) -> Cell {

@@ -60,7 +60,9 @@ impl Sides {
                 .matches(values, &mut cursor.row, |id| expected.add(id));
             if found != expected {
                 let workload = self.workload;
-                return Err(format!("{workload:?}: {found:?} by index, {expected:?} by scan").into());
+                return Err(
+                    format!("{workload:?}: {found:?} by index, {expected:?} by scan").into(),
+                );
             }
             total += found.count;
         }
