@@ -11,6 +11,7 @@
 mod contest;
 mod table;
 mod threads;
+pub mod workload;
 
 use std::error::Error;
 use std::fmt;

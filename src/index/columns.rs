@@ -1,5 +1,6 @@
 //! What filters are about: columns, and the attributes that are views of them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -14,10 +15,21 @@ use crate::filter::{Path, Root, Step};
 /// columns since asks for a new reading.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
-    /// Each column's number and where its value is.
+    /// The number of each column that is not in `maps`, and where its value is.
     pub(super) paths: Vec<(u32, Arc<Path>)>,
+    /// The columns that are keys of maps.
+    pub(super) maps: Vec<MapColumns>,
     /// One more than the highest number.
     pub(super) width: usize,
+}
+
+/// The columns that are keys of one map.
+#[derive(Debug)]
+pub(super) struct MapColumns {
+    /// Where the map is.
+    pub(super) path: Path,
+    /// Key -> column.
+    pub(super) keys: HashMap<Box<str>, u32>,
 }
 
 /// All columns and attributes, counted by their uses.
@@ -55,6 +67,32 @@ pub(super) struct Attribute {
     pub(super) lengths: Vec<(u32, u32)>,
     column: u32,
     domain: u32,
+}
+
+impl Columns {
+    /// Returns how many columns there are.
+    pub(super) fn len(&self) -> usize {
+        self.paths.len() + self.maps.iter().map(|map| map.keys.len()).sum::<usize>()
+    }
+
+    fn add(&mut self, id: u32, path: &Arc<Path>) {
+        let Some((Step::Key(key), steps)) = path.steps.split_last() else {
+            self.paths.push((id, Arc::clone(path)));
+            return;
+        };
+        let same = |map: &MapColumns| map.path.root == path.root && *map.path.steps == *steps;
+        let at = self.maps.iter().position(same).unwrap_or_else(|| {
+            self.maps.push(MapColumns {
+                path: Path {
+                    root: path.root.clone(),
+                    steps: steps.into(),
+                },
+                keys: HashMap::new(),
+            });
+            self.maps.len() - 1
+        });
+        self.maps[at].keys.insert(key.clone(), id);
+    }
 }
 
 impl ColumnTable {
@@ -184,13 +222,16 @@ impl ColumnTable {
 
     /// Makes a new `current`: readers may hold the old one.
     fn publish(&mut self) {
+        let mut columns = Columns {
+            width: self.columns.len(),
+            ..Columns::default()
+        };
         let mut numbers: Vec<_> = self.by_path.iter().copied().collect();
         numbers.sort_unstable();
-        let path = |id: u32| (id, Arc::clone(&self.columns[id as usize].path));
-        self.current = Arc::new(Columns {
-            paths: numbers.into_iter().map(path).collect(),
-            width: self.columns.len(),
-        });
+        for id in numbers {
+            columns.add(id, &self.columns[id as usize].path);
+        }
+        self.current = Arc::new(columns);
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -199,7 +240,7 @@ impl ColumnTable {
             + self.attributes.capacity() * size_of::<Attribute>()
             + lengths.sum::<usize>()
             + self.by_path.allocation_size()
-            + self.current.paths.len() * size_of::<(u32, Arc<Path>)>()
+            + self.current.len() * size_of::<(u32, Arc<Path>)>()
     }
 }
 
@@ -272,15 +313,12 @@ mod tests {
         let a = table.acquire_attribute(&path(1), Domain::Text);
         let b = table.acquire_attribute(&path(1), Domain::Presence);
         assert_ne!(a, b);
-        assert_eq!(
-            (table.current().paths.len(), table.nullable()),
-            (1, &[0][..])
-        );
+        assert_eq!((table.current().len(), table.nullable()), (1, &[0][..]));
         table.release_attribute(b);
         assert!(table.nullable().is_empty());
         assert_eq!(table.attribute_of(0, Domain::Text), Some(a));
         table.release_attribute(a);
-        assert!(table.current().paths.is_empty());
+        assert_eq!(table.current().len(), 0);
         assert_eq!(table.acquire(&path(2)), 0, "the number is used again");
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::hash::Mixer;
@@ -29,7 +30,7 @@ pub(super) enum Domain {
 
 /// A value that another can be equal to, in the one form that equal values share.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Constant<T, B> {
+pub(super) enum Constant<B> {
     Absent,
     Present,
     Bool(bool),
@@ -39,7 +40,7 @@ pub(super) enum Constant<T, B> {
     Unsigned(u64),
     /// The bits of any other number.
     Float(u64),
-    Text(T),
+    Text(B),
     Bytes(B),
     Uuid(Uuid),
     Time(SystemTime),
@@ -47,10 +48,10 @@ pub(super) enum Constant<T, B> {
 }
 
 /// A constant of an event.
-pub(super) type ConstantRef<'a> = Constant<&'a str, &'a [u8]>;
+pub(super) type ConstantRef<'a> = Constant<&'a [u8]>;
 
-/// A constant that is kept.
-pub(super) type OwnedConstant = Constant<Box<str>, Box<[u8]>>;
+/// A constant that is kept; in place if it is short, as most symbols are that a match compares.
+pub(super) type OwnedConstant = Constant<SmallVec<[u8; 16]>>;
 
 /// A number in the order of the values of one domain.
 ///
@@ -105,7 +106,7 @@ impl<'a> ConstantRef<'a> {
                 Err(_) => Self::Unsigned(value),
             }),
             ValueRef::F64(value) => Self::of_float(value),
-            ValueRef::Str(value) => Some(Self::Text(value)),
+            ValueRef::Str(value) => Some(Self::Text(value.as_bytes())),
             ValueRef::Bytes(value) => Some(Self::Bytes(value)),
             ValueRef::Uuid(value) => Some(Self::Uuid(value)),
             ValueRef::Time(value) => Some(Self::Time(value)),
@@ -141,8 +142,7 @@ impl<'a> ConstantRef<'a> {
             Self::Bool(value) => mixer.word(2_u64 + u64::from(value)),
             Self::Signed(value) => mixer.word(value.cast_unsigned()),
             Self::Unsigned(value) | Self::Float(value) => mixer.word(value),
-            Self::Text(text) => mixer.bytes(text.as_bytes()),
-            Self::Bytes(bytes) => mixer.bytes(bytes),
+            Self::Text(bytes) | Self::Bytes(bytes) => mixer.bytes(bytes),
             Self::Uuid(uuid) => mixer.bytes(uuid.as_bytes()),
             Self::Time(time) => mixer.word(time_key(time).key),
             Self::Duration(span) => mixer.word(span.as_secs()).word(span.subsec_nanos()),
@@ -150,30 +150,25 @@ impl<'a> ConstantRef<'a> {
     }
 
     pub(super) fn to_owned(self) -> OwnedConstant {
-        self.convert(|text| Box::from(*text), |bytes| Box::from(*bytes))
+        self.convert(|bytes| SmallVec::from_slice(bytes))
     }
 }
 
 impl OwnedConstant {
     pub(super) fn view(&self) -> ConstantRef<'_> {
-        self.convert(|text| &**text, |bytes| &**bytes)
+        self.convert(|bytes| &**bytes)
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
-            Self::Text(text) => text.len(),
-            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(bytes) | Self::Bytes(bytes) if bytes.spilled() => bytes.capacity(),
             _ => 0,
         }
     }
 }
 
-impl<T, B> Constant<T, B> {
-    fn convert<'a, U, C>(
-        &'a self,
-        text: impl FnOnce(&'a T) -> U,
-        bytes: impl FnOnce(&'a B) -> C,
-    ) -> Constant<U, C> {
+impl<B> Constant<B> {
+    fn convert<'a, C>(&'a self, bytes: impl FnOnce(&'a B) -> C) -> Constant<C> {
         match self {
             Self::Absent => Constant::Absent,
             Self::Present => Constant::Present,
@@ -181,7 +176,7 @@ impl<T, B> Constant<T, B> {
             Self::Signed(value) => Constant::Signed(*value),
             Self::Unsigned(value) => Constant::Unsigned(*value),
             Self::Float(value) => Constant::Float(*value),
-            Self::Text(value) => Constant::Text(text(value)),
+            Self::Text(value) => Constant::Text(bytes(value)),
             Self::Bytes(value) => Constant::Bytes(bytes(value)),
             Self::Uuid(value) => Constant::Uuid(*value),
             Self::Time(value) => Constant::Time(*value),

@@ -72,6 +72,11 @@ impl Live {
         &self.symbols[from as usize..to as usize]
     }
 
+    /// Returns the symbols that the event has, of all attributes.
+    pub(super) fn all_symbols(&self) -> &[u32] {
+        &self.symbols
+    }
+
     /// Returns whether the event has the symbol.
     pub(super) fn has(&self, attribute: u32, symbol: u32) -> bool {
         self.symbols(attribute).contains(&symbol)

@@ -246,7 +246,7 @@ fn equality<'p>(
 ) -> Option<Conjunction<'p>> {
     let domain = Domain::of(value, collation)?;
     let constant = match (value, domain) {
-        (ValueRef::Str(text), Domain::Folded) => Constant::Text(text.to_ascii_lowercase().into()),
+        (ValueRef::Str(text), Domain::Folded) => owned_text(&text.to_ascii_lowercase()),
         _ => ConstantRef::of(value)?.to_owned(),
     };
     Some(Conjunction::equality(path, domain, vec![constant]))
@@ -258,11 +258,15 @@ fn like<'p>(path: &'p Path, pattern: &Pattern, of: &Condition) -> Conjunction<'p
         Collation::Exact => Domain::Prefix,
         Collation::IgnoreAsciiCase => Domain::FoldedPrefix,
     };
-    let mut result = Conjunction::equality(path, domain, vec![Constant::Text(prefix.into())]);
+    let mut result = Conjunction::equality(path, domain, vec![owned_text(&prefix)]);
     if tail != Tail::Anything {
         result.rest.push(of.clone());
     }
     result
+}
+
+fn owned_text(text: &str) -> OwnedConstant {
+    Constant::Text(text.as_bytes()).to_owned()
 }
 
 /// Returns the operator that holds where the given one is FALSE.

@@ -12,6 +12,8 @@ pub(super) struct OrderedList {
 /// Entries in the order of key and id; never empty.
 #[derive(Debug)]
 struct Chunk {
+    /// The first key: a search that ends before it reads no more than this.
+    first: u64,
     /// The last key and id.
     last: (u64, u32),
     keys: Vec<u64>,
@@ -30,8 +32,8 @@ impl OrderedList {
                 visit(&chunk.ids);
                 continue;
             }
-            let count = chunk.keys.partition_point(|other| *other <= key);
-            if count > 0 {
+            if chunk.first <= key {
+                let count = chunk.keys.partition_point(|other| *other <= key);
                 visit(&chunk.ids[..count]);
             }
             return;
@@ -66,6 +68,7 @@ impl OrderedList {
         match (chunk.keys.last(), chunk.ids.last()) {
             (Some(key), Some(id)) => {
                 chunk.last = (*key, *id);
+                chunk.first = chunk.keys[0];
                 self.join(at);
             }
             _ => {
@@ -104,6 +107,7 @@ impl OrderedList {
 impl Chunk {
     fn new(key: u64, id: u32) -> Self {
         Self {
+            first: key,
             last: (key, id),
             keys: vec![key],
             ids: vec![id],
@@ -123,6 +127,7 @@ impl Chunk {
         if let Err(at) = self.find(key, id) {
             insert_tight(&mut self.keys, at, key);
             insert_tight(&mut self.ids, at, id);
+            self.first = self.first.min(key);
             self.last = self.last.max((key, id));
         }
     }
@@ -130,6 +135,7 @@ impl Chunk {
     fn split(&mut self) -> Self {
         let half = self.keys.len() / 2;
         let upper = Self {
+            first: self.keys[half],
             last: self.last,
             keys: self.keys.split_off(half),
             ids: self.ids.split_off(half),

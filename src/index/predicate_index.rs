@@ -168,7 +168,7 @@ impl<S> PredicateIndex<S> {
             filters,
             shared: self.entries - filters,
             always_checked: self.tree.always_checked(self.pool.terms()),
-            columns: self.columns().paths.len(),
+            columns: self.columns().len(),
             symbols: self.symbols.len(),
             nodes: self.tree.node_count(),
             bytes,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::columns::{ColumnTable, Columns};
+use super::columns::{ColumnTable, Columns, MapColumns};
 use super::key::{Constant, ConstantRef, Domain, OrderKey};
 use super::live::Live;
 use super::reading::Reading;
 use super::symbols::Symbols;
 use crate::filter::{Collation, Row};
-use crate::value::ValueRef;
+use crate::value::view::fields;
+use crate::value::{RecordView, ValueRef};
 
 /// What a match needs besides the index: the values of one event, and room for results.
 ///
@@ -18,6 +19,8 @@ pub(crate) struct Scratch {
     columns: Arc<Columns>,
     /// Column -> its value in the event.
     pub(super) readings: Vec<Reading>,
+    /// The columns that are not NULL.
+    present: Vec<u32>,
     pub(super) live: Live,
     /// Text after `A` to `Z` became `a` to `z`.
     folded: String,
@@ -33,12 +36,45 @@ impl Scratch {
     ///
     /// The row may be the user's own code: call this without a lock.
     pub(crate) fn read<R: Row + ?Sized>(&mut self, columns: &Arc<Columns>, row: &R) {
+        for column in self.present.drain(..) {
+            self.readings[column as usize].set(ValueRef::Null);
+        }
         if !Arc::ptr_eq(&self.columns, columns) {
             self.columns = Arc::clone(columns);
             self.readings.resize_with(columns.width, Reading::default);
         }
         for (column, path) in &columns.paths {
-            self.readings[*column as usize].set(path.read(row));
+            self.set(*column, path.read(row));
+        }
+        for map in &columns.maps {
+            if let ValueRef::Record(record) = map.path.read(row) {
+                self.read_map(map, record);
+            }
+        }
+    }
+
+    /// Reads what of the map filters ask for: of a few keys in it or a few asked for, the fewer.
+    fn read_map(&mut self, map: &MapColumns, record: &dyn RecordView) {
+        if record.field_count() < map.keys.len() / 2 {
+            for (key, value) in fields(record) {
+                if let Some(column) = map.keys.get(key) {
+                    self.set(*column, value);
+                }
+            }
+            return;
+        }
+        for (key, column) in &map.keys {
+            if let Some(value) = record.field_named(key) {
+                self.set(*column, value);
+            }
+        }
+    }
+
+    fn set(&mut self, column: u32, value: ValueRef<'_>) {
+        let reading = &mut self.readings[column as usize];
+        reading.set(value);
+        if !reading.is_null() {
+            self.present.push(column);
         }
     }
 
@@ -62,7 +98,7 @@ impl Scratch {
             live: &mut self.live,
             folded: &mut self.folded,
         };
-        for (column, _) in &self.columns.paths {
+        for column in &self.present {
             let reading = &self.readings[*column as usize];
             match reading.as_list() {
                 Some(elements) => resolver.list(*column, elements),
@@ -147,7 +183,7 @@ impl Resolver<'_> {
         });
         let symbols = prefixes
             .flatten()
-            .filter_map(|prefix| self.symbols.find(id, Constant::Text(prefix)));
+            .filter_map(|prefix| self.symbols.find(id, Constant::Text(prefix.as_bytes())));
         self.live.add(id, symbols, None);
     }
 
@@ -173,7 +209,7 @@ impl Resolver<'_> {
                         folded.clear();
                         folded.push_str(text);
                         folded.make_ascii_lowercase();
-                        symbols.find(id, Constant::Text(folded))
+                        symbols.find(id, Constant::Text(folded.as_bytes()))
                     }
                     _ => symbols.find(id, ConstantRef::of(value)?),
                 }

@@ -1,7 +1,6 @@
 //! What an index holds, and how it helps.
 
-use super::key::Constant;
-use super::key::Domain;
+use super::key::{Constant, Domain, OwnedConstant};
 use super::normal::{AtomTest, Conjunction, conjunctions};
 use crate::filter::Predicate;
 
@@ -72,7 +71,10 @@ fn is_presence(atom: &super::normal::Atom<'_>) -> bool {
     match atom.domain {
         Domain::Presence => constants.contains(&Constant::Present),
         // Every text begins with the empty one.
-        Domain::Prefix | Domain::FoldedPrefix => constants.contains(&Constant::Text("".into())),
+        Domain::Prefix | Domain::FoldedPrefix => {
+            let empty = |constant: &OwnedConstant| constant.view() == Constant::Text(b"");
+            constants.iter().any(empty)
+        }
         _ => false,
     }
 }

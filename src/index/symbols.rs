@@ -143,7 +143,7 @@ mod tests {
             steps: [].into(),
         };
         let attribute = columns.acquire_attribute(&path, Domain::Prefix);
-        let text = Constant::Text("abc");
+        let text = Constant::Text(b"abc".as_slice());
         let first = symbols.acquire(attribute, text, &mut columns, true);
         let second = symbols.acquire(attribute, text, &mut columns, true);
         assert_eq!((first, symbols.uses(first)), (second, 2));

@@ -3,6 +3,7 @@
 use std::mem;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::columns::put;
 use super::hash::Seed;
@@ -21,14 +22,16 @@ use super::term::Term;
 pub(super) struct Tree {
     nodes: Vec<Node>,
     free: Vec<u32>,
+    /// Symbol -> node below the root, or the root itself where there is none: every event passes here.
+    first: Vec<u32>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
     /// Conjunctions without a further term.
     done: Vec<u32>,
-    /// Conjunctions that are checked one by one.
-    waiting: Vec<u32>,
+    /// Conjunctions that are checked one by one, in the order of their ids.
+    waiting: Vec<Waiting>,
     branches: Option<Box<Branches>>,
 }
 
@@ -38,10 +41,33 @@ struct Branches {
     mask: u64,
     /// The symbol and the node that it leads to.
     children: HashTable<(u32, u32)>,
-    /// Attribute -> ranges that are the last term.
-    ends: Vec<(u32, RangeSet)>,
+    /// Attribute -> ranges that are the last term; mostly one, without a further jump in memory.
+    ends: SmallVec<[(u32, RangeSet); 1]>,
     /// Attribute -> ranges that more terms follow.
     gates: Vec<(u32, RangeSet)>,
+}
+
+/// A conjunction that is checked, and what tells at once that most do not hold: the terms are elsewhere
+/// in memory.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    id: u32,
+    guard: Guard,
+}
+
+/// What must hold if a conjunction does.
+#[derive(Debug, Clone, Copy)]
+enum Guard {
+    /// The symbol; `last` says that nothing else must hold.
+    Is {
+        last: bool,
+        attribute: u32,
+        symbol: u32,
+    },
+    /// The upper half of the key lies between these, both included.
+    Within { attribute: u32, low: u32, high: u32 },
+    /// What takes a look at the terms.
+    Unknown,
 }
 
 /// What an event is searched with.
@@ -58,13 +84,21 @@ impl Tree {
         Self {
             nodes: vec![Node::default()],
             free: Vec::new(),
+            first: Vec::new(),
         }
     }
 
     /// Calls `visit` with the conjunctions that hold. One may come twice only if an attribute of it has
     /// several symbols.
     pub(super) fn search(&self, search: &mut Search<'_>, visit: &mut impl FnMut(&[u32])) {
-        self.search_at(ROOT, 0, search, visit);
+        self.search_node(ROOT, 0, search, visit);
+        let live = search.live;
+        for symbol in live.all_symbols() {
+            match self.first.get(*symbol as usize) {
+                None | Some(&ROOT) => {}
+                Some(child) => self.search_at(*child, 1, search, visit),
+            }
+        }
     }
 
     fn search_at(
@@ -74,19 +108,13 @@ impl Tree {
         search: &mut Search<'_>,
         visit: &mut impl FnMut(&[u32]),
     ) {
-        let node = &self.nodes[node as usize];
-        if !node.done.is_empty() {
-            visit(&node.done);
-        }
-        for id in &node.waiting {
-            if search.holds(*id, depth) {
-                visit(std::slice::from_ref(id));
-            }
-        }
-        let Some(branches) = &node.branches else {
+        self.search_node(node, depth, search, visit);
+        let Some(branches) = &self.nodes[node as usize].branches else {
             return;
         };
-        branches.search_ranges(depth, search, visit);
+        if branches.children.is_empty() {
+            return;
+        }
         let live = search.live;
         for attribute in live.attributes() {
             if branches.mask & bit(*attribute) == 0 {
@@ -97,6 +125,28 @@ impl Tree {
                     self.search_at(child, depth + 1, search, visit);
                 }
             }
+        }
+    }
+
+    /// Searches what stands at the node itself.
+    fn search_node(
+        &self,
+        node: u32,
+        depth: usize,
+        search: &mut Search<'_>,
+        visit: &mut impl FnMut(&[u32]),
+    ) {
+        let node = &self.nodes[node as usize];
+        if !node.done.is_empty() {
+            visit(&node.done);
+        }
+        for waiting in &node.waiting {
+            if search.admits(waiting, depth) {
+                visit(std::slice::from_ref(&waiting.id));
+            }
+        }
+        if let Some(branches) = &node.branches {
+            branches.search_ranges(depth, search, visit);
         }
     }
 
@@ -112,8 +162,12 @@ impl Tree {
             Some(term) if node.branches.is_some() && term.attribute().is_some() => {
                 self.branch(at, depth, id, terms);
             }
-            Some(_) => {
-                insert_id(&mut node.waiting, id);
+            Some(term) => {
+                let last = depth + 1 == terms[id as usize].len();
+                let guard = Guard::of(term, last);
+                if let Err(at) = node.waiting.binary_search_by_key(&id, |other| other.id) {
+                    insert_tight(&mut node.waiting, at, Waiting { id, guard });
+                }
                 if node.branches.is_none() && node.waiting.len() > WAITING {
                     self.split(at, depth, terms);
                 }
@@ -124,17 +178,17 @@ impl Tree {
     /// Sends those that wait at the node on their ways.
     fn split(&mut self, at: u32, depth: usize, terms: &[Box<[Term]>]) {
         let node = &mut self.nodes[at as usize];
-        let can_go = |id: &u32| terms[*id as usize][depth].attribute().is_some();
+        let can_go = |of: &Waiting| terms[of.id as usize][depth].attribute().is_some();
         if !node.waiting.iter().any(can_go) {
             return;
         }
         node.branches = Some(Box::default());
-        let (go, stay) = mem::take(&mut node.waiting).into_iter().partition(can_go);
+        let (go, stay): (Vec<_>, Vec<_>) =
+            mem::take(&mut node.waiting).into_iter().partition(can_go);
         node.waiting = stay;
         node.waiting.shrink_to_fit();
-        let go: Vec<_> = go;
-        for id in go {
-            self.branch(at, depth, id, terms);
+        for waiting in go {
+            self.branch(at, depth, waiting.id, terms);
         }
     }
 
@@ -160,15 +214,24 @@ impl Tree {
         self.nodes[at as usize].branches.as_deref_mut()
     }
 
+    fn child(&self, at: u32, symbol: u32) -> Option<u32> {
+        if at == ROOT {
+            let child = self.first.get(symbol as usize).copied();
+            return child.filter(|child| *child != ROOT);
+        }
+        self.nodes[at as usize].branches.as_ref()?.child(symbol)
+    }
+
     fn child_or_new(&mut self, at: u32, symbol: u32, attribute: Option<u32>) -> u32 {
-        let known = self
-            .branches(at)
-            .and_then(|branches| branches.child(symbol));
-        if let Some(child) = known {
+        if let Some(child) = self.child(at, symbol) {
             return child;
         }
         let child = put(&mut self.nodes, &mut self.free, Node::default());
-        if let Some(branches) = self.branches(at) {
+        if at == ROOT {
+            let width = self.first.len().max(symbol as usize + 1);
+            self.first.resize(width, ROOT);
+            self.first[symbol as usize] = child;
+        } else if let Some(branches) = self.branches(at) {
             branches.mask |= attribute.map_or(0, bit);
             let hash = |(symbol, _): &(u32, u32)| hash(*symbol);
             branches
@@ -189,7 +252,8 @@ impl Tree {
             remove_id(&mut node.done, id);
             return;
         };
-        if remove_id(&mut node.waiting, id) {
+        if let Ok(place) = node.waiting.binary_search_by_key(&id, |other| other.id) {
+            node.waiting.remove(place);
             return;
         }
         if let Some(range) = range(term, id)
@@ -201,20 +265,15 @@ impl Tree {
             self.remove_below(at, *symbol, depth + 1, id, terms);
         }
         let node = &mut self.nodes[at as usize];
-        if node
-            .branches
-            .as_ref()
-            .is_some_and(|branches| branches.is_empty())
-        {
+        let branches = node.branches.as_ref();
+        // The root's children are not among its branches.
+        if at != ROOT && branches.is_some_and(|branches| branches.is_empty()) {
             node.branches = None;
         }
     }
 
     fn remove_below(&mut self, at: u32, symbol: u32, depth: usize, id: u32, terms: &[Term]) {
-        let Some(child) = self
-            .branches(at)
-            .and_then(|branches| branches.child(symbol))
-        else {
+        let Some(child) = self.child(at, symbol) else {
             return;
         };
         self.remove_at(child, depth, id, terms);
@@ -223,7 +282,9 @@ impl Tree {
         }
         self.nodes[child as usize] = Node::default();
         self.free.push(child);
-        if let Some(branches) = self.branches(at) {
+        if at == ROOT {
+            self.first[symbol as usize] = ROOT;
+        } else if let Some(branches) = self.branches(at) {
             let found = branches
                 .children
                 .find_entry(hash(symbol), |(of, _)| *of == symbol);
@@ -236,7 +297,10 @@ impl Tree {
     /// Returns how many conjunctions every event is checked against.
     pub(super) fn always_checked(&self, terms: &[Box<[Term]>]) -> usize {
         let waiting = self.nodes[ROOT as usize].waiting.iter();
-        let without_way = |id: &&u32| terms[**id as usize].iter().all(|t| t.attribute().is_none());
+        let without_way = |of: &&Waiting| {
+            let mut all = terms[of.id as usize].iter();
+            all.all(|term| term.attribute().is_none())
+        };
         waiting.filter(without_way).count()
     }
 
@@ -247,7 +311,7 @@ impl Tree {
 
     pub(super) fn heap_bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>()
-            + self.free.capacity() * size_of::<u32>()
+            + (self.free.capacity() + self.first.capacity()) * size_of::<u32>()
             + self.nodes.iter().map(Node::heap_bytes).sum::<usize>()
     }
 }
@@ -294,27 +358,29 @@ impl Branches {
     }
 
     fn ranges(&mut self, attribute: u32, last: bool) -> &mut RangeSet {
-        let sets = if last {
-            &mut self.ends
-        } else {
-            &mut self.gates
-        };
-        let at = sets.iter().position(|(of, _)| *of == attribute);
-        let at = at.unwrap_or_else(|| {
-            sets.push((attribute, RangeSet::default()));
-            sets.len() - 1
+        let known = self.sets(last).iter().position(|(of, _)| *of == attribute);
+        let at = known.unwrap_or_else(|| {
+            let new = (attribute, RangeSet::default());
+            match last {
+                true => self.ends.push(new),
+                false => self.gates.push(new),
+            }
+            self.sets(last).len() - 1
         });
-        &mut sets[at].1
+        &mut self.sets(last)[at].1
+    }
+
+    fn sets(&mut self, last: bool) -> &mut [(u32, RangeSet)] {
+        match last {
+            true => &mut self.ends,
+            false => &mut self.gates,
+        }
     }
 
     fn remove_range(&mut self, attribute: u32, last: bool, range: Range) {
         self.ranges(attribute, last).remove(range);
-        let sets = if last {
-            &mut self.ends
-        } else {
-            &mut self.gates
-        };
-        sets.retain(|(of, ranges)| *of != attribute || !ranges.is_empty());
+        self.ends.retain(|(_, ranges)| !ranges.is_empty());
+        self.gates.retain(|(_, ranges)| !ranges.is_empty());
     }
 
     fn is_empty(&self) -> bool {
@@ -323,7 +389,12 @@ impl Branches {
 
     fn heap_bytes(&self) -> usize {
         let sets = self.ends.iter().chain(&self.gates);
-        let slots = self.ends.capacity() + self.gates.capacity();
+        let outside = if self.ends.spilled() {
+            self.ends.capacity()
+        } else {
+            0
+        };
+        let slots = outside + self.gates.capacity();
         size_of::<Self>()
             + self.children.allocation_size()
             + slots * size_of::<(u32, RangeSet)>()
@@ -331,7 +402,54 @@ impl Branches {
     }
 }
 
+impl Guard {
+    fn of(term: &Term, last: bool) -> Self {
+        let half = |key: u64| (key >> 32) as u32;
+        match term {
+            Term::Is { attribute, symbol } => Self::Is {
+                last,
+                attribute: *attribute,
+                symbol: *symbol,
+            },
+            Term::Within {
+                attribute,
+                low,
+                high,
+            } => Self::Within {
+                attribute: *attribute,
+                low: half(*low),
+                high: half(*high),
+            },
+            Term::Among { .. } | Term::Rest(_) => Self::Unknown,
+        }
+    }
+}
+
 impl Search<'_> {
+    fn admits(&mut self, waiting: &Waiting, depth: usize) -> bool {
+        match waiting.guard {
+            Guard::Is {
+                last,
+                attribute,
+                symbol,
+            } => {
+                let depth = depth + 1;
+                self.live.has(attribute, symbol) && (last || self.holds(waiting.id, depth))
+            }
+            Guard::Within {
+                attribute,
+                low,
+                high,
+            } => {
+                let key = self.live.key(attribute);
+                let half = key.map(|key| (key >> 32) as u32);
+                half.is_some_and(|half| (low..=high).contains(&half))
+                    && self.holds(waiting.id, depth)
+            }
+            Guard::Unknown => self.holds(waiting.id, depth),
+        }
+    }
+
     fn holds(&mut self, id: u32, depth: usize) -> bool {
         self.checks += 1;
         let mut rest = self.terms[id as usize][depth..].iter();
@@ -357,12 +475,10 @@ fn insert_id(ids: &mut Vec<u32>, id: u32) {
     }
 }
 
-fn remove_id(ids: &mut Vec<u32>, id: u32) -> bool {
-    let Ok(at) = ids.binary_search(&id) else {
-        return false;
-    };
-    ids.remove(at);
-    true
+fn remove_id(ids: &mut Vec<u32>, id: u32) {
+    if let Ok(at) = ids.binary_search(&id) {
+        ids.remove(at);
+    }
 }
 
 fn bit(attribute: u32) -> u64 {
