@@ -1,5 +1,6 @@
 //! Values: what an event carries, what a property holds, and how both are described.
 
+mod builtin;
 pub(crate) mod event_value;
 mod fit;
 pub(crate) mod id;
