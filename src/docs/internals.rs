@@ -8,7 +8,7 @@
 //! broker      the facade and the wiring: records in memory, and the channels that follow from them
 //! publish     publisher objects, the pipeline of a fire, reports, explanations
 //! delivery    the context of a delivery, failures      cache       snapshots
-//! component   registry and activation
+//! component   registry and activation              index       which filters select an event
 //! store       commits, sled, memory, stored records    filter      parse, check, evaluate
 //! model       event classes, subscriptions, ids, names
 //! value       values, schemas, interfaces; beside it codec, clock, notices, error
@@ -40,8 +40,11 @@
 //! The store then refuses writes until it has opened the engine again, by itself and with growing
 //! pauses, and lists everything to the sinks anew.
 //!
-//! A new snapshot costs time in proportion to the subscriptions of the channels that the change
-//! reaches, not to the change: there is no index yet that could be changed in place.
+//! What a change costs depends on the channel. With few filtered subscriptions each change makes new
+//! lists of those that are called for a method, in proportion to their number. From sixty-four
+//! filtered ones on those are in an index for each method, which is changed in place; only a
+//! subscription without a filter then makes a new list, of those without one. An
+//! [`import`](crate::Broker::import) changes an index by sections of a thousand.
 //!
 //! A transient subscription has no commit: it takes the wiring's lock alone.
 //!
@@ -51,8 +54,12 @@
 //!    what it loaded to its end.
 //! 2. *Match.* If every subscription of the method is ready to be called as it is, there is nothing
 //!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
-//!    as `ValueRef`s, the publisher's properties are captured once, and each subscription's times
-//!    and filter are asked in turn.
+//!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are asked
+//!    in turn, times and filter. Many filtered ones are in an index: the values that it needs are
+//!    copied out of the event, then the index is locked for reading, and what it finds is the fire's
+//!    snapshot. A lane and an index carry a generation; if they do not fit, since a subscription
+//!    moved between them, the fire loads its snapshot again. Then what was found is brought into the
+//!    order of calling.
 //! 3. *Delivery.* The target is found: a live object, a weak one that is still there, or a
 //!    component, made now if need be. The trait's method is called with the publisher's own
 //!    arguments, inside `catch_unwind`.
@@ -67,12 +74,14 @@
 //! `a -> b`: `b` may be taken while `a` is held, never the other way round.
 //!
 //! ```text
-//! store commit lock -> wiring state -> a channel's prepared set -> component registry
+//! store commit lock -> wiring state -> a channel's roster -> its indexes, by method
+//! a channel's roster -> component registry
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks
 //! wiring state -> notices
 //! components being made -> a component's instance
+//! a fire: one index at a time, for reading, and nothing inside
 //! a publisher object's property change: alone
 //! ```
 //!
@@ -80,9 +89,12 @@
 //!   under its lock, and the wiring is a sink. Hence nothing asks the store for anything while it
 //!   holds the wiring: the calls of the broker read the wiring, let it go, commit, and begin again
 //!   if the revision they expected has passed.
-//! - *wiring state -> prepared set*: a new snapshot is made from the wiring, channel by channel. A
-//!   fire takes neither of the two.
-//! - *prepared set -> registry*: a snapshot takes over singletons that exist already. The
+//! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
+//!   neither of the two, but for the roster at its end, if it made a singleton.
+//! - *roster -> indexes*: all indexes of a channel are locked together while a subscription moves
+//!   between them and the snapshot, so that every fire sees it in one place. Under them runs library
+//!   code alone: an event is read before, and subscribers are called behind.
+//! - *roster -> registry*: a subscription that is made ready takes over a singleton that exists. The
 //!   registry's lock covers look-ups and insertions only. No factory runs under it: one that makes
 //!   a singleton is noted as the maker, other threads wait for it, and a circle of such waits is
 //!   found and is an error.
