@@ -5,8 +5,8 @@
 //! - [`columns`], [`symbols`], [`key`]: places of values and constants become numbers. A constant that
 //!   no filter mentions has none, which ends most searches; a value that has an order has a key.
 //! - [`pool`], [`sharers`]: identical filters are one, with all their slots in one slice.
-//! - [`tree`], [`ranges`], [`ordered`]: conjunctions are found by the symbols of an event, the rarest
-//!   first, and by the ranges that hold its keys.
+//! - [`tree`], [`ranges`], [`ordered`], [`waiting`]: conjunctions are found by the symbols of an event,
+//!   the rarest first, and by the ranges that hold its keys; the last few are checked one by one.
 //! - [`scratch`], [`reading`], [`live`]: the event, copied out of the user's own types before a lock is
 //!   taken.
 //!
@@ -31,6 +31,7 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod waiting;
 
 pub(crate) use self::columns::Columns;
 pub(crate) use self::predicate_index::{EntryId, PredicateIndex};

@@ -222,9 +222,26 @@ impl<S> Pool<S> {
         matches!(held, Held::Vacant)
     }
 
-    /// Calls `visit` with the slots behind a conjunction, or notes the whole that it is a part of: of
+    /// Calls `visit` with the slots behind each conjunction, or notes the whole that it is a part of: of
     /// that, other parts may hold too.
-    pub(super) fn visit(&self, id: u32, wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&[S])) {
+    pub(super) fn visit(&self, ids: &[u32], wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&[S])) {
+        for ids in ids.chunks(BATCH) {
+            let one = |id: &u32| matches!(self.held[*id as usize], Held::One(_));
+            // Without a branch between them, all these cache misses are under way at once.
+            let ones = ids.iter().fold(0, |count, id| count + usize::from(one(id)));
+            if ones < ids.len() {
+                ids.iter().for_each(|id| self.visit_one(*id, wholes, visit));
+                continue;
+            }
+            for id in ids {
+                if let Held::One(slot) = &self.held[*id as usize] {
+                    visit(std::slice::from_ref(slot));
+                }
+            }
+        }
+    }
+
+    fn visit_one(&self, id: u32, wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&[S])) {
         match &self.held[id as usize] {
             Held::One(slot) => visit(std::slice::from_ref(slot)),
             Held::Many(id) => visit(self.sharers[*id as usize].slots()),
@@ -233,12 +250,14 @@ impl<S> Pool<S> {
         }
     }
 
-    /// Calls `visit` with the slots of one of the filters that `visit` noted.
-    pub(super) fn visit_whole(&self, id: u32, visit: &mut dyn FnMut(&[S])) {
-        match &self.wholes[id as usize].held {
-            Held::One(slot) => visit(std::slice::from_ref(slot)),
-            Held::Many(id) => visit(self.sharers[*id as usize].slots()),
-            Held::Part(_) | Held::Vacant => {}
+    /// Calls `visit` with the slots of filters that `visit` noted.
+    pub(super) fn visit_wholes(&self, ids: &[u32], visit: &mut dyn FnMut(&[S])) {
+        for id in ids {
+            match &self.wholes[*id as usize].held {
+                Held::One(slot) => visit(std::slice::from_ref(slot)),
+                Held::Many(id) => visit(self.sharers[*id as usize].slots()),
+                Held::Part(_) | Held::Vacant => {}
+            }
         }
     }
 
@@ -291,3 +310,6 @@ fn hash_parts<'a>(seed: Seed, parts: impl Iterator<Item = &'a [Term]>) -> u64 {
     let add = |mixer: Mixer, terms: &[Term]| mixer.word(hash_terms(seed, terms));
     parts.fold(seed.mixer(), add).finish()
 }
+
+/// How many conjunctions are read before the first of them is visited.
+const BATCH: usize = 32;

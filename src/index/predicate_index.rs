@@ -10,7 +10,8 @@ use super::scratch::Scratch;
 use super::statistics::Statistics;
 use super::symbols::Symbols;
 use super::term::{Term, for_each_column, on_columns};
-use super::tree::{Search, Tree};
+use super::tree::Tree;
+use super::waiting::Search;
 use crate::filter::{Condition, Predicate};
 
 /// Filters of one event method, each with the slots of those who want what it selects.
@@ -115,45 +116,33 @@ impl<S> PredicateIndex<S> {
         let Scratch {
             readings,
             live,
+            found,
             wholes,
-            repeated,
             ..
         } = &mut *scratch;
+        found.clear();
+        wholes.clear();
         let mut search = Search {
             terms: self.pool.terms(),
             live,
             readings,
             checks: 0,
         };
+        // Found first and visited afterwards: what is behind the numbers lies all over the memory, and
+        // many of these reads can be under way at once.
+        self.tree
+            .search(&mut search, &mut |ids| found.extend_from_slice(ids));
+        let checks = search.checks;
         if live.has_lists {
-            self.tree
-                .search(&mut search, &mut |ids| repeated.extend_from_slice(ids));
-        } else {
-            self.tree.search(&mut search, &mut |ids| {
-                ids.iter()
-                    .for_each(|id| self.pool.visit(*id, wholes, visit));
-            });
+            found.sort_unstable();
+            found.dedup();
         }
-        scratch.checks = search.checks;
-        self.visit_once(scratch, visit);
-        Ok(())
-    }
-
-    /// Visits what may have been found several times.
-    fn visit_once(&self, scratch: &mut Scratch, visit: &mut dyn FnMut(&[S])) {
-        let Scratch {
-            wholes, repeated, ..
-        } = scratch;
-        repeated.sort_unstable();
-        repeated.dedup();
-        for id in repeated.drain(..) {
-            self.pool.visit(id, wholes, visit);
-        }
+        self.pool.visit(found, wholes, visit);
         wholes.sort_unstable();
         wholes.dedup();
-        for id in wholes.drain(..) {
-            self.pool.visit_whole(id, visit);
-        }
+        self.pool.visit_wholes(wholes, visit);
+        scratch.checks = checks;
+        Ok(())
     }
 
     /// Returns what the index holds; looks at all of it.

@@ -24,10 +24,10 @@ pub(crate) struct Scratch {
     pub(super) live: Live,
     /// Text after `A` to `Z` became `a` to `z`.
     folded: String,
+    /// The conjunctions that hold.
+    pub(super) found: Vec<u32>,
     /// Filters of several conjunctions of which one holds, as often as one does.
     pub(super) wholes: Vec<u32>,
-    /// Conjunctions that hold, where one may be found twice.
-    pub(super) repeated: Vec<u32>,
     pub(super) checks: u64,
 }
 

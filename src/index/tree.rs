@@ -7,11 +7,10 @@ use smallvec::SmallVec;
 
 use super::columns::put;
 use super::hash::Seed;
-use super::live::Live;
 use super::ordered::insert_tight;
 use super::ranges::{Range, RangeSet};
-use super::reading::Reading;
 use super::term::Term;
+use super::waiting::{Search, Waiting};
 
 /// Conjunctions by their terms: a node at depth n is reached by n symbols that an event has, and knows
 /// the conjunctions that begin with these.
@@ -45,38 +44,6 @@ struct Branches {
     ends: SmallVec<[(u32, RangeSet); 1]>,
     /// Attribute -> ranges that more terms follow.
     gates: Vec<(u32, RangeSet)>,
-}
-
-/// A conjunction that is checked, and what tells at once that most do not hold: the terms are elsewhere
-/// in memory.
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    id: u32,
-    guard: Guard,
-}
-
-/// What must hold if a conjunction does.
-#[derive(Debug, Clone, Copy)]
-enum Guard {
-    /// The symbol; `last` says that nothing else must hold.
-    Is {
-        last: bool,
-        attribute: u32,
-        symbol: u32,
-    },
-    /// The upper half of the key lies between these, both included.
-    Within { attribute: u32, low: u32, high: u32 },
-    /// What takes a look at the terms.
-    Unknown,
-}
-
-/// What an event is searched with.
-pub(super) struct Search<'a> {
-    pub(super) terms: &'a [Box<[Term]>],
-    pub(super) live: &'a Live,
-    pub(super) readings: &'a Vec<Reading>,
-    /// How many conjunctions were checked term by term.
-    pub(super) checks: u64,
 }
 
 impl Tree {
@@ -162,11 +129,10 @@ impl Tree {
             Some(term) if node.branches.is_some() && term.attribute().is_some() => {
                 self.branch(at, depth, id, terms);
             }
-            Some(term) => {
-                let last = depth + 1 == terms[id as usize].len();
-                let guard = Guard::of(term, last);
+            Some(_) => {
                 if let Err(at) = node.waiting.binary_search_by_key(&id, |other| other.id) {
-                    insert_tight(&mut node.waiting, at, Waiting { id, guard });
+                    let waiting = Waiting::new(id, &terms[id as usize], depth);
+                    insert_tight(&mut node.waiting, at, waiting);
                 }
                 if node.branches.is_none() && node.waiting.len() > WAITING {
                     self.split(at, depth, terms);
@@ -399,61 +365,6 @@ impl Branches {
             + self.children.allocation_size()
             + slots * size_of::<(u32, RangeSet)>()
             + sets.map(|(_, ranges)| ranges.heap_bytes()).sum::<usize>()
-    }
-}
-
-impl Guard {
-    fn of(term: &Term, last: bool) -> Self {
-        let half = |key: u64| (key >> 32) as u32;
-        match term {
-            Term::Is { attribute, symbol } => Self::Is {
-                last,
-                attribute: *attribute,
-                symbol: *symbol,
-            },
-            Term::Within {
-                attribute,
-                low,
-                high,
-            } => Self::Within {
-                attribute: *attribute,
-                low: half(*low),
-                high: half(*high),
-            },
-            Term::Among { .. } | Term::Rest(_) => Self::Unknown,
-        }
-    }
-}
-
-impl Search<'_> {
-    fn admits(&mut self, waiting: &Waiting, depth: usize) -> bool {
-        match waiting.guard {
-            Guard::Is {
-                last,
-                attribute,
-                symbol,
-            } => {
-                let depth = depth + 1;
-                self.live.has(attribute, symbol) && (last || self.holds(waiting.id, depth))
-            }
-            Guard::Within {
-                attribute,
-                low,
-                high,
-            } => {
-                let key = self.live.key(attribute);
-                let half = key.map(|key| (key >> 32) as u32);
-                half.is_some_and(|half| (low..=high).contains(&half))
-                    && self.holds(waiting.id, depth)
-            }
-            Guard::Unknown => self.holds(waiting.id, depth),
-        }
-    }
-
-    fn holds(&mut self, id: u32, depth: usize) -> bool {
-        self.checks += 1;
-        let mut rest = self.terms[id as usize][depth..].iter();
-        rest.all(|term| term.holds(self.live, self.readings))
     }
 }
 
