@@ -237,7 +237,7 @@ fn target(mut targets: Vec<TargetText>, problems: &mut Problems) -> Option<Targe
         (Some(TargetText::Component(id)), true) => Some(Target::Component(id)),
         (Some(TargetText::Object), true) => Some(Target::Object),
         (Some(TargetText::Moniker(text)), true) => problems
-            .take("target", Moniker::try_from(text.as_str()))
+            .take("target", Moniker::try_from(text))
             .map(Target::Moniker),
     }
 }

@@ -10,9 +10,9 @@ mod subscription;
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
 pub use self::name::{
-    ClassName, InvalidName, MethodName, Principal, PropertyName, SubscriptionName,
+    ClassName, InvalidName, MethodName, Moniker, Principal, PropertyName, SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
 pub use self::revision::Revision;
-pub use self::subscription::{Binding, Moniker, Subscription, Target};
+pub use self::subscription::{Binding, Subscription, Target};
 pub(crate) use self::subscription::{SubscriptionParts, identity};

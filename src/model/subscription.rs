@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ComponentId, EventClassId, MethodName, Principal, Revision, SubscriptionId, SubscriptionName,
+    ComponentId, EventClassId, MethodName, Moniker, Principal, Revision, SubscriptionId,
+    SubscriptionName,
 };
 use crate::value::{InterfaceId, Properties};
 
@@ -65,13 +66,6 @@ pub enum Target {
     /// A live object, passed beside the record.
     #[doc(alias = "SubscriberInterface")]
     Object,
-}
-
-/// The name of a target that is not a component: `scheme:rest`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Moniker {
-    text: String,
-    scheme_bytes: usize,
 }
 
 impl Subscription {
@@ -262,53 +256,6 @@ impl fmt::Display for Target {
             Self::Moniker(moniker) => write!(f, "moniker {moniker}"),
             Self::Object => f.write_str("object"),
         }
-    }
-}
-
-impl Moniker {
-    /// Returns the whole text.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Returns what stands before the colon.
-    pub fn scheme(&self) -> &str {
-        &self.text[..self.scheme_bytes]
-    }
-
-    /// Returns what stands behind the colon.
-    pub fn rest(&self) -> &str {
-        &self.text[self.scheme_bytes + 1..]
-    }
-}
-
-impl TryFrom<&str> for Moniker {
-    type Error = String;
-
-    fn try_from(text: &str) -> Result<Self, String> {
-        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
-        match scheme {
-            Some(scheme)
-                if scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                    && scheme
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) =>
-            {
-                Ok(Self {
-                    text: text.to_owned(),
-                    scheme_bytes: scheme.len(),
-                })
-            }
-            _ => Err(format!(
-                "the moniker {text:?} is not of the form `scheme:rest`"
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Moniker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 

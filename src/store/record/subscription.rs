@@ -102,7 +102,9 @@ impl Stored {
         let text = |error: crate::model::InvalidName| error.to_string();
         let target = match stored.target {
             TargetV1::Component(id) => Target::Component(uuid(id).into()),
-            TargetV1::Moniker(moniker) => Target::Moniker(Moniker::try_from(moniker.as_str())?),
+            TargetV1::Moniker(moniker) => {
+                Target::Moniker(Moniker::try_from(moniker).map_err(text)?)
+            }
         };
         let binding = Binding {
             class: stored.class.map(|id| uuid(id).into()),
