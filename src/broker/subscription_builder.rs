@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::model::{
     Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Subscription,
@@ -172,10 +172,11 @@ impl SubscriptionBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong at once, as
-    /// [`Problems`] in the source: names that break their rules, no class and no interface, no
-    /// target or more than one, a filter that does not parse, an expiry that is not after the
-    /// not-before time.
+    /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in the
+    /// source: names that break their rules, no class and no interface, no target or more than one,
+    /// an expiry that is not after the not-before time, a filter that does not parse.
+    /// [`Filter`](ErrorKind::Filter) if that filter is all that is wrong. Of both kinds
+    /// [`filter_error`](Error::filter_error) is what is wrong with the filter.
     pub fn build(self) -> Result<Subscription> {
         let mut problems = Problems::default();
         let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));
@@ -187,13 +188,17 @@ impl SubscriptionBuilder {
             problems.add("binding", "neither a class nor an interface is named");
         }
         let target = target(self.targets, &mut problems);
-        if let Some(filter) = &self.filter {
-            problems.take("filter", Filter::parse(filter));
-        }
         if let (Some(from), Some(until)) = (self.not_before, self.expires)
             && until <= from
         {
             problems.add("expires", "is not after the not-before time");
+        }
+        if let Some(Err(error)) = self.filter.as_deref().map(Filter::parse) {
+            if problems.is_empty() {
+                let message = format!("the filter of {:?} is not valid", self.name);
+                return Err(Error::new(ErrorKind::Filter, message).explained_by(error));
+            }
+            problems.add_error("filter", error);
         }
         let binding = Binding {
             class: self.class,

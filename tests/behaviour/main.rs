@@ -15,6 +15,7 @@ mod firing;
 mod nesting;
 mod properties;
 mod query;
+mod records;
 mod report;
 mod serde;
 mod sharing;
