@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use loosely::{
     Batch, CommitSink, Entry, Error, ErrorKind, LoggedCommit, MemoryStore, Notice, Result,
@@ -152,6 +153,20 @@ fn builder_refuses_a_path_and_a_store() {
     );
     #[cfg(not(feature = "sled"))]
     drop(builder);
+}
+
+#[test]
+fn builder_refuses_what_a_store_that_was_given_would_not_heed() {
+    let given = || loosely::Broker::builder().store(Arc::new(MemoryStore::new()));
+    let unheeded = [
+        given().durability(loosely::Durability::Immediate),
+        given().copy_every(Duration::from_secs(60)),
+        given().without_copy(),
+    ];
+    for builder in unheeded {
+        assert_eq!(builder.open().unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert!(given().open().is_ok());
 }
 
 #[test]
