@@ -16,6 +16,7 @@ mod nesting;
 mod properties;
 mod query;
 mod records;
+mod registration;
 mod report;
 mod serde;
 mod sharing;
