@@ -80,14 +80,18 @@ impl Broker {
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
         self.check(subscription)?;
-        let digest = digest(subscription)?;
+        let digest = record::definition_digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
             let present = self.present_stored(subscription.id())?;
             outcome = match &present {
                 None => Ensured::Added,
-                Some(present) if self::digest(&present.record)? == digest => Ensured::Present,
-                Some(present) if present.ensured == Some(self::digest(&present.record)?) => {
+                Some(present) if record::definition_digest(&present.record)? == digest => {
+                    Ensured::Present
+                }
+                Some(present)
+                    if present.ensured == Some(record::definition_digest(&present.record)?) =>
+                {
                     Ensured::Updated
                 }
                 Some(_) => Ensured::Differs,
@@ -440,17 +444,4 @@ pub(super) enum Checked {
     Fits,
     /// No class that the subscription is bound to is known here.
     Nothing,
-}
-
-/// Returns the digest of what a person would call the subscription's definition.
-fn digest(subscription: &Subscription) -> Result<Uuid> {
-    const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0031);
-    let text = serde_json::to_vec(&subscription.clone().without_revision()).map_err(|error| {
-        let message = format!(
-            "the subscription {:?} cannot be written",
-            subscription.name()
-        );
-        Error::new(ErrorKind::Invalid, message).because(error)
-    })?;
-    Ok(Uuid::new_v5(&NAMESPACE, &text))
 }

@@ -264,6 +264,25 @@ ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
 730100000000000000000100";
 }
 
+/// A digest that changes makes every stored subscription look edited to the program that ensures it.
+#[test]
+fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
+    let digest = |stored: &StoredSubscription| {
+        let digest = super::definition_digest(&stored.record).unwrap();
+        digest.to_string()
+    };
+    let full = full();
+    assert_eq!(digest(&full), "4cf63b06-a29b-5cfd-a25b-f15d048aa236");
+    assert_eq!(digest(&small()), "2678399c-5a64-5ac9-86e8-8fa365a0343c");
+    let mut elsewhere = full.clone();
+    elsewhere.record = full.record.clone().at(Some(REVISION));
+    elsewhere.order += 1;
+    elsewhere.ensured = None;
+    assert_eq!(digest(&elsewhere), digest(&full));
+    elsewhere.record = full.record.clone().enabled();
+    assert_ne!(digest(&elsewhere), digest(&full));
+}
+
 #[test]
 fn json_form_of_a_subscription_stays_as_it_is() {
     let golden = concat!(
