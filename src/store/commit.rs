@@ -109,6 +109,7 @@ impl<E: Engine> Shared<E> {
         trash: &mut Trash,
     ) -> Result<(Revision, Option<Ticket>)> {
         self.ready(state, trash)?;
+        batch.check_latest(state.head.revision)?;
         self.check(batch).map_err(unread)?;
         if !batch.is_empty() {
             self.begin(state)?;
