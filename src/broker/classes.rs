@@ -41,7 +41,7 @@ impl Broker {
         class: EventClass,
     ) -> Result<EventClassId> {
         self.claim::<I>()?;
-        self.register(class.interface(I::schema().id()), I::schema())
+        self.register(class.with_interface(I::schema().id()), I::schema())
     }
 
     /// Registers an event class on an interface that has no Rust type in this program.
@@ -54,7 +54,7 @@ impl Broker {
         class: EventClass,
         schema: &InterfaceSchema,
     ) -> Result<EventClassId> {
-        self.register(class.interface(schema.id()), schema)
+        self.register(class.with_interface(schema.id()), schema)
     }
 
     fn register(&self, class: EventClass, schema: &InterfaceSchema) -> Result<EventClassId> {
@@ -76,7 +76,7 @@ impl Broker {
                     expect(&mut batch, record);
                     put_class(
                         &mut batch,
-                        &EventClass::clone(record).interface(schema.id()),
+                        &EventClass::clone(record).with_interface(schema.id()),
                     )?;
                 }
                 Some(_) => {}

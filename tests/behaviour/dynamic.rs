@@ -219,7 +219,7 @@ fn class_with_several_interfaces_asks_which() {
 #[test]
 fn interface_whose_schema_nobody_stored_cannot_be_fired() {
     let broker = quiet();
-    let class = EventClass::new("weather", "Weather").interface("Unknown");
+    let class = EventClass::new("weather", "Weather").with_interface("Unknown");
     broker.register_dynamic_class(class, &weather()).unwrap();
     let error = broker
         .dynamic_publisher_of("weather", "Unknown")

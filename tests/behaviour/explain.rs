@@ -177,7 +177,7 @@ fn explaining_what_cannot_be_fired_is_an_error() {
 #[test]
 fn property_of_the_publisher_that_explains_is_used() {
     let broker = quiet();
-    let class = loosely::EventClass::new("stocks", "stocks").open_properties();
+    let class = loosely::EventClass::new("stocks", "stocks").with_open_properties();
     broker.register_class::<dyn StockEvents>(class).unwrap();
     let record = subscription("a", "x")
         .filter("publisher.desk = 'fx'")

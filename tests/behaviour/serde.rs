@@ -220,11 +220,11 @@ fn event_class_is_written_and_read_like_a_subscription() {
     )
     .unwrap();
     let expected = EventClass::new("stocks", "Stocks")
-        .interface(<dyn StockEvents>::schema().id())
-        .publisher("exchange")
-        .nesting(Nesting::Queued)
-        .property("desk", ValueType::Str, "fx")
-        .property("level", ValueType::U8, Value::Null);
+        .with_interface(<dyn StockEvents>::schema().id())
+        .with_publisher("exchange")
+        .with_nesting(Nesting::Queued)
+        .with_property("desk", ValueType::Str, "fx")
+        .with_property("level", ValueType::U8, Value::Null);
     assert_eq!(class, expected);
     let json = serde_json::to_string(&class).unwrap();
     assert_eq!(serde_json::from_str::<EventClass>(&json).unwrap(), class);

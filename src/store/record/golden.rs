@@ -60,14 +60,14 @@ fn schema() -> InterfaceSchema {
 
 fn class() -> EventClass {
     EventClass::new(Uuid::from_u128(2), "Stocks")
-        .interface(Uuid::from_u128(1))
-        .publisher(Uuid::from_u128(3))
-        .description("d")
-        .owner("ann")
-        .property("desk", ValueType::Str, "fx")
-        .open_properties()
-        .unordered()
-        .nesting(Nesting::Queued)
+        .with_interface(Uuid::from_u128(1))
+        .with_publisher(Uuid::from_u128(3))
+        .with_description("d")
+        .with_owner("ann")
+        .with_property("desk", ValueType::Str, "fx")
+        .with_open_properties()
+        .with_unordered()
+        .with_nesting(Nesting::Queued)
 }
 
 /// A bag with a value of every kind.
