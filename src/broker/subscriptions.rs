@@ -74,7 +74,8 @@ impl Broker {
     ///
     /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
-    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object,
+    /// [`Invalid`](ErrorKind::Invalid) if the record breaks a rule of its own, as
+    /// [`build`](crate::SubscriptionBuilder::build) tells them, or its target is a live object,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the id is that of a transient subscription,
     /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
     /// `remove` are the ways out), and what the store reports.
@@ -377,6 +378,7 @@ impl Broker {
     /// Checks a subscription against every class that it is bound to and that is known here. It is
     /// well if it fits one of them; in the others it is suspended.
     pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
+        subscription.validate()?;
         let filter = subscription
             .filter()
             .map(crate::filter::Filter::parse)

@@ -69,7 +69,8 @@ pub struct PropertyDeclaration {
     name: String,
     #[serde(rename = "type")]
     ty: ValueType,
-    #[serde(default)]
+    // TOML has no NULL.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     default: Value,
 }
 

@@ -6,6 +6,7 @@ mod name;
 mod problem;
 mod revision;
 mod subscription;
+mod subscription_form;
 
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
@@ -15,4 +16,4 @@ pub use self::name::{
 pub use self::problem::{Problem, Problems};
 pub use self::revision::Revision;
 pub use self::subscription::{Binding, Subscription, Target};
-pub(crate) use self::subscription::{SubscriptionParts, identity};
+pub(crate) use self::subscription::{SubscriptionParts, check_rules, identity};

@@ -31,7 +31,8 @@ pub use self::view::{ListView, RecordView, ValueRef};
 ///
 /// The serde form is the one a person would write: `null`, `true`, `185.5`, `"text"`, a list, a map.
 /// What JSON has no type for is a map with one key that starts with `$`: `{"$bytes": [1, 2]}`,
-/// `{"$uuid": "..."}`, `{"$time": "2000-01-01T00:00:00Z"}`, `{"$duration": "PT1.5S"}`.
+/// `{"$uuid": "..."}`, `{"$time": "2000-01-01T00:00:00Z"}`, `{"$duration": "PT1.5S"}`. So a map of
+/// one's own whose only key starts with `$` is written inside another, `{"$record": {"$key": 1}}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -63,6 +64,11 @@ pub enum Value {
 }
 
 impl Value {
+    /// Returns whether there is no value.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
     /// Returns the borrowed form.
     pub fn view(&self) -> ValueRef<'_> {
         match self {
@@ -141,6 +147,8 @@ enum TaggedValue {
     Time(jiff::Timestamp),
     #[serde(rename = "$duration")]
     Duration(jiff::SignedDuration),
+    #[serde(rename = "$record")]
+    Record(Properties),
 }
 
 impl Serialize for Value {
@@ -164,6 +172,9 @@ impl Serialize for Value {
                 PlainValue::Tagged(TaggedValue::Duration(span))
             }
             Self::List(values) => return values.serialize(serializer),
+            Self::Record(fields) if looks_tagged(fields) => {
+                PlainValue::Tagged(TaggedValue::Record(fields.clone()))
+            }
             Self::Record(fields) => return fields.serialize(serializer),
         };
         plain.serialize(serializer)
@@ -186,8 +197,15 @@ impl<'de> Deserialize<'de> for Value {
             PlainValue::Tagged(TaggedValue::Duration(value)) => {
                 Self::Duration(value.try_into().map_err(D::Error::custom)?)
             }
+            PlainValue::Tagged(TaggedValue::Record(fields)) => Self::Record(fields),
             PlainValue::List(values) => Self::List(values),
             PlainValue::Record(fields) => Self::Record(fields),
         })
     }
+}
+
+/// Returns whether a reader would take the record for a value with a tag.
+fn looks_tagged(fields: &Properties) -> bool {
+    let mut names = fields.iter().map(|(name, _)| name);
+    names.next().is_some_and(|name| name.starts_with('$')) && names.next().is_none()
 }

@@ -176,7 +176,7 @@ fn build_reports_everything_that_is_wrong_with_a_subscription() {
     let error = record.build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let fields = [
-        "name", "method", "owner", "binding", "target", "expires", "filter",
+        "name", "method", "owner", "binding", "expires", "target", "filter",
     ];
     assert_eq!(problems(&error), fields);
     let none = Subscription::builder("a").class("c").build().unwrap_err();

@@ -1,6 +1,10 @@
 //! Subscription records: how they are built, and what is said of those that are wrong.
 
-use loosely::{ErrorKind, Problems, Subscription};
+use std::time::SystemTime;
+
+use loosely::{ErrorKind, Problems, Subscription, Target};
+
+use crate::support::{StockEvents, quiet, subscription};
 
 /// A syntax error in the criteria once hid behind the kind `Invalid`, out of reach of a program.
 #[test]
@@ -31,4 +35,54 @@ fn error_at_length_has_no_space_before_a_line_break() {
     let long = format!("{error:#}");
     assert!(long.contains("is not valid:\nbinding: "), "{long}");
     assert!(!long.contains(" \n"), "{long}");
+}
+
+#[test]
+fn stored_record_is_edited_in_every_field_and_keeps_id_and_revision() {
+    let broker = quiet();
+    let first = subscription("a", "old").filter("price > 1").owner("ann");
+    let first = first.not_before(SystemTime::UNIX_EPOCH).description("d");
+    broker.store(&first.build().unwrap()).unwrap();
+    let read = broker.subscriptions("ALL").unwrap().remove(0);
+    assert_eq!(
+        read.to_builder().build().unwrap(),
+        read,
+        "nothing changes by itself"
+    );
+
+    let builder = read.to_builder().name("b").component("new").disabled();
+    let builder = builder.without_filter().without_owner().without_times();
+    let edited = builder
+        .without_description()
+        .method("traded")
+        .build()
+        .unwrap();
+    assert_eq!(
+        (edited.id(), edited.revision()),
+        (read.id(), read.revision())
+    );
+    broker.store(&edited).unwrap();
+    let error = broker.store(&edited).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "it was read before");
+
+    let now = broker.subscription(read.id()).unwrap();
+    assert_eq!((now.name(), now.is_enabled()), ("b", false));
+    assert_eq!(*now.target(), Target::Component("new".into()));
+    assert_eq!(now.binding().method(), Some("traded"));
+    let gone = (
+        now.filter(),
+        now.owner(),
+        now.not_before(),
+        now.description(),
+    );
+    assert_eq!(gone, (None, None, None, None));
+
+    let elsewhere = now.to_builder().without_binding().enabled();
+    let error = elsewhere.clone().build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "bound to nothing");
+    let elsewhere = elsewhere.to::<dyn StockEvents>().moniker("queue:a");
+    broker.store(&elsewhere.build().unwrap()).unwrap();
+    let now = broker.subscription(read.id()).unwrap();
+    assert!(now.is_enabled() && now.binding().method().is_none());
+    assert_eq!(now.target().to_string(), "moniker queue:a");
 }
