@@ -86,6 +86,67 @@ impl Value {
             Self::Record(fields) => ValueRef::Record(fields),
         }
     }
+
+    /// Returns the truth value, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        self.view().as_bool()
+    }
+
+    /// Returns the integer, if it is one that an `i64` holds.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.view().as_i64()
+    }
+
+    /// Returns the integer, if it is one that a `u64` holds.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.view().as_u64()
+    }
+
+    /// Returns the number as the nearest `f64`, if it is a number.
+    pub fn as_f64(&self) -> Option<f64> {
+        self.view().as_f64()
+    }
+
+    /// Returns the text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        self.view().as_str()
+    }
+
+    /// Returns the bytes, if it is bytes.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.view().as_bytes()
+    }
+
+    /// Returns the UUID, if it is one.
+    pub fn as_uuid(&self) -> Option<Uuid> {
+        self.view().as_uuid()
+    }
+
+    /// Returns the point in time, if it is one.
+    pub fn as_time(&self) -> Option<SystemTime> {
+        self.view().as_time()
+    }
+
+    /// Returns the span of time, if it is one.
+    pub fn as_duration(&self) -> Option<Duration> {
+        self.view().as_duration()
+    }
+
+    /// Returns the elements, if it is a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Self::List(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// Returns the named values, if it is a struct or a map.
+    pub fn as_record(&self) -> Option<&Properties> {
+        match self {
+            Self::Record(fields) => Some(fields),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Value {
