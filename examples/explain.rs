@@ -2,7 +2,7 @@
 //!
 //! `explain` runs the pipeline of a fire and calls nobody. Watch for one line for each subscription
 //! that is bound to the method, in the order of calling, with the stage that decides and, where
-//! that is the filter, the part of it that is not true and the values it read.
+//! that is the filter, the part of it that decides and the values it read.
 //!
 //! ```text
 //! cargo run --example explain

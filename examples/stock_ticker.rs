@@ -220,8 +220,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         .open()?;
 
     let class = EventClass::new(STOCKS, "StockEvents")
-        .description("Monthly closing prices")
-        .property("exchange", ValueType::Str, Value::Null);
+        .with_description("Monthly closing prices")
+        .with_property("exchange", ValueType::Str, Value::Null);
     broker.register_class::<dyn StockEvents>(class)?;
     register_components(&broker, &tally)?;
     ensure_subscriptions(&broker, &options.alarm_filter())?;

@@ -110,7 +110,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.message)?;
         match &self.inner.details {
-            Some([_, long]) if f.alternate() => write!(f, ": {long}"),
+            Some([_, long]) if f.alternate() => {
+                let space = if long.starts_with('\n') { "" } else { " " };
+                write!(f, ":{space}{long}")
+            }
             Some([brief, _]) => write!(f, ": {brief}"),
             None => Ok(()),
         }

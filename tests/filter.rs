@@ -126,7 +126,7 @@ fn error_of_a_built_filter_shows_its_canonical_text() {
 fn decision_names_the_part_and_the_values_it_read() {
     let event = [ValueRef::Str("MSFT"), ValueRef::F64(184.2)];
     let filter = Filter::parse("symbol = 'MSFT' AND price > 185").unwrap();
-    let decision = filter.explain(&price_changed(), &event).unwrap().unwrap();
+    let decision = filter.explain(&price_changed(), &event).unwrap();
     assert_eq!(decision.to_string(), "price > 185 is false: price = 184.2");
     assert_eq!(decision.predicate(), "price > 185");
     assert_eq!(decision.outcome(), Some(false));

@@ -19,13 +19,13 @@ use crate::store::{Durability, LocalStore, MemoryEngine, Store, StoreOptions};
 pub struct BrokerBuilder {
     path: Option<PathBuf>,
     store: Option<Arc<dyn Store>>,
-    durability: Durability,
+    durability: Option<Durability>,
     copy: Copying,
     hook: Option<FailureHook>,
 }
 
 /// Whether and how often the copy of the wiring is written.
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Copying {
     #[default]
     AsTheStoreDoes,
@@ -47,7 +47,8 @@ impl BrokerBuilder {
     }
 
     /// Attaches to a store that is open already and may serve several brokers of this process. The
-    /// broker does not close it.
+    /// broker does not close it. What the store does by itself was chosen when it was opened: a path,
+    /// a durability and the copy cannot be chosen beside it.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
@@ -57,7 +58,7 @@ impl BrokerBuilder {
     /// Says when a change counts as written.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
+        self.durability = Some(durability);
         self
     }
 
@@ -90,13 +91,14 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if both a path and a store were given; else as
-    /// [`Broker::open`].
+    /// [`Invalid`](ErrorKind::Invalid) if a store was given and a path, a durability or anything
+    /// about the copy too; else as [`Broker::open`].
     pub fn open(self) -> Result<Broker> {
+        self.check()?;
         let notices = Notices::default();
         let hook = self.hook.map(Hook::new).unwrap_or_default();
         let mut options = StoreOptions::new()
-            .durability(self.durability)
+            .durability(self.durability.unwrap_or_default())
             .notices(notices.clone());
         options = match self.copy {
             Copying::AsTheStoreDoes => options,
@@ -104,18 +106,30 @@ impl BrokerBuilder {
             Copying::Never => options.without_copy(),
         };
         let (store, owned): (Arc<dyn Store>, bool) = match (self.path, self.store) {
-            (Some(_), Some(_)) => {
-                let message = "a broker takes a path or a store, not both";
-                return Err(Error::new(ErrorKind::Invalid, message));
-            }
+            (_, Some(store)) => (store, false),
             (Some(path), None) => (open_directory(&path, options)?, true),
-            (None, Some(store)) => (store, false),
             (None, None) => (
                 Arc::new(LocalStore::with_engine(MemoryEngine::new(), options)?),
                 true,
             ),
         };
         Core::attach(store, owned, hook, notices).map(Broker::from_core)
+    }
+
+    /// Refuses what a store that was given would not heed.
+    fn check(&self) -> Result<()> {
+        let what = match self {
+            Self { store: None, .. } => return Ok(()),
+            Self { path: Some(_), .. } => "a path",
+            Self {
+                durability: Some(_),
+                ..
+            } => "a durability",
+            Self { copy, .. } if *copy != Copying::AsTheStoreDoes => "a rule for the copy",
+            _ => return Ok(()),
+        };
+        let message = format!("a broker takes a store or {what}, not both");
+        Err(Error::new(ErrorKind::Invalid, message))
     }
 }
 

@@ -6,7 +6,7 @@ use super::Broker;
 use super::columns;
 use super::wiring::{WiredRecord, Wiring};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId, SubscriptionId};
+use crate::model::{EventClass, EventClassId, Revision, SubscriptionId};
 use crate::store::Batch;
 use crate::store::record::{self, Record, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};
@@ -41,7 +41,7 @@ impl Broker {
         class: EventClass,
     ) -> Result<EventClassId> {
         self.claim::<I>()?;
-        self.register(class.interface(I::schema().id()), I::schema())
+        self.register(class.with_interface(I::schema().id()), I::schema())
     }
 
     /// Registers an event class on an interface that has no Rust type in this program.
@@ -54,7 +54,7 @@ impl Broker {
         class: EventClass,
         schema: &InterfaceSchema,
     ) -> Result<EventClassId> {
-        self.register(class.interface(schema.id()), schema)
+        self.register(class.with_interface(schema.id()), schema)
     }
 
     fn register(&self, class: EventClass, schema: &InterfaceSchema) -> Result<EventClassId> {
@@ -76,7 +76,7 @@ impl Broker {
                     expect(&mut batch, record);
                     put_class(
                         &mut batch,
-                        &EventClass::clone(record).interface(schema.id()),
+                        &EventClass::clone(record).with_interface(schema.id()),
                     )?;
                 }
                 Some(_) => {}
@@ -199,12 +199,12 @@ impl Broker {
         let key = RecordKey::Class(id).to_bytes();
         let mut found = false;
         self.until_settled(|| {
-            let Some(class) = self.class(id) else {
+            let (revision, class, bound) = self.with_bound(id);
+            let Some(class) = class else {
                 found = self.remove_unreadable(key.clone())?;
                 return Ok(());
             };
             found = true;
-            let bound = self.bound_to(id);
             if cascade == Cascade::Refuse && !bound.is_empty() {
                 let message = format!(
                     "{} subscriptions are bound to {:?}",
@@ -214,7 +214,8 @@ impl Broker {
                 return Err(Error::new(ErrorKind::InUse, message));
             }
             let mut batch = Batch::new();
-            expect(&mut batch, &class);
+            // A subscription that was bound to the class meanwhile is in none of its records.
+            batch.expect_nothing_since(revision);
             batch.delete(key.clone());
             for subscription in bound {
                 batch.delete(RecordKey::Subscription(subscription).to_bytes());
@@ -224,17 +225,21 @@ impl Broker {
         Ok(found)
     }
 
-    /// Returns the stored subscriptions that are bound to a class by its id.
-    fn bound_to(&self, class: EventClassId) -> Vec<SubscriptionId> {
+    /// Returns a class and the stored subscriptions that are bound to it by its id, as of a revision.
+    fn with_bound(
+        &self,
+        id: EventClassId,
+    ) -> (Revision, Option<Arc<EventClass>>, Vec<SubscriptionId>) {
         self.core.wiring.with(|state, _| {
-            let records = state
-                .subscriptions
-                .values()
-                .map(|listed| &listed.entry.record);
-            records
-                .filter(|record| record.binding().class() == Some(class) && !record.is_object())
+            let listed = state.subscriptions.values();
+            let records = listed.map(|listed| &listed.entry.record);
+            let bound = records
+                .filter(|record| record.binding().class() == Some(id) && !record.is_object())
                 .map(|record| record.id())
-                .collect()
+                .collect();
+            let class = state.classes.get(&id);
+            let class = class.map(|entry| Arc::clone(&entry.record));
+            (state.revision, class, bound)
         })
     }
 

@@ -104,9 +104,9 @@ impl Row for ClassRow<'_> {
         match CLASS.get(index).map_or("", |(name, ..)| *name) {
             "id" => ValueRef::Uuid(class.id().uuid()),
             "name" => ValueRef::Str(class.name()),
-            "publisher" => uuid(class.publisher_id()),
-            "description" => text(class.description_text()),
-            "owner" => text(class.owner_name()),
+            "publisher" => uuid(class.publisher()),
+            "description" => text(class.description()),
+            "owner" => text(class.owner()),
             "open_properties" => ValueRef::Bool(class.has_open_properties()),
             "unordered" => ValueRef::Bool(class.is_unordered()),
             "revision" => number(class.revision()),

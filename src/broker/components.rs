@@ -2,7 +2,7 @@
 
 use super::Broker;
 use super::classes::claim;
-use crate::component::{Component, ComponentPolicy};
+use crate::component::{Component, ComponentPolicy, Recipe};
 use crate::error::Result;
 use crate::model::{ComponentId, Target};
 
@@ -28,13 +28,14 @@ pub enum Availability {
 }
 
 impl Broker {
-    /// Registers a component. The same one again, by id, type and policy, is a no-op; a subscription
-    /// that named it before is served from now on.
+    /// Registers a component. The same one again, by id, type, policy and interfaces, is a no-op; a
+    /// subscription that named it before is served from now on.
     ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if another type or policy has the id, or
-    /// another Rust type has claimed the id of one of its interfaces;
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a component of another type or policy,
+    /// or with other interfaces, has the id, or another Rust type has claimed the id of one of its
+    /// interfaces, and then nothing was registered;
     /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
     pub fn register_component<T>(&self, component: Component<T>) -> Result<()>
     where
@@ -43,10 +44,12 @@ impl Broker {
         self.core.check_open()?;
         let recipe = component.into_recipe();
         let id = recipe.id();
-        for (schema, rust_type) in recipe.interfaces() {
-            claim(&self.core.wiring, schema, rust_type)?;
-        }
-        if self.core.registry.register(recipe)? {
+        let claim_all = |recipe: &Recipe| {
+            recipe
+                .interfaces()
+                .try_for_each(|(schema, rust_type)| claim(&self.core.wiring, schema, rust_type))
+        };
+        if self.core.registry.register(recipe, claim_all)? {
             self.core
                 .wiring
                 .with(|state, trash| state.rebind(id, trash));

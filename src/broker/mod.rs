@@ -82,8 +82,11 @@ impl Broker {
         self.core.wiring.with(|state, _| state.revision)
     }
 
-    /// Takes out what the lower floors reported since the last call: damage and what was restored,
-    /// records that cannot be read, a store that failed and came back.
+    /// Takes out what this broker and the store that it opened reported since the last call: damage
+    /// and what was restored, records that cannot be read, a store that failed and came back.
+    ///
+    /// A store that was given to the builder reports to the [`Notices`](crate::Notices) of its own
+    /// options; here are then only the broker's own, of records that this broker cannot read.
     pub fn notices(&self) -> Vec<Notice> {
         self.core.notices.drain()
     }

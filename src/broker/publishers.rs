@@ -123,14 +123,57 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`dynamic_publisher`](Self::dynamic_publisher) and [`DynamicPublisher::explain`].
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that are
+    /// known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
+    /// [`dynamic_publisher_of`](Self::dynamic_publisher_of) one of them. Else as
+    /// [`DynamicPublisher::explain`].
     pub fn explain(
         &self,
         class: impl Into<EventClassId>,
         method: &str,
         values: &[ValueRef<'_>],
     ) -> Result<Explanation> {
-        self.dynamic_publisher(class)?.explain(method, values)
+        let class = class.into();
+        let interface = self.interface_with(class, method)?;
+        self.dynamic_publisher_of(class, interface)?
+            .explain(method, values)
+    }
+
+    /// Returns the one interface of a class that has a method of this name; of a class with one
+    /// interface, that.
+    fn interface_with(&self, id: EventClassId, method: &str) -> Result<InterfaceId> {
+        let class = self.class(id).ok_or_else(|| no_class(id))?;
+        if let [only] = class.interfaces() {
+            return Ok(*only);
+        }
+        let having: Vec<_> = self.core.wiring.with(|state, _| {
+            let offered = class.interfaces().iter();
+            let known = offered.filter_map(|id| Some((*id, state.interfaces.get(id)?)));
+            known
+                .filter(|(_, known)| known.schema.method(method).is_some())
+                .map(|(id, _)| id)
+                .collect()
+        });
+        let (kind, message) = match having.as_slice() {
+            [only] => return Ok(*only),
+            [] => (
+                ErrorKind::NotFound,
+                format!(
+                    "no known interface of {:?} has a method {method:?}",
+                    class.name()
+                ),
+            ),
+            several => (
+                ErrorKind::Invalid,
+                format!(
+                    "{} interfaces of {:?} have a method {method:?}; name one with \
+                     dynamic_publisher_of",
+                    several.len(),
+                    class.name()
+                ),
+            ),
+        };
+        Err(Error::new(kind, message))
     }
 
     /// Returns the interface that a class offers: the one asked for, or the only one.

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::model::{
-    Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Subscription,
-    SubscriptionId, SubscriptionName, SubscriptionParts, Target, identity,
+    Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Revision,
+    Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target, check_rules,
+    identity,
 };
 use crate::value::{EventInterface, InterfaceId, Properties};
 
@@ -20,6 +21,8 @@ pub struct SubscriptionBuilder {
     class: Option<EventClassId>,
     interface: Option<InterfaceId>,
     method: Option<String>,
+    /// The target of the record that is edited, until another is named.
+    present_target: Option<Target>,
     targets: Vec<TargetText>,
     enabled: bool,
     priority: i32,
@@ -30,6 +33,7 @@ pub struct SubscriptionBuilder {
     for_publisher: Properties,
     for_subscriber: Properties,
     description: Option<String>,
+    revision: Option<Revision>,
 }
 
 /// A target as it was given.
@@ -49,6 +53,7 @@ impl Subscription {
             class: None,
             interface: None,
             method: None,
+            present_target: None,
             targets: Vec::new(),
             enabled: true,
             priority: 0,
@@ -59,11 +64,52 @@ impl Subscription {
             for_publisher: Properties::new(),
             for_subscriber: Properties::new(),
             description: None,
+            revision: None,
+        }
+    }
+
+    /// Returns a builder of the same subscription: what is not set anew stays, the id and the
+    /// revision at which the record was read too, so that storing the result replaces that record.
+    ///
+    /// ```
+    /// use loosely::Subscription;
+    ///
+    /// let record = Subscription::builder("orders").class("stocks").component("old").build()?;
+    /// let moved = record.to_builder().component("new").owner("ann").build()?;
+    /// assert_eq!(moved.id(), record.id());
+    /// # Ok::<(), loosely::Error>(())
+    /// ```
+    pub fn to_builder(&self) -> SubscriptionBuilder {
+        let parts = self.parts().clone();
+        SubscriptionBuilder {
+            name: parts.name.into(),
+            id: Some(parts.id),
+            class: parts.binding.class,
+            interface: parts.binding.interface,
+            method: parts.binding.method.map(Into::into),
+            present_target: Some(parts.target),
+            targets: Vec::new(),
+            enabled: parts.enabled,
+            priority: parts.priority,
+            not_before: parts.not_before,
+            expires: parts.expires,
+            owner: parts.owner.map(Into::into),
+            filter: parts.filter,
+            for_publisher: parts.for_publisher,
+            for_subscriber: parts.for_subscriber,
+            description: parts.description,
+            revision: parts.revision,
         }
     }
 }
 
 impl SubscriptionBuilder {
+    /// Gives the subscription this name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// Gives the subscription this id; without one it gets the UUID v5 of owner, binding and name,
     /// so that a program that runs again means the same subscription.
     pub fn id(mut self, id: impl Into<SubscriptionId>) -> Self {
@@ -95,6 +141,12 @@ impl SubscriptionBuilder {
         self
     }
 
+    /// Asks for nothing any more, until a class or an interface is named.
+    pub fn without_binding(mut self) -> Self {
+        (self.class, self.interface, self.method) = (None, None, None);
+        self
+    }
+
     /// Has this component called.
     pub fn component(mut self, id: impl Into<ComponentId>) -> Self {
         self.targets.push(TargetText::Component(id.into()));
@@ -120,9 +172,21 @@ impl SubscriptionBuilder {
         self
     }
 
+    /// Delivers events whatever they carry.
+    pub fn without_filter(mut self) -> Self {
+        self.filter = None;
+        self
+    }
+
     /// Sets the priority, 0 by default; higher ones are called first.
     pub fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// Makes a subscription that is switched on, as it is by default.
+    pub fn enabled(mut self) -> Self {
+        self.enabled = true;
         self
     }
 
@@ -144,9 +208,21 @@ impl SubscriptionBuilder {
         self
     }
 
+    /// Delivers at any time.
+    pub fn without_times(mut self) -> Self {
+        (self.not_before, self.expires) = (None, None);
+        self
+    }
+
     /// Names the owner.
     pub fn owner(mut self, principal: impl Into<String>) -> Self {
         self.owner = Some(principal.into());
+        self
+    }
+
+    /// Names no owner.
+    pub fn without_owner(mut self) -> Self {
+        self.owner = None;
         self
     }
 
@@ -168,14 +244,21 @@ impl SubscriptionBuilder {
         self
     }
 
+    /// Describes it no more.
+    pub fn without_description(mut self) -> Self {
+        self.description = None;
+        self
+    }
+
     /// Returns the record.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong at once, as
-    /// [`Problems`] in the source: names that break their rules, no class and no interface, no
-    /// target or more than one, a filter that does not parse, an expiry that is not after the
-    /// not-before time.
+    /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in the
+    /// source: names that break their rules, no class and no interface, no target or more than one,
+    /// an expiry that is not after the not-before time, a filter that does not parse.
+    /// [`Filter`](ErrorKind::Filter) if that filter is all that is wrong. Of both kinds
+    /// [`filter_error`](Error::filter_error) is what is wrong with the filter.
     pub fn build(self) -> Result<Subscription> {
         let mut problems = Problems::default();
         let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));
@@ -183,23 +266,20 @@ impl SubscriptionBuilder {
         let method = method.and_then(|method| problems.take("method", method));
         let owner = self.owner.map(Principal::try_from);
         let owner = owner.and_then(|owner| problems.take("owner", owner));
-        if self.class.is_none() && self.interface.is_none() {
-            problems.add("binding", "neither a class nor an interface is named");
-        }
-        let target = target(self.targets, &mut problems);
-        if let Some(filter) = &self.filter {
-            problems.take("filter", Filter::parse(filter));
-        }
-        if let (Some(from), Some(until)) = (self.not_before, self.expires)
-            && until <= from
-        {
-            problems.add("expires", "is not after the not-before time");
-        }
         let binding = Binding {
             class: self.class,
             interface: self.interface,
             method,
         };
+        check_rules(&binding, self.not_before, self.expires, &mut problems);
+        let target = target(self.present_target, self.targets, &mut problems);
+        if let Some(Err(error)) = self.filter.as_deref().map(Filter::parse) {
+            if problems.is_empty() {
+                let message = format!("the filter of {:?} is not valid", self.name);
+                return Err(Error::new(ErrorKind::Filter, message).explained_by(error));
+            }
+            problems.add_error("filter", error);
+        }
         let parts = name.zip(target).map(|(name, target)| SubscriptionParts {
             id: self
                 .id
@@ -216,28 +296,34 @@ impl SubscriptionBuilder {
             for_publisher: self.for_publisher,
             for_subscriber: self.for_subscriber,
             description: self.description,
-            revision: None,
+            revision: self.revision,
         });
         let what = format!("the subscription {:?}", self.name);
         problems.or(what, parts.map(Subscription::from_parts))
     }
 }
 
-/// Returns the one target, if there is one.
-fn target(mut targets: Vec<TargetText>, problems: &mut Problems) -> Option<Target> {
-    match (targets.pop(), targets.is_empty()) {
-        (None, _) => {
+/// Returns the one target that was named, or else the present one.
+fn target(
+    present: Option<Target>,
+    mut targets: Vec<TargetText>,
+    problems: &mut Problems,
+) -> Option<Target> {
+    let named = targets.pop();
+    if !targets.is_empty() {
+        problems.add("target", "more than one is named");
+        return None;
+    }
+    match named {
+        Some(TargetText::Component(id)) => Some(Target::Component(id)),
+        Some(TargetText::Moniker(text)) => problems
+            .take("target", Moniker::try_from(text))
+            .map(Target::Moniker),
+        Some(TargetText::Object) => Some(Target::Object),
+        None if present.is_some() => present,
+        None => {
             problems.add("target", "no component, moniker or object is named");
             None
         }
-        (Some(_), false) => {
-            problems.add("target", "more than one is named");
-            None
-        }
-        (Some(TargetText::Component(id)), true) => Some(Target::Component(id)),
-        (Some(TargetText::Object), true) => Some(Target::Object),
-        (Some(TargetText::Moniker(text)), true) => problems
-            .take("target", Moniker::try_from(text.as_str()))
-            .map(Target::Moniker),
     }
 }

@@ -75,20 +75,25 @@ impl Broker {
     ///
     /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
-    /// [`Invalid`](ErrorKind::Invalid) if the target is a live object,
+    /// [`Invalid`](ErrorKind::Invalid) if the record breaks a rule of its own, as
+    /// [`build`](crate::SubscriptionBuilder::build) tells them, or its target is a live object,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if the id is that of a transient subscription,
     /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
         self.check(subscription)?;
-        let digest = digest(subscription)?;
+        let digest = record::definition_digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
             let present = self.present_stored(subscription.id())?;
             outcome = match &present {
                 None => Ensured::Added,
-                Some(present) if self::digest(&present.record)? == digest => Ensured::Present,
-                Some(present) if present.ensured == Some(self::digest(&present.record)?) => {
+                Some(present) if record::definition_digest(&present.record)? == digest => {
+                    Ensured::Present
+                }
+                Some(present)
+                    if present.ensured == Some(record::definition_digest(&present.record)?) =>
+                {
                     Ensured::Updated
                 }
                 Some(_) => Ensured::Differs,
@@ -373,6 +378,7 @@ impl Broker {
 
     /// Checks a subscription against every class that it is bound to and that is known here.
     pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
+        subscription.validate()?;
         let filter = subscription.filter().map(Filter::parse).transpose()?;
         let binding = subscription.binding();
         let (sites, known) = self.sites(binding);
@@ -433,7 +439,7 @@ impl Broker {
             {
                 let name = known.schema.name();
                 let class = EventClass::new(EventClassId::named(name), name);
-                let class = Arc::new(class.interface(interface).open_properties());
+                let class = Arc::new(class.with_interface(interface).with_open_properties());
                 sites.push(Site {
                     schema: Arc::clone(&known.schema),
                     class,
@@ -457,17 +463,4 @@ pub(super) enum Checked {
     Fits,
     /// No class that the subscription is bound to is known here.
     Nothing,
-}
-
-/// Returns the digest of what a person would call the subscription's definition.
-fn digest(subscription: &Subscription) -> Result<Uuid> {
-    const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0031);
-    let text = serde_json::to_vec(&subscription.clone().without_revision()).map_err(|error| {
-        let message = format!(
-            "the subscription {:?} cannot be written",
-            subscription.name()
-        );
-        Error::new(ErrorKind::Invalid, message).because(error)
-    })?;
-    Ok(Uuid::new_v5(&NAMESPACE, &text))
 }

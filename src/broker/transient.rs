@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
+use super::classes::claim;
 use super::wiring::{Parsed, Wiring};
 use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
 use crate::publish::{LiveObject, LiveTarget, TargetSource};
-use crate::value::{EventInterface, ImplementedBy, InterfaceId, Subscriber};
+use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
 /// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the trait,
 /// an `Arc<dyn Trait>`, or a `Weak`, which does not keep the object.
@@ -98,7 +99,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if the record's target is not `object`,
+    /// [`Invalid`](ErrorKind::Invalid) if the record's target is not `object`, or the record asks for
+    /// another interface than `I` or for a class that is known and does not offer `I`;
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if a subscription has its id; for the filter as
     /// [`ensure`](Self::ensure), else as [`subscribe`](Self::subscribe).
     pub fn subscribe_with<I: EventInterface + ?Sized>(
@@ -114,7 +116,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`subscribe_with`](Self::subscribe_with).
+    /// As [`subscribe_with`](Self::subscribe_with); any interface fits.
     pub fn subscribe_untyped(
         &self,
         record: &Subscription,
@@ -133,6 +135,7 @@ impl Broker {
             let message = format!("the target of {:?} is not a live object", record.name());
             return Err(Error::new(ErrorKind::Invalid, message));
         }
+        self.core.wiring.fits(record, target.interface())?;
         self.check(record)?;
         let released = Arc::new(Released::default());
         let source = released.source(target);
@@ -178,7 +181,9 @@ impl SubscriptionGuard {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if the subscription is gone, as a weak one is after its
-    /// object.
+    /// object; [`Invalid`](ErrorKind::Invalid) if it asks for another interface than `I` or for a
+    /// class that is known and does not offer `I`; [`AlreadyExists`](ErrorKind::AlreadyExists) if
+    /// another Rust type has claimed the interface's id.
     ///
     /// # Consistency
     ///
@@ -188,6 +193,14 @@ impl SubscriptionGuard {
         let Some(wiring) = &self.wiring else {
             return Ok(());
         };
+        let present = wiring.with(|state, _| {
+            let listed = state.live(self.id, self.order)?;
+            Some(Arc::clone(&listed.entry.record))
+        });
+        if let Some(record) = present {
+            claim(wiring, I::schema(), RustType::of::<I>())?;
+            wiring.fits(&record, Some(I::schema().id()))?;
+        }
         let replaced = wiring.change(|state, changes| {
             let Some(listed) = state.live(self.id, self.order) else {
                 return Err(source);
@@ -249,6 +262,34 @@ impl fmt::Debug for SubscriptionGuard {
         f.debug_struct("SubscriptionGuard")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+impl Wiring {
+    /// Returns Ok if an object of this interface can receive what a subscription asks for.
+    fn fits(&self, record: &Subscription, interface: Option<InterfaceId>) -> Result<()> {
+        let Some(interface) = interface else {
+            return Ok(());
+        };
+        let binding = record.binding();
+        let (class, schema) = self.with(|state, _| {
+            let class = binding.class().and_then(|id| state.classes.get(&id));
+            let schema = state.interfaces.get(&interface);
+            (
+                class.map(|class| Arc::clone(&class.record)),
+                schema.map(|known| Arc::clone(&known.schema)),
+            )
+        });
+        let offered = class.is_none_or(|class| class.interfaces().contains(&interface));
+        if offered && binding.interface().is_none_or(|bound| bound == interface) {
+            return Ok(());
+        }
+        let (name, object) = (record.name(), schema.as_ref().map_or("", |s| s.name()));
+        let message = format!(
+            "the subscription {name:?} asks for {binding}, of which the object's interface \
+             {object:?} ({interface}) is none"
+        );
+        Err(Error::new(ErrorKind::Invalid, message))
     }
 }
 

@@ -1,8 +1,8 @@
 //! From a component's id to how one is made.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ pub(crate) struct Recipe {
     id: ComponentId,
     name: Option<String>,
     policy: ComponentPolicy,
-    type_name: &'static str,
+    makes: RustType,
     factory: Box<Factory>,
     casts: Vec<Cast>,
     /// Casts to the untyped subscriber, for components that take events of any interface.
@@ -107,7 +107,7 @@ impl<T: Send + Sync + 'static> Component<T> {
                 .is_err()
                 .then(|| name.to_owned()),
             policy: ComponentPolicy::Singleton,
-            type_name: std::any::type_name::<T>(),
+            makes: RustType::of::<T>(),
             factory: Box::new(move |activation| make(activation).map(|made| Arc::new(made) as _)),
             casts: Vec::new(),
             any_interface: None,
@@ -207,6 +207,28 @@ impl Recipe {
         self.any_interface.is_some() || self.casts.iter().any(|cast| cast.schema.id() == interface)
     }
 
+    /// Returns the interfaces by id, and whether it takes any.
+    fn offer(&self) -> (BTreeMap<InterfaceId, RustType>, bool) {
+        let casts = self.casts.iter();
+        let interfaces = casts.map(|cast| (cast.schema.id(), cast.rust_type));
+        (interfaces.collect(), self.any_interface.is_some())
+    }
+
+    /// Returns Ok if it is the component that is registered.
+    fn must_be(&self, present: &Self) -> Result<(), Error> {
+        let difference = if self.makes != present.makes {
+            format!("makes {}, not {}", present.makes.name, self.makes.name)
+        } else if self.policy != present.policy {
+            format!("is {:?}, not {:?}", present.policy, self.policy)
+        } else if self.offer() != present.offer() {
+            "implements other interfaces".to_owned()
+        } else {
+            return Ok(());
+        };
+        let message = format!("component {} is registered and {difference}", self.id);
+        Err(Error::new(ErrorKind::AlreadyExists, message))
+    }
+
     /// Returns the singleton, if it was made.
     pub(crate) fn instance(&self) -> Option<Instance> {
         self.instance.read().clone()
@@ -273,7 +295,7 @@ impl fmt::Debug for Recipe {
             .field("id", &self.id)
             .field("name", &self.name)
             .field("policy", &self.policy)
-            .field("type", &self.type_name)
+            .field("type", &self.makes.name)
             .finish_non_exhaustive()
     }
 }
@@ -297,27 +319,32 @@ struct Making {
 }
 
 impl Registry {
-    /// Adds a component; the same one again, by id, type and policy, is a no-op.
+    /// Adds a component if `accept` says so; the same one again, by id, type, policy and interfaces,
+    /// is a no-op.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AlreadyExists`] if another type or policy has the id.
-    pub(crate) fn register(&self, recipe: Recipe) -> Result<bool, Error> {
-        let mut recipes = self.recipes.write();
-        let Some(present) = recipes.get(&recipe.id) else {
-            recipes.insert(recipe.id, Arc::new(recipe));
-            return Ok(true);
-        };
-        if present.type_name == recipe.type_name && present.policy == recipe.policy {
-            drop(recipes);
-            return Ok(false);
+    /// [`ErrorKind::AlreadyExists`] if a component that differs has the id, and what `accept`
+    /// returns, which is asked with no lock held.
+    pub(crate) fn register(
+        &self,
+        recipe: Recipe,
+        accept: impl FnOnce(&Recipe) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        if let Some(present) = self.get(recipe.id) {
+            return recipe.must_be(&present).map(|()| false);
         }
-        let message = format!(
-            "component {} is registered as {} ({:?}), not as {} ({:?})",
-            recipe.id, present.type_name, present.policy, recipe.type_name, recipe.policy
-        );
+        accept(&recipe)?;
+        let mut recipes = self.recipes.write();
+        let present = match recipes.entry(recipe.id) {
+            Entry::Occupied(present) => Arc::clone(present.get()),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Arc::new(recipe));
+                return Ok(true);
+            }
+        };
         drop(recipes);
-        Err(Error::new(ErrorKind::AlreadyExists, message))
+        recipe.must_be(&present).map(|()| false)
     }
 
     /// Removes a component and returns it, for the caller to drop without a lock.

@@ -1,10 +1,12 @@
 //! What is wrong with criteria, and where.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Range;
 
 use super::expr::Span;
 use crate::error::{Error, ErrorKind};
+use crate::model::Problems;
 
 /// Criteria that do not parse, or do not fit what they are about.
 ///
@@ -171,7 +173,7 @@ impl fmt::Display for FilterError {
     }
 }
 
-impl std::error::Error for FilterError {}
+impl StdError for FilterError {}
 
 /// Returns `text` in quotes, cut to a length that a message can bear, control characters blanked.
 pub(super) fn quoted(text: &str) -> String {
@@ -209,9 +211,13 @@ impl From<FilterError> for Error {
 }
 
 impl Error {
-    /// Returns what is wrong with criteria, if they are at fault.
+    /// Returns what is wrong with criteria, if they are at fault, alone or beside others.
     pub fn filter_error(&self) -> Option<&FilterError> {
-        std::error::Error::source(self)?.downcast_ref()
+        let source = StdError::source(self)?;
+        if let Some(problems) = source.downcast_ref::<Problems>() {
+            return problems.iter().find_map(|one| one.source()?.downcast_ref());
+        }
+        source.downcast_ref()
     }
 }
 

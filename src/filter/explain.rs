@@ -1,4 +1,4 @@
-//! Why criteria did not select a row.
+//! Why criteria did or did not select a row.
 
 use std::fmt;
 
@@ -7,9 +7,10 @@ use super::expr::Expr;
 use super::predicate::{Condition, Place, Predicate, Row};
 use crate::value::{Value, ValueRef};
 
-/// The part of criteria that kept an event from being delivered, and the values that it read.
+/// The part of criteria that decided about an event, and the values that it read.
 ///
-/// Its text is such as `price > 185 is false: price = 184.2`.
+/// Its text is such as `price > 185 is false: price = 184.2`. Where the criteria are true, they are
+/// named whole, or, of alternatives, the first that is true.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     predicate: String,
@@ -23,7 +24,7 @@ impl Decision {
         &self.predicate
     }
 
-    /// Returns what the part came to: `Some(false)`, or `None` if it is UNKNOWN.
+    /// Returns what the part came to; `None` is UNKNOWN.
     pub fn outcome(&self) -> Option<bool> {
         self.outcome
     }
@@ -51,16 +52,13 @@ impl fmt::Display for Decision {
 }
 
 impl Predicate {
-    /// Returns what keeps the row from being selected, or `None` if it is selected.
+    /// Returns what decides whether the row is selected; the outcome is that of the whole.
     ///
-    /// Of a conjunction that is its first part that is FALSE, or else the first that is UNKNOWN; a
-    /// disjunction or a negation is named whole.
-    pub(crate) fn explain<R: Row + ?Sized>(&self, row: &R) -> Option<Decision> {
-        let outcome = self.evaluate(row);
-        if outcome == Some(true) {
-            return None;
-        }
-        let part = deciding(self.filter.expr(), &self.condition, row);
+    /// Of a conjunction that is its first part that is FALSE, or else the first that is UNKNOWN; one
+    /// that is TRUE is named whole, since all its parts decide. Of a disjunction it is the first part
+    /// that is TRUE; one that is not is named whole, as is a negation.
+    pub(crate) fn explain<R: Row + ?Sized>(&self, row: &R) -> Decision {
+        let (outcome, part) = deciding(self.filter.expr(), &self.condition, row);
         let mut values: Vec<(String, Value)> = Vec::new();
         part.for_each_name(&mut |name, _| {
             let name = name.to_string();
@@ -69,11 +67,11 @@ impl Predicate {
                 values.push((name, value));
             }
         });
-        Some(Decision {
+        Decision {
             predicate: part.to_string(),
             outcome,
             values,
-        })
+        }
     }
 
     fn value_of<'r, R: Row + ?Sized>(&'r self, name: &str, row: &'r R) -> ValueRef<'r> {
@@ -86,18 +84,31 @@ impl Predicate {
     }
 }
 
-/// Returns the part of `expr`, compiled as `condition`, that decides; it is not TRUE.
-fn deciding<'e, R: Row + ?Sized>(expr: &'e Expr, condition: &Condition, row: &R) -> &'e Expr {
-    let (Expr::And(parts), Condition::And(conditions)) = (expr, condition) else {
-        return expr;
+/// Returns what `expr`, compiled as `condition`, comes to, and the part of it that decides; asks no
+/// part twice.
+fn deciding<'e, R: Row + ?Sized>(
+    expr: &'e Expr,
+    condition: &Condition,
+    row: &R,
+) -> (Option<bool>, &'e Expr) {
+    let (parts, conditions, absorbing) = match (expr, condition) {
+        (Expr::And(parts), Condition::And(all)) => (parts, all, false),
+        (Expr::Or(parts), Condition::Or(all)) => (parts, all, true),
+        _ => return (evaluate::condition(condition, row), expr),
     };
-    let part = |outcome| {
-        let mut all = parts.iter().zip(conditions);
-        all.find(|(_, condition)| evaluate::condition(condition, row) == outcome)
-    };
-    match part(Some(false)).or_else(|| part(None)) {
-        Some((part, condition)) => deciding(part, condition, row),
-        None => expr,
+    let mut unknown = None;
+    for (part, condition) in parts.iter().zip(conditions) {
+        let (outcome, decides) = deciding(part, condition, row);
+        match outcome {
+            Some(outcome) if outcome == absorbing => return (Some(outcome), decides),
+            Some(_) => {}
+            None => unknown = unknown.or(Some(decides)),
+        }
+    }
+    match unknown {
+        // A disjunction has no part that is to blame for the others not being true.
+        Some(decides) => (None, if absorbing { expr } else { decides }),
+        None => (Some(!absorbing), expr),
     }
 }
 
@@ -109,7 +120,7 @@ mod tests {
     use crate::value::{EventMethod, Parameter, Properties, ValueType};
 
     /// Returns the decision about an event with symbol 'IBM', price 184.2 and no volume.
-    fn decision(criteria: &str) -> Option<String> {
+    fn decision(criteria: &str) -> String {
         let method = EventMethod::new(
             "price_changed",
             [
@@ -125,23 +136,56 @@ mod tests {
             values: &[ValueRef::Str("IBM"), ValueRef::F64(184.2), ValueRef::Null],
             publisher: &Properties::new(),
         };
-        predicate.explain(&row).map(|decision| decision.to_string())
+        predicate.explain(&row).to_string()
     }
 
     #[test]
-    fn selected_row_has_no_decision() {
-        assert_eq!(decision("symbol = 'IBM'"), None);
-        assert_eq!(decision("ALL"), None);
+    fn criteria_that_are_true_are_named_with_all_that_made_them_so() {
+        assert_eq!(decision("ALL"), "ALL is true");
+        assert_eq!(
+            decision("symbol = 'IBM' AND price < 185"),
+            "symbol = 'IBM' AND price < 185 is true: symbol = 'IBM', price = 184.2"
+        );
+        assert_eq!(
+            decision("volume > 1 OR (price < 185 AND symbol = 'IBM') OR price = 0"),
+            "price < 185 AND symbol = 'IBM' is true: price = 184.2, symbol = 'IBM'"
+        );
+        assert_eq!(
+            decision("NOT price > 185"),
+            "NOT price > 185 is true: price = 184.2"
+        );
+    }
+
+    #[test]
+    fn no_part_is_evaluated_twice() {
+        struct Counted(std::cell::Cell<usize>);
+        impl Row for Counted {
+            fn root(&self, _index: usize) -> ValueRef<'_> {
+                self.0.set(self.0.get() + 1);
+                ValueRef::I64(1)
+            }
+            fn publisher(&self, _name: &str) -> ValueRef<'_> {
+                ValueRef::Null
+            }
+        }
+        let method = EventMethod::new("m", [Parameter::new("a", ValueType::I64)]);
+        let filter = Filter::parse("a = 1 AND (a = 1 AND (a = 2 OR a = 3))").unwrap();
+        let predicate = check(&filter, &Scope::for_method(&method)).unwrap();
+        let row = Counted(std::cell::Cell::new(0));
+        let decision = predicate.explain(&row);
+        assert_eq!(decision.predicate(), "a = 2 OR a = 3");
+        // Four comparisons, and the one value that the decision shows.
+        assert_eq!(row.0.get(), 5);
     }
 
     #[test]
     fn first_false_part_of_a_conjunction_decides() {
         assert_eq!(
-            decision("volume > 5 & symbol = 'IBM' & price > 185 & price > 186").unwrap(),
+            decision("volume > 5 & symbol = 'IBM' & price > 185 & price > 186"),
             "price > 185 is false: price = 184.2"
         );
         assert_eq!(
-            decision("symbol = 'IBM' & volume > 5").unwrap(),
+            decision("symbol = 'IBM' & volume > 5"),
             "volume > 5 is unknown: volume = NULL"
         );
     }
@@ -149,11 +193,11 @@ mod tests {
     #[test]
     fn disjunction_is_named_whole_with_each_value_once() {
         assert_eq!(
-            decision("price > 185 AND ALL AND (price > 190 OR symbol = 'A')").unwrap(),
+            decision("price > 185 AND ALL AND (price > 190 OR symbol = 'A')"),
             "price > 185 is false: price = 184.2"
         );
         assert_eq!(
-            decision("symbol = 'IBM' AND (price > 190 OR price < 10 OR symbol = 'A')").unwrap(),
+            decision("symbol = 'IBM' AND (price > 190 OR price < 10 OR symbol = 'A')"),
             "price > 190 OR price < 10 OR symbol = 'A' is false: price = 184.2, symbol = 'IBM'"
         );
     }
@@ -161,7 +205,7 @@ mod tests {
     #[test]
     fn values_of_the_subscription_are_named_too() {
         assert_eq!(
-            decision("subscription.symbol = symbol").unwrap(),
+            decision("subscription.symbol = symbol"),
             "subscription.symbol = symbol is false: subscription.symbol = 'MSFT', symbol = 'IBM'"
         );
     }

@@ -187,8 +187,8 @@ impl Filter {
         Ok(self.checked(method)?.evaluate(&row))
     }
 
-    /// Returns which part of the criteria keeps such an event from being selected, or `None` if it
-    /// is selected; else as [`matches`](Self::matches).
+    /// Returns which part of the criteria decides about such an event, and what it comes to; else as
+    /// [`matches`](Self::matches).
     ///
     /// # Errors
     ///
@@ -197,7 +197,7 @@ impl Filter {
         &self,
         method: &EventMethod,
         values: &[ValueRef<'_>],
-    ) -> Result<Option<Decision>, FilterError> {
+    ) -> Result<Decision, FilterError> {
         let publisher = &Properties::new();
         let row = EventRow { values, publisher };
         Ok(self.checked(method)?.explain(&row))

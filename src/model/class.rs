@@ -9,7 +9,8 @@ use crate::value::{InterfaceId, Properties, Value, ValueType};
 /// An event type as it stands in the store: what publishers fire and subscriptions bind to.
 ///
 /// A default one is made of an interface when a publisher of it is first asked for; make one of your
-/// own for an id, a name or attributes of your choice, or to have several classes on one interface. The setters check nothing; registering the class does, and reports all at once.
+/// own for an id, a name or attributes of your choice, or to have several classes on one interface.
+/// The `with_` methods check nothing; registering the class does, and reports all at once.
 ///
 /// The serde form is for people: JSON or TOML with these fields, where a name may stand for an id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,7 +69,8 @@ pub struct PropertyDeclaration {
     name: String,
     #[serde(rename = "type")]
     ty: ValueType,
-    #[serde(default)]
+    // TOML has no NULL.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     default: Value,
 }
 
@@ -93,7 +95,7 @@ impl EventClass {
     /// Adds an interface; registering the class adds the one it is registered for.
     #[must_use]
     #[doc(alias = "FiringInterfaceID")]
-    pub fn interface(mut self, id: impl Into<InterfaceId>) -> Self {
+    pub fn with_interface(mut self, id: impl Into<InterfaceId>) -> Self {
         let id = id.into();
         if !self.interfaces.contains(&id) {
             self.interfaces.push(id);
@@ -103,28 +105,28 @@ impl EventClass {
 
     /// Names the publisher, which several classes may share.
     #[must_use]
-    pub fn publisher(mut self, id: impl Into<PublisherId>) -> Self {
+    pub fn with_publisher(mut self, id: impl Into<PublisherId>) -> Self {
         self.publisher = Some(id.into());
         self
     }
 
     /// Describes the class for people.
     #[must_use]
-    pub fn description(mut self, text: impl Into<String>) -> Self {
+    pub fn with_description(mut self, text: impl Into<String>) -> Self {
         self.description = Some(text.into());
         self
     }
 
     /// Names the owner.
     #[must_use]
-    pub fn owner(mut self, principal: impl Into<String>) -> Self {
+    pub fn with_owner(mut self, principal: impl Into<String>) -> Self {
         self.owner = Some(principal.into());
         self
     }
 
     /// Declares a publisher property, which filters read as `publisher.NAME`, and its default.
     #[must_use]
-    pub fn property(
+    pub fn with_property(
         mut self,
         name: impl Into<String>,
         ty: ValueType,
@@ -141,7 +143,7 @@ impl EventClass {
     /// Lets publishers set, and filters name, properties that are not declared; where one is not
     /// set it is NULL.
     #[must_use]
-    pub fn open_properties(mut self) -> Self {
+    pub fn with_open_properties(mut self) -> Self {
         self.open_properties = true;
         self
     }
@@ -149,14 +151,14 @@ impl EventClass {
     /// Gives up the order of subscribers within a priority, which saves sorting where thousands
     /// match.
     #[must_use]
-    pub fn unordered(mut self) -> Self {
+    pub fn with_unordered(mut self) -> Self {
         self.unordered = true;
         self
     }
 
     /// Says when events of the class are delivered that are fired inside a delivery.
     #[must_use]
-    pub fn nesting(mut self, nesting: Nesting) -> Self {
+    pub fn with_nesting(mut self, nesting: Nesting) -> Self {
         self.nesting = nesting;
         self
     }
@@ -178,17 +180,17 @@ impl EventClass {
     }
 
     /// Returns the publisher's id.
-    pub fn publisher_id(&self) -> Option<PublisherId> {
+    pub fn publisher(&self) -> Option<PublisherId> {
         self.publisher
     }
 
     /// Returns the description.
-    pub fn description_text(&self) -> Option<&str> {
+    pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }
 
     /// Returns the owner.
-    pub fn owner_name(&self) -> Option<&str> {
+    pub fn owner(&self) -> Option<&str> {
         self.owner.as_deref()
     }
 
@@ -208,7 +210,7 @@ impl EventClass {
     }
 
     /// Returns when events are delivered that are fired inside a delivery.
-    pub fn nesting_mode(&self) -> Nesting {
+    pub fn nesting(&self) -> Nesting {
         self.nesting
     }
 

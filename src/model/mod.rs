@@ -6,13 +6,14 @@ mod name;
 mod problem;
 mod revision;
 mod subscription;
+mod subscription_form;
 
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
 pub use self::name::{
-    ClassName, InvalidName, MethodName, Principal, PropertyName, SubscriptionName,
+    ClassName, InvalidName, MethodName, Moniker, Principal, PropertyName, SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
 pub use self::revision::Revision;
-pub use self::subscription::{Binding, Moniker, Subscription, Target};
-pub(crate) use self::subscription::{SubscriptionParts, identity};
+pub use self::subscription::{Binding, Subscription, Target};
+pub(crate) use self::subscription::{SubscriptionParts, check_rules, identity};

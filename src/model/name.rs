@@ -86,6 +86,70 @@ names! {
     PropertyName, "the property name", identifier;
 }
 
+/// The name of a target that is not a component: `scheme:rest`, where the scheme is a letter and
+/// then letters, digits, `+`, `-` and `.`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Moniker {
+    text: String,
+    scheme_bytes: usize,
+}
+
+impl Moniker {
+    /// Returns the whole text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns what stands before the colon.
+    pub fn scheme(&self) -> &str {
+        &self.text[..self.scheme_bytes]
+    }
+
+    /// Returns what stands behind the colon.
+    pub fn rest(&self) -> &str {
+        &self.text[self.scheme_bytes + 1..]
+    }
+}
+
+impl TryFrom<String> for Moniker {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        match text.split_once(':') {
+            Some((scheme, _)) if is_scheme(scheme) => Ok(Self {
+                scheme_bytes: scheme.len(),
+                text,
+            }),
+            _ => Err(InvalidName {
+                kind: "the moniker",
+                name: text,
+                rule: "is not of the form `scheme:rest`",
+            }),
+        }
+    }
+}
+
+impl TryFrom<&str> for Moniker {
+    type Error = InvalidName;
+
+    fn try_from(text: &str) -> Result<Self, InvalidName> {
+        text.to_owned().try_into()
+    }
+}
+
+impl fmt::Display for Moniker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
 fn free_text(name: &str) -> Result<(), &'static str> {
     length(name)?;
     if name.chars().any(char::is_control) {
@@ -130,5 +194,18 @@ mod tests {
         assert_eq!(rule("a\nb"), Err("has a control character"));
         assert_eq!(rule(&"x".repeat(256)), Err("is longer than 255 characters"));
         assert!(rule(&"\u{e9}".repeat(255)).is_ok());
+    }
+    #[test]
+    fn moniker_is_a_scheme_and_the_rest() {
+        let moniker = Moniker::try_from("queue:orders:eu").map_err(|error| error.rule);
+        let parts = moniker
+            .as_ref()
+            .map(|moniker| (moniker.scheme(), moniker.rest()));
+        assert_eq!(parts, Ok(("queue", "orders:eu")));
+        for refused in ["orders", ":orders", "1a:orders", "a b:orders"] {
+            let error = Moniker::try_from(refused).map_err(|error| error.to_string());
+            let message = format!("the moniker {refused:?} is not of the form `scheme:rest`");
+            assert_eq!(error, Err(message));
+        }
     }
 }

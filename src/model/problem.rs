@@ -1,16 +1,20 @@
 //! All that is wrong with a record, at once.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 
-/// One thing that is wrong with a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One thing that is wrong with a record; its [source](StdError::source), where there is one, is
+/// what the message says, as an error of its own type.
+#[derive(Debug, Clone)]
 pub struct Problem {
     field: &'static str,
     message: String,
     /// The message at length, in more lines than one.
     long: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// Everything that is wrong with a record; the [source](std::error::Error::source) of an error of
@@ -43,27 +47,60 @@ impl Problems {
             field,
             message: message.to_string(),
             long: format!("{message:#}"),
+            source: None,
         });
     }
 
+    /// Adds a problem that is an error by itself.
+    pub(crate) fn add_error(
+        &mut self,
+        field: &'static str,
+        error: impl StdError + Send + Sync + 'static,
+    ) {
+        self.problems.push(Problem {
+            field,
+            message: error.to_string(),
+            long: format!("{error:#}"),
+            source: Some(Arc::new(error)),
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// Keeps the value, or the reason why there is none.
-    pub(crate) fn take<T, E: fmt::Display>(
+    pub(crate) fn take<T, E: StdError + Send + Sync + 'static>(
         &mut self,
         field: &'static str,
         value: Result<T, E>,
     ) -> Option<T> {
-        value.map_err(|error| self.add(field, error)).ok()
+        value.map_err(|error| self.add_error(field, error)).ok()
     }
 
     /// Returns the value, if all is well with `what`.
     pub(crate) fn or<T>(self, what: impl fmt::Display, value: Option<T>) -> Result<T, Error> {
         match value {
-            Some(value) if self.problems.is_empty() => Ok(value),
+            Some(value) if self.is_empty() => Ok(value),
             _ => {
                 let message = format!("{what} is not valid");
                 Err(Error::new(ErrorKind::Invalid, message).explained_by(self))
             }
         }
+    }
+}
+
+impl PartialEq for Problem {
+    fn eq(&self, other: &Self) -> bool {
+        (self.field, &self.message, &self.long) == (other.field, &other.message, &other.long)
+    }
+}
+
+impl Eq for Problem {}
+
+impl StdError for Problem {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -96,7 +133,7 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl StdError for Problems {}
 
 impl<'a> IntoIterator for &'a Problems {
     type Item = &'a Problem;

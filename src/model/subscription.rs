@@ -3,18 +3,18 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    ComponentId, EventClassId, MethodName, Principal, Revision, SubscriptionId, SubscriptionName,
+    ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Revision, SubscriptionId,
+    SubscriptionName,
 };
+use crate::error::Error;
 use crate::value::{InterfaceId, Properties};
 
 /// The stored request to be called: which events, by whom they are received, under which conditions.
 ///
 /// A plain record: building one stores nothing. Read it from a broker, change it with the `with_`
-/// methods, and hand it back to `store`. A record that was read carries the revision it was read
-/// at, and storing it fails with [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed
+/// methods or, in every field, by way of [`to_builder`](Self::to_builder), and hand it back to
+/// `store`. A record that was read carries the revision it was read at, and storing it fails with [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed
 /// the subscription since.
 ///
 /// The serde form is for people: JSON or TOML with the fields of the builder, where a name may stand
@@ -65,13 +65,6 @@ pub enum Target {
     /// A live object, passed beside the record.
     #[doc(alias = "SubscriberInterface")]
     Object,
-}
-
-/// The name of a target that is not a component: `scheme:rest`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Moniker {
-    text: String,
-    scheme_bytes: usize,
 }
 
 impl Subscription {
@@ -212,6 +205,19 @@ impl Subscription {
         self
     }
 
+    /// Checks what the types of the fields leave open.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        let mut problems = Problems::default();
+        let parts = &self.parts;
+        check_rules(
+            &parts.binding,
+            parts.not_before,
+            parts.expires,
+            &mut problems,
+        );
+        problems.or(format!("the subscription {:?}", self.name()), Some(()))
+    }
+
     /// Returns whether the target is a live object, so that no store keeps the record.
     pub(crate) fn is_object(&self) -> bool {
         self.parts.target == Target::Object
@@ -265,181 +271,25 @@ impl fmt::Display for Target {
     }
 }
 
-impl Moniker {
-    /// Returns the whole text.
-    pub fn as_str(&self) -> &str {
-        &self.text
+/// Finds what is wrong with fields that are well each for itself.
+pub(crate) fn check_rules(
+    binding: &Binding,
+    not_before: Option<SystemTime>,
+    expires: Option<SystemTime>,
+    problems: &mut Problems,
+) {
+    if binding.class.is_none() && binding.interface.is_none() {
+        problems.add("binding", "neither a class nor an interface is named");
     }
-
-    /// Returns what stands before the colon.
-    pub fn scheme(&self) -> &str {
-        &self.text[..self.scheme_bytes]
-    }
-
-    /// Returns what stands behind the colon.
-    pub fn rest(&self) -> &str {
-        &self.text[self.scheme_bytes + 1..]
-    }
-}
-
-impl TryFrom<&str> for Moniker {
-    type Error = String;
-
-    fn try_from(text: &str) -> Result<Self, String> {
-        let scheme = text.split_once(':').map(|(scheme, _)| scheme);
-        match scheme {
-            Some(scheme)
-                if scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                    && scheme
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)) =>
-            {
-                Ok(Self {
-                    text: text.to_owned(),
-                    scheme_bytes: scheme.len(),
-                })
-            }
-            _ => Err(format!(
-                "the moniker {text:?} is not of the form `scheme:rest`"
-            )),
+    for (field, time) in [("not_before", not_before), ("expires", expires)] {
+        if let Some(Err(error)) = time.map(jiff::Timestamp::try_from) {
+            problems.add(field, error);
         }
     }
-}
-
-impl fmt::Display for Moniker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// The serde form of a subscription.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    name: SubscriptionName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<SubscriptionId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    class: Option<EventClassId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    interface: Option<InterfaceId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    method: Option<MethodName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    component: Option<ComponentId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    moniker: Option<String>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    object: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    filter: Option<String>,
-    #[serde(default = "switched_on", skip_serializing_if = "Clone::clone")]
-    enabled: bool,
-    #[serde(default, skip_serializing_if = "is_zero")]
-    priority: i32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    not_before: Option<jiff::Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires: Option<jiff::Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    owner: Option<Principal>,
-    #[serde(default, skip_serializing_if = "Properties::is_empty")]
-    for_publisher: Properties,
-    #[serde(default, skip_serializing_if = "Properties::is_empty")]
-    for_subscriber: Properties,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revision: Option<Revision>,
-}
-
-impl Serialize for Subscription {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::Error;
-        let parts = self.parts.clone();
-        let time = |time: Option<SystemTime>| {
-            time.map(jiff::Timestamp::try_from)
-                .transpose()
-                .map_err(S::Error::custom)
-        };
-        let mut written = Written {
-            name: parts.name,
-            id: Some(parts.id),
-            class: parts.binding.class,
-            interface: parts.binding.interface,
-            method: parts.binding.method,
-            component: None,
-            moniker: None,
-            object: false,
-            filter: parts.filter,
-            enabled: parts.enabled,
-            priority: parts.priority,
-            not_before: time(parts.not_before)?,
-            expires: time(parts.expires)?,
-            owner: parts.owner,
-            for_publisher: parts.for_publisher,
-            for_subscriber: parts.for_subscriber,
-            description: parts.description,
-            revision: parts.revision,
-        };
-        match parts.target {
-            Target::Component(id) => written.component = Some(id),
-            Target::Moniker(moniker) => written.moniker = Some(moniker.to_string()),
-            Target::Object => written.object = true,
-        }
-        written.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Subscription {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let written = Written::deserialize(deserializer)?;
-        let target = match (written.component, written.moniker, written.object) {
-            (Some(id), None, false) => Target::Component(id),
-            (None, Some(text), false) => {
-                Target::Moniker(text.as_str().try_into().map_err(D::Error::custom)?)
-            }
-            (None, None, true) => Target::Object,
-            _ => {
-                return Err(D::Error::custom(
-                    "expected one of component, moniker and object",
-                ));
-            }
-        };
-        let binding = Binding {
-            class: written.class,
-            interface: written.interface,
-            method: written.method,
-        };
-        if binding.class.is_none() && binding.interface.is_none() {
-            return Err(D::Error::custom("expected a class or an interface"));
-        }
-        if let (Some(from), Some(until)) = (written.not_before, written.expires)
-            && until <= from
-        {
-            return Err(D::Error::custom("expires is not after not_before"));
-        }
-        let owner = written.owner;
-        let id = written
-            .id
-            .unwrap_or_else(|| identity(owner.as_ref(), &binding, &written.name));
-        Ok(Self::from_parts(SubscriptionParts {
-            id,
-            name: written.name,
-            binding,
-            target,
-            enabled: written.enabled,
-            priority: written.priority,
-            not_before: written.not_before.map(Into::into),
-            expires: written.expires.map(Into::into),
-            owner,
-            filter: written.filter,
-            for_publisher: written.for_publisher,
-            for_subscriber: written.for_subscriber,
-            description: written.description,
-            revision: written.revision,
-        }))
+    if let (Some(from), Some(until)) = (not_before, expires)
+        && until <= from
+    {
+        problems.add("expires", "is not after the not-before time");
     }
 }
 
@@ -453,16 +303,4 @@ pub(crate) fn identity(
     // A control character cannot occur in any of the parts, so no two triples give one text.
     let owner = owner.map_or("", Principal::as_str);
     SubscriptionId::named(&format!("{owner}\n{binding}\n{name}"))
-}
-
-fn switched_on() -> bool {
-    true
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
-fn is_zero(number: &i32) -> bool {
-    *number == 0
 }

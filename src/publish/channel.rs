@@ -145,7 +145,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns whether events that are fired inside a delivery wait for its end.
     #[cold]
     pub(crate) fn queues_nested(&self) -> bool {
-        self.class.load().record.nesting_mode() == Nesting::Queued
+        self.class.load().record.nesting() == Nesting::Queued
     }
 
     pub(crate) fn class_facts(&self) -> Arc<ClassFacts> {

@@ -84,6 +84,16 @@ impl DynamicPublisher {
         self.own.set(&self.channel().class(), name, value.into())
     }
 
+    /// Returns the value of a publisher property: the object's own, or the class's default.
+    pub fn property(&self, name: &str) -> Option<Value> {
+        let own = self.own.properties().get(name).cloned();
+        own.or_else(|| {
+            let class = self.channel().class();
+            let declared = class.declaration(name)?;
+            Some(declared.default_value().clone())
+        })
+    }
+
     /// Returns the class that it fires.
     pub fn class(&self) -> EventClass {
         EventClass::clone(&self.channel().class())

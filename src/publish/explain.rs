@@ -39,10 +39,10 @@ pub enum Stage {
     /// Its expiry time has passed.
     Expired,
     /// Its filter is not true of the event; the decision names the predicate and its values.
-    FilteredOut(Option<Decision>),
+    FilteredOut(Decision),
     /// The filter, if any, lets the event pass, but there is nobody to call; the text says why.
     Unavailable(String),
-    /// It would be called.
+    /// It would be called: it has no filter, or the decision says what in it is true.
     Delivered(Option<Decision>),
 }
 
@@ -119,14 +119,15 @@ fn stage<I: Facet + ?Sized>(
             return Stage::Expired;
         }
     }
-    let predicate = prepared.predicate(method);
-    let decision = predicate.and_then(|predicate| predicate.explain(row));
-    if predicate.is_some_and(|predicate| predicate.evaluate(row) != Some(true)) {
-        return Stage::FilteredOut(decision);
-    }
-    match prepared.obstacle(&channel.schema) {
-        Some(why) => Stage::Unavailable(why),
-        None => Stage::Delivered(decision),
+    let decision = prepared
+        .predicate(method)
+        .map(|predicate| predicate.explain(row));
+    match decision {
+        Some(decision) if decision.outcome() != Some(true) => Stage::FilteredOut(decision),
+        decision => match prepared.obstacle(&channel.schema) {
+            Some(why) => Stage::Unavailable(why),
+            None => Stage::Delivered(decision),
+        },
     }
 }
 
@@ -169,8 +170,7 @@ impl fmt::Display for Stage {
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::TooEarly => f.write_str("not yet, its time is still to come"),
             Self::Expired => f.write_str("expired"),
-            Self::FilteredOut(None) => f.write_str("filtered out"),
-            Self::FilteredOut(Some(decision)) => write!(f, "filtered out, {decision}"),
+            Self::FilteredOut(decision) => write!(f, "filtered out, {decision}"),
             Self::Unavailable(why) => write!(f, "would fail, {why}"),
             Self::Delivered(None) => f.write_str("would be called"),
             Self::Delivered(Some(decision)) => write!(f, "would be called, {decision}"),

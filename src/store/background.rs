@@ -26,6 +26,8 @@ struct Due {
     flush: Option<Instant>,
     copy: Option<Instant>,
     copied: Option<Instant>,
+    /// Something changed since the last copy, also where the next one is never due.
+    uncopied: bool,
     stop: bool,
 }
 
@@ -60,16 +62,21 @@ impl Duties {
         if let Durability::Interval(interval) = options.durability
             && due.flush.is_none()
         {
-            due.flush = Some(Instant::now() + interval);
-            news = true;
+            // No such time means never.
+            due.flush = Instant::now().checked_add(interval);
+            news = due.flush.is_some();
         }
         if let (Some(every), Some(_)) = (options.copy_every, &options.copy_path)
-            && due.copy.is_none()
+            && !due.uncopied
         {
-            let soonest = Instant::now() + every.min(SETTLE);
-            let next = due.copied.map_or(soonest, |copied| copied + every);
-            due.copy = Some(next.max(soonest));
-            news = true;
+            let soonest = Instant::now().checked_add(every.min(SETTLE));
+            let next = match due.copied {
+                Some(copied) => copied.checked_add(every),
+                None => soonest,
+            };
+            due.uncopied = true;
+            due.copy = next.max(next.and(soonest));
+            news |= due.copy.is_some();
         }
         drop(due);
         if news {
@@ -79,7 +86,7 @@ impl Duties {
 
     /// Returns true if something changed since the last copy.
     pub(crate) fn copy_is_due(&self) -> bool {
-        self.due.lock().copy.is_some()
+        self.due.lock().uncopied
     }
 
     /// Ends the thread after what it is doing.
@@ -102,6 +109,7 @@ impl Duties {
             }
             if due.copy.take_if(is_over).is_some() {
                 due.copied = Some(now);
+                due.uncopied = false;
                 return Duty::Copy;
             }
             match due.flush.into_iter().chain(due.copy).min() {

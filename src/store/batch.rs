@@ -28,6 +28,8 @@ pub type Prepared = Arc<dyn Any + Send + Sync>;
 pub struct Batch {
     writes: BTreeMap<Vec<u8>, Write>,
     expectations: BTreeMap<Vec<u8>, Option<Revision>>,
+    /// The revision that the whole store must still be at.
+    latest: Option<Revision>,
 }
 
 /// What happens to one key.
@@ -81,6 +83,13 @@ impl Batch {
         self
     }
 
+    /// Lets the commit happen only if the store is still at this revision: nothing at all was
+    /// committed since. For what depends on keys that are not there.
+    pub fn expect_nothing_since(&mut self, revision: Revision) -> &mut Self {
+        self.latest = Some(revision);
+        self
+    }
+
     /// Returns the number of keys it writes.
     pub fn len(&self) -> usize {
         self.writes.len()
@@ -97,6 +106,18 @@ impl Batch {
 
     pub(crate) fn expectations(&self) -> &BTreeMap<Vec<u8>, Option<Revision>> {
         &self.expectations
+    }
+
+    /// Returns Ok if the store, at this revision, is where the batch expects it.
+    pub(crate) fn check_latest(&self, found: Revision) -> Result<()> {
+        match self.latest {
+            Some(expected) if expected != found => {
+                let message =
+                    format!("the store was expected at revision {expected} and found at {found}");
+                Err(Error::new(ErrorKind::Conflict, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses keys that are not the caller's to use.

@@ -37,8 +37,8 @@ pub(crate) struct Attached {
 pub(crate) enum Health {
     Sound,
     Broken {
-        /// When the engine may next be asked to open again.
-        retry_at: Instant,
+        /// When the engine may next be asked to open again; none for never.
+        retry_at: Option<Instant>,
         /// How long to wait after the next failure.
         delay: Duration,
     },
@@ -109,6 +109,7 @@ impl<E: Engine> Shared<E> {
         trash: &mut Trash,
     ) -> Result<(Revision, Option<Ticket>)> {
         self.ready(state, trash)?;
+        batch.check_latest(state.head.revision)?;
         self.check(batch).map_err(unread)?;
         if !batch.is_empty() {
             self.begin(state)?;
@@ -156,6 +157,10 @@ impl<E: Engine> Shared<E> {
             Health::Closed => return Err(closed()),
             Health::Broken { retry_at, delay } => (retry_at, delay),
         };
+        let Some(retry_at) = retry_at else {
+            let message = "the store failed and its pause has no end: open it anew";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        };
         let pause = retry_at.saturating_duration_since(Instant::now());
         if !pause.is_zero() {
             let message = format!(
@@ -166,7 +171,7 @@ impl<E: Engine> Shared<E> {
         }
         self.recover(state, trash).inspect_err(|_| {
             state.health = Health::Broken {
-                retry_at: Instant::now() + delay,
+                retry_at: Instant::now().checked_add(delay),
                 delay: delay.saturating_mul(2).min(self.options.back_off.1),
             };
         })
@@ -197,7 +202,7 @@ impl<E: Engine> Shared<E> {
         }
         let (first, last) = self.options.back_off;
         state.health = Health::Broken {
-            retry_at: Instant::now() + first,
+            retry_at: Instant::now().checked_add(first),
             delay: first.saturating_mul(2).min(last),
         };
         self.options.notices.push(Notice::StoreUnavailable {

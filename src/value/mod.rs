@@ -32,7 +32,8 @@ pub use self::view::{ListView, RecordView, ValueRef};
 ///
 /// The serde form is the one a person would write: `null`, `true`, `185.5`, `"text"`, a list, a map.
 /// What JSON has no type for is a map with one key that starts with `$`: `{"$bytes": [1, 2]}`,
-/// `{"$uuid": "..."}`, `{"$time": "2000-01-01T00:00:00Z"}`, `{"$duration": "PT1.5S"}`.
+/// `{"$uuid": "..."}`, `{"$time": "2000-01-01T00:00:00Z"}`, `{"$duration": "PT1.5S"}`. So a map of
+/// one's own whose only key starts with `$` is written inside another, `{"$record": {"$key": 1}}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -64,6 +65,11 @@ pub enum Value {
 }
 
 impl Value {
+    /// Returns whether there is no value.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
     /// Returns the borrowed form.
     pub fn view(&self) -> ValueRef<'_> {
         match self {
@@ -79,6 +85,67 @@ impl Value {
             Self::Duration(value) => ValueRef::Duration(*value),
             Self::List(values) => ValueRef::List(values),
             Self::Record(fields) => ValueRef::Record(fields),
+        }
+    }
+
+    /// Returns the truth value, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        self.view().as_bool()
+    }
+
+    /// Returns the integer, if it is one that an `i64` holds.
+    pub fn as_i64(&self) -> Option<i64> {
+        self.view().as_i64()
+    }
+
+    /// Returns the integer, if it is one that a `u64` holds.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.view().as_u64()
+    }
+
+    /// Returns the number as the nearest `f64`, if it is a number.
+    pub fn as_f64(&self) -> Option<f64> {
+        self.view().as_f64()
+    }
+
+    /// Returns the text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        self.view().as_str()
+    }
+
+    /// Returns the bytes, if it is bytes.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.view().as_bytes()
+    }
+
+    /// Returns the UUID, if it is one.
+    pub fn as_uuid(&self) -> Option<Uuid> {
+        self.view().as_uuid()
+    }
+
+    /// Returns the point in time, if it is one.
+    pub fn as_time(&self) -> Option<SystemTime> {
+        self.view().as_time()
+    }
+
+    /// Returns the span of time, if it is one.
+    pub fn as_duration(&self) -> Option<Duration> {
+        self.view().as_duration()
+    }
+
+    /// Returns the elements, if it is a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Self::List(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// Returns the named values, if it is a struct or a map.
+    pub fn as_record(&self) -> Option<&Properties> {
+        match self {
+            Self::Record(fields) => Some(fields),
+            _ => None,
         }
     }
 }
@@ -142,6 +209,8 @@ enum TaggedValue {
     Time(jiff::Timestamp),
     #[serde(rename = "$duration")]
     Duration(jiff::SignedDuration),
+    #[serde(rename = "$record")]
+    Record(Properties),
 }
 
 impl Serialize for Value {
@@ -165,6 +234,9 @@ impl Serialize for Value {
                 PlainValue::Tagged(TaggedValue::Duration(span))
             }
             Self::List(values) => return values.serialize(serializer),
+            Self::Record(fields) if looks_tagged(fields) => {
+                PlainValue::Tagged(TaggedValue::Record(fields.clone()))
+            }
             Self::Record(fields) => return fields.serialize(serializer),
         };
         plain.serialize(serializer)
@@ -187,8 +259,15 @@ impl<'de> Deserialize<'de> for Value {
             PlainValue::Tagged(TaggedValue::Duration(value)) => {
                 Self::Duration(value.try_into().map_err(D::Error::custom)?)
             }
+            PlainValue::Tagged(TaggedValue::Record(fields)) => Self::Record(fields),
             PlainValue::List(values) => Self::List(values),
             PlainValue::Record(fields) => Self::Record(fields),
         })
     }
+}
+
+/// Returns whether a reader would take the record for a value with a tag.
+fn looks_tagged(fields: &Properties) -> bool {
+    let mut names = fields.iter().map(|(name, _)| name);
+    names.next().is_some_and(|name| name.starts_with('$')) && names.next().is_none()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map};
 
 use serde::{Deserialize, Serialize};
 
-use super::{RecordView, Value, ValueRef};
+use super::{ConversionError, EventValue, RecordView, Value, ValueRef};
 
 /// Named values in the order of their names: a property bag, labels, an open record.
 ///
@@ -28,6 +28,28 @@ impl Properties {
     /// Returns the value of `name`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.entries.get(name)
+    }
+
+    /// Returns the value of `name` as a Rust type; one that is missing is `None` of an `Option`.
+    ///
+    /// ```
+    /// let bag = loosely::Properties::from([("level", 3)]);
+    /// assert_eq!(bag.get_as::<u8>("level")?, 3);
+    /// assert_eq!(bag.get_as::<Option<String>>("to")?, None);
+    /// # Ok::<(), loosely::ConversionError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the value is of another kind or out of range, or there is none and `T` is no `Option`.
+    pub fn get_as<T: EventValue>(&self, name: &str) -> Result<T, ConversionError> {
+        let value = match self.get(name) {
+            Some(value) => T::from_view(value.view()),
+            None => {
+                T::from_view(ValueRef::Null).map_err(|_| ConversionError::missing(&T::value_type()))
+            }
+        };
+        value.map_err(|error| error.within(&name))
     }
 
     /// Puts `value` under `name` and returns the value that was there.

@@ -73,6 +73,80 @@ impl<'a> ValueRef<'a> {
         matches!(self, Self::Null)
     }
 
+    /// Returns the truth value, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match *self {
+            Self::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the integer, if it is one that an `i64` holds.
+    pub fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Self::I64(value) => Some(value),
+            Self::U64(value) => i64::try_from(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns the integer, if it is one that a `u64` holds.
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Self::U64(value) => Some(value),
+            Self::I64(value) => u64::try_from(value).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns the bytes, if it is bytes.
+    pub fn as_bytes(&self) -> Option<&'a [u8]> {
+        match *self {
+            Self::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Returns the UUID, if it is one.
+    pub fn as_uuid(&self) -> Option<Uuid> {
+        match *self {
+            Self::Uuid(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the point in time, if it is one.
+    pub fn as_time(&self) -> Option<SystemTime> {
+        match *self {
+            Self::Time(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the span of time, if it is one.
+    pub fn as_duration(&self) -> Option<Duration> {
+        match *self {
+            Self::Duration(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the list, if it is one.
+    pub fn as_list(&self) -> Option<&'a dyn ListView> {
+        match *self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// Returns the named values, if it is a struct or a map.
+    pub fn as_record(&self) -> Option<&'a dyn RecordView> {
+        match *self {
+            Self::Record(record) => Some(record),
+            _ => None,
+        }
+    }
+
     /// Returns the text, if it is one.
     pub fn as_str(&self) -> Option<&'a str> {
         match self {
@@ -207,8 +281,43 @@ impl<'a> From<&'a Properties> for ValueRef<'a> {
     }
 }
 
-impl<'a> From<&'a str> for ValueRef<'a> {
-    fn from(text: &'a str) -> Self {
+macro_rules! value_ref_from {
+    ($($from:ty => $variant:ident),* $(,)?) => {$(
+        impl<'a> From<$from> for ValueRef<'a> {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+value_ref_from! {
+    bool => Bool, i8 => I64, i16 => I64, i32 => I64, i64 => I64, u8 => U64, u16 => U64, u32 => U64,
+    u64 => U64, f32 => F64, f64 => F64, &'a str => Str, &'a [u8] => Bytes, Uuid => Uuid,
+    SystemTime => Time, Duration => Duration,
+}
+
+impl<'a> From<&'a String> for ValueRef<'a> {
+    fn from(text: &'a String) -> Self {
         Self::Str(text)
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for ValueRef<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+impl<'a> From<&'a Vec<Value>> for ValueRef<'a> {
+    fn from(values: &'a Vec<Value>) -> Self {
+        Self::List(values)
+    }
+}
+
+/// `None` is NULL.
+impl<'a, T: Into<ValueRef<'a>>> From<Option<T>> for ValueRef<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
     }
 }

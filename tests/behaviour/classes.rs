@@ -23,11 +23,11 @@ fn explicit_class_keeps_its_id_and_attributes_and_serves_the_interface() {
     const STOCKS: EventClassId = EventClassId::from_u128(7);
     let broker = quiet();
     let class = EventClass::new(STOCKS, "Stocks")
-        .description("d")
-        .owner("ann");
+        .with_description("d")
+        .with_owner("ann");
     let class = class
-        .publisher("exchange")
-        .property("desk", ValueType::Str, "fx");
+        .with_publisher("exchange")
+        .with_property("desk", ValueType::Str, "fx");
     assert_eq!(
         broker.register_class::<dyn StockEvents>(class).unwrap(),
         STOCKS
@@ -35,8 +35,8 @@ fn explicit_class_keeps_its_id_and_attributes_and_serves_the_interface() {
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
     assert_eq!(stocks.class_id(), STOCKS, "no default class beside it");
     let class = stocks.class();
-    assert_eq!(class.description_text(), Some("d"));
-    assert_eq!(class.publisher_id(), Some("exchange".into()));
+    assert_eq!(class.description(), Some("d"));
+    assert_eq!(class.publisher(), Some("exchange".into()));
     assert_eq!(class.interfaces(), [<dyn StockEvents>::schema().id()]);
     assert_eq!(class, broker.class(STOCKS).unwrap());
 }
@@ -90,23 +90,23 @@ fn default_class_is_taken_where_several_offer_the_interface() {
 #[test]
 fn store_owns_the_attributes_after_the_first_registration() {
     let broker = quiet();
-    let class = EventClass::new("stocks", "Stocks").description("of the program");
+    let class = EventClass::new("stocks", "Stocks").with_description("of the program");
     broker
         .register_class::<dyn StockEvents>(class.clone())
         .unwrap();
     let edited = broker
         .class("stocks")
         .unwrap()
-        .description("of the administrator");
+        .with_description("of the administrator");
     broker.update_class(&edited).unwrap();
     let revision = broker.revision();
     broker
-        .register_class::<dyn StockEvents>(class.clone().owner("ann"))
+        .register_class::<dyn StockEvents>(class.clone().with_owner("ann"))
         .unwrap();
     assert_eq!(broker.revision(), revision, "registering again is a no-op");
     let found = broker.class("stocks").unwrap();
-    assert_eq!(found.description_text(), Some("of the administrator"));
-    assert_eq!(found.owner_name(), None);
+    assert_eq!(found.description(), Some("of the administrator"));
+    assert_eq!(found.owner(), None);
     broker.register_class::<dyn Alerts>(class).unwrap();
     let found = broker.class("stocks").unwrap();
     assert_eq!(
@@ -114,7 +114,7 @@ fn store_owns_the_attributes_after_the_first_registration() {
         2,
         "the interface is what must be added"
     );
-    assert_eq!(found.description_text(), Some("of the administrator"));
+    assert_eq!(found.description(), Some("of the administrator"));
 }
 
 #[test]
@@ -124,12 +124,14 @@ fn class_that_was_changed_since_it_was_read_is_a_conflict() {
         .register_class::<dyn StockEvents>(EventClass::new("s", "Stocks"))
         .unwrap();
     let read = broker.class("s").unwrap();
-    broker.update_class(&read.clone().owner("ann")).unwrap();
+    broker
+        .update_class(&read.clone().with_owner("ann"))
+        .unwrap();
     assert_eq!(
         broker.update_class(&read).unwrap_err().kind(),
         ErrorKind::Conflict
     );
-    let unknown = EventClass::new("t", "T").interface("StockEvents");
+    let unknown = EventClass::new("t", "T").with_interface("StockEvents");
     assert_eq!(
         broker.update_class(&unknown).unwrap_err().kind(),
         ErrorKind::NotFound
@@ -145,12 +147,13 @@ fn problems(error: &Error) -> Vec<&'static str> {
 #[test]
 fn registration_reports_everything_that_is_wrong_with_a_class() {
     let broker = quiet();
-    let class = EventClass::new("s", " ")
-        .owner("a\nb")
-        .property("x y", ValueType::Str, "");
+    let class =
+        EventClass::new("s", " ")
+            .with_owner("a\nb")
+            .with_property("x y", ValueType::Str, "");
     let class = class
-        .property("n", ValueType::I64, "one")
-        .property("n", ValueType::Bool, true);
+        .with_property("n", ValueType::I64, "one")
+        .with_property("n", ValueType::Bool, true);
     let error = broker.register_class::<dyn StockEvents>(class).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let fields = ["name", "owner", "properties", "properties", "properties"];
@@ -173,7 +176,7 @@ fn build_reports_everything_that_is_wrong_with_a_subscription() {
     let error = record.build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let fields = [
-        "name", "method", "owner", "binding", "target", "filter", "expires",
+        "name", "method", "owner", "binding", "expires", "target", "filter",
     ];
     assert_eq!(problems(&error), fields);
     let none = Subscription::builder("a").class("c").build().unwrap_err();

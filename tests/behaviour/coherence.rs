@@ -17,7 +17,7 @@ fn check(stocks: &StockEventsPublisher, on: impl Fn(), off: impl Fn()) {
     let _watchdog = Watchdog::new();
     // Modulo four: 0 is being switched on, 1 on, 2 is being switched off, 3 off.
     let (phase, checked) = (AtomicU64::new(3), AtomicU64::new(0));
-    let end = 4 * ROUNDS + 3;
+    let end = 4 * ROUNDS + 4;
     // Until some fire was checked in this phase; another thread may need the processor for that.
     let settled = |now: u64| {
         phase.store(now, Ordering::SeqCst);
@@ -51,6 +51,8 @@ fn check(stocks: &StockEventsPublisher, on: impl Fn(), off: impl Fn()) {
             off();
             settled(4 * round + 7);
         }
+        // Not before the last phase was settled, for which two more fires are needed.
+        phase.store(end, Ordering::SeqCst);
         assert_eq!(firing.join().unwrap(), None, "(phase, delivered)");
     });
 }

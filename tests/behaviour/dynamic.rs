@@ -219,7 +219,7 @@ fn class_with_several_interfaces_asks_which() {
 #[test]
 fn interface_whose_schema_nobody_stored_cannot_be_fired() {
     let broker = quiet();
-    let class = EventClass::new("weather", "Weather").interface("Unknown");
+    let class = EventClass::new("weather", "Weather").with_interface("Unknown");
     broker.register_dynamic_class(class, &weather()).unwrap();
     let error = broker
         .dynamic_publisher_of("weather", "Unknown")
@@ -284,4 +284,50 @@ fn untyped_record_takes_every_method_of_a_typed_class() {
     stocks.price_changed("MSFT", 1.0);
     stocks.traded("MSFT", 1);
     assert_eq!(tape.take(), ["price_changed 2", "traded 2"]);
+}
+
+#[test]
+fn arguments_are_made_of_what_a_program_has_at_hand() {
+    let broker = quiet();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let symbol = String::from("MSFT");
+    let explained = stocks.explain("price_changed", &["MSFT".into(), 185.5.into()]);
+    assert!(explained.is_ok());
+    let dynamic = broker.dynamic_publisher(stocks.class_id()).unwrap();
+    let report = dynamic.fire("traded", &[(&symbol).into(), 7_u8.into()]);
+    assert!(report.is_ok());
+    assert!(ValueRef::from(None::<i32>).is_null());
+    assert_eq!(ValueRef::from(Some(true)).as_bool(), Some(true));
+    assert_eq!(ValueRef::from(&[1_u8, 2][..]).as_bytes(), Some(&[1, 2][..]));
+}
+
+#[test]
+fn value_is_read_as_the_type_that_it_has() {
+    let bag = loosely::Properties::from([("whole", 7_i64), ("below", -1)]);
+    let value = |name: &str| bag.get(name).unwrap();
+    assert_eq!(
+        (value("whole").as_i64(), value("whole").as_u64()),
+        (Some(7), Some(7))
+    );
+    assert_eq!(
+        (value("below").as_u64(), value("below").as_str()),
+        (None, None)
+    );
+    assert_eq!(bag.get_as::<f64>("whole").unwrap(), 7.0);
+    let error = bag.get_as::<u8>("below").unwrap_err().to_string();
+    assert_eq!(error, "below: found an integer -1, expected u8");
+    let error = bag.get_as::<u8>("absent").unwrap_err().to_string();
+    assert_eq!(error, "absent: found nothing, expected u8");
+}
+
+#[test]
+fn property_of_a_publisher_by_name_is_its_own_or_the_default() {
+    let broker = quiet();
+    let class = EventClass::new("stocks", "Stocks").with_property("desk", ValueType::Str, "fx");
+    let id = broker.register_class::<dyn StockEvents>(class).unwrap();
+    let stocks = broker.dynamic_publisher(id).unwrap();
+    assert_eq!(stocks.property("desk"), Some("fx".into()));
+    stocks.set("desk", "bonds").unwrap();
+    assert_eq!(stocks.property("desk"), Some("bonds".into()));
+    assert_eq!(stocks.property("site"), None);
 }

@@ -91,7 +91,7 @@ fn deciding_predicate_is_named_with_its_values() {
     let told = stocks
         .explain("price_changed", &price("MSFT", 184.0))
         .unwrap();
-    let Stage::FilteredOut(Some(decision)) = stage(&told, "filtered") else {
+    let Stage::FilteredOut(decision) = stage(&told, "filtered") else {
         panic!("{told}")
     };
     assert_eq!(decision.predicate(), "price > 185");
@@ -104,6 +104,10 @@ fn deciding_predicate_is_named_with_its_values() {
         Some("price_changed(symbol = 'MSFT', price = 184.0)")
     );
     assert_eq!(lines.next(), Some("  \"called\": would be called"));
+    let Stage::Delivered(Some(decision)) = stage(&told, "selected") else {
+        panic!("{told}")
+    };
+    assert_eq!(decision.outcome(), Some(true));
     let filtered = "  \"filtered\": filtered out, price > 185 is false: price = 184.0";
     assert!(text.contains(filtered), "{text}");
 }
@@ -177,7 +181,7 @@ fn explaining_what_cannot_be_fired_is_an_error() {
 #[test]
 fn property_of_the_publisher_that_explains_is_used() {
     let broker = quiet();
-    let class = loosely::EventClass::new("stocks", "stocks").open_properties();
+    let class = loosely::EventClass::new("stocks", "stocks").with_open_properties();
     broker.register_class::<dyn StockEvents>(class).unwrap();
     let record = subscription("a", "x")
         .filter("publisher.desk = 'fx'")
@@ -197,4 +201,20 @@ fn property_of_the_publisher_that_explains_is_used() {
     assert_eq!(delivered(), 0);
     stocks.set("desk", "fx").unwrap();
     assert_eq!(delivered(), 1);
+}
+
+#[test]
+fn method_finds_its_interface_among_those_of_the_class() {
+    let broker = quiet();
+    let class = loosely::EventClass::new("mixed", "mixed");
+    broker
+        .register_class::<dyn StockEvents>(class.clone())
+        .unwrap();
+    broker.register_class::<dyn Alerts>(class).unwrap();
+    let told = broker.explain("mixed", "raised", &["x".into()]).unwrap();
+    assert_eq!(told.to_string(), "raised(text = 'x')");
+    let told = broker.explain("mixed", "price_changed", &price("A", 1.0));
+    assert!(told.is_ok());
+    let none = broker.explain("mixed", "split", &[]).unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::NotFound);
 }

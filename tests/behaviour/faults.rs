@@ -1,12 +1,13 @@
 //! A store that fails.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use loosely::{
-    Batch, CommitSink, Entry, Error, ErrorKind, LoggedCommit, MemoryStore, Notice, Result,
-    Revision, Store, ValueRef,
+    Batch, Cascade, CommitSink, Entry, Error, ErrorKind, EventClass, LoggedCommit, MemoryStore,
+    Notice, Result, Revision, Store, Subscription, ValueRef,
 };
 
 use crate::support::{StockEvents, Tape, TestEngine, on_store, quiet, subscription};
@@ -155,17 +156,42 @@ fn builder_refuses_a_path_and_a_store() {
 }
 
 #[test]
+fn builder_refuses_what_a_store_that_was_given_would_not_heed() {
+    let given = || loosely::Broker::builder().store(Arc::new(MemoryStore::new()));
+    let unheeded = [
+        given().durability(loosely::Durability::Immediate),
+        given().copy_every(Duration::from_secs(60)),
+        given().without_copy(),
+    ];
+    for builder in unheeded {
+        assert_eq!(builder.open().unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert!(given().open().is_ok());
+}
+
+#[test]
 fn notices_are_taken_out_once() {
     let broker = quiet();
     assert_eq!(broker.notices(), Vec::<Notice>::new());
 }
 
-/// A store of the user's own: it refuses commits on request.
+/// A store of the user's own: it refuses commits on request, or lets something happen before one.
 #[derive(Debug, Default)]
 struct Refusing {
     store: MemoryStore,
+    first: First,
     refuses: AtomicBool,
     conflicts: AtomicBool,
+}
+
+/// Happens before the next commit, once.
+#[derive(Default)]
+struct First(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for First {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("First")
+    }
 }
 
 impl Store for Refusing {
@@ -182,6 +208,10 @@ impl Store for Refusing {
     }
 
     fn commit(&self, batch: Batch) -> Result<Revision> {
+        let first = self.first.0.lock().unwrap().take();
+        if let Some(first) = first {
+            first();
+        }
         if self.refuses.load(Ordering::SeqCst) {
             return Err(Error::from_store(ErrorKind::Io, "no paper"));
         }
@@ -214,4 +244,28 @@ impl Store for Refusing {
     fn close(&self) -> Result<()> {
         self.store.close()
     }
+}
+
+/// What is bound to a class was once looked up before the commit that removes it and never again: a
+/// subscription ensured between the two survived its class.
+#[test]
+fn subscription_bound_to_a_class_while_it_is_removed_keeps_it_or_goes_with_it() {
+    let store = Arc::new(Refusing::default());
+    let broker = on_store(store.clone());
+    broker
+        .register_class::<dyn StockEvents>(EventClass::new("nyse", "nyse"))
+        .unwrap();
+    let bind = |name: &str| {
+        let record = Subscription::builder(name).class("nyse").component("x");
+        let (record, broker) = (record.build().unwrap(), broker.clone());
+        let bind = move || assert!(broker.ensure(&record).is_ok());
+        *store.first.0.lock().unwrap() = Some(Box::new(bind));
+    };
+    bind("a");
+    let refused = broker.unregister_class("nyse", Cascade::Refuse);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InUse);
+    assert!(broker.class("nyse").is_some());
+    bind("b");
+    assert!(broker.unregister_class("nyse", Cascade::Remove).unwrap());
+    assert!(broker.subscriptions("ALL").unwrap().is_empty());
 }

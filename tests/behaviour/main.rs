@@ -16,6 +16,8 @@ mod many;
 mod nesting;
 mod properties;
 mod query;
+mod records;
+mod registration;
 mod report;
 mod serde;
 mod sharing;

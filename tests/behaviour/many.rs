@@ -240,7 +240,7 @@ proptest! {
 
 #[test]
 fn unordered_class_keeps_priorities_and_calls_everybody() {
-    let mut twin = Twin::new(EventClass::new("quotes", "quotes").unordered());
+    let mut twin = Twin::new(EventClass::new("quotes", "quotes").with_unordered());
     for number in 0..200 {
         twin.put(number, i32::from(number % 3), Some("price > 1"), false);
     }

@@ -42,7 +42,7 @@ impl Steps for Chain {
 
 fn chain(nesting: Nesting) -> Result<(Broker, Arc<Chain>, loosely::SubscriptionGuard)> {
     let broker = Broker::in_memory()?;
-    broker.register_class::<dyn Steps>(EventClass::new("steps", "steps").nesting(nesting))?;
+    broker.register_class::<dyn Steps>(EventClass::new("steps", "steps").with_nesting(nesting))?;
     let chain = Arc::new(Chain {
         log: Arc::default(),
         steps: OnceLock::new(),
@@ -100,8 +100,9 @@ fn queued_events_that_cause_each_other_for_ever_end_at_the_nesting_limit() -> Re
     let broker = Broker::builder()
         .on_failure(move |_, _| *count.lock().unwrap() += 1)
         .open()?;
-    broker
-        .register_class::<dyn Steps>(EventClass::new("steps", "steps").nesting(Nesting::Queued))?;
+    broker.register_class::<dyn Steps>(
+        EventClass::new("steps", "steps").with_nesting(Nesting::Queued),
+    )?;
     let echo = Arc::new(Echo(OnceLock::new(), Mutex::new(0)));
     let _guard = broker.subscribe::<dyn Steps>(Arc::downgrade(&echo))?;
     let _ = echo.0.set(broker.publisher::<dyn Steps>()?);
@@ -120,7 +121,7 @@ fn publisher_object_keeps_its_properties_through_its_other_interface() -> Result
         }
     }
     let broker = Broker::in_memory()?;
-    let class = EventClass::new("both", "both").open_properties();
+    let class = EventClass::new("both", "both").with_open_properties();
     broker.register_class::<dyn Steps>(class.clone())?;
     broker.register_class::<dyn Notes>(class)?;
     let log = Arc::new(Log(Mutex::default()));

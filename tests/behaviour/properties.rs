@@ -9,8 +9,8 @@ use crate::support::{OnPrice, StockEvents, StockEventsPublisher, Tape, live, qui
 /// A class that declares `desk` with a default and `level` without one.
 fn declared() -> (Broker, StockEventsPublisher, Tape) {
     let (broker, tape) = (quiet(), Tape::new());
-    let class = EventClass::new("stocks", "Stocks").property("desk", ValueType::Str, "fx");
-    let class = class.property("level", ValueType::U8, Value::Null);
+    let class = EventClass::new("stocks", "Stocks").with_property("desk", ValueType::Str, "fx");
+    let class = class.with_property("level", ValueType::U8, Value::Null);
     broker.register_class::<dyn StockEvents>(class).unwrap();
     broker.register_component(tape.component("x")).unwrap();
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
@@ -83,7 +83,7 @@ fn value_of_another_type_is_refused() {
 #[test]
 fn open_class_takes_any_property() {
     let (broker, tape) = (quiet(), Tape::new());
-    let class = EventClass::new("stocks", "Stocks").open_properties();
+    let class = EventClass::new("stocks", "Stocks").with_open_properties();
     broker.register_class::<dyn StockEvents>(class).unwrap();
     broker.register_component(tape.component("x")).unwrap();
     let record = subscription("a", "x")
@@ -131,7 +131,7 @@ fn clone_is_the_same_publisher_and_another_publisher_is_not() {
 #[test]
 fn properties_set_at_the_same_time_are_all_kept() {
     let broker = quiet();
-    let class = EventClass::new("stocks", "Stocks").open_properties();
+    let class = EventClass::new("stocks", "Stocks").with_open_properties();
     broker.register_class::<dyn StockEvents>(class).unwrap();
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
     std::thread::scope(|scope| {
@@ -162,11 +162,11 @@ fn declaration_taken_away_suspends_the_filters_that_name_it() {
     broker.ensure(&record).unwrap();
     assert_eq!(stocks.price_changed("x", 1.0).delivered(), 1);
     let class = stocks.class();
-    let without = EventClass::new(class.id(), class.name()).interface(class.interfaces()[0]);
+    let without = EventClass::new(class.id(), class.name()).with_interface(class.interfaces()[0]);
     broker.update_class(&without).unwrap();
     assert_eq!(stocks.price_changed("x", 1.0).skipped(), 1);
     broker
-        .update_class(&without.property("desk", ValueType::Str, "fx"))
+        .update_class(&without.with_property("desk", ValueType::Str, "fx"))
         .unwrap();
     assert_eq!(stocks.price_changed("x", 1.0).delivered(), 1);
 }

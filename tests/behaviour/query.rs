@@ -10,13 +10,13 @@ use crate::support::{Alerts, StockEvents, Tape, live, quiet, subscription};
 fn stocked() -> (Broker, SubscriptionGuard) {
     let broker = quiet();
     let stocks = EventClass::new("stocks", "Stocks")
-        .owner("ann")
-        .description("of the exchange");
+        .with_owner("ann")
+        .with_description("of the exchange");
     broker
-        .register_class::<dyn StockEvents>(stocks.publisher("exchange"))
+        .register_class::<dyn StockEvents>(stocks.with_publisher("exchange"))
         .unwrap();
     broker
-        .register_class::<dyn Alerts>(EventClass::new("alerts", "Alerts").unordered())
+        .register_class::<dyn Alerts>(EventClass::new("alerts", "Alerts").with_unordered())
         .unwrap();
     let first = subscription("first", "alarm").owner("ann").priority(5);
     let first = first

@@ -160,7 +160,7 @@ fn record_that_breaks_a_rule_is_refused_with_the_rule() {
         ),
         (
             r#"{"name": "a", "component": "x"}"#,
-            "expected a class or an interface",
+            "neither a class nor an interface",
         ),
         (r#"{"name": " ", "class": "c", "component": "x"}"#, "space"),
         (
@@ -220,11 +220,11 @@ fn event_class_is_written_and_read_like_a_subscription() {
     )
     .unwrap();
     let expected = EventClass::new("stocks", "Stocks")
-        .interface(<dyn StockEvents>::schema().id())
-        .publisher("exchange")
-        .nesting(Nesting::Queued)
-        .property("desk", ValueType::Str, "fx")
-        .property("level", ValueType::U8, Value::Null);
+        .with_interface(<dyn StockEvents>::schema().id())
+        .with_publisher("exchange")
+        .with_nesting(Nesting::Queued)
+        .with_property("desk", ValueType::Str, "fx")
+        .with_property("level", ValueType::U8, Value::Null);
     assert_eq!(class, expected);
     let json = serde_json::to_string(&class).unwrap();
     assert_eq!(serde_json::from_str::<EventClass>(&json).unwrap(), class);
@@ -263,4 +263,58 @@ fn value_that_json_has_no_type_for_is_a_tagged_one() {
     ] {
         assert!(json.contains(part), "{part} is not in {json}");
     }
+}
+
+/// A record whose only key begins with `$` was once written as it is, and read back as what the tag
+/// stands for.
+#[test]
+fn record_that_looks_like_a_tagged_value_comes_back_as_a_record() {
+    let inner = Properties::from([("$duration", "PT1S")]);
+    let other = Properties::from([("$anything", inner.clone())]);
+    let plain = Properties::from([("$a", 1), ("$b", 2)]);
+    for (record, json) in [
+        (inner.clone(), r#"{"$record":{"$duration":"PT1S"}}"#),
+        (
+            other,
+            r#"{"$record":{"$anything":{"$record":{"$duration":"PT1S"}}}}"#,
+        ),
+        (plain, r#"{"$a":1,"$b":2}"#),
+        (Properties::new(), "{}"),
+    ] {
+        let value = Value::from(record);
+        assert_eq!(serde_json::to_string(&value).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Value>(json).unwrap(), value);
+    }
+    let record = Subscription::builder("a").class("c").component("x");
+    let mut bag = Properties::new();
+    bag.insert("odd", inner);
+    let record = record.for_publisher(bag).build().unwrap();
+    let toml = toml::to_string(&record).unwrap();
+    assert_eq!(
+        toml::from_str::<Subscription>(&toml).unwrap(),
+        record,
+        "{toml}"
+    );
+}
+
+#[test]
+fn class_with_a_property_without_default_comes_back_from_toml() {
+    let class = EventClass::new("stocks", "Stocks")
+        .with_interface("StockEvents")
+        .with_property("level", ValueType::U8, Value::Null);
+    let toml = toml::to_string(&class).unwrap();
+    assert_eq!(
+        toml::from_str::<EventClass>(&toml).unwrap(),
+        class,
+        "{toml}"
+    );
+}
+
+#[test]
+fn time_that_cannot_be_written_is_refused_by_build() {
+    let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40);
+    let record = Subscription::builder("a").class("c").component("x");
+    let error = record.expires(far).build().unwrap_err();
+    assert_eq!(error.kind(), loosely::ErrorKind::Invalid);
+    assert!(error.to_string().contains("expires: "), "{error}");
 }

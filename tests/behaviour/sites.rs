@@ -43,7 +43,7 @@ impl Counter {
 #[test]
 fn name_that_only_one_of_the_bound_classes_declares_is_null_in_the_others() -> loosely::Result<()> {
     let broker = Broker::in_memory()?;
-    let a = EventClass::new("a", "a").property("exchange", ValueType::Str, "N");
+    let a = EventClass::new("a", "a").with_property("exchange", ValueType::Str, "N");
     broker.register_class::<dyn Trades>(a)?;
     broker.register_class::<dyn Trades>(EventClass::new("b", "b"))?;
     let counter = Arc::new(Counter::default());
@@ -124,7 +124,7 @@ trait HaltsOnly {
 impl HaltsOnly for Broker {
     fn class_of_halts_only(&self, id: &str) -> loosely::Result<EventClass> {
         let halts = <dyn Halts as loosely::EventInterface>::schema().id();
-        Ok(EventClass::new(id, id).interface(halts))
+        Ok(EventClass::new(id, id).with_interface(halts))
     }
 }
 

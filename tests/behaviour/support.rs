@@ -66,7 +66,7 @@ impl Tape {
         Component::new(id, move || tape.named(&name)).implements::<dyn StockEvents>()
     }
 
-    fn named(&self, name: &str) -> Listener {
+    pub(crate) fn named(&self, name: &str) -> Listener {
         Listener {
             name: name.to_owned(),
             tape: self.clone(),

@@ -389,13 +389,17 @@ fn untyped_object_receives_names_and_values_and_its_error_is_in_the_report() {
 }
 
 #[test]
-fn live_object_of_another_interface_is_suspended_and_not_called() {
+fn live_object_of_one_interface_of_its_class_is_suspended_in_the_other() {
     let (broker, tape) = (quiet(), Tape::new());
-    let record = live("odd").build().unwrap();
+    let class = loosely::EventClass::new("nyse", "nyse");
+    broker.register_class::<dyn Alerts>(class.clone()).unwrap();
+    broker.register_class::<dyn StockEvents>(class).unwrap();
+    let record = loosely::Subscription::builder("odd").class("nyse").object();
+    let record = record.build().unwrap();
     let guard = broker
         .subscribe_with::<dyn Alerts>(&record, tape.listener("odd"))
         .unwrap();
-    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let stocks = broker.publisher_of::<dyn StockEvents>("nyse").unwrap();
     let report = stocks.price_changed("MSFT", 1.0);
     assert_eq!((report.delivered(), report.skipped()), (0, 1));
     guard

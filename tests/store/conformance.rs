@@ -210,7 +210,15 @@ fn precondition_that_does_not_hold_stops_the_whole_batch<M: Maker>() {
         assert_eq!(value(&*store, "b"), None);
         let mut holding = put("a", "2");
         holding.expect_revision("a", revision).expect_absent("b");
-        assert!(store.commit(holding).unwrap() > revision);
+        holding.expect_nothing_since(revision);
+        let now = store.commit(holding).unwrap();
+        assert!(now > revision);
+        let mut late = put("b", "2");
+        late.expect_nothing_since(revision);
+        let error = store.commit(late).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        let expected = format!("the store was expected at revision {revision} and found at {now}");
+        assert_eq!(error.to_string(), expected);
     });
 }
 

@@ -23,7 +23,7 @@ fn wiring(root: &tempfile::TempDir) -> PathBuf {
     root.path().join("wiring")
 }
 
-fn open(directory: &Path) -> (SledStore, Notices) {
+pub(crate) fn open(directory: &Path) -> (SledStore, Notices) {
     let notices = Notices::default();
     let options = StoreOptions::new().notices(notices.clone());
     (SledStore::open(directory, options).unwrap(), notices)

@@ -231,6 +231,22 @@ fn commit_within_an_interval_is_durable_once_closed() {
     assert_eq!(value(&store, "a").as_deref(), Some("1"));
 }
 
+/// The instants at which such work is due were once added up unchecked.
+#[test]
+fn flush_and_copy_that_are_never_due_are_made_when_the_store_is_closed() {
+    let root = tempfile::tempdir().unwrap();
+    let options = StoreOptions::new()
+        .durability(Durability::Interval(Duration::MAX))
+        .copy_every(Duration::MAX);
+    let store = SledStore::open(root.path(), options).unwrap();
+    for n in 0..3 {
+        store.commit(put("a", &n.to_string())).unwrap();
+    }
+    store.close().unwrap();
+    let (kept, _) = crate::copy::open(root.path());
+    assert_eq!(value(&kept, "a").as_deref(), Some("2"));
+}
+
 #[test]
 fn directory_of_another_process_is_locked_until_it_dies() {
     let _watchdog = watchdog();

@@ -244,6 +244,18 @@ fn failed_flush_is_uncertain_and_refuses_writes_until_reopened() {
 }
 
 #[test]
+fn store_that_failed_and_has_an_endless_pause_stays_unavailable() {
+    let (engine, left) = Faulty::new(Fault::Clean);
+    let options = options(&Notices::default()).back_off(Duration::MAX, Duration::MAX);
+    let store = LocalStore::with_engine(engine, options).unwrap();
+    left.store(0, Ordering::Release);
+    assert!(store.commit(put("a", "1")).is_err());
+    left.store(usize::MAX / 2, Ordering::Release);
+    let error = store.commit(put("a", "1")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
 fn flush_in_the_background_that_fails_is_reported_and_stops_writes() {
     let _watchdog = watchdog();
     let notices = Notices::default();

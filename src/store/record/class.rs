@@ -42,13 +42,13 @@ impl From<&EventClass> for Stored {
                 .iter()
                 .map(|id| id.uuid().into_bytes())
                 .collect(),
-            publisher: class.publisher_id().map(|id| id.uuid().into_bytes()),
-            description: class.description_text().map(str::to_owned),
-            owner: class.owner_name().map(str::to_owned),
+            publisher: class.publisher().map(|id| id.uuid().into_bytes()),
+            description: class.description().map(str::to_owned),
+            owner: class.owner().map(str::to_owned),
             properties: properties.collect(),
             open_properties: class.has_open_properties(),
             unordered: class.is_unordered(),
-            queues_nested: class.nesting_mode() == Nesting::Queued,
+            queues_nested: class.nesting() == Nesting::Queued,
         })
     }
 }
@@ -59,28 +59,28 @@ impl Stored {
         let uuid = uuid::Uuid::from_bytes;
         let mut class = EventClass::new(id, stored.name);
         for interface in stored.interfaces {
-            class = class.interface(uuid(interface));
+            class = class.with_interface(uuid(interface));
         }
         for (name, ty, default) in stored.properties {
-            class = class.property(name, ty.into(), crate::value::Value::from(default));
+            class = class.with_property(name, ty.into(), crate::value::Value::from(default));
         }
         if let Some(publisher) = stored.publisher {
-            class = class.publisher(uuid(publisher));
+            class = class.with_publisher(uuid(publisher));
         }
         if let Some(text) = stored.description {
-            class = class.description(text);
+            class = class.with_description(text);
         }
         if let Some(owner) = stored.owner {
-            class = class.owner(owner);
+            class = class.with_owner(owner);
         }
         if stored.open_properties {
-            class = class.open_properties();
+            class = class.with_open_properties();
         }
         if stored.unordered {
-            class = class.unordered();
+            class = class.with_unordered();
         }
         if stored.queues_nested {
-            class = class.nesting(Nesting::Queued);
+            class = class.with_nesting(Nesting::Queued);
         }
         class
     }

@@ -61,14 +61,14 @@ fn schema() -> InterfaceSchema {
 
 fn class() -> EventClass {
     EventClass::new(Uuid::from_u128(2), "Stocks")
-        .interface(Uuid::from_u128(1))
-        .publisher(Uuid::from_u128(3))
-        .description("d")
-        .owner("ann")
-        .property("desk", ValueType::Str, "fx")
-        .open_properties()
-        .unordered()
-        .nesting(Nesting::Queued)
+        .with_interface(Uuid::from_u128(1))
+        .with_publisher(Uuid::from_u128(3))
+        .with_description("d")
+        .with_owner("ann")
+        .with_property("desk", ValueType::Str, "fx")
+        .with_open_properties()
+        .with_unordered()
+        .with_nesting(Nesting::Queued)
 }
 
 /// A bag with a value of every kind.
@@ -275,6 +275,25 @@ ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
     const SMALL: &str = "\
 010005736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
 730100000000000000000100";
+}
+
+/// A digest that changes makes every stored subscription look edited to the program that ensures it.
+#[test]
+fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
+    let digest = |stored: &StoredSubscription| {
+        let digest = super::definition_digest(&stored.record).unwrap();
+        digest.to_string()
+    };
+    let full = full();
+    assert_eq!(digest(&full), "4cf63b06-a29b-5cfd-a25b-f15d048aa236");
+    assert_eq!(digest(&small()), "2678399c-5a64-5ac9-86e8-8fa365a0343c");
+    let mut elsewhere = full.clone();
+    elsewhere.record = full.record.clone().at(Some(REVISION));
+    elsewhere.order += 1;
+    elsewhere.ensured = None;
+    assert_eq!(digest(&elsewhere), digest(&full));
+    elsewhere.record = full.record.clone().enabled();
+    assert_ne!(digest(&elsewhere), digest(&full));
 }
 
 #[test]

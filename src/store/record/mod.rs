@@ -4,6 +4,7 @@
 //! version is a new variant at the end of the kind's enum; the old ones stay readable for ever, which
 //! the golden bytes in the tests hold. The codec puts its own version byte in front.
 
+mod canonical;
 mod class;
 #[cfg(test)]
 mod golden;
@@ -13,7 +14,7 @@ mod subscription;
 
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId, Revision, SubscriptionId};
+use crate::model::{EventClass, EventClassId, Revision, Subscription, SubscriptionId};
 use crate::value::{InterfaceId, InterfaceSchema};
 
 pub(crate) use self::subscription::StoredSubscription;
@@ -107,6 +108,16 @@ pub(crate) fn encode_schema(schema: &InterfaceSchema) -> Result<Vec<u8>> {
 /// Returns the stored form of a subscription.
 pub(crate) fn encode_subscription(subscription: &StoredSubscription) -> Result<Vec<u8>> {
     codec::encode(&subscription::Stored::try_from(subscription)?)
+}
+
+/// Returns the digest of what a person would call a subscription's definition: of its stored form
+/// without its place in store order.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`] if the target is a live object.
+pub(crate) fn definition_digest(subscription: &Subscription) -> Result<uuid::Uuid> {
+    subscription::Stored::of(subscription, 0, None).map(|stored| stored.definition_digest())
 }
 
 /// Returns the record that the stored bytes under `key` are.

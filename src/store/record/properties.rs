@@ -29,8 +29,8 @@ pub(super) enum ValueV1 {
 /// A point in time: whole seconds since 1970, rounded down, and the nanoseconds after that second.
 #[derive(Serialize, Deserialize, Clone, Copy)]
 pub(super) struct TimeV1 {
-    seconds: i64,
-    nanoseconds: u32,
+    pub(super) seconds: i64,
+    pub(super) nanoseconds: u32,
 }
 
 pub(super) fn store_bag(bag: &Properties) -> BagV1 {

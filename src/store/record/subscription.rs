@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::canonical::Canonical;
 use super::properties::{BagV1, TimeV1, load_bag, store_bag};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -57,7 +58,13 @@ impl TryFrom<&StoredSubscription> for Stored {
     type Error = Error;
 
     fn try_from(stored: &StoredSubscription) -> Result<Self> {
-        let parts = stored.record.parts();
+        Self::of(&stored.record, stored.order, stored.ensured)
+    }
+}
+
+impl Stored {
+    pub(super) fn of(record: &Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
+        let parts = record.parts();
         let target = match &parts.target {
             Target::Component(id) => TargetV1::Component(id.uuid().into_bytes()),
             Target::Moniker(moniker) => TargetV1::Moniker(moniker.to_string()),
@@ -84,13 +91,34 @@ impl TryFrom<&StoredSubscription> for Stored {
             for_publisher: store_bag(&parts.for_publisher),
             for_subscriber: store_bag(&parts.for_subscriber),
             description: parts.description.clone(),
-            order: stored.order,
-            ensured: stored.ensured.map(Uuid::into_bytes),
+            order,
+            ensured: ensured.map(Uuid::into_bytes),
         }))
     }
-}
 
-impl Stored {
+    /// Returns the digest of everything but the place in store order and what was ensured.
+    ///
+    /// It is kept in the store and compared with that of later programs, so the bytes that it is of
+    /// are frozen like the struct: a new version writes its own number first.
+    pub(super) fn definition_digest(&self) -> Uuid {
+        const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0031);
+        let Self::V1(v1) = self;
+        let mut bytes = vec![1];
+        v1.name.write(&mut bytes);
+        (v1.class, v1.interface).write(&mut bytes);
+        v1.method.write(&mut bytes);
+        match &v1.target {
+            TargetV1::Component(id) => (0_u8, id).write(&mut bytes),
+            TargetV1::Moniker(text) => (1_u8, text).write(&mut bytes),
+        }
+        (v1.enabled, v1.priority).write(&mut bytes);
+        (v1.not_before, v1.expires).write(&mut bytes);
+        (&v1.owner, &v1.filter).write(&mut bytes);
+        (&v1.for_publisher, &v1.for_subscriber).write(&mut bytes);
+        v1.description.write(&mut bytes);
+        Uuid::new_v5(&NAMESPACE, &bytes)
+    }
+
     /// Returns the subscription, or the rule that the stored one breaks.
     pub(super) fn into_subscription(
         self,
@@ -102,7 +130,9 @@ impl Stored {
         let text = |error: crate::model::InvalidName| error.to_string();
         let target = match stored.target {
             TargetV1::Component(id) => Target::Component(uuid(id).into()),
-            TargetV1::Moniker(moniker) => Target::Moniker(Moniker::try_from(moniker.as_str())?),
+            TargetV1::Moniker(moniker) => {
+                Target::Moniker(Moniker::try_from(moniker).map_err(text)?)
+            }
         };
         let binding = Binding {
             class: stored.class.map(|id| uuid(id).into()),

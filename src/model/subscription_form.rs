@@ -1,0 +1,148 @@
+//! The serde form of subscriptions.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Revision, Subscription,
+    SubscriptionId, SubscriptionName, SubscriptionParts, Target, identity,
+};
+use crate::value::{InterfaceId, Properties};
+
+/// What a person writes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: SubscriptionName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<SubscriptionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class: Option<EventClassId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    interface: Option<InterfaceId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    method: Option<MethodName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    component: Option<ComponentId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moniker: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    object: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    filter: Option<String>,
+    #[serde(default = "switched_on", skip_serializing_if = "Clone::clone")]
+    enabled: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    priority: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<jiff::Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<jiff::Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Principal>,
+    #[serde(default, skip_serializing_if = "Properties::is_empty")]
+    for_publisher: Properties,
+    #[serde(default, skip_serializing_if = "Properties::is_empty")]
+    for_subscriber: Properties,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<Revision>,
+}
+
+impl Serialize for Subscription {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error;
+        let parts = self.parts().clone();
+        let time = |time: Option<SystemTime>| {
+            time.map(jiff::Timestamp::try_from)
+                .transpose()
+                .map_err(S::Error::custom)
+        };
+        let mut written = Written {
+            name: parts.name,
+            id: Some(parts.id),
+            class: parts.binding.class,
+            interface: parts.binding.interface,
+            method: parts.binding.method,
+            component: None,
+            moniker: None,
+            object: false,
+            filter: parts.filter,
+            enabled: parts.enabled,
+            priority: parts.priority,
+            not_before: time(parts.not_before)?,
+            expires: time(parts.expires)?,
+            owner: parts.owner,
+            for_publisher: parts.for_publisher,
+            for_subscriber: parts.for_subscriber,
+            description: parts.description,
+            revision: parts.revision,
+        };
+        match parts.target {
+            Target::Component(id) => written.component = Some(id),
+            Target::Moniker(moniker) => written.moniker = Some(moniker.to_string()),
+            Target::Object => written.object = true,
+        }
+        written.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Subscription {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let written = Written::deserialize(deserializer)?;
+        let target = match (written.component, written.moniker, written.object) {
+            (Some(id), None, false) => Target::Component(id),
+            (None, Some(text), false) => {
+                Target::Moniker(Moniker::try_from(text).map_err(D::Error::custom)?)
+            }
+            (None, None, true) => Target::Object,
+            _ => {
+                return Err(D::Error::custom(
+                    "expected one of component, moniker and object",
+                ));
+            }
+        };
+        let binding = Binding {
+            class: written.class,
+            interface: written.interface,
+            method: written.method,
+        };
+        let owner = written.owner;
+        let id = written
+            .id
+            .unwrap_or_else(|| identity(owner.as_ref(), &binding, &written.name));
+        let record = Self::from_parts(SubscriptionParts {
+            id,
+            name: written.name,
+            binding,
+            target,
+            enabled: written.enabled,
+            priority: written.priority,
+            not_before: written.not_before.map(Into::into),
+            expires: written.expires.map(Into::into),
+            owner,
+            filter: written.filter,
+            for_publisher: written.for_publisher,
+            for_subscriber: written.for_subscriber,
+            description: written.description,
+            revision: written.revision,
+        });
+        record.validate().map_err(D::Error::custom)?;
+        Ok(record)
+    }
+}
+
+fn switched_on() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
