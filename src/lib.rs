@@ -124,9 +124,9 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, Imported,
-    IntoTarget, SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WiringChange,
-    WiringObject,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
+    Imported, IndexHelp, IntoTarget, SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus,
+    WiringChange, WiringObject,
 };
 pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy};
 pub use crate::delivery::{

@@ -79,6 +79,13 @@ pub enum Notice {
         /// The error met.
         reason: String,
     },
+    /// A subscription was stored whose filter the index cannot help.
+    FilterScanned {
+        /// The subscription's name.
+        subscription: String,
+        /// What its filter costs.
+        cost: String,
+    },
     /// A commit sink panicked and was detached: what it feeds is out of date from now on.
     SinkDetached {
         /// The revision that the sink was being told of.
@@ -206,6 +213,9 @@ impl fmt::Display for Notice {
             }
             Self::CopyFailed { reason } => {
                 write!(f, "the copy of the store could not be written: {reason}")
+            }
+            Self::FilterScanned { subscription, cost } => {
+                write!(f, "the filter of {subscription:?} is expensive: {cost}")
             }
             Self::SinkDetached { revision } => write!(
                 f,

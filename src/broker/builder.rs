@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Broker;
 use super::core::Core;
+use super::wiring::Progress;
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::EventClassId;
@@ -22,6 +23,7 @@ pub struct BrokerBuilder {
     durability: Option<Durability>,
     copy: Copying,
     hook: Option<FailureHook>,
+    progress: Option<Progress>,
 }
 
 /// Whether and how often the copy of the wiring is written.
@@ -87,12 +89,23 @@ impl BrokerBuilder {
         self
     }
 
+    /// Calls `progress` with the number of records read so far, now and then while the broker is
+    /// opened, and at the end.
+    #[must_use]
+    pub fn on_progress<F>(mut self, progress: F) -> Self
+    where
+        F: Fn(usize) + Send + Sync + 'static,
+    {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
     /// Opens the broker.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if a store was given and a path, a durability or anything
-    /// about the copy too; else as [`Broker::open`].
+    /// [`Invalid`](ErrorKind::Invalid) if a store was given and a path, a durability, anything about
+    /// the copy or [`on_progress`](Self::on_progress) too; else as [`Broker::open`].
     pub fn open(self) -> Result<Broker> {
         self.check()?;
         let notices = Notices::default();
@@ -113,7 +126,7 @@ impl BrokerBuilder {
                 true,
             ),
         };
-        Core::attach(store, owned, hook, notices).map(Broker::from_core)
+        Core::attach(store, owned, hook, notices, self.progress).map(Broker::from_core)
     }
 
     /// Refuses what a store that was given would not heed.
@@ -125,6 +138,9 @@ impl BrokerBuilder {
                 durability: Some(_),
                 ..
             } => "a durability",
+            Self {
+                progress: Some(_), ..
+            } => "someone to tell of its progress",
             Self { copy, .. } if *copy != Copying::AsTheStoreDoes => "a rule for the copy",
             _ => return Ok(()),
         };

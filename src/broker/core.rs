@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Broker;
-use super::wiring::Wiring;
+use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Activation, Registry};
 use crate::error::{Error, ErrorKind, Result};
@@ -38,8 +38,9 @@ impl Core {
         owns_store: bool,
         hook: Hook,
         notices: Notices,
+        progress: Option<Progress>,
     ) -> Result<Arc<Self>> {
-        let wiring = Arc::new(Wiring::new(notices.clone()));
+        let wiring = Arc::new(Wiring::new(notices.clone(), progress));
         let registry = Arc::new(Registry::default());
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
@@ -53,6 +54,7 @@ impl Core {
         };
         let sink: Arc<dyn CommitSink> = Arc::clone(&wiring) as _;
         store.attach(record::PREFIX, sink)?;
+        drop(wiring.opened());
         let core = Arc::new(Self {
             store,
             owns_store,

@@ -57,7 +57,8 @@ impl Broker {
 
     /// Adds one to the batch and returns whether it replaces another.
     fn import_one(&self, subscription: &Subscription, batch: &mut Batch) -> Result<bool> {
-        self.check(subscription)?;
+        let cost = self.check(subscription)?.cost();
+        self.note_cost(subscription.name(), cost);
         let present = self.present_stored(subscription.id())?;
         let key = RecordKey::Subscription(subscription.id()).to_bytes();
         if let Some(revision) = subscription.revision() {

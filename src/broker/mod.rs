@@ -2,6 +2,7 @@
 
 mod builder;
 mod changes;
+mod check;
 mod classes;
 mod columns;
 mod components;
@@ -21,12 +22,13 @@ use std::time::Duration;
 
 pub use self::builder::BrokerBuilder;
 pub use self::changes::{WiringChange, WiringObject};
+pub use self::check::{FilterCost, IndexHelp, SubscriptionStatus};
 pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
 pub use self::import::Imported;
 pub use self::subscription_builder::SubscriptionBuilder;
-pub use self::subscriptions::{Bags, Ensured, SubscriptionStatus};
+pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoTarget, SubscriptionGuard};
 use crate::error::Result;
 use crate::model::Revision;

@@ -8,9 +8,7 @@ use super::Broker;
 use super::columns::SubscriptionCriteria;
 use super::wiring::WiredRecord;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Filter;
-use crate::model::{Binding, EventClass, EventClassId, Revision, Subscription, SubscriptionId};
-use crate::publish::{Site, compile};
+use crate::model::{Revision, Subscription, SubscriptionId};
 use crate::store::Batch;
 use crate::store::record::{self, Record, RecordKey, StoredSubscription};
 use crate::value::Properties;
@@ -40,24 +38,9 @@ pub enum Bags {
     Retain,
 }
 
-/// What a stored subscription is worth now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SubscriptionStatus {
-    /// It is served.
-    Active,
-    /// It is switched off.
-    Disabled,
-    /// No class that it is bound to is known here, so its filter was not checked yet.
-    Unchecked,
-    /// It does not fit any class that it is bound to; the text says why. Computed, not stored: when
-    /// the interface changes back, it is served again.
-    Suspended(String),
-}
-
 /// What is stored, as far as a write depends on it.
 pub(super) struct Present {
-    record: Arc<Subscription>,
+    pub(super) record: Arc<Subscription>,
     order: u64,
     pub(super) ensured: Option<Uuid>,
 }
@@ -81,7 +64,7 @@ impl Broker {
     /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
-        self.check(subscription)?;
+        let cost = self.check(subscription)?.cost();
         let digest = record::definition_digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
@@ -109,7 +92,9 @@ impl Broker {
                 order: self.order(present.as_ref()),
                 ensured: Some(digest),
             };
-            self.put(stored, Expected::Exactly(expected)).map(drop)
+            self.put(stored, Expected::Exactly(expected)).map(drop)?;
+            self.note_cost(subscription.name(), cost);
+            Ok(())
         })?;
         Ok(outcome)
     }
@@ -135,15 +120,17 @@ impl Broker {
     /// As [`store`](Self::store).
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
-        self.check(subscription)?;
-        if subscription.revision().is_some() {
-            return self.replace(subscription, bags);
-        }
+        let cost = self.check(subscription)?.cost();
         let mut revision = Revision::ZERO;
-        self.until_settled(|| {
+        if subscription.revision().is_some() {
             revision = self.replace(subscription, bags)?;
-            Ok(())
-        })?;
+        } else {
+            self.until_settled(|| {
+                revision = self.replace(subscription, bags)?;
+                Ok(())
+            })?;
+        }
+        self.note_cost(subscription.name(), cost);
         Ok(revision)
     }
 
@@ -208,19 +195,6 @@ impl Broker {
             .into_iter()
             .map(|(_, record)| Subscription::clone(&record))
             .collect())
-    }
-
-    /// Returns what the subscription of this id is worth now.
-    pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
-        let record = self.present(id.into())?.record;
-        if !record.is_enabled() {
-            return Some(SubscriptionStatus::Disabled);
-        }
-        Some(match self.check(&record) {
-            Ok(Checked::Fits) => SubscriptionStatus::Active,
-            Ok(Checked::Nothing) => SubscriptionStatus::Unchecked,
-            Err(error) => SubscriptionStatus::Suspended(error.to_string()),
-        })
     }
 
     /// Switches a stored subscription on.
@@ -328,7 +302,7 @@ impl Broker {
         })
     }
 
-    fn present(&self, id: SubscriptionId) -> Option<Present> {
+    pub(super) fn present(&self, id: SubscriptionId) -> Option<Present> {
         self.core.wiring.with(|state, _| {
             state.subscriptions.get(&id).map(|listed| Present {
                 record: Arc::clone(&listed.entry.record),
@@ -375,79 +349,6 @@ impl Broker {
         );
         self.core.commit(batch)
     }
-
-    /// Checks a subscription against every class that it is bound to and that is known here.
-    pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
-        subscription.validate()?;
-        let filter = subscription.filter().map(Filter::parse).transpose()?;
-        let binding = subscription.binding();
-        let (sites, known) = self.sites(binding);
-        if let (Some(method), Some(first)) = (binding.method(), sites.first())
-            && sites
-                .iter()
-                .all(|site| site.schema.method(method).is_none())
-        {
-            let message = format!(
-                "the interface {} has no method {method:?}",
-                first.schema.name()
-            );
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
-        if sites.is_empty() {
-            return Ok(Checked::Nothing);
-        }
-        let sites: Vec<_> = sites.iter().collect();
-        match filter.map(|filter| compile(&filter, subscription, &sites)) {
-            None | Some(Ok(_)) if known => Ok(Checked::Fits),
-            None | Some(Ok(_)) => Ok(Checked::Nothing),
-            Some(Err(error)) => {
-                let message = format!("the filter of {:?} is not valid", subscription.name());
-                Err(Error::new(ErrorKind::Filter, message).explained_by(error))
-            }
-        }
-    }
-
-    /// Returns the interfaces and classes that a binding means, as far as they are known. For an
-    /// interface that no class offers yet that is a class which might come, with whatever properties;
-    /// the second value says whether the classes are known ones.
-    fn sites(&self, binding: &Binding) -> (Vec<Site>, bool) {
-        self.core.wiring.with(|state, _| {
-            let classes = match (binding.class(), binding.interface()) {
-                (Some(class), _) => {
-                    let known = state.classes.get(&class);
-                    known
-                        .map(|entry| Arc::clone(&entry.record))
-                        .into_iter()
-                        .collect()
-                }
-                (None, Some(interface)) => state.classes_of(interface),
-                (None, None) => Vec::new(),
-            };
-            let mut sites = Vec::new();
-            for class in &classes {
-                let offered = class.interfaces().iter();
-                let known = offered.filter_map(|id| state.interfaces.get(id));
-                let offered = known.map(|known| Site {
-                    schema: Arc::clone(&known.schema),
-                    class: Arc::clone(class),
-                });
-                sites.extend(offered.filter(|site| site.takes(binding)));
-            }
-            if let (true, None, Some(interface)) =
-                (classes.is_empty(), binding.class(), binding.interface())
-                && let Some(known) = state.interfaces.get(&interface)
-            {
-                let name = known.schema.name();
-                let class = EventClass::new(EventClassId::named(name), name);
-                let class = Arc::new(class.with_interface(interface).with_open_properties());
-                sites.push(Site {
-                    schema: Arc::clone(&known.schema),
-                    class,
-                });
-            }
-            (sites, !classes.is_empty())
-        })
-    }
 }
 
 /// What a write expects to find.
@@ -455,12 +356,4 @@ enum Expected {
     Anything,
     /// This revision, or nothing.
     Exactly(Option<Revision>),
-}
-
-/// What a check could look at.
-pub(super) enum Checked {
-    /// A class that is known here.
-    Fits,
-    /// No class that the subscription is bound to is known here.
-    Nothing,
 }

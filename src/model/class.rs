@@ -35,6 +35,8 @@ pub struct EventClass {
     unordered: bool,
     #[serde(default, skip_serializing_if = "Nesting::is_inline")]
     nesting: Nesting,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    indexable_filters: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
 }
@@ -88,6 +90,7 @@ impl EventClass {
             open_properties: false,
             unordered: false,
             nesting: Nesting::Inline,
+            indexable_filters: false,
             revision: None,
         }
     }
@@ -163,6 +166,14 @@ impl EventClass {
         self
     }
 
+    /// Refuses subscriptions whose filter the index cannot help, so that no event is checked against
+    /// each of them.
+    #[must_use]
+    pub fn with_indexable_filters(mut self) -> Self {
+        self.indexable_filters = true;
+        self
+    }
+
     /// Returns the id.
     pub fn id(&self) -> EventClassId {
         self.id
@@ -212,6 +223,11 @@ impl EventClass {
     /// Returns when events are delivered that are fired inside a delivery.
     pub fn nesting(&self) -> Nesting {
         self.nesting
+    }
+
+    /// Returns whether filters that the index cannot help are refused.
+    pub fn requires_indexable_filters(&self) -> bool {
+        self.indexable_filters
     }
 
     /// Returns the commit that wrote the record, if it comes from a store.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use loosely::{
-    Broker, Component, EventClass, EventContext, EventInterface, Filter, Result, Subscription,
-    SubscriptionGuard, SubscriptionId, ValueRef, event_interface,
+    Broker, Component, ErrorKind, EventClass, EventContext, EventInterface, Filter, IndexHelp,
+    Notice, Result, Subscription, SubscriptionGuard, SubscriptionId, ValueRef, event_interface,
 };
 use proptest::prelude::*;
 
@@ -337,5 +337,70 @@ fn import_with_one_that_is_not_valid_stores_none() -> Result<()> {
     assert!(twin.broker.import([&good, &good]).is_err());
     assert!(twin.broker.subscriptions("ALL")?.is_empty());
     assert_eq!(twin.broker.import([])?.added(), 0);
+    Ok(())
+}
+
+#[test]
+fn filter_that_no_index_can_help_is_named_with_its_cost_and_may_be_refused() -> Result<()> {
+    let twin = Twin::new(EventClass::new("quotes", "quotes"));
+    let record = |filter: &str| {
+        let record = Subscription::builder(filter)
+            .to::<dyn Quotes>()
+            .component("recorder");
+        record.filter(filter).build()
+    };
+    let help = |filter: &str| -> Result<_> {
+        Ok(twin
+            .broker
+            .filter_cost(&record(filter)?)?
+            .map(|cost| cost.help()))
+    };
+    assert_eq!(
+        help("symbol = 'MSFT' AND price > 3")?,
+        Some(IndexHelp::Found)
+    );
+    assert_eq!(
+        help("symbol = 'MSFT' AND price <> 3")?,
+        Some(IndexHelp::Narrowed)
+    );
+    assert_eq!(help("symbol <> 'MSFT'")?, Some(IndexHelp::Scanned));
+
+    twin.broker.ensure(&record("symbol <> 'MSFT'")?)?;
+    let notices = twin.broker.notices();
+    assert!(
+        notices
+            .iter()
+            .any(|n| matches!(n, Notice::FilterScanned { .. })),
+        "{notices:?}"
+    );
+
+    let strict = EventClass::new("strict", "strict").with_indexable_filters();
+    twin.broker.register_class::<dyn Quotes>(strict)?;
+    let error = twin.broker.ensure(&record("price <> 7")?).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("strict"), "{error}");
+    Ok(())
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn progress_is_reported_while_a_broker_is_opened() -> Result<()> {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::open(directory.path())?;
+    let record = |n: u32| {
+        let record = Subscription::builder(format!("number {n}")).to::<dyn Quotes>();
+        record.component("recorder").build()
+    };
+    let records: Vec<_> = (0..12_000).map(record).collect::<Result<_>>()?;
+    broker.import(&records)?;
+    drop(broker);
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&reports);
+    let builder = Broker::builder().path(directory.path());
+    let broker = builder
+        .on_progress(move |count| heard.lock().unwrap().push(count))
+        .open()?;
+    assert_eq!(broker.subscriptions("ALL")?.len(), 12_000);
+    assert_eq!(*reports.lock().unwrap(), [0, 10_000, 12_000]);
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod channels;
 mod state;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -13,19 +14,35 @@ use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
+use crate::value::panic_message;
 
 /// The records and channels of a broker. Guards hold it strongly, so that they still unsubscribe
 /// when the broker is gone; it holds no store.
 pub(crate) struct Wiring {
     state: Mutex<State>,
     notices: Notices,
+    /// Who is told how many records were read while the broker is opened.
+    progress: Mutex<Option<Progress>>,
 }
+
+/// Hears how many records were read so far.
+pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
+
+/// How many records are read from one report of progress to the next.
+const BETWEEN_REPORTS: usize = 10_000;
+
 impl Wiring {
-    pub(crate) fn new(notices: Notices) -> Self {
+    pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Self {
         Self {
             state: Mutex::new(State::default()),
             notices,
+            progress: Mutex::new(progress),
         }
+    }
+
+    /// Ends the reports of progress: whatever is listed later is no opening.
+    pub(crate) fn opened(&self) -> Option<Progress> {
+        self.progress.lock().take()
     }
 
     /// Reads or changes the state. `work` must not call user code; what it replaces goes to the
@@ -92,8 +109,12 @@ impl Wiring {
 
 impl CommitSink for Wiring {
     fn listed(&self, listing: &mut Listing<'_>, revision: Revision, trash: &mut Trash) {
+        let progress = self.opened();
         let mut records = Vec::new();
         for item in listing {
+            if records.len() % BETWEEN_REPORTS == 0 {
+                report(progress.as_ref(), records.len());
+            }
             // An error is the last item: the present state is kept, and the store says the rest.
             let Ok((key, entry)) = item else { return };
             let Some(parsed) = RecordKey::parse(&key) else {
@@ -107,6 +128,7 @@ impl CommitSink for Wiring {
                 }
             }
         }
+        report(progress.as_ref(), records.len());
         let mut state = self.state.lock();
         let mut changes = Changes::default();
         state.forget_stored(&records, &mut changes, trash);
@@ -140,5 +162,14 @@ impl Upkeep for Wiring {
                 }
             }
         });
+    }
+}
+
+/// Tells how many records were read. It is the user's code, and runs under the commit lock of a store
+/// that nobody else has yet; a panic of it is no reason not to open.
+fn report(progress: Option<&Progress>, records: usize) {
+    let Some(progress) = progress else { return };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| progress(records))) {
+        drop(panic_message(payload));
     }
 }

@@ -23,6 +23,7 @@ pub(super) struct ClassV1 {
     open_properties: bool,
     unordered: bool,
     queues_nested: bool,
+    indexable_filters: bool,
 }
 
 impl From<&EventClass> for Stored {
@@ -49,6 +50,7 @@ impl From<&EventClass> for Stored {
             open_properties: class.has_open_properties(),
             unordered: class.is_unordered(),
             queues_nested: class.nesting() == Nesting::Queued,
+            indexable_filters: class.requires_indexable_filters(),
         })
     }
 }
@@ -81,6 +83,9 @@ impl Stored {
         }
         if stored.queues_nested {
             class = class.with_nesting(Nesting::Queued);
+        }
+        if stored.indexable_filters {
+            class = class.with_indexable_filters();
         }
         class
     }

@@ -1,0 +1,235 @@
+//! Whether a subscription fits what it is bound to, and what its filter costs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Broker;
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Filter, Predicate};
+use crate::index::{Help, cost};
+use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
+use crate::notices::Notice;
+use crate::publish::{Site, compile};
+
+/// What a stored subscription is worth now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscriptionStatus {
+    /// It is served.
+    Active,
+    /// It is switched off.
+    Disabled,
+    /// No class that it is bound to is known here, so its filter was not checked yet.
+    Unchecked,
+    /// It does not fit any class that it is bound to; the text says why. Computed, not stored: when
+    /// the interface changes back, it is served again.
+    Suspended(String),
+}
+
+/// What a filter costs where it is one of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilterCost {
+    conjunctions: usize,
+    help: IndexHelp,
+}
+
+/// How the index helps a filter; the first is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum IndexHelp {
+    /// It is found where it is true, or nearly so: it costs nothing where it is not.
+    Found,
+    /// A part of it is looked up, and the rest checked where that part is true.
+    Narrowed,
+    /// Every event is checked against it.
+    Scanned,
+}
+
+/// What a check found.
+pub(super) struct Checked {
+    /// Whether a class that the subscription is bound to is known here.
+    known: bool,
+    cost: Option<FilterCost>,
+}
+
+impl Broker {
+    /// Returns what the subscription of this id is worth now.
+    pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
+        let record = self.present(id.into())?.record;
+        if !record.is_enabled() {
+            return Some(SubscriptionStatus::Disabled);
+        }
+        Some(match self.check(&record) {
+            Ok(checked) if checked.known => SubscriptionStatus::Active,
+            Ok(_) => SubscriptionStatus::Unchecked,
+            Err(error) => SubscriptionStatus::Suspended(error.to_string()),
+        })
+    }
+
+    /// Returns what the filter of a subscription costs where it is one of many, or `None` without a
+    /// filter, or if nothing that it is bound to is known here.
+    ///
+    /// # Errors
+    ///
+    /// As [`ensure`](Self::ensure).
+    pub fn filter_cost(&self, subscription: &Subscription) -> Result<Option<FilterCost>> {
+        Ok(self.check(subscription)?.cost)
+    }
+
+    /// Says of a subscription that was stored that the index cannot help its filter.
+    pub(super) fn note_cost(&self, name: &str, cost: Option<FilterCost>) {
+        if let Some(cost) = cost.filter(|cost| cost.help == IndexHelp::Scanned) {
+            let (subscription, cost) = (name.to_owned(), cost.to_string());
+            self.core
+                .notices
+                .push(Notice::FilterScanned { subscription, cost });
+        }
+    }
+
+    /// Checks a subscription against every class that it is bound to and that is known here.
+    pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
+        subscription.validate()?;
+        let filter = subscription.filter().map(Filter::parse).transpose()?;
+        let binding = subscription.binding();
+        let (sites, known) = self.sites(binding);
+        if let (Some(method), Some(first)) = (binding.method(), sites.first())
+            && sites
+                .iter()
+                .all(|site| site.schema.method(method).is_none())
+        {
+            let message = format!(
+                "the interface {} has no method {method:?}",
+                first.schema.name()
+            );
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        if sites.is_empty() {
+            return Ok(Checked::of(None, false));
+        }
+        let sites: Vec<_> = sites.iter().collect();
+        match filter.map(|filter| compile(&filter, subscription, &sites)) {
+            None => Ok(Checked::of(None, known)),
+            Some(Ok(predicates)) => {
+                let cost = FilterCost::of_worst(predicates.iter().flatten());
+                refuse_scanned(subscription, cost, &sites)?;
+                Ok(Checked::of(cost, known))
+            }
+            Some(Err(error)) => {
+                let message = format!("the filter of {:?} is not valid", subscription.name());
+                Err(Error::new(ErrorKind::Filter, message).explained_by(error))
+            }
+        }
+    }
+
+    /// Returns the interfaces and classes that a binding means, as far as they are known. For an
+    /// interface that no class offers yet that is a class which might come, with whatever properties;
+    /// the second value says whether the classes are known ones.
+    fn sites(&self, binding: &Binding) -> (Vec<Site>, bool) {
+        self.core.wiring.with(|state, _| {
+            let classes = match (binding.class(), binding.interface()) {
+                (Some(class), _) => {
+                    let known = state.classes.get(&class);
+                    known
+                        .map(|entry| Arc::clone(&entry.record))
+                        .into_iter()
+                        .collect()
+                }
+                (None, Some(interface)) => state.classes_of(interface),
+                (None, None) => Vec::new(),
+            };
+            let mut sites = Vec::new();
+            for class in &classes {
+                let offered = class.interfaces().iter();
+                let known = offered.filter_map(|id| state.interfaces.get(id));
+                let offered = known.map(|known| Site {
+                    schema: Arc::clone(&known.schema),
+                    class: Arc::clone(class),
+                });
+                sites.extend(offered.filter(|site| site.takes(binding)));
+            }
+            if let (true, None, Some(interface)) =
+                (classes.is_empty(), binding.class(), binding.interface())
+                && let Some(known) = state.interfaces.get(&interface)
+            {
+                let name = known.schema.name();
+                let class = EventClass::new(EventClassId::named(name), name);
+                let class = Arc::new(class.with_interface(interface).with_open_properties());
+                sites.push(Site {
+                    schema: Arc::clone(&known.schema),
+                    class,
+                });
+            }
+            (sites, !classes.is_empty())
+        })
+    }
+}
+
+fn refuse_scanned(
+    subscription: &Subscription,
+    cost: Option<FilterCost>,
+    sites: &[&Site],
+) -> Result<()> {
+    let strict = sites
+        .iter()
+        .find(|site| site.class.requires_indexable_filters());
+    match (strict, cost) {
+        (Some(site), Some(cost)) if cost.help == IndexHelp::Scanned => {
+            let message = format!(
+                "the class {:?} refuses the filter of {:?}: {cost}",
+                site.class.name(),
+                subscription.name()
+            );
+            Err(Error::new(ErrorKind::Invalid, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Checked {
+    fn of(cost: Option<FilterCost>, known: bool) -> Self {
+        Self { known, cost }
+    }
+
+    pub(super) fn cost(&self) -> Option<FilterCost> {
+        self.cost
+    }
+}
+
+impl FilterCost {
+    /// Returns the cost of what costs most.
+    fn of_worst<'a>(predicates: impl Iterator<Item = &'a (usize, Predicate)>) -> Option<Self> {
+        let costs = predicates.map(|(_, predicate)| {
+            let cost = cost(predicate);
+            let help = match cost.help {
+                Help::Found => IndexHelp::Found,
+                Help::Narrowed => IndexHelp::Narrowed,
+                Help::Scanned => IndexHelp::Scanned,
+            };
+            Self {
+                conjunctions: cost.conjunctions,
+                help,
+            }
+        });
+        costs.max_by_key(|cost| (cost.help, cost.conjunctions))
+    }
+
+    /// Returns in how many parts, joined by OR, the index keeps the filter.
+    pub fn conjunctions(&self) -> usize {
+        self.conjunctions
+    }
+
+    /// Returns how the index helps.
+    pub fn help(&self) -> IndexHelp {
+        self.help
+    }
+}
+
+impl fmt::Display for FilterCost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.help {
+            IndexHelp::Found => "it is looked up where it is true",
+            IndexHelp::Narrowed => "a part of it is looked up, the rest is checked",
+            IndexHelp::Scanned => "it names no value to look up, and every event is checked",
+        })
+    }
+}
