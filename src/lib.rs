@@ -123,8 +123,9 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, IntoTarget,
-    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WiringChange, WiringObject,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, IntoSubscriber,
+    IntoTarget, SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WiringChange,
+    WiringObject,
 };
 pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy};
 pub use crate::delivery::{
@@ -142,8 +143,8 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    DynamicPublisher, Explained, Explanation, FailureHook, FireError, FireOutcome, FirePolicy,
-    FireReport, Publisher, Publishes, Stage,
+    DynamicPublisher, Explained, Explanation, FireError, FireOutcome, FirePolicy, FireReport,
+    Publisher, Publishes, Stage,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

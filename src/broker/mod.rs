@@ -25,7 +25,7 @@ pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured, SubscriptionStatus};
-pub use self::transient::{IntoTarget, SubscriptionGuard};
+pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
 use crate::error::Result;
 use crate::model::Revision;
 use crate::notices::Notice;
