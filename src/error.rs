@@ -63,8 +63,6 @@ pub enum ErrorKind {
     WouldDeadlock,
     /// The stated time passed first.
     TimedOut,
-    /// A component could not be made.
-    Activation,
     /// An operating-system call failed.
     Io,
 }
@@ -97,6 +95,12 @@ impl Error {
     /// Returns an error for a [`Store`](crate::Store) or [`Engine`](crate::Engine) of one's own.
     pub fn from_store(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self::new(kind, message)
+    }
+
+    /// Returns the same error with its cause, of which the message may speak already.
+    #[must_use]
+    pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.because(source)
     }
 
     /// Returns the condition.
@@ -132,8 +136,8 @@ mod tests {
 
     #[test]
     fn source_chains_and_kind_is_kept() {
-        let error =
-            Error::new(ErrorKind::Io, "cannot write \"a\"").because(std::io::Error::other("disk"));
+        let error = Error::from_store(ErrorKind::Io, "cannot write \"a\"")
+            .with_source(std::io::Error::other("disk"));
         assert_eq!(error.kind(), ErrorKind::Io);
         assert_eq!(error.to_string(), "cannot write \"a\"");
         assert_eq!(

@@ -125,8 +125,8 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
-    Imported, IndexHelp, IntoTarget, SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus,
-    WiringChange, WiringObject,
+    Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder, SubscriptionGuard,
+    SubscriptionStatus, WiringChange, WiringObject,
 };
 pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy};
 pub use crate::delivery::{
@@ -144,8 +144,8 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    DynamicPublisher, Explained, Explanation, FailureHook, FireError, FireOutcome, FirePolicy,
-    FireReport, Publisher, Publishes, Stage,
+    DynamicPublisher, Explained, Explanation, FireError, FireOutcome, FirePolicy, FireReport,
+    Publisher, Publishes, Stage,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::value::Revision;
+
 /// Collects notices until somebody drains them; the oldest give way when nobody does.
 ///
 /// A clone is the same collection. Pushing never blocks on a reader and never fails, so that it may
@@ -35,7 +37,7 @@ pub enum Notice {
     /// The database was damaged or gone and was made anew from its copy.
     Restored {
         /// The revision that the copy holds; every commit after it is lost.
-        revision: u64,
+        revision: Revision,
         /// How many records came back.
         records: u64,
         /// Where the damaged files are kept, if there were any.
@@ -53,9 +55,9 @@ pub enum Notice {
     /// The database lost its latest commits and had no newer copy; the rest is served.
     RolledBack {
         /// The revision that it still holds.
-        revision: u64,
+        revision: Revision,
         /// The revision that was durable once; every commit between the two is lost.
-        durable: u64,
+        durable: Revision,
     },
     /// One stored record cannot be read; it is kept as it is and served to nobody.
     Quarantined {
@@ -72,7 +74,7 @@ pub enum Notice {
     /// The store was opened again after a failure, and everything attached was listed anew.
     StoreReopened {
         /// The revision it holds.
-        revision: u64,
+        revision: Revision,
     },
     /// The copy beside the database could not be written; it is tried again.
     CopyFailed {
@@ -89,7 +91,7 @@ pub enum Notice {
     /// A commit sink panicked and was detached: what it feeds is out of date from now on.
     SinkDetached {
         /// The revision that the sink was being told of.
-        revision: u64,
+        revision: Revision,
     },
 }
 
@@ -230,6 +232,7 @@ mod tests {
     use super::*;
 
     fn reopened(revision: u64) -> Notice {
+        let revision = revision.into();
         Notice::StoreReopened { revision }
     }
 

@@ -29,7 +29,7 @@ pub(crate) use self::core::Core;
 pub use self::import::Imported;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
-pub use self::transient::{IntoTarget, SubscriptionGuard};
+pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
 use crate::error::Result;
 use crate::model::Revision;
 use crate::notices::Notice;

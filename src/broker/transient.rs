@@ -16,7 +16,7 @@ use crate::publish::{LiveObject, LiveTarget, TargetSource};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
 /// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the trait,
-/// an `Arc<dyn Trait>`, or a `Weak`, which does not keep the object.
+/// an `Arc<dyn Trait>`, or a `Weak` of either, which does not keep the object.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be subscribed to `{I}`",
     note = "subscribe an `Arc` or a `Weak` of a type that implements the trait"
@@ -36,6 +36,42 @@ impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for A
 impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for Weak<T> {
     fn into_target(self) -> LiveTarget<I> {
         LiveTarget::Weak(Box::new(move || self.upgrade().map(I::upcast)))
+    }
+}
+
+/// A live object that can be subscribed to any interface: an `Arc` or a `Weak` of a [`Subscriber`], or
+/// of `dyn Subscriber`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be subscribed to events of any interface",
+    note = "subscribe an `Arc` or a `Weak` of a `Subscriber`"
+)]
+pub trait IntoSubscriber {
+    /// Returns the object, or the way to it.
+    #[doc(hidden)]
+    fn into_subscriber(self) -> LiveTarget<dyn Subscriber>;
+}
+
+impl<T: Subscriber> IntoSubscriber for Arc<T> {
+    fn into_subscriber(self) -> LiveTarget<dyn Subscriber> {
+        LiveTarget::Strong(self)
+    }
+}
+
+impl IntoSubscriber for Arc<dyn Subscriber> {
+    fn into_subscriber(self) -> LiveTarget<dyn Subscriber> {
+        LiveTarget::Strong(self)
+    }
+}
+
+impl<T: Subscriber> IntoSubscriber for Weak<T> {
+    fn into_subscriber(self) -> LiveTarget<dyn Subscriber> {
+        LiveTarget::Weak(Box::new(move || self.upgrade().map(|object| object as _)))
+    }
+}
+
+impl IntoSubscriber for Weak<dyn Subscriber> {
+    fn into_subscriber(self) -> LiveTarget<dyn Subscriber> {
+        LiveTarget::Weak(Box::new(move || self.upgrade()))
     }
 }
 
@@ -120,9 +156,9 @@ impl Broker {
     pub fn subscribe_untyped(
         &self,
         record: &Subscription,
-        target: Arc<dyn Subscriber>,
+        target: impl IntoSubscriber,
     ) -> Result<SubscriptionGuard> {
-        self.add_transient(record, LiveTarget::<dyn Subscriber>::Strong(target))
+        self.add_transient(record, target.into_subscriber())
     }
 
     fn add_transient(

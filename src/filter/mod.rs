@@ -1,57 +1,4 @@
-//! Filter criteria: which events a subscription wants.
-//!
-//! The language is that of COM+ (MS-COMEV 2.2.1) and the part of SQL that people expect beside it:
-//!
-//! ```text
-//! query    := or
-//! or       := and { ( '|' | OR ) and }
-//! and      := unary { ( '&' | AND ) unary }
-//! unary    := ( '!' | '~' | NOT ) unary | primary
-//! primary  := ALL | '(' or ')' | compare | constant op name [ collate ]
-//! compare  := name [ collate ] test [ collate ]
-//! test     := op operand
-//!           | equal '(' constant { ( '&' | AND | '|' | OR ) constant } ')'
-//!           | [ NOT ] BETWEEN operand AND operand
-//!           | [ NOT ] IN '(' constant { ',' constant } ')'
-//!           | [ NOT ] LIKE text [ ESCAPE text ]
-//!           | IS [ NOT ] NULL
-//! op       := equal | '<' | '<=' | '>' | '>='
-//! equal    := '=' | '==' | '!=' | '~=' | '<>'
-//! operand  := constant | name
-//! collate  := COLLATE ( NOCASE | BINARY )
-//! name     := step { '.' step }
-//! step     := word | '[' any text, where ']]' is ']' ']'
-//! constant := text | number | '{' UUID '}' | x text, of hexadecimal digits | TRUE | FALSE | NULL
-//!           | TIMESTAMP text | DURATION text
-//! text     := in single or double quotes, which stand for themselves where they are doubled
-//! number   := [ '+' | '-' ] digits [ '.' digits ] [ 'e' [ '+' | '-' ] digits ]
-//! ```
-//!
-//! Keywords are matched without regard to case. ALL, AND, OR, NOT, TRUE, FALSE and NULL are no
-//! names unless in brackets; every other keyword is told from a name by its place. In both quotes
-//! is text, never a name.
-//!
-//! What it means:
-//! - Logic is SQL's: a comparison with NULL is UNKNOWN, and only TRUE selects. `= NULL` reads as
-//!   IS NULL. NaN is NULL, and -0.0 is 0.0.
-//! - Text is compared byte by byte, or, under COLLATE NOCASE, after `A` to `Z` became `a` to `z`.
-//! - `c = ('a' | 'b')` is IN, `c <> ('a' | 'b')` and `c <> ('a' & 'b')` are NOT IN, and
-//!   `c = ('a' & 'b')` holds if each member does. On a list, `=` means that it contains the value,
-//!   so that `&` means that it contains all; NULL elements never match.
-//! - Numbers compare by exact value whatever their types. A fraction is rounded to an `f32`
-//!   parameter, as it would be in Rust.
-//! - Text compared with a UUID, a time or a duration is read as one when the criteria are checked.
-//! - The types of both sides must agree: what is known not to is an error when the criteria are
-//!   checked, what turns out not to is UNKNOWN.
-//! - `publisher.NAME` is a property of who fires, `subscription.NAME` one of the subscription.
-
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the cache and the index are what compile criteria"
-    )
-)]
+//! Filter criteria: which events a subscription wants. [`Filter`] has the grammar and what it means.
 
 mod builder;
 mod check;
@@ -87,8 +34,7 @@ pub use self::explain::Decision;
 use self::expr::Span;
 pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
 pub(crate) use self::pattern::{Pattern, Tail};
-pub(crate) use self::predicate::{Condition, Path, Root, Row, Step, Test};
-pub(crate) use self::predicate::{EventRow, Predicate};
+pub(crate) use self::predicate::{Condition, EventRow, Path, Predicate, Root, Row, Step, Test};
 pub(crate) use self::scope::{Scope, UndeclaredProperties};
 use crate::value::{EventMethod, Properties, ValueRef};
 
@@ -113,6 +59,54 @@ use crate::value::{EventMethod, Properties, ValueRef};
 /// assert_eq!(filter.matches(&price_changed, &event)?, Some(true));
 /// # Ok::<(), loosely::FilterError>(())
 /// ```
+///
+/// # Grammar
+///
+/// The language is that of COM+ (MS-COMEV 2.2.1) and the part of SQL that people expect beside it:
+///
+/// ```text
+/// query    := or
+/// or       := and { ( '|' | OR ) and }
+/// and      := unary { ( '&' | AND ) unary }
+/// unary    := ( '!' | '~' | NOT ) unary | primary
+/// primary  := ALL | '(' or ')' | compare | constant op name [ collate ]
+/// compare  := name [ collate ] test [ collate ]
+/// test     := op operand
+///           | equal '(' constant { ( '&' | AND | '|' | OR ) constant } ')'
+///           | [ NOT ] BETWEEN operand AND operand
+///           | [ NOT ] IN '(' constant { ',' constant } ')'
+///           | [ NOT ] LIKE text [ ESCAPE text ]
+///           | IS [ NOT ] NULL
+/// op       := equal | '<' | '<=' | '>' | '>='
+/// equal    := '=' | '==' | '!=' | '~=' | '<>'
+/// operand  := constant | name
+/// collate  := COLLATE ( NOCASE | BINARY )
+/// name     := step { '.' step }
+/// step     := word | '[' any text, where ']]' is ']' ']'
+/// constant := text | number | '{' UUID '}' | x text, of hexadecimal digits | TRUE | FALSE | NULL
+///           | TIMESTAMP text | DURATION text
+/// text     := in single or double quotes, which stand for themselves where they are doubled
+/// number   := [ '+' | '-' ] digits [ '.' digits ] [ 'e' [ '+' | '-' ] digits ]
+/// ```
+///
+/// Keywords are matched without regard to case. ALL, AND, OR, NOT, TRUE, FALSE and NULL are no
+/// names unless in brackets; every other keyword is told from a name by its place. In both quotes
+/// is text, never a name.
+///
+/// # Meaning
+///
+/// - Logic is SQL's: a comparison with NULL is UNKNOWN, and only TRUE selects. `= NULL` reads as
+///   IS NULL. NaN is NULL, and -0.0 is 0.0.
+/// - Text is compared byte by byte, or, under COLLATE NOCASE, after `A` to `Z` became `a` to `z`.
+/// - `c = ('a' | 'b')` is IN, `c <> ('a' | 'b')` and `c <> ('a' & 'b')` are NOT IN, and
+///   `c = ('a' & 'b')` holds if each member does. On a list, `=` means that it contains the value,
+///   so that `&` means that it contains all; NULL elements never match.
+/// - Numbers compare by exact value whatever their types. A fraction is rounded to an `f32`
+///   parameter, as it would be in Rust.
+/// - Text compared with a UUID, a time or a duration is read as one when the criteria are checked.
+/// - The types of both sides must agree: what is known not to is an error when the criteria are
+///   checked, what turns out not to is UNKNOWN.
+/// - `publisher.NAME` is a property of who fires, `subscription.NAME` one of the subscription.
 #[derive(Clone)]
 #[doc(alias = "FilterCriteria")]
 pub struct Filter {

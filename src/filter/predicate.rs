@@ -129,11 +129,6 @@ pub(crate) enum Step {
 }
 
 impl Predicate {
-    /// Returns the criteria that were compiled.
-    pub(crate) fn filter(&self) -> &Filter {
-        &self.filter
-    }
-
     /// Returns the compiled form, for an index.
     pub(crate) fn condition(&self) -> &Condition {
         &self.condition
@@ -145,27 +140,12 @@ impl Predicate {
     pub(crate) fn evaluate<R: Row + ?Sized>(&self, row: &R) -> Option<bool> {
         evaluate::condition(&self.condition, row)
     }
-
-    /// Returns whether it depends on who fires.
-    pub(crate) fn references_publisher(&self) -> bool {
-        self.condition.references_publisher()
-    }
 }
 
 impl Condition {
     /// Returns whether it holds for the row; `None` is UNKNOWN.
     pub(crate) fn evaluate<R: Row + ?Sized>(&self, row: &R) -> Option<bool> {
         evaluate::condition(self, row)
-    }
-
-    fn references_publisher(&self) -> bool {
-        match self {
-            Self::Constant(_) => false,
-            Self::Not(inner) => inner.references_publisher(),
-            Self::And(all) | Self::Or(all) => all.iter().any(Self::references_publisher),
-            Self::Test { path, .. } => path.is_of_publisher(),
-            Self::Compare { left, right, .. } => left.is_of_publisher() || right.is_of_publisher(),
-        }
     }
 }
 
@@ -182,10 +162,6 @@ impl Members {
 }
 
 impl Path {
-    fn is_of_publisher(&self) -> bool {
-        matches!(self.root, Root::Publisher(_))
-    }
-
     /// Returns the value in `row`; NULL where a step leads nowhere.
     pub(crate) fn read<'r, R: Row + ?Sized>(&self, row: &'r R) -> ValueRef<'r> {
         let mut value = match &self.root {

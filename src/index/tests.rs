@@ -96,7 +96,7 @@ impl Pair {
         let differs = |slot: &&u32| found.contains(slot) != expected.contains(slot);
         if let Some(slot) = found.iter().chain(&expected).find(differs) {
             let (_, predicate, _) = self.entries.iter().find(|entry| entry.2 == *slot).unwrap();
-            panic!("{} differs on {event:?}", predicate.filter());
+            panic!("{:?} differs on {event:?}", predicate.condition());
         }
         assert_eq!(found, expected, "each once");
     }

@@ -4,7 +4,6 @@ mod class;
 mod id;
 mod name;
 mod problem;
-mod revision;
 mod subscription;
 mod subscription_form;
 
@@ -14,6 +13,6 @@ pub use self::name::{
     ClassName, InvalidName, MethodName, Moniker, Principal, PropertyName, SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
-pub use self::revision::Revision;
 pub use self::subscription::{Binding, Subscription, Target};
 pub(crate) use self::subscription::{SubscriptionParts, check_rules, identity};
+pub use crate::value::Revision;

@@ -18,7 +18,7 @@ use crate::value::panic_message;
 /// It is called on the publisher's thread with no lock held; what it does adds to the fire's time.
 /// Of failures in fires that it makes itself it does not hear, since that need not end: their
 /// reports tell it.
-pub type FailureHook = Arc<dyn Fn(EventClassId, &Delivery) + Send + Sync>;
+pub(crate) type FailureHook = Arc<dyn Fn(EventClassId, &Delivery) + Send + Sync>;
 
 /// The failure hook of a broker.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
 pub use self::explain::{Explained, Explanation, Stage};
-pub use self::hook::FailureHook;
+pub(crate) use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
 #[doc(hidden)]
 pub use self::prepared::LiveTarget;

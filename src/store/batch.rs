@@ -10,11 +10,22 @@ use crate::model::Revision;
 
 /// A stored value and the revision that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// The bytes as they were put.
     pub value: Vec<u8>,
     /// The commit that put them.
     pub revision: Revision,
+}
+
+impl Entry {
+    /// Returns a value and its revision, for a store of one's own.
+    pub fn new(value: impl Into<Vec<u8>>, revision: Revision) -> Self {
+        Self {
+            value: value.into(),
+            revision,
+        }
+    }
 }
 
 /// The decoded form of a value, made before the commit and handed to the sinks with it.

@@ -368,7 +368,6 @@ impl<E: Engine> Shared<E> {
             return Err(unread(error));
         }
         state.health = Health::Sound;
-        let revision = revision.get();
         let notices = &self.options.notices;
         notices.push(Notice::StoreReopened { revision });
         Ok(())
@@ -403,7 +402,7 @@ impl<E: Engine> Shared<E> {
         trash: &mut Trash,
         mut call: impl FnMut(&Attached, &mut Trash),
     ) {
-        let revision = state.head.revision.get();
+        let revision = state.head.revision;
         state.sinks.retain_mut(|attached| {
             let called = catch_unwind(AssertUnwindSafe(|| call(attached, trash)));
             let Err(payload) = called else {

@@ -9,6 +9,7 @@ use crate::model::Revision;
 
 /// One commit of the change log: which keys it changed, not to what.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoggedCommit {
     /// The revision that the commit made.
     pub revision: Revision,
@@ -20,6 +21,7 @@ pub struct LoggedCommit {
 
 /// One key of a logged commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoggedChange {
     /// The key.
     pub key: Vec<u8>,
@@ -34,6 +36,31 @@ pub enum ChangeKind {
     Put,
     /// It was removed.
     Delete,
+}
+
+impl LoggedCommit {
+    /// Returns the commit that made `revision` of `previous`, for a store of one's own.
+    pub fn new(
+        revision: Revision,
+        previous: Revision,
+        changes: impl Into<Arc<[LoggedChange]>>,
+    ) -> Self {
+        Self {
+            revision,
+            previous,
+            changes: changes.into(),
+        }
+    }
+}
+
+impl LoggedChange {
+    /// Returns what happened to a key, for a store of one's own.
+    pub fn new(key: impl Into<Vec<u8>>, kind: ChangeKind) -> Self {
+        Self {
+            key: key.into(),
+            kind,
+        }
+    }
 }
 
 /// The latest commits, an unbroken chain that ends at the present revision.

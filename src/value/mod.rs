@@ -6,6 +6,7 @@ mod fit;
 pub(crate) mod id;
 mod interface;
 mod properties;
+mod revision;
 mod schema;
 pub(crate) mod untyped;
 pub(crate) mod view;
@@ -22,6 +23,7 @@ pub use self::interface::OwnedArguments;
 pub use self::interface::{Event, EventInterface, ImplementedBy, Subscriber, SubscriberError};
 pub(crate) use self::interface::{Invoker, RustType, panic_message};
 pub use self::properties::Properties;
+pub use self::revision::Revision;
 pub use self::schema::{
     EventMethod, FieldSchema, InterfaceId, InterfaceSchema, Parameter, RecordSchema, SchemaHash,
     ValueType,

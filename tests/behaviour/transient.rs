@@ -433,3 +433,28 @@ fn publisher_can_be_a_subscriber_and_forward() {
     assert_eq!(near.price_changed("MSFT", 1.0).delivered(), 1);
     assert_eq!(tape.take(), ["far MSFT 1"]);
 }
+
+#[test]
+fn weak_subscriber_of_a_trait_or_of_any_interface_is_called_while_it_lives() {
+    let (broker, tape) = (quiet(), Tape::new());
+    let typed: Arc<dyn StockEvents> = tape.listener("typed");
+    let log = tape.clone();
+    let any: Arc<dyn loosely::Subscriber> =
+        Arc::new(move |event: &Event<'_>| -> Result<(), SubscriberError> {
+            log.write(event.method().name());
+            Ok(())
+        });
+    let _typed = broker
+        .subscribe::<dyn StockEvents>(Arc::downgrade(&typed))
+        .unwrap();
+    let record = live("any").build().unwrap();
+    let _any = broker
+        .subscribe_untyped(&record, Arc::downgrade(&any))
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.price_changed("A", 1.0).delivered(), 2);
+    assert_eq!(tape.take(), ["typed A 1", "price_changed"]);
+    drop((typed, any));
+    assert_eq!(stocks.price_changed("A", 2.0).delivered(), 0);
+    assert_eq!(tape.len(), 0);
+}

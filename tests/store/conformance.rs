@@ -443,7 +443,12 @@ fn sink_that_panics_is_detached_and_reported<M: Maker>() {
     store.commit(put("a", "1")).unwrap();
     store.commit(put("a", "2")).unwrap();
     assert_eq!(mirror.seen().pairs["a"].0, "2");
-    assert_eq!(notices.drain(), [Notice::SinkDetached { revision: 1 }]);
+    assert_eq!(
+        notices.drain(),
+        [Notice::SinkDetached {
+            revision: loosely::Revision::from_u64(1)
+        }]
+    );
 }
 
 fn every_call_after_close_is_closed<M: Maker>() {

@@ -99,7 +99,7 @@ fn database_that_is_gone_is_restored_from_the_copy() {
     else {
         panic!("{notices:?}");
     };
-    assert_eq!((*restored, *records), (revision, 2500));
+    assert_eq!((restored.get(), *records), (revision, 2500));
     let error = store.changes_since(revision.into()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Compacted);
     store.close().unwrap();

@@ -121,6 +121,13 @@ fn implemented_by(interface: &Interface) -> TokenStream {
                 #krate::__private::LiveTarget::Strong(self)
             }
         }
+
+        #[automatically_derived]
+        impl #krate::IntoTarget<dyn #ident> for ::std::sync::Weak<dyn #ident> {
+            fn into_target(self) -> #krate::__private::LiveTarget<dyn #ident> {
+                #krate::__private::LiveTarget::Weak(::std::boxed::Box::new(move || self.upgrade()))
+            }
+        }
     }
 }
 

@@ -87,21 +87,6 @@ fn columns_are_found_without_regard_to_case_and_have_no_bags() {
 }
 
 #[test]
-fn only_predicates_that_read_the_publisher_depend_on_it() {
-    let method = &two_methods()[0];
-    let scope = Scope::for_method(method).with_publisher(&[], UndeclaredProperties::Open);
-    let depends = |text: &str| {
-        let predicate = check(&Filter::parse(text).unwrap(), &scope).unwrap();
-        predicate.references_publisher()
-    };
-    assert!(depends("symbol = 'A' OR NOT publisher.region = 'eu'"));
-    assert!(depends("symbol = publisher.symbol"));
-    assert!(!depends(
-        "symbol = 'publisher' AND subscription.publisher IS NULL"
-    ));
-}
-
-#[test]
 fn compiled_form_has_indices_and_constants_of_the_parameters_type() {
     let method = EventMethod::new(
         "m",
@@ -112,7 +97,6 @@ fn compiled_form_has_indices_and_constants_of_the_parameters_type() {
     );
     let filter = Filter::parse("n > 2.5").unwrap();
     let predicate = check(&filter, &Scope::for_method(&method)).unwrap();
-    assert_eq!(*predicate.filter(), filter);
     let expected = Condition::Test {
         path: Path {
             root: Root::Index(1),

@@ -70,10 +70,9 @@ fn attempt(
         )));
     }
     if durable > revision {
-        store.notices().push(Notice::RolledBack {
-            revision: revision.get(),
-            durable: durable.get(),
-        });
+        store
+            .notices()
+            .push(Notice::RolledBack { revision, durable });
     }
     if copied < revision {
         store.copy_soon();
@@ -95,7 +94,7 @@ fn restore(directory: &Arc<Directory>, options: StoreOptions, reason: Error) -> 
     let reason = describe(&reason);
     let notice = match revision {
         Some(revision) => Notice::Restored {
-            revision: revision.get(),
+            revision,
             records,
             moved_to,
             reason,
