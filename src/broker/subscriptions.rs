@@ -52,7 +52,7 @@ impl Broker {
     /// last time follows the program's new definition; one that was edited or switched off since is
     /// left alone. One that was removed is added again: to stop a program's subscription, switch it
     /// off. What it is bound to need not be registered yet: then it is
-    /// [`Unchecked`](SubscriptionStatus::Unchecked) until that is.
+    /// [`Unchecked`](crate::SubscriptionStatus::Unchecked) until that is.
     ///
     /// # Errors
     ///
