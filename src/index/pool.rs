@@ -224,7 +224,12 @@ impl<S> Pool<S> {
 
     /// Calls `visit` with the slots behind a conjunction, or notes the whole that it is a part of: of
     /// that, other parts may hold too.
-    pub(super) fn visit(&self, id: u32, wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&[S])) {
+    pub(super) fn visit<'a>(
+        &'a self,
+        id: u32,
+        wholes: &mut Vec<u32>,
+        visit: &mut dyn FnMut(&'a [S]),
+    ) {
         match &self.held[id as usize] {
             Held::One(slot) => visit(std::slice::from_ref(slot)),
             Held::Many(id) => visit(self.sharers[*id as usize].slots()),
@@ -234,7 +239,7 @@ impl<S> Pool<S> {
     }
 
     /// Calls `visit` with the slots of one of the filters that `visit` noted.
-    pub(super) fn visit_whole(&self, id: u32, visit: &mut dyn FnMut(&[S])) {
+    pub(super) fn visit_whole<'a>(&'a self, id: u32, visit: &mut dyn FnMut(&'a [S])) {
         match &self.wholes[id as usize].held {
             Held::One(slot) => visit(std::slice::from_ref(slot)),
             Held::Many(id) => visit(self.sharers[*id as usize].slots()),

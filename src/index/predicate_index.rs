@@ -103,10 +103,10 @@ impl<S> PredicateIndex<S> {
     /// # Errors
     ///
     /// [`Outdated`] if the event was read for other columns; then nothing was visited.
-    pub(crate) fn matches(
-        &self,
+    pub(crate) fn matches<'a>(
+        &'a self,
         scratch: &mut Scratch,
-        visit: &mut dyn FnMut(&[S]),
+        visit: &mut dyn FnMut(&'a [S]),
     ) -> Result<(), Outdated> {
         if !scratch.is_of(self.columns()) {
             return Err(Outdated);
@@ -140,7 +140,7 @@ impl<S> PredicateIndex<S> {
     }
 
     /// Visits what may have been found several times.
-    fn visit_once(&self, scratch: &mut Scratch, visit: &mut dyn FnMut(&[S])) {
+    fn visit_once<'a>(&'a self, scratch: &mut Scratch, visit: &mut dyn FnMut(&'a [S])) {
         let Scratch {
             wholes, repeated, ..
         } = scratch;
