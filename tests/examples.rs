@@ -344,5 +344,42 @@ mod stock_ticker {
     }
 }
 
+#[cfg(feature = "sled")]
+mod million {
+    use super::{Outcome, run};
+
+    #[test]
+    fn few_thousand_alerts_are_found_again_and_match_as_in_a_scan() {
+        let Outcome {
+            code,
+            output,
+            errors,
+        } = run("million", &["--count", "2000"]);
+        assert_eq!(code, Some(0), "{errors}");
+        for expected in [
+            "2000 alerts, ",
+            "560 fires, ",
+            "551 distinct prices: the matches are those of a scan",
+            "bar: import_2000_s ",
+            "bar: open_2000_s ",
+        ] {
+            assert!(output.contains(expected), "{expected:?} in {output}");
+        }
+    }
+
+    #[test]
+    fn wrong_command_line_is_refused_with_the_reason() {
+        for arguments in [&["--count", "0"][..], &["--count", "many"], &["1000"]] {
+            let Outcome {
+                code,
+                output,
+                errors,
+            } = run("million", arguments);
+            assert_eq!((code, output.as_str()), (Some(2), ""), "{arguments:?}");
+            assert!(errors.starts_with("error: "), "{errors}");
+        }
+    }
+}
+
 /// The slowest of them takes well under a second; what takes this long has stopped.
 const WATCHDOG: Duration = Duration::from_secs(120);

@@ -224,7 +224,12 @@ impl<S> Pool<S> {
 
     /// Calls `visit` with the slots behind each conjunction, or notes the whole that it is a part of: of
     /// that, other parts may hold too.
-    pub(super) fn visit(&self, ids: &[u32], wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&[S])) {
+    pub(super) fn visit<'a>(
+        &'a self,
+        ids: &[u32],
+        wholes: &mut Vec<u32>,
+        visit: &mut dyn FnMut(&'a [S]),
+    ) {
         for ids in ids.chunks(BATCH) {
             let one = |id: &u32| matches!(self.held[*id as usize], Held::One(_));
             // Without a branch between them, all these cache misses are under way at once.
@@ -241,7 +246,7 @@ impl<S> Pool<S> {
         }
     }
 
-    fn visit_one(&self, id: u32, wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&[S])) {
+    fn visit_one<'a>(&'a self, id: u32, wholes: &mut Vec<u32>, visit: &mut dyn FnMut(&'a [S])) {
         match &self.held[id as usize] {
             Held::One(slot) => visit(std::slice::from_ref(slot)),
             Held::Many(id) => visit(self.sharers[*id as usize].slots()),
@@ -251,7 +256,7 @@ impl<S> Pool<S> {
     }
 
     /// Calls `visit` with the slots of filters that `visit` noted.
-    pub(super) fn visit_wholes(&self, ids: &[u32], visit: &mut dyn FnMut(&[S])) {
+    pub(super) fn visit_wholes<'a>(&'a self, ids: &[u32], visit: &mut dyn FnMut(&'a [S])) {
         for id in ids {
             match &self.wholes[*id as usize].held {
                 Held::One(slot) => visit(std::slice::from_ref(slot)),

@@ -104,10 +104,10 @@ impl<S> PredicateIndex<S> {
     /// # Errors
     ///
     /// [`Outdated`] if the event was read for other columns; then nothing was visited.
-    pub(crate) fn matches(
-        &self,
+    pub(crate) fn matches<'a>(
+        &'a self,
         scratch: &mut Scratch,
-        visit: &mut dyn FnMut(&[S]),
+        visit: &mut dyn FnMut(&'a [S]),
     ) -> Result<(), Outdated> {
         if !scratch.is_of(self.columns()) {
             return Err(Outdated);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockWriteGuard};
@@ -94,8 +95,11 @@ impl<I: ?Sized> IndexedMethod<I> {
             if state.generation != generation {
                 return Err(Replaced);
             }
-            let visit = &mut |slots: &[Slot<I>]| found.extend(slots.iter().cloned());
+            let mut slots = SmallVec::<[&Slot<I>; 64]>::new();
+            let visit = &mut |visited| slots.extend(visited);
             if state.index.matches(&mut reader.scratch, visit).is_ok() {
+                copy(&slots, found);
+                drop(slots);
                 let others = state.places.len() - found.len();
                 drop(state);
                 reader.keep(self, columns);
@@ -136,6 +140,24 @@ impl<I: ?Sized> IndexState<I> {
     }
 }
 
+/// Copies the slots, for which it reads something of each before: the processor then fetches them
+/// side by side.
+///
+/// They lie scattered in memory, as do the subscriptions behind them. A copy's locked increment alone
+/// would wait for each in turn, since nothing behind it is read before it is done.
+fn copy<I: ?Sized>(slots: &[&Slot<I>], found: &mut Found<I>) {
+    found.reserve(slots.len());
+    for some in slots.chunks(TOGETHER) {
+        let near = |slot: &&Slot<I>| slot.rank.1;
+        black_box(some.iter().map(near).fold(0, u64::wrapping_add));
+        let far = |slot: &&Slot<I>| {
+            Arc::strong_count(&slot.prepared) + usize::from(slot.prepared.is_conditional())
+        };
+        black_box(some.iter().map(far).fold(0, usize::wrapping_add));
+        found.extend(some.iter().copied().cloned());
+    }
+}
+
 /// Brings what was found into the order of calling.
 pub(crate) fn sort<I: ?Sized>(found: &mut Found<I>, unordered: bool) {
     if unordered {
@@ -143,17 +165,25 @@ pub(crate) fn sort<I: ?Sized>(found: &mut Found<I>, unordered: bool) {
         if !by_priority {
             found.sort_unstable_by_key(|slot| slot.rank.0);
         }
-    } else {
-        // Two brokers of one store may have given one place; then the id decides.
-        found.sort_unstable_by(|a, b| {
-            a.rank
-                .cmp(&b.rank)
-                .then_with(|| a.prepared.id.cmp(&b.prepared.id))
-        });
+        return;
+    }
+    found.sort_unstable_by_key(Slot::place);
+    // Two brokers of one store may have given one place; then the id decides.
+    if found.windows(2).any(|two| two[0].rank == two[1].rank) {
+        found.sort_unstable_by_key(|slot| (slot.rank, slot.prepared.id));
     }
 }
 
 impl<I: ?Sized> Slot<I> {
+    /// Returns the rank as one number, which is compared without a branch.
+    #[inline]
+    fn place(&self) -> u128 {
+        let (Reverse(priority), order) = self.rank;
+        // Higher priorities come first, and the lowest of all is negative.
+        let priority = i64::from(i32::MAX) - i64::from(priority);
+        (u128::from(priority.unsigned_abs()) << 64) | u128::from(order)
+    }
+
     pub(crate) fn of(prepared: &Arc<Prepared<I>>) -> Self {
         let (priority, order, _) = prepared.entry.rank();
         Self {
@@ -171,6 +201,9 @@ impl<I: ?Sized> Clone for Slot<I> {
         }
     }
 }
+
+/// Far more than memory can be asked for at a time, far less than the first-level cache holds.
+const TOGETHER: usize = 32;
 
 /// What a thread keeps from one fire to the next.
 #[derive(Default)]

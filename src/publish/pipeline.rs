@@ -276,14 +276,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         check_filter: bool,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
     ) -> Step {
-        if let Some(why) = prepared.suspended() {
-            return Step::Skipped(SkipReason::Suspended(why.to_owned()));
-        }
-        if prepared.is_timed() {
-            let now = self.now();
-            if prepared.is_early(now) || prepared.is_expired(now) {
-                return Step::FilteredOut;
-            }
+        if prepared.is_conditional()
+            && let Some(step) = self.withhold(prepared)
+        {
+            return step;
         }
         if check_filter {
             let predicate = prepared.predicate(self.method);
@@ -308,6 +304,17 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             Ok(()) => Step::Delivered,
             Err(error) => Step::Failed(Failure::Subscriber(error)),
         }
+    }
+
+    /// Returns what becomes of a subscription that is suspended or out of its time.
+    fn withhold(&self, prepared: &Prepared<I>) -> Option<Step> {
+        if let Some(why) = prepared.suspended() {
+            return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
+        }
+        let timed = prepared.is_timed().then(|| self.now());
+        timed
+            .is_some_and(|now| prepared.is_early(now) || prepared.is_expired(now))
+            .then_some(Step::FilteredOut)
     }
 
     fn now(&self) -> SystemTime {

@@ -61,9 +61,11 @@ pub enum LiveTarget<I: ?Sized> {
 pub(crate) struct Prepared<I: ?Sized> {
     /// The id in the entry's record, where a fire reads it without another pointer.
     pub(crate) id: SubscriptionId,
+    /// Whether a fire has anything to ask before the call but the filter, read where the id is.
+    conditional: bool,
+    target: Bound<I>,
     pub(crate) entry: Arc<SubscriptionEntry>,
     compiled: Arc<Compiled>,
-    target: Bound<I>,
 }
 
 /// What of a subscription depends on the interface and not on who receives.
@@ -126,6 +128,10 @@ impl SubscriptionEntry {
             self.record.id(),
         )
     }
+
+    fn is_timed(&self) -> bool {
+        self.record.not_before().is_some() || self.record.expires().is_some()
+    }
 }
 
 impl<I: Facet + ?Sized> Prepared<I> {
@@ -139,9 +145,10 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
         Self {
             id: entry.record.id(),
+            conditional: compiled.suspended.is_some() || entry.is_timed(),
+            target,
             entry,
             compiled: Arc::new(compiled),
-            target,
         }
     }
 
@@ -149,9 +156,10 @@ impl<I: Facet + ?Sized> Prepared<I> {
     pub(crate) fn rebound(&self, schema: &InterfaceSchema, around: &Surroundings) -> Self {
         Self {
             id: self.id,
+            conditional: self.conditional,
+            target: Bound::new(&self.entry.target, schema, around),
             entry: Arc::clone(&self.entry),
             compiled: Arc::clone(&self.compiled),
-            target: Bound::new(&self.entry.target, schema, around),
         }
     }
 
@@ -311,9 +319,15 @@ impl<I: ?Sized> Prepared<I> {
             .map(|(_, predicate)| predicate)
     }
 
+    /// Returns whether it may be suspended or out of its time, so that a fire has to ask.
+    #[inline]
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.conditional
+    }
+
     /// Returns whether delivery depends on the time of day.
     pub(crate) fn is_timed(&self) -> bool {
-        self.entry.record.not_before().is_some() || self.entry.record.expires().is_some()
+        self.entry.is_timed()
     }
 
     /// Returns whether the event comes too early.

@@ -59,8 +59,10 @@ impl Sites {
             .iter()
             .filter(|site| site.takes(record.binding()));
         let all: Vec<_> = std::iter::once(&self.here).chain(others).collect();
-        let mut compiled = compile(filter, record, &all)?;
-        Ok(compiled.swap_remove(0))
+        let mut here = compile(filter, record, &all)?.swap_remove(0);
+        // Most have one method, and a vector that grows begins with room for four predicates.
+        here.shrink_to_fit();
+        Ok(here)
     }
 }
 

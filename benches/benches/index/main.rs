@@ -9,6 +9,7 @@
 //! cargo bench --manifest-path benches/Cargo.toml --bench index -- --quick
 //! ```
 
+mod broker;
 mod change;
 mod peers;
 mod scan;
@@ -53,8 +54,10 @@ fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
     let ratio = against_scan("w1 1m", &w1, effort, &mut table)?;
     bar("w1_1m_vs_scan", rounded(ratio));
     two_threads(&w1, effort);
+    broker::fire(&w1, effort, &mut table)?;
     change::costs(w1, effort)?;
     change::bytes()?;
+    broker::stored(effort)?;
     println!("\n{table}\n{beside}");
     Ok(())
 }
