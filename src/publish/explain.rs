@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::channel::Channel;
 use super::facet::Facet;
-use super::pipeline::EventRow;
+use super::guarded::EventRow;
 use super::prepared::Prepared;
 use crate::filter::Decision;
 use crate::model::SubscriptionId;

@@ -4,6 +4,7 @@ mod channel;
 mod dynamic;
 mod explain;
 mod facet;
+mod guarded;
 mod hook;
 mod indexed;
 mod lane;

@@ -1,25 +1,20 @@
 //! The pipeline of a fire: snapshot, match, delivery, report.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
-use std::time::SystemTime;
 
-use super::channel::{Channel, ClassFacts};
+use super::channel::Channel;
 use super::facet::Facet;
+use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::{Found, Replaced, Slot, sort};
 use super::lane::{Lane, PlainSlot};
-use super::prepared::{Prepared, Resolved, SubscriptionEntry};
+use super::prepared::{Prepared, SubscriptionEntry};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
-use crate::delivery::{
-    DeliveryOutcome, Failure, SkipReason, enter, enter_subscription, entered_subscription,
-};
-use crate::filter::Row;
+use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
 use crate::value::untyped::{self, SubscriberFailed};
-use crate::value::{Properties, SubscriberError, ValueRef, panic_message};
+use crate::value::{SubscriberError, ValueRef, panic_message};
 
 /// Fires the method at index `method`.
 ///
@@ -110,8 +105,14 @@ fn fire_guarded<I: Facet + ?Sized>(
     let guarded = Guarded::new(channel, method, row);
     let mut tally = Tally::default();
     match lane {
-        Lane::Indexed(_) => guarded.fire(&found, &|slot| &*slot.prepared, false, call, &mut tally),
-        _ => guarded.fire(few, &|slot| &**slot, true, call, &mut tally),
+        Lane::Indexed(_) => guarded.fire(
+            &found,
+            &|slot| &*slot.prepared,
+            Filters::Passed,
+            call,
+            &mut tally,
+        ),
+        _ => guarded.fire(few, &|slot| &**slot, Filters::Asked, call, &mut tally),
     }
     tally.filter_out(others);
     Ok(tally.finish(&channel.around.hook, channel.key.class))
@@ -177,204 +178,6 @@ fn go_on<I: ?Sized>(
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
-/// A fire in which at least one slot has something to check.
-struct Guarded<'a, I: ?Sized> {
-    channel: &'a Channel<I>,
-    method: usize,
-    row: EventRow<'a>,
-    /// The time of day, read once and only if a slot asks.
-    now: Cell<Option<SystemTime>>,
-    /// Whether a singleton was made, however its call went.
-    made: Cell<bool>,
-}
-
-/// What came of one guarded slot, short of an unwinding panic.
-enum Step {
-    Delivered,
-    FilteredOut,
-    Skipped(SkipReason),
-    Failed(Failure),
-}
-
-/// How far a fire has come, for when a panic ends a run of calls.
-#[derive(Default)]
-struct Progress {
-    seen: Cell<usize>,
-    delivered: Cell<usize>,
-    filtered: Cell<usize>,
-}
-
-impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
-    fn new(channel: &'a Channel<I>, method: usize, row: EventRow<'a>) -> Self {
-        Self {
-            channel,
-            method,
-            row,
-            now: Cell::new(None),
-            made: Cell::new(false),
-        }
-    }
-
-    /// Goes through the slots in order. As for the plain fire one `catch_unwind` stands around the
-    /// loop, which goes on behind the slot that failed.
-    fn fire<S>(
-        &self,
-        slots: &[S],
-        prepared: &impl Fn(&S) -> &Prepared<I>,
-        check_filters: bool,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-        tally: &mut Tally,
-    ) {
-        let progress = Progress::default();
-        let mut gone = Vec::new();
-        loop {
-            let run = || self.run(slots, prepared, check_filters, call, &progress);
-            let outcome = match catch_unwind(AssertUnwindSafe(run)) {
-                Ok(None) => break,
-                Ok(Some(outcome)) => outcome,
-                Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
-            };
-            let Some(last) = slots.get(progress.seen.get() - 1) else {
-                break;
-            };
-            let entry = &prepared(last).entry;
-            if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
-                gone.push(Arc::clone(entry));
-            }
-            tally.add(entry, outcome);
-        }
-        tally.deliver(progress.delivered.get());
-        tally.filter_out(progress.filtered.get());
-        self.keep_up(&gone);
-    }
-
-    /// Calls on, to the slot of which there is something to report.
-    fn run<S>(
-        &self,
-        slots: &[S],
-        prepared: &impl Fn(&S) -> &Prepared<I>,
-        check_filters: bool,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-        progress: &Progress,
-    ) -> Option<DeliveryOutcome> {
-        let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
-        for slot in slots.get(progress.seen.get()..)? {
-            add_one(&progress.seen);
-            match self.deliver(prepared(slot), check_filters, call) {
-                Step::Delivered => add_one(&progress.delivered),
-                Step::FilteredOut => add_one(&progress.filtered),
-                Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
-                Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
-            }
-        }
-        None
-    }
-
-    fn deliver(
-        &self,
-        prepared: &Prepared<I>,
-        check_filter: bool,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    ) -> Step {
-        if prepared.is_conditional()
-            && let Some(step) = self.withhold(prepared)
-        {
-            return step;
-        }
-        if check_filter {
-            let predicate = prepared.predicate(self.method);
-            if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
-                return Step::FilteredOut;
-            }
-        }
-        enter_subscription(prepared.id);
-        let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
-            Resolved::Ready(target) => target,
-            Resolved::First(target) => {
-                self.made.set(true);
-                // The factory may have fired events of its own.
-                enter_subscription(prepared.id);
-                target
-            }
-            Resolved::Once(target) => return call_once(prepared, target, call),
-            Resolved::Gone => return Step::Skipped(SkipReason::Gone),
-            Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
-        };
-        match untyped::call(|| call(target)) {
-            Ok(()) => Step::Delivered,
-            Err(error) => Step::Failed(Failure::Subscriber(error)),
-        }
-    }
-
-    /// Returns what becomes of a subscription that is suspended or out of its time.
-    fn withhold(&self, prepared: &Prepared<I>) -> Option<Step> {
-        if let Some(why) = prepared.suspended() {
-            return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
-        }
-        let timed = prepared.is_timed().then(|| self.now());
-        timed
-            .is_some_and(|now| prepared.is_early(now) || prepared.is_expired(now))
-            .then_some(Step::FilteredOut)
-    }
-
-    fn now(&self) -> SystemTime {
-        self.now.get().unwrap_or_else(|| {
-            let now = self.channel.around.clock.now();
-            self.now.set(Some(now));
-            now
-        })
-    }
-
-    /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
-    fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
-        if self.made.get() {
-            self.channel.refresh();
-        }
-        if !gone.is_empty()
-            && let Some(upkeep) = self.channel.around.upkeep.upgrade()
-        {
-            upkeep.prune(gone);
-        }
-    }
-}
-
-/// Calls a subscriber that is dropped behind its call.
-fn call_once<I: ?Sized>(
-    prepared: &Prepared<I>,
-    target: Arc<I>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> Step {
-    // The factory may have fired events of its own.
-    enter_subscription(prepared.id);
-    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
-    // Dropped when no panic unwinds any more: a second one would end the process.
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
-    match (called, dropped) {
-        (Ok(Ok(())), Ok(())) => Step::Delivered,
-        (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
-        (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
-        (called, Err(payload)) => dropped_badly(called, payload),
-    }
-}
-
-/// An event with its publisher's properties, as filters see it.
-pub(crate) struct EventRow<'a> {
-    pub(crate) values: &'a [ValueRef<'a>],
-    pub(crate) own: &'a Properties,
-    pub(crate) facts: &'a ClassFacts,
-}
-
-impl Row for EventRow<'_> {
-    fn root(&self, index: usize) -> ValueRef<'_> {
-        self.values.get(index).copied().unwrap_or(ValueRef::Null)
-    }
-
-    fn publisher(&self, name: &str) -> ValueRef<'_> {
-        let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
-        value.map_or(ValueRef::Null, |value| value.view())
-    }
-}
-
 /// Returns what went wrong in a run of calls, if anything did.
 #[inline]
 fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> Option<Failure> {
@@ -385,22 +188,8 @@ fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> 
     }
 }
 
-/// Returns the first of the two things that went wrong.
 #[cold]
-fn dropped_badly(
-    called: thread::Result<Result<(), SubscriberError>>,
-    payload: Box<dyn Any + Send>,
-) -> Step {
-    let second = failure_of(payload);
-    Step::Failed(match called {
-        Ok(Ok(())) => second,
-        Ok(Err(error)) => Failure::Subscriber(error),
-        Err(payload) => failure_of(payload),
-    })
-}
-
-#[cold]
-fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
+pub(super) fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
     match SubscriberFailed::from_payload(payload) {
         Ok(error) => Failure::Subscriber(error),
         Err(payload) => Failure::Panicked(panic_message(payload)),

@@ -1,0 +1,239 @@
+//! A fire in which filters, times or targets are asked.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::SystemTime;
+
+use super::channel::{Channel, ClassFacts};
+use super::facet::Facet;
+use super::pipeline::failure_of;
+use super::prepared::{Prepared, Resolved, SubscriptionEntry};
+use super::report::Tally;
+use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
+use crate::filter::Row;
+use crate::value::untyped;
+use crate::value::{Properties, SubscriberError, ValueRef};
+
+/// A fire in which at least one slot has something to check.
+pub(super) struct Guarded<'a, I: ?Sized> {
+    channel: &'a Channel<I>,
+    method: usize,
+    row: EventRow<'a>,
+    /// The time of day, read once and only if a slot asks.
+    now: Cell<Option<SystemTime>>,
+    /// Whether a singleton was made, however its call went.
+    made: Cell<bool>,
+}
+
+/// Whether the filters were asked already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filters {
+    /// Each slot's filter is to be asked.
+    Asked,
+    /// The index has found the slots, so their filters are true.
+    Passed,
+}
+
+/// What came of one guarded slot, short of an unwinding panic.
+enum Step {
+    Delivered,
+    FilteredOut,
+    Skipped(SkipReason),
+    Failed(Failure),
+}
+
+/// How far a fire has come, for when a panic ends a run of calls.
+#[derive(Default)]
+struct Progress {
+    seen: Cell<usize>,
+    delivered: Cell<usize>,
+    filtered: Cell<usize>,
+}
+
+impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
+    pub(super) fn new(channel: &'a Channel<I>, method: usize, row: EventRow<'a>) -> Self {
+        Self {
+            channel,
+            method,
+            row,
+            now: Cell::new(None),
+            made: Cell::new(false),
+        }
+    }
+
+    /// Goes through the slots in order. As for the plain fire one `catch_unwind` stands around the
+    /// loop, which goes on behind the slot that failed.
+    pub(super) fn fire<S>(
+        &self,
+        slots: &[S],
+        prepared: &impl Fn(&S) -> &Prepared<I>,
+        filters: Filters,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        tally: &mut Tally,
+    ) {
+        let progress = Progress::default();
+        let mut gone = Vec::new();
+        loop {
+            let run = || self.run(slots, prepared, filters, call, &progress);
+            let outcome = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(None) => break,
+                Ok(Some(outcome)) => outcome,
+                Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
+            };
+            let Some(last) = slots.get(progress.seen.get() - 1) else {
+                break;
+            };
+            let entry = &prepared(last).entry;
+            if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
+                gone.push(Arc::clone(entry));
+            }
+            tally.add(entry, outcome);
+        }
+        tally.deliver(progress.delivered.get());
+        tally.filter_out(progress.filtered.get());
+        self.keep_up(&gone);
+    }
+
+    /// Calls on, to the slot of which there is something to report.
+    fn run<S>(
+        &self,
+        slots: &[S],
+        prepared: &impl Fn(&S) -> &Prepared<I>,
+        filters: Filters,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        progress: &Progress,
+    ) -> Option<DeliveryOutcome> {
+        let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
+        for slot in slots.get(progress.seen.get()..)? {
+            add_one(&progress.seen);
+            match self.deliver(prepared(slot), filters, call) {
+                Step::Delivered => add_one(&progress.delivered),
+                Step::FilteredOut => add_one(&progress.filtered),
+                Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
+                Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
+            }
+        }
+        None
+    }
+
+    fn deliver(
+        &self,
+        prepared: &Prepared<I>,
+        filters: Filters,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> Step {
+        if prepared.is_conditional()
+            && let Some(step) = self.withhold(prepared)
+        {
+            return step;
+        }
+        if filters == Filters::Asked {
+            let predicate = prepared.predicate(self.method);
+            if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
+                return Step::FilteredOut;
+            }
+        }
+        enter_subscription(prepared.id);
+        let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
+            Resolved::Ready(target) => target,
+            Resolved::First(target) => {
+                self.made.set(true);
+                // The factory may have fired events of its own.
+                enter_subscription(prepared.id);
+                target
+            }
+            Resolved::Once(target) => return call_once(prepared, target, call),
+            Resolved::Gone => return Step::Skipped(SkipReason::Gone),
+            Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
+        };
+        match untyped::call(|| call(target)) {
+            Ok(()) => Step::Delivered,
+            Err(error) => Step::Failed(Failure::Subscriber(error)),
+        }
+    }
+
+    /// Returns what becomes of a subscription that is suspended or out of its time.
+    fn withhold(&self, prepared: &Prepared<I>) -> Option<Step> {
+        if let Some(why) = prepared.suspended() {
+            return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
+        }
+        let timed = prepared.is_timed().then(|| self.now());
+        timed
+            .is_some_and(|now| prepared.is_early(now) || prepared.is_expired(now))
+            .then_some(Step::FilteredOut)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.now.get().unwrap_or_else(|| {
+            let now = self.channel.around.clock.now();
+            self.now.set(Some(now));
+            now
+        })
+    }
+
+    /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
+    fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
+        if self.made.get() {
+            self.channel.refresh();
+        }
+        if !gone.is_empty()
+            && let Some(upkeep) = self.channel.around.upkeep.upgrade()
+        {
+            upkeep.prune(gone);
+        }
+    }
+}
+
+/// Calls a subscriber that is dropped behind its call.
+fn call_once<I: ?Sized>(
+    prepared: &Prepared<I>,
+    target: Arc<I>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Step {
+    // The factory may have fired events of its own.
+    enter_subscription(prepared.id);
+    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+    // Dropped when no panic unwinds any more: a second one would end the process.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
+    match (called, dropped) {
+        (Ok(Ok(())), Ok(())) => Step::Delivered,
+        (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
+        (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
+        (called, Err(payload)) => dropped_badly(called, payload),
+    }
+}
+
+/// An event with its publisher's properties, as filters see it.
+pub(super) struct EventRow<'a> {
+    pub(super) values: &'a [ValueRef<'a>],
+    pub(super) own: &'a Properties,
+    pub(super) facts: &'a ClassFacts,
+}
+
+impl Row for EventRow<'_> {
+    fn root(&self, index: usize) -> ValueRef<'_> {
+        self.values.get(index).copied().unwrap_or(ValueRef::Null)
+    }
+
+    fn publisher(&self, name: &str) -> ValueRef<'_> {
+        let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
+        value.map_or(ValueRef::Null, |value| value.view())
+    }
+}
+
+/// Returns the first of the two things that went wrong.
+#[cold]
+fn dropped_badly(
+    called: thread::Result<Result<(), SubscriberError>>,
+    payload: Box<dyn Any + Send>,
+) -> Step {
+    let second = failure_of(payload);
+    Step::Failed(match called {
+        Ok(Ok(())) => second,
+        Ok(Err(error)) => Failure::Subscriber(error),
+        Err(payload) => failure_of(payload),
+    })
+}
