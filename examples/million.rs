@@ -102,7 +102,7 @@ impl Alert {
         let mixed = number.wrapping_mul(2_654_435_769);
         let above = f64::from(mixed % 70_000) / 100.0;
         let symbol = symbol(stock);
-        let (filter, until) = if number / STOCKS % 4 == 0 {
+        let (filter, until) = if (number / STOCKS).is_multiple_of(4) {
             let until = above + 20.0;
             let filter = format!("symbol = '{symbol}' AND price > {above} AND price < {until}");
             (filter, until)
