@@ -86,9 +86,8 @@
 //! wiring, and no lock is held while anything of the user's runs.
 //!
 //! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
-//! time; there is no queued, detached or parallel delivery in this version. Nor are there roles,
-//! publisher filters or an index over filters: a fire looks at every subscription to its method.
-//! One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends the
+//! time; there is no queued, detached or parallel delivery in this version. Nor are there roles
+//! or publisher filters. Many filters are found by an index, few are asked in turn. One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends the
 //! process.
 //!
 //! # Features

@@ -82,8 +82,9 @@
 //!    die with their process, weak ones are removed by the first fire that finds the object gone.
 //! 5. *Replacing a transient subscriber leaks the old one (KB 268856).* Yes:
 //!    [`SubscriptionGuard::replace`].
-//! 6. *Publishing is linear in the subscribers; about 100 is the limit ([MS-COMEV] 1.6).* No: it is
-//!    linear here too, if at a smaller cost for each. There is no index yet.
+//! 6. *Publishing is linear in the subscribers; about 100 is the limit ([MS-COMEV] 1.6).* Yes
+//!    where there are filters: many are found by index, and a fire's cost follows those that match.
+//!    Whoever has no filter is called, so that is linear.
 //! 7. *High rates bloat memory.* Yes for inline delivery, which has no queue; a class with
 //!    [`Nesting::Queued`] queues nested events without a bound.
 //! 8. *Large arguments are hard.* Yes: references are passed on as they are. Parameters by value
