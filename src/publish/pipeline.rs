@@ -32,40 +32,42 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
-    loop {
-        let snapshot = channel.cache.load();
-        let lane = snapshot.method(method);
-        if let Ok(report) = fire_lane(channel, lane, method, own, &values, call) {
-            return report;
+    let snapshot = channel.cache.load();
+    match snapshot.method(method) {
+        Some(Lane::Plain { slots, entries }) => {
+            if slots.is_empty() {
+                return FireReport::default();
+            }
+            let Some(_entered) = enter(channel.key.class) else {
+                return too_deep(channel, entries.iter());
+            };
+            fire_plain(channel, slots, entries, call)
+        }
+        None => FireReport::default(),
+        Some(_) => {
+            drop(snapshot);
+            fire_filtered(channel, method, own, values().as_ref(), call)
         }
     }
 }
 
-#[inline]
-fn fire_lane<'e, I, V>(
+/// Fires a lane that is not plain, with a snapshot that fits its index.
+#[inline(never)]
+fn fire_filtered<I: Facet + ?Sized>(
     channel: &Channel<I>,
-    lane: Option<&Lane<I>>,
     method: usize,
     own: &Own,
-    values: &impl Fn() -> V,
+    values: &[ValueRef<'_>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> Result<FireReport, Replaced>
-where
-    I: Facet + ?Sized,
-    V: AsRef<[ValueRef<'e>]>,
-{
-    match lane {
-        Some(Lane::Plain { slots, entries }) => {
-            if slots.is_empty() {
-                return Ok(FireReport::default());
-            }
-            let Some(_entered) = enter(channel.key.class) else {
-                return Ok(too_deep(channel, entries.iter()));
-            };
-            Ok(fire_plain(channel, slots, entries, call))
+) -> FireReport {
+    loop {
+        let snapshot = channel.cache.load();
+        let Some(lane) = snapshot.method(method) else {
+            return FireReport::default();
+        };
+        if let Ok(report) = fire_guarded(channel, lane, method, own, values, call) {
+            return report;
         }
-        Some(lane) => fire_guarded(channel, lane, method, own, values().as_ref(), call),
-        None => Ok(FireReport::default()),
     }
 }
 
@@ -93,7 +95,14 @@ fn fire_guarded<I: Facet + ?Sized>(
     }
     let few: &[Arc<Prepared<I>>] = match lane {
         Lane::Guarded { slots } => slots,
-        Lane::Plain { .. } | Lane::Indexed(_) => &[],
+        Lane::Indexed(_) => &[],
+        // It became plain since the fire began.
+        Lane::Plain { slots, entries } => {
+            let Some(_entered) = enter(channel.key.class) else {
+                return Ok(too_deep(channel, entries.iter()));
+            };
+            return Ok(fire_plain(channel, slots, entries, call));
+        }
     };
     let Some(_entered) = enter(channel.key.class) else {
         let found = found.iter().map(|slot| &slot.prepared.entry);
