@@ -1,6 +1,5 @@
 //! Subscriptions made ready for one interface.
 
-use std::any::Any;
 use std::cmp::Reverse;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,11 +7,12 @@ use std::time::SystemTime;
 
 use super::channel::Surroundings;
 use super::facet::Facet;
+use super::live::{LiveObject, upgrade};
 use super::site::{Predicates, Sites};
 use crate::component::{Activation, ActivationError, ComponentPolicy, Recipe};
 use crate::filter::{Filter, Predicate};
 use crate::model::{ComponentId, Subscription, SubscriptionId};
-use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Invoker, Subscriber};
+use crate::value::InterfaceSchema;
 
 /// A subscription as the broker lists it: the record, its parsed filter and its target.
 pub(crate) struct SubscriptionEntry {
@@ -31,30 +31,6 @@ pub(crate) enum TargetSource {
     Component(ComponentId),
     Moniker(String),
     Live(Arc<dyn LiveObject>),
-}
-
-/// A [`LiveTarget`] without its type.
-pub(crate) trait LiveObject: Send + Sync + 'static {
-    /// Returns the interface that the object implements, or `None` if it takes any.
-    fn interface(&self) -> Option<InterfaceId>;
-
-    /// Returns the object as an untyped subscriber, unless it is gone.
-    fn untyped(&self) -> Option<Arc<dyn Subscriber>>;
-
-    /// Returns whether the object may go away by itself.
-    fn is_weak(&self) -> bool;
-
-    /// Returns the [`LiveTarget`] as `dyn Any`, to be downcast.
-    fn as_any(&self) -> &(dyn Any + Send + Sync);
-}
-
-/// A live object, or the way to one that may be gone.
-#[doc(hidden)]
-pub enum LiveTarget<I: ?Sized> {
-    /// Kept as long as the subscription.
-    Strong(Arc<I>),
-    /// Asked for at every event.
-    Weak(Box<dyn Fn() -> Option<Arc<I>> + Send + Sync>),
 }
 
 /// A subscription made ready for one interface: names resolved, target bound.
@@ -381,69 +357,6 @@ impl<I: Facet + ?Sized> Bound<I> {
             return Self::Weak(Arc::clone(live));
         }
         upgrade(live.as_ref()).map_or(Self::Mismatch, Self::Live)
-    }
-}
-
-impl<I: ?Sized> LiveTarget<I> {
-    fn upgrade(&self) -> Option<Arc<I>> {
-        match self {
-            Self::Strong(target) => Some(Arc::clone(target)),
-            Self::Weak(upgrade) => upgrade(),
-        }
-    }
-}
-
-impl<I: EventInterface + ?Sized> LiveObject for LiveTarget<I> {
-    fn interface(&self) -> Option<InterfaceId> {
-        Some(I::schema().id())
-    }
-
-    fn untyped(&self) -> Option<Arc<dyn Subscriber>> {
-        self.upgrade().map(|target| Arc::new(Invoker(target)) as _)
-    }
-
-    fn is_weak(&self) -> bool {
-        matches!(self, Self::Weak(_))
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-}
-
-impl LiveObject for LiveTarget<dyn Subscriber> {
-    fn interface(&self) -> Option<InterfaceId> {
-        None
-    }
-
-    fn untyped(&self) -> Option<Arc<dyn Subscriber>> {
-        self.upgrade()
-    }
-
-    fn is_weak(&self) -> bool {
-        matches!(self, Self::Weak(_))
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
-    }
-}
-
-/// Returns the live object as the interface `I`, unless it is gone.
-fn upgrade<I: Facet + ?Sized>(live: &dyn LiveObject) -> Option<Arc<I>> {
-    match live.as_any().downcast_ref::<LiveTarget<I>>() {
-        Some(target) => target.upgrade(),
-        None => live.untyped().map(I::from_untyped),
-    }
-}
-
-impl<I: ?Sized> fmt::Debug for LiveTarget<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Strong(_) => "Strong",
-            Self::Weak(_) => "Weak",
-        };
-        f.debug_tuple(kind).finish()
     }
 }
 
