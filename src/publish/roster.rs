@@ -61,13 +61,18 @@ impl<I: Facet + ?Sized> Roster<I> {
         cache: &SubscriptionCache<Lane<I>>,
         trash: &mut Trash,
     ) {
-        let removed: Vec<_> = removed
+        let mut removed: Vec<_> = removed
             .iter()
             .filter_map(|entry| self.remove(entry))
             .collect();
         for prepared in &added {
             self.filtered += usize::from(prepared.is_filtered());
-            self.all.insert(prepared.entry.rank(), Arc::clone(prepared));
+            let displaced = self.all.insert(prepared.entry.rank(), Arc::clone(prepared));
+            // Counted out like any other, and not dropped here: its target is the user's.
+            if let Some(displaced) = displaced {
+                self.filtered -= usize::from(displaced.is_filtered());
+                removed.push(displaced);
+            }
         }
         match &mut self.indexed {
             Some(indexed) => {
@@ -79,8 +84,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         trash.add((removed, added));
     }
 
-    /// Puts another in the place of each of which `rebind` makes one, and returns whether there was
-    /// one.
+    /// Puts another in the place of each of which `rebind` makes one.
     pub(super) fn rebind(
         &mut self,
         rebind: impl Fn(&Prepared<I>) -> Option<Prepared<I>>,
