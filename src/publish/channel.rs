@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
 use super::explain::Explanation;
@@ -148,8 +148,9 @@ impl<I: Facet + ?Sized> Channel<I> {
         self.class.load().record.nesting() == Nesting::Queued
     }
 
-    pub(crate) fn class_facts(&self) -> Arc<ClassFacts> {
-        self.class.load_full()
+    /// Returns the class as it is now. A guard: a count that publishers share would slow them.
+    pub(crate) fn class_facts(&self) -> Guard<Arc<ClassFacts>> {
+        self.class.load()
     }
 
     /// Returns what is ready of the subscriptions, in order.
