@@ -31,10 +31,7 @@ impl State {
     pub(super) fn publish(&self, changes: Changes, trash: &mut Trash) {
         let mut affected = BTreeSet::new();
         for (id, class) in &self.classes {
-            if class
-                .channels()
-                .any(|(interface, _)| changes.interfaces.contains(&interface))
-            {
+            if changes.renew(class) {
                 self.reset_class(class, trash);
             } else if changes.concern(class) {
                 affected.insert(*id);
@@ -248,6 +245,12 @@ impl Changes {
             added: Vec::new(),
         }));
         sections
+    }
+
+    /// Returns whether channels of the class are to be made anew.
+    fn renew(&self, class: &ClassEntry) -> bool {
+        let mut interfaces = self.interfaces.iter();
+        interfaces.any(|id| class.typed.contains_key(id) || class.untyped.contains_key(id))
     }
 
     /// Returns whether a subscription that came or went may be one of the class's.
