@@ -8,10 +8,12 @@ use std::thread;
 use std::time::SystemTime;
 
 use super::channel::{Channel, ClassFacts};
+use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::pipeline::failure_of;
-use super::prepared::{Prepared, Resolved, SubscriptionEntry};
+use super::prepared::Prepared;
 use super::report::Tally;
+use super::target::Resolved;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
 use crate::filter::Row;
 use crate::value::untyped;
@@ -66,10 +68,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Goes through the slots in order. As for the plain fire one `catch_unwind` stands around the
     /// loop, which goes on behind the slot that failed.
-    pub(super) fn fire<S>(
+    pub(super) fn fire<'s, S>(
         &self,
-        slots: &[S],
-        prepared: &impl Fn(&S) -> &Prepared<I>,
+        slots: &'s [S],
+        prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
         tally: &mut Tally,
@@ -86,7 +88,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             let Some(last) = slots.get(progress.seen.get() - 1) else {
                 break;
             };
-            let entry = &prepared(last).entry;
+            let Some(Prepared { entry, .. }) = prepared(last) else {
+                continue;
+            };
             if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
                 gone.push(Arc::clone(entry));
             }
@@ -98,10 +102,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Calls on, to the slot of which there is something to report.
-    fn run<S>(
+    fn run<'s, S>(
         &self,
-        slots: &[S],
-        prepared: &impl Fn(&S) -> &Prepared<I>,
+        slots: &'s [S],
+        prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
         progress: &Progress,
@@ -109,7 +113,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
         for slot in slots.get(progress.seen.get()..)? {
             add_one(&progress.seen);
-            match self.deliver(prepared(slot), filters, call) {
+            let Some(prepared) = prepared(slot) else {
+                continue;
+            };
+            match self.deliver(prepared, filters, call) {
                 Step::Delivered => add_one(&progress.delivered),
                 Step::FilteredOut => add_one(&progress.filtered),
                 Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),

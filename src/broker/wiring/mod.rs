@@ -1,6 +1,7 @@
 //! The wiring as this process holds it: every record, and the channels that follow from them.
 
 mod channels;
+mod entries;
 mod state;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +9,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub(crate) use self::state::{Changes, Parsed, State, WiredRecord};
+use self::state::Listed;
+pub(crate) use self::state::{Changes, State, Wired};
 use crate::model::Revision;
 use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
@@ -88,12 +90,11 @@ impl Wiring {
         };
         let prepared = change
             .prepared()
-            .and_then(|prepared| prepared.downcast_ref::<WiredRecord>());
-        let record = match prepared {
-            Some(record) => Ok(record.clone().at(revision)),
-            None => record::decode(key, value, revision).map(WiredRecord::new),
-        };
-        match record {
+            .and_then(|prepared| prepared.downcast_ref::<Wired>());
+        if prepared.is_some_and(|wired| wired.put(state, revision, changes)) {
+            return;
+        }
+        match record::decode(key, value, revision) {
             Ok(record) => state.put(record, revision, changes),
             Err(error) => {
                 let reason = error.to_string();
@@ -110,10 +111,10 @@ impl Wiring {
 impl CommitSink for Wiring {
     fn listed(&self, listing: &mut Listing<'_>, revision: Revision, trash: &mut Trash) {
         let progress = self.opened();
-        let mut records = Vec::new();
+        let mut listed = Listed::default();
         for item in listing {
-            if records.len() % BETWEEN_REPORTS == 0 {
-                report(progress.as_ref(), records.len());
+            if listed.len() % BETWEEN_REPORTS == 0 {
+                report(progress.as_ref(), listed.len());
             }
             // An error is the last item: the present state is kept, and the store says the rest.
             let Ok((key, entry)) = item else { return };
@@ -121,21 +122,17 @@ impl CommitSink for Wiring {
                 continue;
             };
             match record::decode(parsed, &entry.value, entry.revision) {
-                Ok(record) => records.push((WiredRecord::new(record), entry.revision)),
+                Ok(record) => listed.put(record, entry.revision),
                 Err(error) => {
                     let reason = error.to_string();
                     self.notices.push(Notice::Quarantined { key, reason });
                 }
             }
         }
-        report(progress.as_ref(), records.len());
+        report(progress.as_ref(), listed.len());
         let mut state = self.state.lock();
         let mut changes = Changes::default();
-        state.forget_stored(&records, &mut changes, trash);
-        for (record, revision) in records {
-            state.put(record, revision, &mut changes);
-        }
-        state.revision = revision;
+        state.list_anew(listed, revision, &mut changes, trash);
         state.reset_all(trash);
         trash.add(changes);
     }
@@ -156,8 +153,8 @@ impl Upkeep for Wiring {
         self.change(|state, changes| {
             for entry in gone {
                 let id = entry.record.id();
-                let present = state.subscriptions.get(&id);
-                if present.is_some_and(|listed| Arc::ptr_eq(&listed.entry, entry)) {
+                let present = state.subscriptions.get(id);
+                if present.is_some_and(|present| Arc::ptr_eq(present, entry)) {
                     state.remove_subscription(id, changes);
                 }
             }
