@@ -183,17 +183,18 @@ impl Broker {
             ensured: None,
             live: Some(source),
         };
-        let added = self.core.wiring.change(|state, changes| {
-            if state.subscriptions.get(id).is_some() {
-                return Err((entry, compiled));
+        let mut new = Some((entry, compiled));
+        self.core.wiring.change(|state, changes| {
+            if state.subscriptions.get(id).is_none()
+                && let Some((entry, compiled)) = new.take()
+            {
+                state.put_subscription(entry, compiled, changes);
             }
-            state.put_subscription(entry, compiled, changes);
-            Ok(())
         });
-        added.map_err(|_unused| {
+        if new.is_some() {
             let message = format!("a subscription has the id {id} already");
-            Error::new(ErrorKind::AlreadyExists, message)
-        })?;
+            return Err(Error::new(ErrorKind::AlreadyExists, message));
+        }
         Ok(SubscriptionGuard {
             id,
             order,

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -111,21 +112,25 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         progress: &Progress,
     ) -> Option<DeliveryOutcome> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
-        for slot in slots.get(progress.seen.get()..)? {
-            add_one(&progress.seen);
-            let Some(prepared) = prepared(slot) else {
-                continue;
-            };
-            match self.deliver(prepared, filters, call) {
-                Step::Delivered => add_one(&progress.delivered),
-                Step::FilteredOut => add_one(&progress.filtered),
-                Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
-                Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
+        for part in slots.get(progress.seen.get()..)?.chunks(TOGETHER) {
+            fetch(part, prepared);
+            for slot in part {
+                add_one(&progress.seen);
+                let Some(prepared) = prepared(slot) else {
+                    continue;
+                };
+                match self.deliver(prepared, filters, call) {
+                    Step::Delivered => add_one(&progress.delivered),
+                    Step::FilteredOut => add_one(&progress.filtered),
+                    Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
+                    Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
+                }
             }
         }
         None
     }
 
+    #[inline]
     fn deliver(
         &self,
         prepared: &Prepared<I>,
@@ -193,6 +198,20 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 }
+
+/// Reads something of each slot, so that the processor fetches them side by side: found by an index,
+/// they lie all over the memory, and calls between them would make it wait for each in turn.
+#[inline]
+fn fetch<'s, S, I: ?Sized + 's>(
+    slots: &'s [S],
+    prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
+) {
+    let conditional = slots.iter().filter_map(prepared);
+    black_box(conditional.fold(0, |count, it| count + u32::from(it.is_conditional())));
+}
+
+/// Far more than memory can be asked for at a time, far less than the first-level cache holds.
+const TOGETHER: usize = 32;
 
 /// Calls a subscriber that is dropped behind its call.
 fn call_once<I: ?Sized>(

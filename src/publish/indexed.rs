@@ -22,8 +22,8 @@ pub(crate) struct FilterIndex<I: ?Sized> {
 
 /// What the lock protects.
 pub(super) struct IndexState<I: ?Sized> {
-    /// Method -> the numbers of its subscriptions.
-    pub(super) methods: Box<[PredicateIndex<u32>]>,
+    /// Method -> its subscriptions, each as a number that [`number`] makes.
+    pub(super) methods: Box<[PredicateIndex<u64>]>,
     pub(super) slots: SlotTable<Prepared<I>>,
     /// How many of the slots have a priority other than 0.
     pub(super) prioritized: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Found<'a, I: ?Sized> {
     slots: Slots<Prepared<I>>,
     /// Those that every event reaches, which the lane has.
     loose: &'a [Arc<Prepared<I>>],
-    /// In the lower halves the numbers: of slots, or of loose ones from [`LOOSE`] on.
+    /// As [`number`] makes them, of slots, or of loose ones from [`LOOSE`] on.
     numbers: Vec<u64>,
     /// How many the event does not reach.
     pub(crate) others: usize,
@@ -110,7 +110,7 @@ impl<I: ?Sized> FilterIndex<I> {
                 return Err(Replaced);
             }
             let index = &state.methods[method];
-            let mut visit = |visited: &[u32]| numbers.extend(visited.iter().map(|n| u64::from(*n)));
+            let mut visit = |visited: &[u64]| numbers.extend_from_slice(visited);
             if index.matches(&mut reader.scratch, &mut visit).is_ok() {
                 let found = Found {
                     others: index.len() - numbers.len(),
@@ -137,7 +137,6 @@ impl<I: ?Sized> Found<'_, I> {
     /// Returns the subscription of a number.
     #[inline]
     pub(crate) fn get(&self, number: u64) -> Option<&Prepared<I>> {
-        // The upper half is the order.
         let number = number as u32;
         match number.checked_sub(LOOSE) {
             Some(place) => self.loose.get(place as usize).map(|loose| &**loose),
@@ -147,9 +146,10 @@ impl<I: ?Sized> Found<'_, I> {
 
     /// Brings what was found into the order of calling.
     pub(crate) fn sort(&mut self, unordered: bool) {
-        let loose = (LOOSE..).take(self.loose.len()).map(u64::from);
+        let loose = (LOOSE..).zip(self.loose);
+        let loose = loose.map(|(place, loose)| number(loose.entry.order, place));
         self.numbers.extend(loose);
-        let prioritized = self.prioritized || self.loose.iter().any(|loose| loose.priority != 0);
+        let prioritized = self.prioritized || self.loose.iter().any(|loose| loose.is_prioritized());
         match (prioritized, unordered) {
             (false, true) => {}
             (true, true) => {
@@ -166,32 +166,13 @@ impl<I: ?Sized> Found<'_, I> {
 
     /// Sorts by the places in store order alone, or says that they do not tell all apart.
     fn sort_by_order(&mut self) -> bool {
-        let order = |number: &u64| self.get(*number).map_or(0, |prepared| prepared.order);
-        let orders = self.numbers.iter().map(order);
-        let mut spare = ORDERS.take();
-        spare.clear();
-        spare.extend(orders);
-        let (least, greatest) = spare
-            .iter()
-            .fold((u64::MAX, 0), |(least, greatest), order| {
-                (least.min(*order), greatest.max(*order))
-            });
-        let span = greatest.saturating_sub(least);
-        let fits = span >> UPPER_HALF == 0;
-        if fits {
-            for (number, order) in self.numbers.iter_mut().zip(&spare) {
-                *number |= (order - least) << UPPER_HALF;
-            }
-            let bits = u64::BITS - span.leading_zeros();
-            sort_by_upper_half(&mut self.numbers, &mut spare, bits);
-        }
-        ORDERS.set(spare);
+        let mut spare = SORTED.take();
+        sort_by_upper_half(&mut self.numbers, &mut spare);
+        SORTED.set(spare);
         // Two brokers of one store may have given one place; then the id decides.
         let place = |number: u64| number >> UPPER_HALF;
-        fits && self
-            .numbers
-            .windows(2)
-            .all(|two| place(two[0]) != place(two[1]))
+        let mut pairs = self.numbers.windows(2);
+        pairs.all(|two| place(two[0]) != place(two[1]))
     }
 
     fn sorted_by<K: Ord>(&self, mut numbers: Vec<u64>, key: impl Fn(&Rank) -> K) -> Vec<u64> {
@@ -207,6 +188,13 @@ impl<I: ?Sized> Drop for Found<'_, I> {
     fn drop(&mut self) {
         SPARE.set(std::mem::take(&mut self.numbers));
     }
+}
+
+/// Returns the number of a slot: with its place in store order in the upper half, so that numbers
+/// can be sorted where they are found. Beyond four billion all places are the same, and who sorts
+/// finds that they do not tell apart.
+pub(super) fn number(order: u64, slot: u32) -> u64 {
+    order.min(u32::MAX.into()) << UPPER_HALF | u64::from(slot)
 }
 
 /// The first number that stands for no slot; more slots than this need more memory than there is.
@@ -229,7 +217,7 @@ thread_local! {
     static SPARE: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 
     /// Taken while what was found is sorted.
-    static ORDERS: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+    static SORTED: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 }
 
 impl Reader {

@@ -1,14 +1,19 @@
 //! The order of calling, for what an index has found.
 
-/// Sorts numbers by their upper halves, of which the lowest `bits` alone differ.
+/// Sorts numbers by their upper halves.
 ///
 /// Digit by digit, from the lowest on, where there are enough to make up for the counting: then each
 /// costs a few nanoseconds, however many there are.
-pub(super) fn sort_by_upper_half(numbers: &mut Vec<u64>, spare: &mut Vec<u64>, bits: u32) {
+pub(super) fn sort_by_upper_half(numbers: &mut Vec<u64>, spare: &mut Vec<u64>) {
     if numbers.len() < BY_DIGITS_FROM {
         numbers.sort_unstable();
         return;
     }
+    let first = numbers.first().copied().unwrap_or_default();
+    let differing = numbers
+        .iter()
+        .fold(0, |bits, number| bits | (number ^ first));
+    let bits = (u64::BITS - differing.leading_zeros()).saturating_sub(UPPER_HALF);
     let mut shift = UPPER_HALF;
     while shift < UPPER_HALF + bits {
         sort_by_digit(numbers, spare, shift);
@@ -62,13 +67,13 @@ mod tests {
                         random = random
                             .wrapping_mul(6_364_136_223_846_793_005)
                             .wrapping_add(1);
-                        let upper = random.checked_shr(64 - bits).unwrap_or(0);
+                        let upper = random.checked_shr(64 - bits).unwrap_or_default();
                         upper << UPPER_HALF | at
                     })
                     .collect();
                 let mut expected = numbers.clone();
                 expected.sort_unstable();
-                sort_by_upper_half(&mut numbers, &mut Vec::new(), bits);
+                sort_by_upper_half(&mut numbers, &mut Vec::new());
                 assert_eq!(numbers, expected, "{count} numbers of {bits} bits");
             }
         }

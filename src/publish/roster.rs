@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
-use super::indexed::{FilterIndex, IndexState};
+use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
 use super::prepared::{Detail, Methods, Prepared};
 use super::registered::{Places, Registered};
@@ -176,10 +176,14 @@ impl<I: Facet + ?Sized> Roster<I> {
             let mut indexed = Indexed::new(methods);
             let index = Arc::clone(&indexed.index);
             let mut state = index.write();
-            for (_, prepared) in self.loose.extract_if(.., |_, loose| loose.is_filtered()) {
-                indexed.insert(&mut state, Prepared::clone(&prepared));
-                trash.add(prepared);
+            let all = std::mem::take(&mut self.loose);
+            let (filtered, loose) = all.into_iter().partition(|(_, loose)| loose.is_filtered());
+            self.loose = loose;
+            let filtered: BTreeMap<_, _> = filtered;
+            for prepared in filtered.values() {
+                indexed.insert(&mut state, Prepared::clone(prepared));
             }
+            trash.add(filtered);
             self.filtered = 0;
             self.indexed = Some(indexed);
         }
@@ -259,16 +263,16 @@ impl<I: Facet + ?Sized> Indexed<I> {
     /// Puts a subscription into the index.
     fn insert(&mut self, state: &mut IndexState<I>, prepared: Prepared<I>) {
         let detail = Arc::clone(prepared.detail());
-        let (id, priority) = (prepared.id, prepared.priority);
+        let (id, order) = (prepared.id, prepared.entry.order);
+        state.prioritized += usize::from(prepared.is_prioritized());
         let bare = self.bare(&detail);
         let slot = state.slots.insert(prepared.with_detail(bare));
-        state.prioritized += usize::from(priority != 0);
         let places: Places = detail
             .predicates
             .iter()
             .filter_map(|(method, predicate)| {
                 let index = state.methods.get_mut(*method)?;
-                Some((*method, index.insert(predicate, slot)))
+                Some((*method, index.insert(predicate, number(order, slot))))
             })
             .collect();
         let id_of = |slot| Some(state.slots.get(slot)?.id);
@@ -290,7 +294,7 @@ impl<I: Facet + ?Sized> Indexed<I> {
             state.methods.get_mut(method)?.remove(place);
         }
         let removed = state.slots.remove(slot)?;
-        state.prioritized -= usize::from(removed.priority != 0);
+        state.prioritized -= usize::from(removed.is_prioritized());
         Some(removed)
     }
 
