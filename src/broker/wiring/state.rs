@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::channels::{ClassEntry, Retired};
 use crate::filter::Filter;
-use crate::model::{EventClass, EventClassId, Revision, Subscription, SubscriptionId, Target};
+use crate::model::{
+    BindingPool, EventClass, EventClassId, Revision, Subscription, SubscriptionId, Target,
+};
 use crate::publish::{SubscriptionEntry, TargetSource};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
@@ -26,6 +28,7 @@ pub(crate) struct State {
     pub(super) by_interface: HashMap<Option<InterfaceId>, Ranked>,
     /// class that is gone -> the channels that its publishers may still have
     retired: HashMap<EventClassId, Retired>,
+    bindings: BindingPool,
     /// The greatest place in store order that was given.
     pub(super) last_order: u64,
     pub(crate) revision: Revision,
@@ -148,7 +151,7 @@ impl State {
     /// Takes a subscription in, stored or transient.
     pub(crate) fn put_subscription(
         &mut self,
-        record: Subscription,
+        mut record: Subscription,
         parsed: Parsed,
         order: u64,
         ensured: Option<Uuid>,
@@ -157,8 +160,9 @@ impl State {
     ) {
         self.last_order = self.last_order.max(order);
         self.remove_subscription(record.id(), changes);
+        record.share_binding(&mut self.bindings);
         let entry = Arc::new(SubscriptionEntry {
-            name: record.name().into(),
+            name: Arc::clone(record.shared_name()),
             order,
             filter: parsed.filter,
             defect: parsed.defect,
