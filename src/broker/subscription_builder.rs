@@ -80,7 +80,7 @@ impl Subscription {
     /// # Ok::<(), loosely::Error>(())
     /// ```
     pub fn to_builder(&self) -> SubscriptionBuilder {
-        let parts = self.parts().clone();
+        let parts = self.to_parts();
         SubscriptionBuilder {
             name: parts.name.into(),
             id: Some(parts.id),
@@ -94,7 +94,7 @@ impl Subscription {
             not_before: parts.not_before,
             expires: parts.expires,
             owner: parts.owner.map(Into::into),
-            filter: parts.filter,
+            filter: parts.filter.as_deref().map(str::to_owned),
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
@@ -292,7 +292,7 @@ impl SubscriptionBuilder {
             not_before: self.not_before,
             expires: self.expires,
             owner,
-            filter: self.filter,
+            filter: self.filter.map(Into::into),
             for_publisher: self.for_publisher,
             for_subscriber: self.for_subscriber,
             description: self.description,

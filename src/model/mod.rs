@@ -1,5 +1,6 @@
 //! The records that wire publishers to subscribers, and the names in them.
 
+mod binding;
 mod class;
 mod id;
 mod name;
@@ -7,12 +8,14 @@ mod problem;
 mod subscription;
 mod subscription_form;
 
+pub use self::binding::Binding;
+pub(crate) use self::binding::BindingPool;
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
 pub use self::name::{
     ClassName, InvalidName, MethodName, Moniker, Principal, PropertyName, SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
-pub use self::subscription::{Binding, Subscription, Target};
+pub use self::subscription::{Subscription, Target};
 pub(crate) use self::subscription::{SubscriptionParts, check_rules, identity};
 pub use crate::value::Revision;

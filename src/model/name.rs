@@ -1,6 +1,7 @@
 //! Names that were checked once, where they came in.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ macro_rules! names {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Returns the text.
@@ -34,10 +35,7 @@ macro_rules! names {
             type Error = InvalidName;
 
             fn try_from(name: String) -> Result<Self, InvalidName> {
-                match $check(&name) {
-                    Ok(()) => Ok(Self(name)),
-                    Err(rule) => Err(InvalidName { kind: $kind, name, rule }),
-                }
+                name.as_str().try_into()
             }
         }
 
@@ -45,13 +43,19 @@ macro_rules! names {
             type Error = InvalidName;
 
             fn try_from(name: &str) -> Result<Self, InvalidName> {
-                name.to_owned().try_into()
+                match $check(name) {
+                    Ok(()) => Ok(Self(name.into())),
+                    Err(rule) => {
+                        let name = name.to_owned();
+                        Err(InvalidName { kind: $kind, name, rule })
+                    }
+                }
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -86,12 +90,20 @@ names! {
     PropertyName, "the property name", identifier;
 }
 
+impl SubscriptionName {
+    /// Returns the text for keeping without a copy.
+    pub(super) fn shared(&self) -> &Arc<str> {
+        &self.0
+    }
+}
+
 /// The name of a target that is not a component: `scheme:rest`, where the scheme is a letter and
 /// then letters, digits, `+`, `-` and `.`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Moniker {
-    text: String,
-    scheme_bytes: usize,
+    // Without the place of the colon, which is found again where it is asked for: a subscription
+    // holds a moniker in place.
+    text: Box<str>,
 }
 
 impl Moniker {
@@ -102,12 +114,16 @@ impl Moniker {
 
     /// Returns what stands before the colon.
     pub fn scheme(&self) -> &str {
-        &self.text[..self.scheme_bytes]
+        self.split().0
     }
 
     /// Returns what stands behind the colon.
     pub fn rest(&self) -> &str {
-        &self.text[self.scheme_bytes + 1..]
+        self.split().1
+    }
+
+    fn split(&self) -> (&str, &str) {
+        self.text.split_once(':').unwrap_or_default()
     }
 }
 
@@ -116,10 +132,7 @@ impl TryFrom<String> for Moniker {
 
     fn try_from(text: String) -> Result<Self, InvalidName> {
         match text.split_once(':') {
-            Some((scheme, _)) if is_scheme(scheme) => Ok(Self {
-                scheme_bytes: scheme.len(),
-                text,
-            }),
+            Some((scheme, _)) if is_scheme(scheme) => Ok(Self { text: text.into() }),
             _ => Err(InvalidName {
                 kind: "the moniker",
                 name: text,

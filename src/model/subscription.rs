@@ -1,14 +1,15 @@
 //! Subscriptions.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{
-    ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Revision, SubscriptionId,
+    Binding, BindingPool, ComponentId, Moniker, Principal, Problems, Revision, SubscriptionId,
     SubscriptionName,
 };
 use crate::error::Error;
-use crate::value::{InterfaceId, Properties};
+use crate::value::Properties;
 
 /// The stored request to be called: which events, by whom they are received, under which conditions.
 ///
@@ -22,11 +23,31 @@ use crate::value::{InterfaceId, Properties};
 #[derive(Debug, Clone, PartialEq)]
 #[doc(alias("IEventSubscription", "IEventSubscription2", "IEventSubscription3"))]
 pub struct Subscription {
-    parts: SubscriptionParts,
+    id: SubscriptionId,
+    name: SubscriptionName,
+    binding: Arc<Binding>,
+    target: Target,
+    filter: Option<Arc<str>>,
+    revision: Option<Revision>,
+    /// `None` if it would be the default, so that equal records have equal fields.
+    rare: Option<Box<Rare>>,
+    priority: i32,
+    enabled: bool,
 }
 
-/// The fields of a [`Subscription`], for the builder and the stored form.
-#[derive(Debug, Clone, PartialEq)]
+/// What few subscriptions have.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Rare {
+    not_before: Option<SystemTime>,
+    expires: Option<SystemTime>,
+    owner: Option<Principal>,
+    for_publisher: Properties,
+    for_subscriber: Properties,
+    description: Option<String>,
+}
+
+/// The fields of a [`Subscription`] one by one, for the builder and the stored form.
+#[derive(Debug)]
 pub(crate) struct SubscriptionParts {
     pub(crate) id: SubscriptionId,
     pub(crate) name: SubscriptionName,
@@ -37,19 +58,11 @@ pub(crate) struct SubscriptionParts {
     pub(crate) not_before: Option<SystemTime>,
     pub(crate) expires: Option<SystemTime>,
     pub(crate) owner: Option<Principal>,
-    pub(crate) filter: Option<String>,
+    pub(crate) filter: Option<Arc<str>>,
     pub(crate) for_publisher: Properties,
     pub(crate) for_subscriber: Properties,
     pub(crate) description: Option<String>,
     pub(crate) revision: Option<Revision>,
-}
-
-/// Which events: of a class, of an interface from any class, or both; one method or all.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Binding {
-    pub(crate) class: Option<EventClassId>,
-    pub(crate) interface: Option<InterfaceId>,
-    pub(crate) method: Option<MethodName>,
 }
 
 /// Who receives.
@@ -69,195 +82,222 @@ pub enum Target {
 
 impl Subscription {
     pub(crate) fn from_parts(parts: SubscriptionParts) -> Self {
-        Self { parts }
+        let rare = Rare {
+            not_before: parts.not_before,
+            expires: parts.expires,
+            owner: parts.owner,
+            for_publisher: parts.for_publisher,
+            for_subscriber: parts.for_subscriber,
+            description: parts.description,
+        };
+        Self {
+            id: parts.id,
+            name: parts.name,
+            binding: Arc::new(parts.binding),
+            target: parts.target,
+            filter: parts.filter,
+            revision: parts.revision,
+            rare: rare.boxed(),
+            priority: parts.priority,
+            enabled: parts.enabled,
+        }
     }
 
-    pub(crate) fn parts(&self) -> &SubscriptionParts {
-        &self.parts
+    pub(crate) fn to_parts(&self) -> SubscriptionParts {
+        let rare = self.rare.as_deref().cloned().unwrap_or_default();
+        SubscriptionParts {
+            id: self.id,
+            name: self.name.clone(),
+            binding: Binding::clone(&self.binding),
+            target: self.target.clone(),
+            enabled: self.enabled,
+            priority: self.priority,
+            not_before: rare.not_before,
+            expires: rare.expires,
+            owner: rare.owner,
+            filter: self.filter.clone(),
+            for_publisher: rare.for_publisher,
+            for_subscriber: rare.for_subscriber,
+            description: rare.description,
+            revision: self.revision,
+        }
     }
 
     /// Returns the id.
     pub fn id(&self) -> SubscriptionId {
-        self.parts.id
+        self.id
     }
 
     /// Returns the name.
     pub fn name(&self) -> &str {
-        self.parts.name.as_str()
+        self.name.as_str()
+    }
+
+    /// Returns the name for keeping without a copy.
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        self.name.shared()
     }
 
     /// Returns which events it asks for.
     pub fn binding(&self) -> &Binding {
-        &self.parts.binding
+        &self.binding
     }
 
     /// Returns who receives.
     pub fn target(&self) -> &Target {
-        &self.parts.target
+        &self.target
     }
 
     /// Returns whether the subscription is switched on.
     pub fn is_enabled(&self) -> bool {
-        self.parts.enabled
+        self.enabled
     }
 
     /// Returns the priority; higher ones are called first.
     pub fn priority(&self) -> i32 {
-        self.parts.priority
+        self.priority
     }
 
     /// Returns the time before which nothing is delivered.
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.parts.not_before
+        self.rare()?.not_before
     }
 
     /// Returns the time from which on nothing is delivered.
     pub fn expires(&self) -> Option<SystemTime> {
-        self.parts.expires
+        self.rare()?.expires
     }
 
     /// Returns the owner.
     pub fn owner(&self) -> Option<&Principal> {
-        self.parts.owner.as_ref()
+        self.rare()?.owner.as_ref()
     }
 
     /// Returns the filter criteria as they were written.
     #[doc(alias = "FilterCriteria")]
     pub fn filter(&self) -> Option<&str> {
-        self.parts.filter.as_deref()
+        self.filter.as_deref()
     }
 
     /// Returns the bag that filters and publisher filters read.
     #[doc(alias = "PublisherProperties")]
     pub fn for_publisher(&self) -> &Properties {
-        &self.parts.for_publisher
+        self.rare()
+            .map_or(const { &Properties::new() }, |rare| &rare.for_publisher)
     }
 
     /// Returns the bag that the activated component reads.
     #[doc(alias = "SubscriberProperties")]
     pub fn for_subscriber(&self) -> &Properties {
-        &self.parts.for_subscriber
+        self.rare()
+            .map_or(const { &Properties::new() }, |rare| &rare.for_subscriber)
     }
 
     /// Returns the description.
     pub fn description(&self) -> Option<&str> {
-        self.parts.description.as_deref()
+        self.rare()?.description.as_deref()
     }
 
     /// Returns the commit that wrote the record, if it comes from a store.
     pub fn revision(&self) -> Option<Revision> {
-        self.parts.revision
+        self.revision
     }
 
     /// Returns the same subscription, switched on.
     #[must_use]
     pub fn enabled(mut self) -> Self {
-        self.parts.enabled = true;
+        self.enabled = true;
         self
     }
 
     /// Returns the same subscription, switched off.
     #[must_use]
     pub fn disabled(mut self) -> Self {
-        self.parts.enabled = false;
+        self.enabled = false;
         self
     }
 
     /// Returns the same subscription with this priority.
     #[must_use]
     pub fn with_priority(mut self, priority: i32) -> Self {
-        self.parts.priority = priority;
+        self.priority = priority;
         self
     }
 
     /// Returns the same subscription with these filter criteria; storing it checks them.
     #[must_use]
     pub fn with_filter(mut self, criteria: impl fmt::Display) -> Self {
-        self.parts.filter = Some(criteria.to_string());
+        self.filter = Some(criteria.to_string().into());
         self
     }
 
     /// Returns the same subscription without filter criteria.
     #[must_use]
     pub fn without_filter(mut self) -> Self {
-        self.parts.filter = None;
+        self.filter = None;
         self
     }
 
     /// Returns the same subscription with another bag for the publisher's side.
     #[must_use]
     pub fn with_for_publisher(mut self, bag: impl Into<Properties>) -> Self {
-        self.parts.for_publisher = bag.into();
+        let bag = bag.into();
+        self.change_rare(|rare| rare.for_publisher = bag);
         self
     }
 
     /// Returns the same subscription with another bag for the subscriber's side.
     #[must_use]
     pub fn with_for_subscriber(mut self, bag: impl Into<Properties>) -> Self {
-        self.parts.for_subscriber = bag.into();
+        let bag = bag.into();
+        self.change_rare(|rare| rare.for_subscriber = bag);
         self
     }
 
     /// Returns the same subscription, expecting no revision: storing it replaces whatever is there.
     #[must_use]
     pub fn without_revision(mut self) -> Self {
-        self.parts.revision = None;
+        self.revision = None;
         self
     }
 
     /// Checks what the types of the fields leave open.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let mut problems = Problems::default();
-        let parts = &self.parts;
-        check_rules(
-            &parts.binding,
-            parts.not_before,
-            parts.expires,
-            &mut problems,
-        );
+        let (not_before, expires) = (self.not_before(), self.expires());
+        check_rules(&self.binding, not_before, expires, &mut problems);
         problems.or(format!("the subscription {:?}", self.name()), Some(()))
     }
 
     /// Returns whether the target is a live object, so that no store keeps the record.
     pub(crate) fn is_object(&self) -> bool {
-        self.parts.target == Target::Object
+        self.target == Target::Object
     }
 
     pub(crate) fn at(mut self, revision: Option<Revision>) -> Self {
-        self.parts.revision = revision;
+        self.revision = revision;
         self
     }
-}
 
-impl Binding {
-    /// Returns the class, if it is bound to one.
-    pub fn class(&self) -> Option<EventClassId> {
-        self.class
+    /// Lets the record have its binding in common with the others that `pool` was shown.
+    pub(crate) fn share_binding(&mut self, pool: &mut BindingPool) {
+        self.binding = pool.share(&self.binding);
     }
 
-    /// Returns the interface, if it is bound to one.
-    pub fn interface(&self) -> Option<InterfaceId> {
-        self.interface
+    fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
     }
 
-    /// Returns the method, or `None` for all.
-    pub fn method(&self) -> Option<&str> {
-        self.method.as_ref().map(MethodName::as_str)
+    fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
+        let mut rare = self.rare.take().map_or_else(Rare::default, |rare| *rare);
+        change(&mut rare);
+        self.rare = rare.boxed();
     }
 }
 
-impl fmt::Display for Binding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(class) = self.class {
-            write!(f, "class {class}")?;
-        }
-        if let Some(interface) = self.interface {
-            let space = if self.class.is_some() { " " } else { "" };
-            write!(f, "{space}interface {interface}")?;
-        }
-        self.method
-            .iter()
-            .try_for_each(|method| write!(f, " method {method}"))
+impl Rare {
+    fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
     }
 }
 
@@ -303,4 +343,45 @@ pub(crate) fn identity(
     // A control character cannot occur in any of the parts, so no two triples give one text.
     let owner = owner.map_or("", Principal::as_str);
     SubscriptionId::named(&format!("{owner}\n{binding}\n{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "the records are valid")]
+    use super::*;
+
+    fn alert() -> Subscription {
+        let builder = Subscription::builder("alert").class("stocks");
+        builder
+            .component("alarm")
+            .filter("price > 5")
+            .build()
+            .unwrap()
+    }
+
+    /// A broker holds each record that it knows, and there may be a million.
+    #[test]
+    fn record_fits_two_cache_lines() {
+        assert!(size_of::<Subscription>() <= 128);
+    }
+
+    #[test]
+    fn record_without_rare_fields_has_no_place_for_them() {
+        let plain = alert();
+        assert!(plain.rare.is_none());
+        let bag = plain.clone().with_for_publisher([("region", "eu")]);
+        assert_eq!(bag.for_publisher().len(), 1);
+        assert_ne!(bag, plain);
+        assert_eq!(bag.with_for_publisher(Properties::new()), plain);
+    }
+
+    #[test]
+    fn records_stay_equal_when_they_share_a_binding() {
+        let mut pool = BindingPool::default();
+        let (mut one, mut other) = (alert(), alert());
+        one.share_binding(&mut pool);
+        other.share_binding(&mut pool);
+        assert!(Arc::ptr_eq(&one.binding, &other.binding));
+        assert_eq!((&one, &other), (&alert(), &alert()));
+    }
 }

@@ -54,7 +54,7 @@ struct Written {
 impl Serialize for Subscription {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error;
-        let parts = self.parts().clone();
+        let parts = self.to_parts();
         let time = |time: Option<SystemTime>| {
             time.map(jiff::Timestamp::try_from)
                 .transpose()
@@ -69,7 +69,7 @@ impl Serialize for Subscription {
             component: None,
             moniker: None,
             object: false,
-            filter: parts.filter,
+            filter: parts.filter.as_deref().map(str::to_owned),
             enabled: parts.enabled,
             priority: parts.priority,
             not_before: time(parts.not_before)?,
@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for Subscription {
             not_before: written.not_before.map(Into::into),
             expires: written.expires.map(Into::into),
             owner,
-            filter: written.filter,
+            filter: written.filter.map(Into::into),
             for_publisher: written.for_publisher,
             for_subscriber: written.for_subscriber,
             description: written.description,

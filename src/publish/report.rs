@@ -223,7 +223,11 @@ impl Tally {
         if matches!(outcome, DeliveryOutcome::Failed(_)) {
             self.report.failed += 1;
         }
-        let line = Delivery::new(entry.record.id(), entry.record.name().into(), outcome);
+        let line = Delivery::new(
+            entry.record.id(),
+            Arc::clone(entry.record.shared_name()),
+            outcome,
+        );
         self.report.lines.get_or_insert_default().0.push(line);
     }
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
-use crate::model::{EventClass, EventClassId, Revision, SubscriptionId};
+use crate::model::{BindingPool, EventClass, EventClassId, Revision, SubscriptionId};
 use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
@@ -26,6 +26,7 @@ pub(crate) struct State {
     pub(super) by_interface: HashMap<Option<InterfaceId>, Entries>,
     /// class that is gone -> the channels that its publishers may still have
     retired: HashMap<EventClassId, Retired>,
+    bindings: BindingPool,
     /// The greatest place in store order that was given.
     pub(super) last_order: u64,
     pub(crate) revision: Revision,
@@ -121,7 +122,8 @@ impl State {
     }
 
     /// Lists a subscription whose id no other one has.
-    fn list(&mut self, entry: SubscriptionEntry) -> Arc<SubscriptionEntry> {
+    fn list(&mut self, mut entry: SubscriptionEntry) -> Arc<SubscriptionEntry> {
+        entry.record.share_binding(&mut self.bindings);
         self.last_order = self.last_order.max(entry.order);
         let entry = Arc::new(entry);
         self.bound(&entry).insert(Arc::clone(&entry));

@@ -64,33 +64,33 @@ impl TryFrom<&StoredSubscription> for Stored {
 
 impl Stored {
     pub(super) fn of(record: &Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
-        let parts = record.parts();
-        let target = match &parts.target {
+        let target = match record.target() {
             Target::Component(id) => TargetV1::Component(id.uuid().into_bytes()),
             Target::Moniker(moniker) => TargetV1::Moniker(moniker.to_string()),
             Target::Object => {
                 let message = format!(
                     "the target of {:?} is a live object, which no store can keep: subscribe it",
-                    parts.name.as_str()
+                    record.name()
                 );
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
         };
+        let binding = record.binding();
         Ok(Self::V1(SubscriptionV1 {
-            name: parts.name.as_str().to_owned(),
-            class: parts.binding.class.map(|id| id.uuid().into_bytes()),
-            interface: parts.binding.interface.map(|id| id.uuid().into_bytes()),
-            method: parts.binding.method().map(str::to_owned),
+            name: record.name().to_owned(),
+            class: binding.class.map(|id| id.uuid().into_bytes()),
+            interface: binding.interface.map(|id| id.uuid().into_bytes()),
+            method: binding.method().map(str::to_owned),
             target,
-            enabled: parts.enabled,
-            priority: parts.priority,
-            not_before: parts.not_before.map(Into::into),
-            expires: parts.expires.map(Into::into),
-            owner: parts.owner.as_ref().map(|owner| owner.as_str().to_owned()),
-            filter: parts.filter.clone(),
-            for_publisher: store_bag(&parts.for_publisher),
-            for_subscriber: store_bag(&parts.for_subscriber),
-            description: parts.description.clone(),
+            enabled: record.is_enabled(),
+            priority: record.priority(),
+            not_before: record.not_before().map(Into::into),
+            expires: record.expires().map(Into::into),
+            owner: record.owner().map(|owner| owner.as_str().to_owned()),
+            filter: record.filter().map(str::to_owned),
+            for_publisher: store_bag(record.for_publisher()),
+            for_subscriber: store_bag(record.for_subscriber()),
+            description: record.description().map(str::to_owned),
             order,
             ensured: ensured.map(Uuid::into_bytes),
         }))
@@ -157,7 +157,7 @@ impl Stored {
                 .map(Principal::try_from)
                 .transpose()
                 .map_err(text)?,
-            filter: stored.filter,
+            filter: stored.filter.map(Into::into),
             for_publisher: load_bag(stored.for_publisher),
             for_subscriber: load_bag(stored.for_subscriber),
             description: stored.description,
