@@ -87,10 +87,12 @@ impl<I: Facet + ?Sized> Roster<I> {
         cache: &SubscriptionCache<Lane<I>>,
         trash: &mut Trash,
     ) {
+        let filtered = added.iter().filter(|added| added.is_filtered()).count();
+        let is_new = self.index_from(INDEX_FROM.saturating_sub(filtered), trash);
         let Some(indexed) = &mut self.indexed else {
-            let removed: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
+            let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
             let displaced: Vec<_> = added.into_iter().filter_map(|it| self.put(it)).collect();
-            trash.add((removed, displaced));
+            trash.add((gone, displaced));
             return self.publish(cache, trash);
         };
         // While no fire looks at the index. A new snapshot is needed only when one without a filter
@@ -101,14 +103,17 @@ impl<I: Facet + ?Sized> Roster<I> {
             .iter()
             .filter_map(|entry| indexed.remove(&mut state, entry))
             .collect();
-        let (filtered, loose): (Vec<_>, Vec<_>) =
-            added.into_iter().partition(Prepared::is_filtered);
-        for prepared in filtered {
-            indexed.insert(&mut state, prepared);
+        let mut loose = Vec::new();
+        for prepared in added {
+            if prepared.is_filtered() {
+                indexed.insert(&mut state, prepared);
+            } else {
+                loose.push(prepared);
+            }
         }
         trash.add(gone);
         let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
-        if !loose.is_empty() || !gone.is_empty() {
+        if is_new || !loose.is_empty() || !gone.is_empty() {
             let displaced: Vec<_> = loose.into_iter().filter_map(|it| self.put(it)).collect();
             trash.add((gone, displaced));
             self.replace(&mut state, cache, trash);
@@ -169,34 +174,40 @@ impl<I: Facet + ?Sized> Roster<I> {
         }
     }
 
-    /// Puts a snapshot in place, with an index if there are filtered subscriptions enough.
-    pub(super) fn publish(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
-        let methods = self.sites.here.schema.methods().len();
-        if self.indexed.is_none() && self.filtered >= INDEX_FROM {
-            let mut indexed = Indexed::new(methods);
-            let index = Arc::clone(&indexed.index);
-            let mut state = index.write();
-            let all = std::mem::take(&mut self.loose);
-            let (filtered, loose) = all.into_iter().partition(|(_, loose)| loose.is_filtered());
-            self.loose = loose;
-            let filtered: BTreeMap<_, _> = filtered;
-            for prepared in filtered.values() {
-                indexed.insert(&mut state, Prepared::clone(prepared));
-            }
-            trash.add(filtered);
-            self.filtered = 0;
-            self.indexed = Some(indexed);
-        }
+    /// Puts a snapshot in place.
+    fn publish(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
         match &self.indexed {
             Some(indexed) => {
                 let index = Arc::clone(&indexed.index);
                 self.replace(&mut index.write(), cache, trash);
             }
             None => {
+                let methods = self.sites.here.schema.methods().len();
                 let lanes = (0..methods).map(|method| Lane::new(method, self.loose.values()));
                 trash.add(cache.swap(lanes));
             }
         }
+    }
+
+    /// Begins an index, which no fire knows yet, if there are so many with a filter; returns whether
+    /// it did.
+    fn index_from(&mut self, limit: usize, trash: &mut Trash) -> bool {
+        if self.indexed.is_some() || self.filtered < limit {
+            return false;
+        }
+        let mut indexed = Indexed::new(self.sites.here.schema.methods().len());
+        let index = Arc::clone(&indexed.index);
+        let mut state = index.write();
+        let all = std::mem::take(&mut self.loose).into_iter();
+        let (filtered, loose): (BTreeMap<_, _>, _) = all.partition(|(_, it)| it.is_filtered());
+        for prepared in filtered.values() {
+            indexed.insert(&mut state, Prepared::clone(prepared));
+        }
+        trash.add(filtered);
+        self.loose = loose;
+        self.filtered = 0;
+        self.indexed = Some(indexed);
+        true
     }
 
     /// Puts a snapshot of the next generation in place while the index is locked, so that no fire

@@ -2,21 +2,20 @@
 
 mod channels;
 mod entries;
+mod listing;
 mod state;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use self::state::Listed;
+pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
 use crate::model::Revision;
 use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
-use crate::value::panic_message;
 
 /// The records and channels of a broker. Guards hold it strongly, so that they still unsubscribe
 /// when the broker is gone; it holds no store.
@@ -26,12 +25,6 @@ pub(crate) struct Wiring {
     /// Who is told how many records were read while the broker is opened.
     progress: Mutex<Option<Progress>>,
 }
-
-/// Hears how many records were read so far.
-pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
-
-/// How many records are read from one report of progress to the next.
-const BETWEEN_REPORTS: usize = 10_000;
 
 impl Wiring {
     pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Self {
@@ -111,25 +104,10 @@ impl Wiring {
 impl CommitSink for Wiring {
     fn listed(&self, listing: &mut Listing<'_>, revision: Revision, trash: &mut Trash) {
         let progress = self.opened();
-        let mut listed = Listed::default();
-        for item in listing {
-            if listed.len() % BETWEEN_REPORTS == 0 {
-                report(progress.as_ref(), listed.len());
-            }
-            // An error is the last item: the present state is kept, and the store says the rest.
-            let Ok((key, entry)) = item else { return };
-            let Some(parsed) = RecordKey::parse(&key) else {
-                continue;
-            };
-            match record::decode(parsed, &entry.value, entry.revision) {
-                Ok(record) => listed.put(record, entry.revision),
-                Err(error) => {
-                    let reason = error.to_string();
-                    self.notices.push(Notice::Quarantined { key, reason });
-                }
-            }
-        }
-        report(progress.as_ref(), listed.len());
+        // An error is the last item: the present state is kept, and the store says the rest.
+        let Ok(listed) = listing::read(listing, progress.as_ref(), &self.notices) else {
+            return;
+        };
         let mut state = self.state.lock();
         let mut changes = Changes::default();
         state.list_anew(listed, revision, &mut changes, trash);
@@ -159,14 +137,5 @@ impl Upkeep for Wiring {
                 }
             }
         });
-    }
-}
-
-/// Tells how many records were read. It is the user's code, and runs under the commit lock of a store
-/// that nobody else has yet; a panic of it is no reason not to open.
-fn report(progress: Option<&Progress>, records: usize) {
-    let Some(progress) = progress else { return };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| progress(records))) {
-        drop(panic_message(payload));
     }
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
+use super::listing::Listed;
 use crate::model::{BindingPool, EventClass, EventClassId, Revision, SubscriptionId};
 use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
@@ -50,14 +51,6 @@ struct WiredSubscription {
     compiled: Option<CompiledFilter>,
 }
 
-/// What a store has listed.
-#[derive(Default)]
-pub(super) struct Listed {
-    schemas: Vec<(InterfaceSchema, Revision)>,
-    classes: Vec<EventClass>,
-    subscriptions: Vec<SubscriptionEntry>,
-}
-
 /// What changes of the records mean to the channels.
 #[derive(Default)]
 pub(crate) struct Changes {
@@ -81,21 +74,6 @@ impl Wired {
         let stored = StoredSubscription { record, ..stored };
         state.put_subscription(SubscriptionEntry::from(stored), compiled, changes);
         true
-    }
-}
-
-impl Listed {
-    pub(super) fn put(&mut self, record: Record, revision: Revision) {
-        match record {
-            Record::Schema(schema) => self.schemas.push((schema, revision)),
-            Record::Class(class) => self.classes.push(class),
-            Record::Subscription(stored) => self.subscriptions.push(stored.into()),
-        }
-    }
-
-    /// Returns how many records there are.
-    pub(super) fn len(&self) -> usize {
-        self.schemas.len() + self.classes.len() + self.subscriptions.len()
     }
 }
 
@@ -282,7 +260,7 @@ impl State {
         for class in listed.classes {
             self.put_class(class, changes);
         }
-        for entry in listed.subscriptions {
+        for entry in listed.subscriptions.into_iter().flatten() {
             self.remove_subscription(entry.record.id(), changes);
             self.list(entry);
         }
