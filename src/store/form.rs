@@ -9,6 +9,8 @@
 //! | `\0head` | format, clean, count, digest: see [`Head`] |
 //! | `\0begun` | none; its revision is the one after which the present numbers begin |
 //! | `\0log` and a revision (8 bytes, big endian) | what that commit changed: [`LoggedCommit`] |
+//!
+//! Keys that begin with `\0undo` are an engine's: what takes back a batch written in part.
 
 use super::history::{ChangeKind, LoggedChange, LoggedCommit};
 use crate::error::{Error, ErrorKind, Result};
