@@ -41,8 +41,6 @@ suite![
     only_one_of_many_rivals_meets_its_precondition,
     reserved_and_empty_keys_are_invalid,
     batch_is_never_seen_in_part,
-    large_batch_is_never_seen_in_part,
-    large_batch_replaces_and_removes_as_a_small_one_does,
     list_then_watch_has_no_gap_under_concurrent_writers,
     sink_knows_the_commit_when_it_returns,
     sink_sees_only_its_prefix_and_every_revision,
@@ -273,67 +271,6 @@ fn batch_is_never_seen_in_part<M: Maker>() {
                 assert!(number("right") >= left);
             }
         });
-    });
-}
-
-/// Larger than any part that a store writes it in.
-const LARGE: usize = 17_000;
-
-fn large(n: usize) -> Batch {
-    let mut batch = Batch::new();
-    for key in 0..LARGE {
-        batch.put(format!("k{key:05}"), n.to_string());
-    }
-    batch
-}
-
-fn large_batch_is_never_seen_in_part<M: Maker>() {
-    with_store::<M>(|store| {
-        store.commit(large(0)).unwrap();
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for n in 1..4 {
-                    store.commit(large(n)).unwrap();
-                }
-                done.store(true, Ordering::Release);
-            });
-            let number = |key: usize| {
-                let text = value(&*store, &format!("k{key:05}"));
-                text.unwrap().parse::<usize>().unwrap()
-            };
-            while !done.load(Ordering::Acquire) {
-                let first = number(0);
-                assert!(number(LARGE - 1) >= first);
-                let last = number(LARGE - 1);
-                assert!(number(0) >= last);
-            }
-        });
-    });
-}
-
-fn large_batch_replaces_and_removes_as_a_small_one_does<M: Maker>() {
-    with_store::<M>(|store| {
-        store.commit(large(0)).unwrap();
-        let mut batch = Batch::new();
-        for key in 0..2 * LARGE {
-            match key % 3 {
-                0 => batch.delete(format!("k{key:05}")),
-                1 => batch.put(format!("k{key:05}"), "1"),
-                _ => &mut batch,
-            };
-        }
-        store.commit(batch).unwrap();
-        let found = pairs(&*store, "");
-        for key in 0..2 * LARGE {
-            let found = found.get(&format!("k{key:05}"));
-            let expected = match key % 3 {
-                0 => None,
-                1 => Some("1"),
-                _ => (key < LARGE).then_some("0"),
-            };
-            assert_eq!(found.map(|(value, _)| value.as_str()), expected, "{key}");
-        }
     });
 }
 
