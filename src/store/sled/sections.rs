@@ -151,7 +151,7 @@ mod tests {
     /// Replaces, removes, adds and leaves alone, over several sections.
     fn changes() -> Vec<RawChange> {
         let change = |n: usize| {
-            let value = (n % 3 != 0).then(|| b"new".to_vec());
+            let value = (!n.is_multiple_of(3)).then(|| b"new".to_vec());
             (n.to_be_bytes().to_vec(), value)
         };
         (0..2 * LARGE + 4).step_by(2).map(change).collect()
