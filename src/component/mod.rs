@@ -1,8 +1,14 @@
 //! Components: subscribers that the broker makes when an event needs them.
 
 mod activation;
+mod builder;
+mod making;
+mod policy;
+mod recipe;
 mod registry;
 
 pub use self::activation::{Activation, ActivationError};
-pub use self::registry::{Component, ComponentPolicy};
-pub(crate) use self::registry::{Instance, Recipe, Registry};
+pub use self::builder::Component;
+pub use self::policy::ComponentPolicy;
+pub(crate) use self::recipe::{Instance, Recipe};
+pub(crate) use self::registry::Registry;
