@@ -2,6 +2,7 @@
 
 mod activation;
 mod builder;
+mod lease;
 mod making;
 mod policy;
 mod recipe;
@@ -9,6 +10,7 @@ mod registry;
 
 pub use self::activation::{Activation, ActivationError};
 pub use self::builder::Component;
+pub(crate) use self::lease::{Activated, Lease};
 pub use self::policy::ComponentPolicy;
 pub(crate) use self::recipe::{Instance, Recipe};
 pub(crate) use self::registry::Registry;

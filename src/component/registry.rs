@@ -7,6 +7,7 @@ use std::thread;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
+use super::lease::{Activated, Lease};
 use super::making::Making;
 use super::recipe::{Instance, Recipe};
 use super::{Activation, ActivationError, ComponentPolicy};
@@ -73,10 +74,19 @@ impl Registry {
         &self,
         recipe: &Recipe,
         activation: &Activation<'_>,
-    ) -> Result<Instance, ActivationError> {
+    ) -> Result<Activated, ActivationError> {
         if recipe.policy == ComponentPolicy::PerCall {
-            return recipe.make(activation);
+            let made = recipe.make(activation);
+            return made.map(|instance| Activated::Once(instance, Lease::none()));
         }
+        self.singleton(recipe, activation).map(Activated::Kept)
+    }
+
+    fn singleton(
+        &self,
+        recipe: &Recipe,
+        activation: &Activation<'_>,
+    ) -> Result<Instance, ActivationError> {
         if let Some(instance) = recipe.instance() {
             return Ok(instance);
         }

@@ -9,7 +9,7 @@ use super::channel::Surroundings;
 use super::facet::Facet;
 use super::live::{LiveObject, upgrade};
 use super::site::{Predicates, Sites};
-use crate::component::{Activation, ActivationError, ComponentPolicy, Recipe};
+use crate::component::{Activated, Activation, ActivationError, Lease, Recipe};
 use crate::filter::{Filter, Predicate};
 use crate::model::{ComponentId, Subscription, SubscriptionId};
 use crate::value::InterfaceSchema;
@@ -86,8 +86,8 @@ pub(crate) enum Resolved<'a, I: ?Sized> {
     Ready(&'a I),
     /// A singleton that was first made, or first found, by this very call.
     First(&'a I),
-    /// For this call alone.
-    Once(Arc<I>),
+    /// For this call alone; the lease ends when it is dropped, after the target.
+    Once(Arc<I>, Lease),
     Gone,
     Failed(ActivationError),
 }
@@ -147,7 +147,9 @@ impl<I: Facet + ?Sized> Prepared<I> {
     ) -> Resolved<'_, I> {
         match &self.target {
             Bound::Live(target) => Resolved::Ready(target),
-            Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Once),
+            Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, |target| {
+                Resolved::Once(target, Lease::none())
+            }),
             Bound::Component(component) => match component.made.get() {
                 Some(target) => Resolved::Ready(target),
                 None => component.activate(&self.entry.record, around, schema),
@@ -209,24 +211,33 @@ impl<I: Facet + ?Sized> BoundComponent<I> {
         around: &Surroundings,
         schema: &InterfaceSchema,
     ) -> Resolved<'_, I> {
-        let Some(recipe) = &self.recipe else {
-            return Resolved::Failed(ActivationError::NotRegistered(self.id));
-        };
+        self.try_activate(record, around, schema)
+            .unwrap_or_else(Resolved::Failed)
+    }
+
+    fn try_activate(
+        &self,
+        record: &Subscription,
+        around: &Surroundings,
+        schema: &InterfaceSchema,
+    ) -> Result<Resolved<'_, I>, ActivationError> {
+        let recipe = self.recipe.as_ref();
+        let recipe = recipe.ok_or(ActivationError::NotRegistered(self.id))?;
         let activation = Activation::new(
             self.id,
             record.id(),
             record.for_subscriber(),
             around.host.as_ref(),
         );
-        let target = around
-            .registry
-            .activate(recipe, &activation)
-            .and_then(|instance| I::cast(recipe, instance, schema));
-        match target {
-            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Once(target),
-            Ok(target) => Resolved::First(self.made.get_or_init(|| target)),
-            Err(error) => Resolved::Failed(error),
-        }
+        Ok(match around.registry.activate(recipe, &activation)? {
+            Activated::Kept(instance) => {
+                let target = I::cast(recipe, instance, schema)?;
+                Resolved::First(self.made.get_or_init(|| target))
+            }
+            Activated::Once(instance, lease) => {
+                Resolved::Once(I::cast(recipe, instance, schema)?, lease)
+            }
+        })
     }
 
     fn adopt(&self, schema: &InterfaceSchema) {
