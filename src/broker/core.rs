@@ -41,10 +41,10 @@ impl Core {
         progress: Option<Progress>,
     ) -> Result<Arc<Self>> {
         let wiring = Arc::new(Wiring::new(notices.clone(), progress));
-        let registry = Arc::new(Registry::default());
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let around = Surroundings {
             registry: Arc::clone(&registry),
             clock,

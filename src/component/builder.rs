@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::recipe::{Cast, Caster, Recipe};
+use super::policy::Pool;
+use super::recipe::{Cast, Caster, Keeping, Recipe};
 use super::{Activation, ComponentPolicy};
 use crate::model::ComponentId;
 use crate::value::{ImplementedBy, Invoker, RustType, Subscriber, SubscriberError};
@@ -58,7 +60,8 @@ impl<T: Send + Sync + 'static> Component<T> {
             factory: Box::new(move |activation| make(activation).map(|made| Arc::new(made) as _)),
             casts: Vec::new(),
             any_interface: None,
-            instance: parking_lot::RwLock::new(None),
+            idle: None,
+            keeping: Keeping::default(),
         };
         Self {
             recipe,
@@ -112,6 +115,35 @@ impl<T: Send + Sync + 'static> Component<T> {
     #[must_use]
     pub fn per_call(mut self) -> Self {
         self.recipe.policy = ComponentPolicy::PerCall;
+        self
+    }
+
+    /// Lends one of several instances to each event, as COM+ pools objects; [`Pool`] says how many
+    /// there are and what happens when all are busy.
+    ///
+    /// What an instance remembers is there at its next event, which may be of another subscription
+    /// than the one that its factory was told of.
+    #[must_use]
+    #[doc(alias("object pooling", "ObjectPoolingEnabled"))]
+    pub fn pooled(mut self, pool: Pool) -> Self {
+        self.recipe.policy = ComponentPolicy::Pooled(pool);
+        self
+    }
+
+    /// Drops an instance that no event has used for this long: the singleton, or what a pool has
+    /// above its minimum. The next event that needs one has it made anew.
+    ///
+    /// An instance in a call is in use, however long that takes. The time is that of a clock which
+    /// does not go back, and begins when a call ends. Instances are dropped on a thread of the
+    /// broker's, which is there only while one is idle; a `Drop` that blocks keeps the others
+    /// waiting. The time also goes on when the broker is closed and publishers still fire.
+    ///
+    /// A singleton with a time-out is looked up for each event, where one without is remembered and
+    /// called directly. A component that is made for each call has nothing that could be idle, and
+    /// cannot be registered with a time-out.
+    #[must_use]
+    pub fn with_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.recipe.idle = Some(timeout);
         self
     }
 

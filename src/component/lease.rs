@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::recipe::Instance;
+use super::shared::Use;
+use super::shelf::Lent;
 
 /// An instance of a component, by the component's policy.
 #[derive(Debug)]
@@ -19,16 +21,35 @@ pub(crate) enum Activated {
 /// the instance is dropped before.
 #[derive(Default)]
 #[must_use]
-pub(crate) struct Lease;
+pub(crate) struct Lease(Option<Held>);
+
+/// Where an instance goes behind the call.
+enum Held {
+    Shared(#[expect(dead_code, reason = "what counts is its drop")] Use),
+    Lent(Lent),
+}
 
 impl Lease {
     /// Returns the lease of an instance that goes nowhere behind its call.
     pub(crate) fn none() -> Self {
-        Self
+        Self::default()
     }
 
-    /// Says that the call panicked.
-    pub(crate) fn spoil(&mut self) {}
+    pub(super) fn of_shared(held: Use) -> Self {
+        Self(Some(Held::Shared(held)))
+    }
+
+    pub(super) fn of_pooled(held: Lent) -> Self {
+        Self(Some(Held::Lent(held)))
+    }
+
+    /// Says that the call panicked: an instance of a pool is not lent again. A lease that is dropped
+    /// by the unwinding of the panic itself knows.
+    pub(crate) fn spoil(&mut self) {
+        if let Some(Held::Lent(lent)) = &mut self.0 {
+            lent.spoil();
+        }
+    }
 }
 
 impl fmt::Debug for Lease {

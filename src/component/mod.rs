@@ -7,10 +7,15 @@ mod making;
 mod policy;
 mod recipe;
 mod registry;
+mod shared;
+mod shelf;
+mod sweeper;
+#[cfg(test)]
+mod tests;
 
 pub use self::activation::{Activation, ActivationError};
 pub use self::builder::Component;
 pub(crate) use self::lease::{Activated, Lease};
-pub use self::policy::ComponentPolicy;
+pub use self::policy::{ComponentPolicy, Pool};
 pub(crate) use self::recipe::{Instance, Recipe};
 pub(crate) use self::registry::Registry;

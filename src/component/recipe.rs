@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use super::shared::Shared;
+use super::shelf::Shelf;
+use super::sweeper::{Expiry, Sweeper};
 use super::{Activation, ActivationError, ComponentPolicy};
 use crate::error::{Error, ErrorKind};
 use crate::model::ComponentId;
@@ -33,8 +37,20 @@ pub(crate) struct Recipe {
     pub(super) casts: Vec<Cast>,
     /// Casts to the untyped subscriber, for components that take events of any interface.
     pub(super) any_interface: Option<CastUntyped>,
-    /// The instance of a singleton, once made.
-    pub(super) instance: RwLock<Option<Instance>>,
+    /// After which time without a use an instance is dropped.
+    pub(super) idle: Option<Duration>,
+    pub(super) keeping: Keeping,
+}
+
+/// Where instances are between calls.
+pub(super) enum Keeping {
+    /// Nowhere: each is for one call.
+    Nothing,
+    /// The singleton, once made, for good.
+    Singleton(RwLock<Option<Instance>>),
+    /// The singleton, until it was idle for too long.
+    Shared(Arc<Shared>),
+    Pool(Arc<Shelf>),
 }
 
 /// One interface of a component: a [`Caster`] of that interface behind `dyn Any`.
@@ -82,7 +98,9 @@ impl Recipe {
         let difference = if self.makes != present.makes {
             format!("makes {}, not {}", present.makes.name, self.makes.name)
         } else if self.policy != present.policy {
-            format!("is {:?}, not {:?}", present.policy, self.policy)
+            format!("is {}, not {}", present.policy, self.policy)
+        } else if self.idle != present.idle {
+            "has another idle time-out".to_owned()
         } else if self.offer() != present.offer() {
             "implements other interfaces".to_owned()
         } else {
@@ -92,9 +110,49 @@ impl Recipe {
         Err(Error::new(ErrorKind::AlreadyExists, message))
     }
 
-    /// Returns the singleton, if it was made.
+    /// Decides where instances are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if they cannot be kept as the policy says.
+    pub(super) fn settle(&mut self, sweeper: &Arc<Sweeper>) -> Result<(), Error> {
+        self.policy.check(self.id, self.idle)?;
+        let expiry = self.idle.map(|after| Expiry {
+            after,
+            sweeper: Arc::clone(sweeper),
+        });
+        self.keeping = match (self.policy, expiry) {
+            (ComponentPolicy::PerCall, _) => Keeping::Nothing,
+            (ComponentPolicy::Singleton, None) => Keeping::default(),
+            (ComponentPolicy::Singleton, Some(expiry)) => Keeping::Shared(Shared::new(expiry)),
+            (ComponentPolicy::Pooled(pool), expiry) => {
+                let clock = Arc::clone(sweeper.clock());
+                Keeping::Pool(Shelf::new(self.id, pool, clock, expiry))
+            }
+        };
+        Ok(())
+    }
+
+    pub(super) fn keeping(&self) -> &Keeping {
+        &self.keeping
+    }
+
+    /// Returns the singleton, if it was made and stays.
     pub(crate) fn instance(&self) -> Option<Instance> {
-        self.instance.read().clone()
+        match &self.keeping {
+            Keeping::Singleton(instance) => instance.read().clone(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether there are instances now, those that are being made for a pool included.
+    pub(crate) fn is_active(&self) -> bool {
+        match &self.keeping {
+            Keeping::Nothing => false,
+            Keeping::Singleton(instance) => instance.read().is_some(),
+            Keeping::Shared(shared) => shared.is_made(),
+            Keeping::Pool(shelf) => shelf.count() > 0,
+        }
     }
 
     /// Returns `instance` as the interface `I`, or the reason why it is none.
@@ -152,12 +210,19 @@ impl Recipe {
     }
 }
 
+impl Default for Keeping {
+    fn default() -> Self {
+        Self::Singleton(RwLock::new(None))
+    }
+}
+
 impl fmt::Debug for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Component")
             .field("id", &self.id)
             .field("name", &self.name)
             .field("policy", &self.policy)
+            .field("idle", &self.idle)
             .field("type", &self.makes.name)
             .finish_non_exhaustive()
     }

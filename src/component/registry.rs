@@ -3,44 +3,56 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::thread;
 
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::RwLock;
 
 use super::lease::{Activated, Lease};
-use super::making::Making;
-use super::recipe::{Instance, Recipe};
-use super::{Activation, ActivationError, ComponentPolicy};
+use super::making::Makers;
+use super::recipe::{Instance, Keeping, Recipe};
+use super::sweeper::Sweeper;
+use super::{Activation, ActivationError};
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::ComponentId;
 
 /// The components of a broker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
     recipes: RwLock<HashMap<ComponentId, Arc<Recipe>>>,
-    making: Mutex<Making>,
-    made: Condvar,
+    makers: Makers,
+    sweeper: Arc<Sweeper>,
 }
 
 impl Registry {
+    /// Returns a registry without components, whose pools and idle times go by this clock.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            recipes: RwLock::default(),
+            makers: Makers::default(),
+            sweeper: Sweeper::new(clock),
+        }
+    }
+
     /// Adds a component if `accept` says so; the same one again, by id, type, policy and interfaces,
     /// is a no-op.
     ///
     /// # Errors
     ///
+    /// [`ErrorKind::Invalid`] if instances cannot be kept as the policy says,
     /// [`ErrorKind::AlreadyExists`] if a component that differs has the id, and what `accept`
     /// returns, which is asked with no lock held.
     pub(crate) fn register(
         &self,
-        recipe: Recipe,
+        mut recipe: Recipe,
         accept: impl FnOnce(&Recipe) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        if let Some(present) = self.get(recipe.id) {
+        if let Some(present) = self.get(recipe.id()) {
             return recipe.must_be(&present).map(|()| false);
         }
+        recipe.settle(&self.sweeper)?;
         accept(&recipe)?;
         let mut recipes = self.recipes.write();
-        let present = match recipes.entry(recipe.id) {
+        let present = match recipes.entry(recipe.id()) {
             Entry::Occupied(present) => Arc::clone(present.get()),
             Entry::Vacant(vacant) => {
                 vacant.insert(Arc::new(recipe));
@@ -75,51 +87,28 @@ impl Registry {
         recipe: &Recipe,
         activation: &Activation<'_>,
     ) -> Result<Activated, ActivationError> {
-        if recipe.policy == ComponentPolicy::PerCall {
-            let made = recipe.make(activation);
-            return made.map(|instance| Activated::Once(instance, Lease::none()));
-        }
-        self.singleton(recipe, activation).map(Activated::Kept)
-    }
-
-    fn singleton(
-        &self,
-        recipe: &Recipe,
-        activation: &Activation<'_>,
-    ) -> Result<Instance, ActivationError> {
-        if let Some(instance) = recipe.instance() {
-            return Ok(instance);
-        }
-        if let Some(instance) = self.enter(recipe)? {
-            return Ok(instance);
-        }
-        let made = recipe.make(activation);
-        if let Ok(instance) = &made {
-            *recipe.instance.write() = Some(Arc::clone(instance));
-        }
-        self.making.lock().makers.remove(&recipe.id);
-        self.made.notify_all();
-        made
-    }
-
-    /// Becomes the maker of a singleton, or waits for another thread that is and returns its work.
-    fn enter(&self, recipe: &Recipe) -> Result<Option<Instance>, ActivationError> {
-        let me = thread::current().id();
-        let mut making = self.making.lock();
-        loop {
-            if let Some(instance) = recipe.instance() {
-                return Ok(Some(instance));
+        let make = || recipe.make(activation);
+        match recipe.keeping() {
+            Keeping::Nothing => make().map(|made| Activated::Once(made, Lease::none())),
+            Keeping::Singleton(cell) => {
+                let present = || cell.read().clone();
+                let keep = |made: Instance| {
+                    *cell.write() = Some(Arc::clone(&made));
+                    made
+                };
+                let one = self.makers.one(recipe.id(), present, || make().map(keep));
+                one.map(Activated::Kept)
             }
-            if let Entry::Vacant(vacant) = making.makers.entry(recipe.id) {
-                vacant.insert(me);
-                return Ok(None);
+            Keeping::Shared(shared) => {
+                let keep = |made| shared.begin_with(made);
+                let present = || shared.begin();
+                let one = self.makers.one(recipe.id(), present, || make().map(keep));
+                one.map(|(instance, held)| Activated::Once(instance, Lease::of_shared(held)))
             }
-            if making.leads_to(recipe.id, me) {
-                return Err(ActivationError::Recursion(recipe.id));
+            Keeping::Pool(shelf) => {
+                let lent = shelf.lend(&make);
+                lent.map(|(instance, held)| Activated::Once(instance, Lease::of_pooled(held)))
             }
-            making.waiting.insert(me, recipe.id);
-            self.made.wait(&mut making);
-            making.waiting.remove(&me);
         }
     }
 }
