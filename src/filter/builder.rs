@@ -69,8 +69,7 @@ impl Field {
         Expr::Between {
             name: self.name,
             negated: false,
-            low: low.into(),
-            high: high.into(),
+            bounds: Box::new((low.into(), high.into())),
             collation: Collation::Exact,
         }
     }

@@ -69,11 +69,10 @@ fn write_leaf(f: &mut Formatter<'_>, leaf: &Expr) -> fmt::Result {
         Expr::Between {
             name,
             negated,
-            low,
-            high,
+            bounds,
             collation,
         } => {
-            let not = not(*negated);
+            let (not, (low, high)) = (not(*negated), &**bounds);
             write!(f, "{name}{collation} {not}BETWEEN {low} AND {high}")
         }
         Expr::In {

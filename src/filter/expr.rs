@@ -36,10 +36,9 @@ pub enum Expr {
         name: Name,
         /// Whether it is `NOT BETWEEN`.
         negated: bool,
-        /// The lower bound.
-        low: Operand,
-        /// The upper bound.
-        high: Operand,
+        /// The lower and the upper bound, apart so that other expressions do not have to be as
+        /// large.
+        bounds: Box<(Operand, Operand)>,
         /// How text is compared.
         collation: Collation,
     },
@@ -117,8 +116,15 @@ pub enum Collation {
 /// A name or a path, such as `order.customer.city` or `labels.[odd key]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Name {
-    steps: Vec<String>,
+    steps: Steps,
     span: Span,
+}
+
+/// The steps of a name; `Many` are none or several, so that equal names are equal.
+#[derive(Debug, Clone, PartialEq)]
+enum Steps {
+    One(String),
+    Many(Box<[String]>),
 }
 
 /// A constant.
@@ -159,7 +165,7 @@ impl Expr {
     pub fn and(self, other: impl Into<Self>) -> Self {
         let mut all = match self {
             Self::And(all) => all,
-            one => vec![one],
+            one => pair_with(one),
         };
         match other.into() {
             Self::And(more) => all.extend(more),
@@ -173,13 +179,21 @@ impl Expr {
     pub fn or(self, other: impl Into<Self>) -> Self {
         let mut all = match self {
             Self::Or(all) => all,
-            one => vec![one],
+            one => pair_with(one),
         };
         match other.into() {
             Self::Or(more) => all.extend(more),
             one => all.push(one),
         }
         Self::Or(all)
+    }
+
+    /// Gives back what its list has room for beyond its parts.
+    pub(super) fn shrunk(mut self) -> Self {
+        if let Self::And(all) | Self::Or(all) = &mut self {
+            all.shrink_to_fit();
+        }
+        self
     }
 
     /// Returns the expression with every text comparison inside ignoring ASCII case.
@@ -233,17 +247,27 @@ impl Expr {
                 visit(name, Side::Left);
                 operand.visit_name(visit);
             }
-            Self::Between {
-                name, low, high, ..
-            } => {
+            Self::Between { name, bounds, .. } => {
                 visit(name, Side::Left);
-                low.visit_name(visit);
-                high.visit_name(visit);
+                bounds.0.visit_name(visit);
+                bounds.1.visit_name(visit);
             }
             Self::In { name, .. }
             | Self::Groups { name, .. }
             | Self::Like { name, .. }
             | Self::IsNull { name, .. } => visit(name, Side::Left),
+        }
+    }
+
+    /// Returns the names on the left and the right side of a single comparison.
+    pub(super) fn names(&self) -> [Option<&Name>; 2] {
+        match self {
+            Self::Compare { name, operand, .. } => [Some(name), operand.name()],
+            Self::In { name, .. }
+            | Self::Groups { name, .. }
+            | Self::Like { name, .. }
+            | Self::IsNull { name, .. } => [Some(name), None],
+            _ => [None, None],
         }
     }
 }
@@ -281,15 +305,34 @@ impl CompareOp {
 impl Name {
     /// Returns the path with these steps, outermost first.
     pub fn new<S: Into<String>>(steps: impl IntoIterator<Item = S>) -> Self {
+        let mut steps = steps.into_iter().map(Into::into);
+        match (steps.next(), steps.next()) {
+            (Some(only), None) => Self::single(only),
+            (first, second) => {
+                let steps = first.into_iter().chain(second).chain(steps);
+                Self::of(Steps::Many(steps.collect()))
+            }
+        }
+    }
+
+    /// Returns the path with this one step.
+    pub(super) fn single(step: String) -> Self {
+        Self::of(Steps::One(step))
+    }
+
+    fn of(steps: Steps) -> Self {
         Self {
-            steps: steps.into_iter().map(Into::into).collect(),
+            steps,
             span: Span::default(),
         }
     }
 
     /// Returns the steps, outermost first.
     pub fn steps(&self) -> &[String] {
-        &self.steps
+        match &self.steps {
+            Steps::One(step) => std::slice::from_ref(step),
+            Steps::Many(steps) => steps,
+        }
     }
 
     pub(super) fn at(mut self, span: Span) -> Self {
@@ -328,8 +371,15 @@ impl<T: Into<Value>> From<T> for Literal {
 }
 
 impl Operand {
+    pub(super) fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Constant(_) => None,
+        }
+    }
+
     fn visit_name<'a>(&'a self, visit: &mut dyn FnMut(&'a Name, Side)) {
-        if let Self::Name(name) = self {
+        if let Some(name) = self.name() {
             visit(name, Side::Right);
         }
     }
@@ -369,6 +419,13 @@ impl Span {
     }
 }
 
+/// Returns the start of a list that mostly gets one part more.
+fn pair_with(one: Expr) -> Vec<Expr> {
+    let mut all = Vec::with_capacity(2);
+    all.push(one);
+    all
+}
+
 impl PartialEq for Span {
     fn eq(&self, _other: &Self) -> bool {
         true
@@ -393,6 +450,12 @@ mod tests {
         let there = Name::new(["a"]).at(Span::new(7, 8));
         assert_eq!(there, Name::new(["a"]));
         assert_ne!(there, Name::new(["b"]));
+    }
+
+    /// A broker holds the expression of each filter, and lists hold them in place.
+    #[test]
+    fn expression_is_no_larger_than_a_comparison() {
+        assert!(size_of::<Expr>() <= 80);
     }
 
     #[test]

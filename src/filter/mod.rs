@@ -34,7 +34,9 @@ pub use self::explain::Decision;
 use self::expr::Span;
 pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
 pub(crate) use self::pattern::{Pattern, Tail};
-pub(crate) use self::predicate::{Condition, EventRow, Path, Predicate, Root, Row, Step, Test};
+pub(crate) use self::predicate::{
+    Comparison, Condition, EventRow, Path, Predicate, Root, Row, Step, Test,
+};
 pub(crate) use self::scope::{Scope, UndeclaredProperties};
 use crate::value::{EventMethod, Properties, ValueRef};
 
