@@ -9,7 +9,7 @@ use crate::filter::{Filter, Predicate};
 use crate::index::{Help, cost};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{Site, compile};
+use crate::publish::{CompiledFilter, Site, compile};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,16 +50,17 @@ pub(super) struct Checked {
     /// Whether a class that the subscription is bound to is known here.
     known: bool,
     cost: Option<FilterCost>,
+    compiled: Option<CompiledFilter>,
 }
 
 impl Broker {
     /// Returns what the subscription of this id is worth now.
     pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
-        let record = self.present(id.into())?.record;
+        let record = &self.present(id.into())?.record;
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);
         }
-        Some(match self.check(&record) {
+        Some(match self.check(record) {
             Ok(checked) if checked.known => SubscriptionStatus::Active,
             Ok(_) => SubscriptionStatus::Unchecked,
             Err(error) => SubscriptionStatus::Suspended(error.to_string()),
@@ -103,16 +104,22 @@ impl Broker {
             );
             return Err(Error::new(ErrorKind::NotFound, message));
         }
+        let mut checked = Checked {
+            known,
+            cost: None,
+            compiled: None,
+        };
         if sites.is_empty() {
-            return Ok(Checked::of(None, false));
+            return Ok(checked);
         }
-        let sites: Vec<_> = sites.iter().collect();
-        match filter.map(|filter| compile(&filter, subscription, &sites)) {
-            None => Ok(Checked::of(None, known)),
+        let all: Vec<_> = sites.iter().collect();
+        match filter.map(|filter| compile(&filter, subscription, &all)) {
+            None => Ok(checked),
             Some(Ok(predicates)) => {
-                let cost = FilterCost::of_worst(predicates.iter().flatten());
-                refuse_scanned(subscription, cost, &sites)?;
-                Ok(Checked::of(cost, known))
+                checked.cost = FilterCost::of_worst(predicates.iter().flatten());
+                refuse_scanned(subscription, checked.cost, &all)?;
+                checked.compiled = Some(CompiledFilter::new(sites, predicates));
+                Ok(checked)
             }
             Some(Err(error)) => {
                 let message = format!("the filter of {:?} is not valid", subscription.name());
@@ -186,8 +193,9 @@ fn refuse_scanned(
 }
 
 impl Checked {
-    fn of(cost: Option<FilterCost>, known: bool) -> Self {
-        Self { known, cost }
+    /// Returns the filter as it was compiled for the check.
+    pub(super) fn compiled(self) -> Option<CompiledFilter> {
+        self.compiled
     }
 
     pub(super) fn cost(&self) -> Option<FilterCost> {

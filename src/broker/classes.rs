@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::columns;
-use super::wiring::{WiredRecord, Wiring};
+use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, Revision, SubscriptionId};
 use crate::store::Batch;
-use crate::store::record::{self, Record, RecordKey};
+use crate::store::record::{self, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};
 
 /// What becomes of the subscriptions that are bound to a class when it is removed.
@@ -105,9 +105,8 @@ impl Broker {
         if self.core.wiring.with(|state, _| state.has_stored(schema)) {
             return Ok(());
         }
-        let record = Arc::new(WiredRecord::new(Record::Schema(schema.clone())));
         let key = RecordKey::of_schema(schema).to_bytes();
-        batch.put_prepared(key, record::encode_schema(schema)?, record);
+        batch.put(key, record::encode_schema(schema)?);
         Ok(())
     }
 
@@ -231,8 +230,7 @@ impl Broker {
         id: EventClassId,
     ) -> (Revision, Option<Arc<EventClass>>, Vec<SubscriptionId>) {
         self.core.wiring.with(|state, _| {
-            let listed = state.subscriptions.values();
-            let records = listed.map(|listed| &listed.entry.record);
+            let records = state.subscriptions.iter().map(|entry| &entry.record);
             let bound = records
                 .filter(|record| record.binding().class() == Some(id) && !record.is_object())
                 .map(|record| record.id())
@@ -301,11 +299,7 @@ pub(super) fn claim(wiring: &Wiring, schema: &InterfaceSchema, rust_type: RustTy
 
 fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {
     let key = RecordKey::Class(class.id()).to_bytes();
-    batch.put_prepared(
-        key,
-        record::encode_class(class)?,
-        Arc::new(WiredRecord::new(Record::Class(class.clone()))),
-    );
+    batch.put(key, record::encode_class(class)?);
     Ok(())
 }
 

@@ -74,8 +74,8 @@ impl Broker {
     pub fn components(&self) -> Vec<ComponentStatus> {
         let mut named = std::collections::BTreeMap::new();
         self.core.wiring.with(|state, _| {
-            for listed in state.subscriptions.values() {
-                if let Target::Component(id) = listed.entry.record.target() {
+            for entry in state.subscriptions.iter() {
+                if let Target::Component(id) = entry.record.target() {
                     *named.entry(*id).or_insert(0) += 1;
                 }
             }

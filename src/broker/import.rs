@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Broker;
-use super::wiring::WiredRecord;
+use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Subscription};
 use crate::store::Batch;
-use crate::store::record::{self, Record, RecordKey, StoredSubscription};
+use crate::store::record::{self, RecordKey, StoredSubscription};
 
 /// What [`Broker::import`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,8 @@ impl Broker {
 
     /// Adds one to the batch and returns whether it replaces another.
     fn import_one(&self, subscription: &Subscription, batch: &mut Batch) -> Result<bool> {
-        let cost = self.check(subscription)?.cost();
-        self.note_cost(subscription.name(), cost);
+        let checked = self.check(subscription)?;
+        self.note_cost(subscription.name(), checked.cost());
         let present = self.present_stored(subscription.id())?;
         let key = RecordKey::Subscription(subscription.id()).to_bytes();
         if let Some(revision) = subscription.revision() {
@@ -70,11 +70,8 @@ impl Broker {
             ensured: present.as_ref().and_then(|present| present.ensured),
         };
         let value = record::encode_subscription(&stored)?;
-        batch.put_prepared(
-            key,
-            value,
-            Arc::new(WiredRecord::new(Record::Subscription(stored))),
-        );
+        let wired = Wired::new(stored, checked.compiled());
+        batch.put_prepared(key, value, Arc::new(wired));
         Ok(present.is_some())
     }
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::Broker;
 use super::columns::SubscriptionCriteria;
-use super::wiring::WiredRecord;
+use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Subscription, SubscriptionId};
+use crate::publish::{CompiledFilter, SubscriptionEntry};
 use crate::store::Batch;
-use crate::store::record::{self, Record, RecordKey, StoredSubscription};
+use crate::store::record::{self, RecordKey, StoredSubscription};
 use crate::value::Properties;
 
 /// What [`Broker::ensure`] found.
@@ -38,13 +37,6 @@ pub enum Bags {
     Retain,
 }
 
-/// What is stored, as far as a write depends on it.
-pub(super) struct Present {
-    pub(super) record: Arc<Subscription>,
-    order: u64,
-    pub(super) ensured: Option<Uuid>,
-}
-
 impl Broker {
     /// Stores a subscription if there is none with its id: what a program calls at its start.
     ///
@@ -64,7 +56,9 @@ impl Broker {
     /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
-        let cost = self.check(subscription)?.cost();
+        let checked = self.check(subscription)?;
+        let cost = checked.cost();
+        let mut compiled = checked.compiled();
         let digest = record::definition_digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
@@ -92,7 +86,7 @@ impl Broker {
                 order: self.order(present.as_ref()),
                 ensured: Some(digest),
             };
-            self.put(stored, Expected::Exactly(expected)).map(drop)?;
+            self.put(stored, compiled.take(), Expected::Exactly(expected))?;
             self.note_cost(subscription.name(), cost);
             Ok(())
         })?;
@@ -120,13 +114,16 @@ impl Broker {
     /// As [`store`](Self::store).
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
-        let cost = self.check(subscription)?.cost();
+        let checked = self.check(subscription)?;
+        let cost = checked.cost();
+        // What is retained may be what a filter reads.
+        let mut compiled = checked.compiled().filter(|_| bags == Bags::Replace);
         let mut revision = Revision::ZERO;
         if subscription.revision().is_some() {
-            revision = self.replace(subscription, bags)?;
+            revision = self.replace(subscription, compiled, bags)?;
         } else {
             self.until_settled(|| {
-                revision = self.replace(subscription, bags)?;
+                revision = self.replace(subscription, compiled.take(), bags)?;
                 Ok(())
             })?;
         }
@@ -134,7 +131,12 @@ impl Broker {
         Ok(revision)
     }
 
-    fn replace(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
+    fn replace(
+        &self,
+        subscription: &Subscription,
+        compiled: Option<CompiledFilter>,
+        bags: Bags,
+    ) -> Result<Revision> {
         let present = self.present_stored(subscription.id())?;
         let mut record = subscription.clone();
         if let (Bags::Retain, Some(present)) = (bags, &present) {
@@ -160,13 +162,13 @@ impl Broker {
             order: self.order(present.as_ref()),
             ensured: present.and_then(|present| present.ensured),
         };
-        self.put(stored, expected)
+        self.put(stored, compiled, expected)
     }
 
     /// Returns the subscription of this id, stored or transient.
     pub fn subscription(&self, id: impl Into<SubscriptionId>) -> Option<Subscription> {
         self.present(id.into())
-            .map(|present| Subscription::clone(&present.record))
+            .map(|present| present.record.clone())
     }
 
     /// Returns the subscriptions of which `criteria` are true, transient ones too, in store order;
@@ -183,18 +185,13 @@ impl Broker {
     #[doc(alias("Query", "QueryS"))]
     pub fn subscriptions(&self, criteria: &str) -> Result<Vec<Subscription>> {
         let select = SubscriptionCriteria::parse(criteria)?;
-        let mut all = self.core.wiring.with(|state, _| {
-            let entries = state.subscriptions.values().map(|listed| &listed.entry);
-            entries
-                .map(|entry| (entry.order, Arc::clone(&entry.record)))
-                .collect::<Vec<_>>()
-        });
-        all.retain(|(_, record)| select.matches(record));
-        all.sort_by_key(|(order, record)| (*order, record.id()));
-        Ok(all
-            .into_iter()
-            .map(|(_, record)| Subscription::clone(&record))
-            .collect())
+        let mut all = self
+            .core
+            .wiring
+            .with(|state, _| state.subscriptions.iter().cloned().collect::<Vec<_>>());
+        all.retain(|entry| select.matches(&entry.record));
+        all.sort_by_cached_key(|entry| (entry.order, entry.record.id()));
+        Ok(all.iter().map(|entry| entry.record.clone()).collect())
     }
 
     /// Switches a stored subscription on.
@@ -288,32 +285,30 @@ impl Broker {
                 return Err(Error::new(ErrorKind::NotFound, message));
             };
             let expected = present.record.revision();
-            let record = change(Subscription::clone(&present.record));
-            if record == *present.record {
+            let record = change(present.record.clone());
+            if record == present.record {
                 return self.core.check_open();
             }
-            let Present { order, ensured, .. } = present;
             let stored = StoredSubscription {
                 record,
-                order,
-                ensured,
+                order: present.order,
+                ensured: present.ensured,
             };
-            self.put(stored, Expected::Exactly(expected)).map(drop)
+            self.put(stored, None, Expected::Exactly(expected))
+                .map(drop)
         })
     }
 
-    pub(super) fn present(&self, id: SubscriptionId) -> Option<Present> {
-        self.core.wiring.with(|state, _| {
-            state.subscriptions.get(&id).map(|listed| Present {
-                record: Arc::clone(&listed.entry.record),
-                order: listed.entry.order,
-                ensured: listed.ensured,
-            })
-        })
+    pub(super) fn present(&self, id: SubscriptionId) -> Option<Arc<SubscriptionEntry>> {
+        let wiring = &self.core.wiring;
+        wiring.with(|state, _| state.subscriptions.get(id).cloned())
     }
 
     /// Returns what is stored under an id, unless a guard holds it.
-    pub(super) fn present_stored(&self, id: SubscriptionId) -> Result<Option<Present>> {
+    pub(super) fn present_stored(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Arc<SubscriptionEntry>>> {
         let present = self.present(id);
         match &present {
             Some(present) if present.record.is_object() => {
@@ -325,11 +320,16 @@ impl Broker {
         }
     }
 
-    pub(super) fn order(&self, present: Option<&Present>) -> u64 {
+    pub(super) fn order(&self, present: Option<&Arc<SubscriptionEntry>>) -> u64 {
         present.map_or_else(|| self.core.wiring.next_order(), |present| present.order)
     }
 
-    fn put(&self, stored: StoredSubscription, expected: Expected) -> Result<Revision> {
+    fn put(
+        &self,
+        stored: StoredSubscription,
+        compiled: Option<CompiledFilter>,
+        expected: Expected,
+    ) -> Result<Revision> {
         let key = RecordKey::Subscription(stored.record.id()).to_bytes();
         let mut batch = Batch::new();
         match expected {
@@ -342,11 +342,8 @@ impl Broker {
             }
         }
         let value = record::encode_subscription(&stored)?;
-        batch.put_prepared(
-            key,
-            value,
-            Arc::new(WiredRecord::new(Record::Subscription(stored))),
-        );
+        let wired = Wired::new(stored, compiled);
+        batch.put_prepared(key, value, Arc::new(wired));
         self.core.commit(batch)
     }
 }

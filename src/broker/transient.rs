@@ -8,11 +8,11 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
 use super::classes::claim;
-use super::wiring::{Parsed, Wiring};
+use super::wiring::Wiring;
 use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
-use crate::publish::{LiveObject, LiveTarget, TargetSource};
+use crate::publish::{LiveObject, LiveTarget, SubscriptionEntry};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
 /// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the trait,
@@ -172,24 +172,29 @@ impl Broker {
             return Err(Error::new(ErrorKind::Invalid, message));
         }
         self.core.wiring.fits(record, target.interface())?;
-        self.check(record)?;
+        let compiled = self.check(record)?.compiled();
         let released = Arc::new(Released::default());
         let source = released.source(target);
         let order = self.core.wiring.next_order();
         let id = record.id();
-        let record = record.clone().without_revision();
-        let parsed = Parsed::new(&record);
-        let added = self.core.wiring.change(|state, changes| {
-            if state.subscriptions.contains_key(&id) {
-                return Err(source);
+        let entry = SubscriptionEntry {
+            record: record.clone().without_revision(),
+            order,
+            ensured: None,
+            live: Some(source),
+        };
+        let mut new = Some((entry, compiled));
+        self.core.wiring.change(|state, changes| {
+            if state.subscriptions.get(id).is_none()
+                && let Some((entry, compiled)) = new.take()
+            {
+                state.put_subscription(entry, compiled, changes);
             }
-            state.put_subscription(record, parsed, order, None, source, changes);
-            Ok(())
         });
-        added.map_err(|_unused| {
+        if new.is_some() {
             let message = format!("a subscription has the id {id} already");
-            Error::new(ErrorKind::AlreadyExists, message)
-        })?;
+            return Err(Error::new(ErrorKind::AlreadyExists, message));
+        }
         Ok(SubscriptionGuard {
             id,
             order,
@@ -229,24 +234,22 @@ impl SubscriptionGuard {
         let Some(wiring) = &self.wiring else {
             return Ok(());
         };
-        let present = wiring.with(|state, _| {
-            let listed = state.live(self.id, self.order)?;
-            Some(Arc::clone(&listed.entry.record))
-        });
-        if let Some(record) = present {
+        let present = wiring.with(|state, _| state.live(self.id, self.order).cloned());
+        if let Some(present) = present {
             claim(wiring, I::schema(), RustType::of::<I>())?;
-            wiring.fits(&record, Some(I::schema().id()))?;
+            wiring.fits(&present.record, Some(I::schema().id()))?;
         }
         let replaced = wiring.change(|state, changes| {
-            let Some(listed) = state.live(self.id, self.order) else {
+            let Some(present) = state.live(self.id, self.order) else {
                 return Err(source);
             };
-            let (record, order) = (
-                Subscription::clone(&listed.entry.record),
-                listed.entry.order,
-            );
-            let parsed = Parsed::from(&*listed.entry);
-            state.put_subscription(record, parsed, order, None, source, changes);
+            let entry = SubscriptionEntry {
+                record: present.record.clone(),
+                order: present.order,
+                ensured: None,
+                live: Some(source),
+            };
+            state.put_subscription(entry, None, changes);
             Ok(())
         });
         replaced.map_err(|_unused| {
@@ -330,12 +333,12 @@ impl Wiring {
 }
 
 impl Released {
-    fn source(self: &Arc<Self>, target: impl LiveObject) -> TargetSource {
+    fn source(self: &Arc<Self>, target: impl LiveObject) -> Arc<dyn LiveObject> {
         *self.targets.lock() += 1;
-        TargetSource::Live(Arc::new(Counted {
+        Arc::new(Counted {
             target,
             _count: Count(Arc::clone(self)),
-        }))
+        })
     }
 
     fn wait(&self, timeout: Duration) -> Result<()> {

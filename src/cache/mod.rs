@@ -12,6 +12,8 @@
 //! snapshot until that publisher's next fire. The writer takes the replaced snapshot out and hands
 //! it to its caller, who drops it where no lock is held: user code may hide in a target's drop.
 
+mod slots;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,8 +21,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::value::panic_message;
 use smallvec::SmallVec;
+
+pub(crate) use self::slots::{SlotTable, Slots};
+use crate::value::panic_message;
 
 /// The subscriptions of one class and interface, generic over what a slot is.
 pub(crate) struct SubscriptionCache<S> {

@@ -95,6 +95,11 @@ impl<S> PredicateIndex<S> {
         Some(slot)
     }
 
+    /// Returns how many slots there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries
+    }
+
     /// Returns what an event must be read by for the next match.
     pub(crate) fn columns(&self) -> &Arc<Columns> {
         self.columns.current()

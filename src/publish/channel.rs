@@ -2,17 +2,20 @@
 
 use std::any::Any;
 use std::fmt;
+use std::num::NonZero;
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
 use super::hook::Hook;
 use super::lane::Lane;
 use super::pipeline;
-use super::prepared::{Prepared, SubscriptionEntry};
+use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
 use super::report::FireReport;
 use super::roster::Roster;
@@ -81,9 +84,12 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
     fn change(
         &self,
         removed: &[Arc<SubscriptionEntry>],
-        added: &[Arc<SubscriptionEntry>],
+        added: &mut [&mut Added],
         trash: &mut Trash,
     );
+
+    /// Returns whether there is no subscription.
+    fn is_empty(&self) -> bool;
 
     /// Binds the subscriptions anew whose target is this component, since it came or went.
     fn rebind(&self, component: ComponentId, trash: &mut Trash);
@@ -129,17 +135,8 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Takes singletons that were made into the snapshot.
     pub(crate) fn refresh(&self) {
         let mut trash = Trash::default();
-        let mut roster = self.roster.lock();
-        roster
-            .iter()
-            .for_each(|prepared| prepared.adopt(&self.schema));
-        roster.publish(&self.cache, &mut trash);
-        drop(roster);
+        self.roster.lock().adopt(&self.cache, &mut trash);
         trash.dispose();
-    }
-
-    fn prepare(&self, entry: &Arc<SubscriptionEntry>, sites: &Sites) -> Arc<Prepared<I>> {
-        Arc::new(Prepared::new(Arc::clone(entry), sites, &self.around))
     }
 
     /// Returns whether events that are fired inside a delivery wait for its end.
@@ -153,9 +150,13 @@ impl<I: Facet + ?Sized> Channel<I> {
         self.class.load()
     }
 
-    /// Returns what is ready of the subscriptions, in order.
-    pub(crate) fn prepared(&self) -> Vec<Arc<Prepared<I>>> {
-        self.roster.lock().iter().cloned().collect()
+    /// Returns what is ready of the subscriptions of a method, in order and with their filters.
+    pub(crate) fn prepared(&self, method: usize) -> Vec<Prepared<I>> {
+        let roster = self.roster.lock();
+        let (sites, mut all) = (roster.sites.clone(), roster.all());
+        drop(roster);
+        all.retain(|prepared| prepared.is_bound_to(method));
+        all.iter().map(|prepared| prepared.whole(&sites)).collect()
     }
 }
 
@@ -179,11 +180,13 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
         let facts = ClassFacts::new(Arc::clone(&sites.here.class));
-        let added = entries
-            .iter()
-            .map(|entry| self.prepare(entry, &sites))
-            .collect();
+        let details = details(&entries, &sites);
         let mut fresh = Roster::new(sites);
+        let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
+            let (sites, components) = (&fresh.sites, &mut fresh.components);
+            Prepared::of(entry, detail, sites, &self.around, components)
+        };
+        let added = entries.iter().zip(details).map(prepare).collect();
         let mut roster = self.roster.lock();
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.change(&[], added, &self.cache, trash);
@@ -193,23 +196,26 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     fn change(
         &self,
         removed: &[Arc<SubscriptionEntry>],
-        added: &[Arc<SubscriptionEntry>],
+        added: &mut [&mut Added],
         trash: &mut Trash,
     ) {
         let mut roster = self.roster.lock();
-        let added = added
-            .iter()
-            .map(|entry| self.prepare(entry, &roster.sites))
-            .collect();
+        let Roster {
+            sites, components, ..
+        } = &mut *roster;
+        let prepare =
+            |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
+        let added = added.iter_mut().map(prepare).collect();
         roster.change(removed, added, &self.cache, trash);
     }
 
+    fn is_empty(&self) -> bool {
+        self.roster.lock().is_empty()
+    }
+
     fn rebind(&self, component: ComponentId, trash: &mut Trash) {
-        let rebind = |prepared: &Prepared<I>| {
-            let named = prepared.is_component(component);
-            named.then(|| prepared.rebound(&self.schema, &self.around))
-        };
-        self.roster.lock().rebind(rebind, &self.cache, trash);
+        let mut roster = self.roster.lock();
+        roster.rebind(component, &self.around, &self.cache, trash);
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
@@ -233,6 +239,37 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         self
     }
 }
+
+/// Resolves the names of many subscriptions, on all processors where it takes long.
+fn details(entries: &[Arc<SubscriptionEntry>], sites: &Sites) -> Vec<Detail> {
+    let each = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
+        let detail = |entry: &Arc<SubscriptionEntry>| Detail::new(entry, None, sites);
+        part.iter().map(detail).collect()
+    };
+    if entries.len() < SHARED_FROM {
+        return each(entries);
+    }
+    let parts = thread::available_parallelism().map_or(1, NonZero::get);
+    let mut parts = entries.chunks(entries.len().div_ceil(parts));
+    let first = parts.next().unwrap_or_default();
+    thread::scope(|scope| {
+        let start = |part| {
+            let other = thread::Builder::new().spawn_scoped(scope, move || each(part));
+            (part, other.ok())
+        };
+        let others: Vec<_> = parts.map(start).collect();
+        let mut details = each(first);
+        for (part, other) in others {
+            // Without a thread it is done here.
+            let made = other.and_then(|other| other.join().ok());
+            details.extend(made.unwrap_or_else(|| each(part)));
+        }
+        details
+    })
+}
+
+/// A few milliseconds' work; a thread is started in a hundredth of that.
+const SHARED_FROM: usize = 4_000;
 
 impl<I: ?Sized> fmt::Debug for Channel<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,19 +59,13 @@ impl Explanation {
             own,
             facts: &facts,
         };
-        let all = channel.prepared();
-        let lines = all
-            .iter()
-            .filter(|prepared| prepared.is_bound_to(method))
-            .map(|prepared| {
-                let record = &prepared.entry.record;
-                Explained {
-                    subscription: record.id(),
-                    name: record.name().to_owned(),
-                    stage: stage(channel, method, &row, prepared),
-                }
-            });
-        let lines = lines.collect();
+        let all = channel.prepared(method);
+        let explained = |prepared: &Prepared<I>| Explained {
+            subscription: prepared.id,
+            name: prepared.entry.record.name().to_owned(),
+            stage: stage(channel, method, &row, prepared),
+        };
+        let lines = all.iter().map(explained).collect();
         let event = crate::value::Event::new(&channel.schema, method, values);
         Self {
             event: event.map_or_else(String::new, |event| event.to_string()),

@@ -2,16 +2,19 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
 use super::channel::{Channel, ClassFacts};
+use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::pipeline::failure_of;
-use super::prepared::{Prepared, Resolved, SubscriptionEntry};
+use super::prepared::Prepared;
 use super::report::Tally;
+use super::target::Resolved;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
 use crate::filter::Row;
 use crate::value::untyped;
@@ -66,10 +69,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Goes through the slots in order. As for the plain fire one `catch_unwind` stands around the
     /// loop, which goes on behind the slot that failed.
-    pub(super) fn fire<S>(
+    pub(super) fn fire<'s, S>(
         &self,
-        slots: &[S],
-        prepared: &impl Fn(&S) -> &Prepared<I>,
+        slots: &'s [S],
+        prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
         tally: &mut Tally,
@@ -86,7 +89,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             let Some(last) = slots.get(progress.seen.get() - 1) else {
                 break;
             };
-            let entry = &prepared(last).entry;
+            let Some(Prepared { entry, .. }) = prepared(last) else {
+                continue;
+            };
             if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
                 gone.push(Arc::clone(entry));
             }
@@ -98,27 +103,34 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Calls on, to the slot of which there is something to report.
-    fn run<S>(
+    fn run<'s, S>(
         &self,
-        slots: &[S],
-        prepared: &impl Fn(&S) -> &Prepared<I>,
+        slots: &'s [S],
+        prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
         progress: &Progress,
     ) -> Option<DeliveryOutcome> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
-        for slot in slots.get(progress.seen.get()..)? {
-            add_one(&progress.seen);
-            match self.deliver(prepared(slot), filters, call) {
-                Step::Delivered => add_one(&progress.delivered),
-                Step::FilteredOut => add_one(&progress.filtered),
-                Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
-                Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
+        for part in slots.get(progress.seen.get()..)?.chunks(TOGETHER) {
+            fetch(part, prepared);
+            for slot in part {
+                add_one(&progress.seen);
+                let Some(prepared) = prepared(slot) else {
+                    continue;
+                };
+                match self.deliver(prepared, filters, call) {
+                    Step::Delivered => add_one(&progress.delivered),
+                    Step::FilteredOut => add_one(&progress.filtered),
+                    Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
+                    Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
+                }
             }
         }
         None
     }
 
+    #[inline]
     fn deliver(
         &self,
         prepared: &Prepared<I>,
@@ -186,6 +198,20 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 }
+
+/// Reads something of each slot, so that the processor fetches them side by side: found by an index,
+/// they lie all over the memory, and calls between them would make it wait for each in turn.
+#[inline]
+fn fetch<'s, S, I: ?Sized + 's>(
+    slots: &'s [S],
+    prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
+) {
+    let conditional = slots.iter().filter_map(prepared);
+    black_box(conditional.fold(0, |count, it| count + u32::from(it.is_conditional())));
+}
+
+/// Far more than memory can be asked for at a time, far less than the first-level cache holds.
+const TOGETHER: usize = 32;
 
 /// Calls a subscriber that is dropped behind its call.
 fn call_once<I: ?Sized>(

@@ -1,58 +1,62 @@
-//! The filtered subscriptions of one method, where there are many.
+//! The filtered subscriptions of a channel, where there are many.
 
-use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hint::black_box;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use parking_lot::{RwLock, RwLockWriteGuard};
-use smallvec::SmallVec;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::prepared::{Prepared, Rank};
-use crate::filter::{Predicate, Row};
-use crate::index::{Columns, EntryId, PredicateIndex, Scratch};
-use crate::model::SubscriptionId;
-use crate::store::Trash;
+use super::entry::Rank;
+use super::order::{UPPER_HALF, sort_by_upper_half};
+use super::prepared::Prepared;
+use crate::cache::{SlotTable, Slots};
+use crate::filter::Row;
+use crate::index::{Columns, PredicateIndex, Scratch};
 
-/// The filtered subscriptions of one method, found by what they select.
+/// The filtered subscriptions of a channel, found by what they select.
 ///
 /// Changed in place under a lock, inside which a fire runs library code alone: the event's values are
 /// read before, the subscribers are called behind. What a fire has found is its snapshot.
-pub(crate) struct IndexedMethod<I: ?Sized> {
+pub(crate) struct FilterIndex<I: ?Sized> {
     state: RwLock<IndexState<I>>,
 }
 
 /// What the lock protects.
 pub(super) struct IndexState<I: ?Sized> {
-    index: PredicateIndex<Slot<I>>,
-    /// subscription -> its place in the index
-    places: HashMap<SubscriptionId, EntryId>,
-    /// Which lane the index belongs to. A lane of another generation was replaced while its fire was
+    /// Method -> its subscriptions, each as a number that [`number`] makes.
+    pub(super) methods: Box<[PredicateIndex<u64>]>,
+    pub(super) slots: SlotTable<Prepared<I>>,
+    /// How many of the slots have a priority other than 0.
+    pub(super) prioritized: usize,
+    /// Which lanes the index belongs to. A lane of another generation was replaced while its fire was
     /// on its way here, and may miss what moved between the lane and the index.
-    generation: u64,
+    pub(super) generation: u64,
 }
 
-/// A subscription in the index, with what its place in the order of calling is told by.
-pub(crate) struct Slot<I: ?Sized> {
-    rank: (Reverse<i32>, u64),
-    pub(crate) prepared: Arc<Prepared<I>>,
+/// The subscriptions that an event reaches, in the order of calling.
+///
+/// None of them is counted: they are kept by one snapshot of all slots, as a count of each would be
+/// a wait for memory.
+pub(crate) struct Found<'a, I: ?Sized> {
+    slots: Slots<Prepared<I>>,
+    /// Those that every event reaches, which the lane has.
+    loose: &'a [Arc<Prepared<I>>],
+    /// As [`number`] makes them, of slots, or of loose ones from [`LOOSE`] on.
+    numbers: Vec<u64>,
+    /// How many the event does not reach.
+    pub(crate) others: usize,
+    prioritized: bool,
 }
-
-/// What a fire has found. Few of an event's matches are more than this, and then one allocation is
-/// the least of their cost.
-pub(crate) type Found<I> = SmallVec<[Slot<I>; 16]>;
 
 /// The lane was replaced: load the snapshot again.
 pub(crate) struct Replaced;
 
-impl<I: ?Sized> IndexedMethod<I> {
-    pub(super) fn new() -> Self {
-        let (index, places) = (PredicateIndex::new(), HashMap::new());
+impl<I: ?Sized> FilterIndex<I> {
+    pub(super) fn new(methods: usize) -> Self {
         Self {
             state: RwLock::new(IndexState {
-                index,
-                places,
+                methods: (0..methods).map(|_| PredicateIndex::new()).collect(),
+                slots: SlotTable::new(),
+                prioritized: 0,
                 generation: 0,
             }),
         }
@@ -63,174 +67,181 @@ impl<I: ?Sized> IndexedMethod<I> {
         self.state.write()
     }
 
-    /// Finds the subscriptions that `row` matches, and returns how many it does not match.
-    pub(crate) fn find(
+    /// Keeps every change out.
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, IndexState<I>> {
+        self.state.read()
+    }
+
+    /// Finds the subscriptions of `method` that `row` matches, and adds the `loose` ones.
+    pub(crate) fn find<'a>(
         &self,
         generation: u64,
+        method: usize,
         row: &impl Row,
-        found: &mut Found<I>,
-    ) -> Result<usize, Replaced> {
+        loose: &'a [Arc<Prepared<I>>],
+    ) -> Result<Found<'a, I>, Replaced> {
         let mut reader = READER.take().unwrap_or_default();
-        let outcome = self.find_with(&mut reader, generation, row, found);
+        let outcome = self.find_with(&mut reader, generation, method, row, loose);
         READER.set(Some(reader));
         outcome
     }
 
-    fn find_with(
+    fn find_with<'a>(
         &self,
         reader: &mut Reader,
         generation: u64,
+        method: usize,
         row: &impl Row,
-        found: &mut Found<I>,
-    ) -> Result<usize, Replaced> {
-        let mut columns = reader.columns_of(self);
+        loose: &'a [Arc<Prepared<I>>],
+    ) -> Result<Found<'a, I>, Replaced> {
+        let mut columns = reader.columns_of(self, method);
+        let mut numbers = SPARE.take();
+        numbers.clear();
         loop {
             // Without the lock: the row's values may be the user's own code.
             let known = match &columns {
                 Some(columns) => columns,
-                None => columns.insert(Arc::clone(self.state.read().index.columns())),
+                None => columns.insert(Arc::clone(self.state.read().methods[method].columns())),
             };
             reader.scratch.read(known, row);
             let state = self.state.read();
             if state.generation != generation {
+                SPARE.set(numbers);
                 return Err(Replaced);
             }
-            let mut slots = SmallVec::<[&Slot<I>; 64]>::new();
-            let visit = &mut |visited| slots.extend(visited);
-            if state.index.matches(&mut reader.scratch, visit).is_ok() {
-                copy(&slots, found);
-                drop(slots);
-                let others = state.places.len() - found.len();
+            let index = &state.methods[method];
+            let mut visit = |visited: &[u64]| numbers.extend_from_slice(visited);
+            if index.matches(&mut reader.scratch, &mut visit).is_ok() {
+                let found = Found {
+                    others: index.len() - numbers.len(),
+                    slots: state.slots.snapshot(),
+                    loose,
+                    numbers,
+                    prioritized: state.prioritized > 0,
+                };
                 drop(state);
-                reader.keep(self, columns);
-                return Ok(others);
+                reader.keep(self, method, columns);
+                return Ok(found);
             }
             columns = None;
         }
     }
 }
 
-impl<I: ?Sized> IndexState<I> {
-    pub(super) fn insert(&mut self, predicate: &Predicate, prepared: &Arc<Prepared<I>>) {
-        let (priority, order, id): Rank = prepared.entry.rank();
-        let slot = Slot {
-            rank: (priority, order),
-            prepared: Arc::clone(prepared),
-        };
-        let place = self.index.insert(predicate, slot);
-        self.places.insert(id, place);
+impl<I: ?Sized> Found<'_, I> {
+    /// Returns the numbers to ask [`get`](Self::get) with, in the order of calling once sorted.
+    pub(crate) fn numbers(&self) -> &[u64] {
+        &self.numbers
     }
 
-    pub(super) fn remove(&mut self, id: SubscriptionId, trash: &mut Trash)
-    where
-        Prepared<I>: Send + Sync,
-        I: 'static,
-    {
-        let removed = self
-            .places
-            .remove(&id)
-            .and_then(|place| self.index.remove(place));
-        if let Some(slot) = removed {
-            trash.add(slot.prepared);
-        }
-    }
-
-    pub(super) fn belong_to(&mut self, generation: u64) {
-        self.generation = generation;
-    }
-}
-
-/// Copies the slots, for which it reads something of each before: the processor then fetches them
-/// side by side.
-///
-/// They lie scattered in memory, as do the subscriptions behind them. A copy's locked increment alone
-/// would wait for each in turn, since nothing behind it is read before it is done.
-fn copy<I: ?Sized>(slots: &[&Slot<I>], found: &mut Found<I>) {
-    found.reserve(slots.len());
-    for some in slots.chunks(TOGETHER) {
-        let near = |slot: &&Slot<I>| slot.rank.1;
-        black_box(some.iter().map(near).fold(0, u64::wrapping_add));
-        let far = |slot: &&Slot<I>| {
-            Arc::strong_count(&slot.prepared) + usize::from(slot.prepared.is_conditional())
-        };
-        black_box(some.iter().map(far).fold(0, usize::wrapping_add));
-        found.extend(some.iter().copied().cloned());
-    }
-}
-
-/// Brings what was found into the order of calling.
-pub(crate) fn sort<I: ?Sized>(found: &mut Found<I>, unordered: bool) {
-    if unordered {
-        let by_priority = found.windows(2).all(|two| two[0].rank.0 <= two[1].rank.0);
-        if !by_priority {
-            found.sort_unstable_by_key(|slot| slot.rank.0);
-        }
-        return;
-    }
-    found.sort_unstable_by_key(Slot::place);
-    // Two brokers of one store may have given one place; then the id decides.
-    if found.windows(2).any(|two| two[0].rank == two[1].rank) {
-        found.sort_unstable_by_key(|slot| (slot.rank, slot.prepared.id));
-    }
-}
-
-impl<I: ?Sized> Slot<I> {
-    /// Returns the rank as one number, which is compared without a branch.
+    /// Returns the subscription of a number.
     #[inline]
-    fn place(&self) -> u128 {
-        let (Reverse(priority), order) = self.rank;
-        // Higher priorities come first, and the lowest of all is negative.
-        let priority = i64::from(i32::MAX) - i64::from(priority);
-        (u128::from(priority.unsigned_abs()) << 64) | u128::from(order)
+    pub(crate) fn get(&self, number: u64) -> Option<&Prepared<I>> {
+        let number = number as u32;
+        match number.checked_sub(LOOSE) {
+            Some(place) => self.loose.get(place as usize).map(|loose| &**loose),
+            None => self.slots.get(number),
+        }
     }
 
-    pub(crate) fn of(prepared: &Arc<Prepared<I>>) -> Self {
-        let (priority, order, _) = prepared.entry.rank();
-        Self {
-            rank: (priority, order),
-            prepared: Arc::clone(prepared),
+    /// Brings what was found into the order of calling.
+    pub(crate) fn sort(&mut self, unordered: bool) {
+        let loose = (LOOSE..).zip(self.loose);
+        let loose = loose.map(|(place, loose)| number(loose.entry.order, place));
+        self.numbers.extend(loose);
+        let prioritized = self.prioritized || self.loose.iter().any(|loose| loose.is_prioritized());
+        match (prioritized, unordered) {
+            (false, true) => {}
+            (true, true) => {
+                let numbers = std::mem::take(&mut self.numbers);
+                self.numbers = self.sorted_by(numbers, |(priority, ..)| *priority);
+            }
+            (false, false) if self.sort_by_order() => {}
+            _ => {
+                let numbers = std::mem::take(&mut self.numbers);
+                self.numbers = self.sorted_by(numbers, |rank| *rank);
+            }
         }
+    }
+
+    /// Sorts by the places in store order alone, or says that they do not tell all apart.
+    fn sort_by_order(&mut self) -> bool {
+        let mut spare = SORTED.take();
+        sort_by_upper_half(&mut self.numbers, &mut spare);
+        SORTED.set(spare);
+        // Two brokers of one store may have given one place; then the id decides.
+        let place = |number: u64| number >> UPPER_HALF;
+        let mut pairs = self.numbers.windows(2);
+        pairs.all(|two| place(two[0]) != place(two[1]))
+    }
+
+    fn sorted_by<K: Ord>(&self, mut numbers: Vec<u64>, key: impl Fn(&Rank) -> K) -> Vec<u64> {
+        numbers.sort_by_cached_key(|number| {
+            let prepared = self.get(*number);
+            prepared.map(|prepared| key(&prepared.entry.rank()))
+        });
+        numbers
     }
 }
 
-impl<I: ?Sized> Clone for Slot<I> {
-    fn clone(&self) -> Self {
-        Self {
-            rank: self.rank,
-            prepared: Arc::clone(&self.prepared),
-        }
+impl<I: ?Sized> Drop for Found<'_, I> {
+    fn drop(&mut self) {
+        SPARE.set(std::mem::take(&mut self.numbers));
     }
 }
 
-/// Far more than memory can be asked for at a time, far less than the first-level cache holds.
-const TOGETHER: usize = 32;
+/// Returns the number of a slot: with its place in store order in the upper half, so that numbers
+/// can be sorted where they are found. Beyond four billion all places are the same, and who sorts
+/// finds that they do not tell apart.
+pub(super) fn number(order: u64, slot: u32) -> u64 {
+    order.min(u32::MAX.into()) << UPPER_HALF | u64::from(slot)
+}
+
+/// The first number that stands for no slot; more slots than this need more memory than there is.
+const LOOSE: u32 = 1 << 31;
 
 /// What a thread keeps from one fire to the next.
 #[derive(Default)]
 struct Reader {
     scratch: Scratch,
-    /// The index that the thread looked at last, as a number, and what it read events by there.
-    last: Option<(usize, Arc<Columns>)>,
+    /// The index and the method that the thread looked at last, as numbers, and what it read events
+    /// by there.
+    last: Option<(usize, usize, Arc<Columns>)>,
 }
 
 thread_local! {
     /// Taken by a fire while it matches: one that is nested inside a value's own code makes another.
     static READER: RefCell<Option<Box<Reader>>> = const { RefCell::new(None) };
+
+    /// Taken by a fire until its end: one that is nested inside makes another.
+    static SPARE: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+
+    /// Taken while what was found is sorted.
+    static SORTED: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 }
 
 impl Reader {
     /// Returns what to read an event by, if this thread was at the index last. It may be out of date,
     /// which the index says.
-    fn columns_of<I: ?Sized>(&mut self, index: &IndexedMethod<I>) -> Option<Arc<Columns>> {
-        let (last, columns) = self.last.take()?;
-        (last == identity(index)).then_some(columns)
+    fn columns_of<I: ?Sized>(
+        &mut self,
+        index: &FilterIndex<I>,
+        method: usize,
+    ) -> Option<Arc<Columns>> {
+        let (last, of, columns) = self.last.take()?;
+        (last == identity(index) && of == method).then_some(columns)
     }
 
-    fn keep<I: ?Sized>(&mut self, index: &IndexedMethod<I>, columns: Option<Arc<Columns>>) {
-        self.last = columns.map(|columns| (identity(index), columns));
+    fn keep<I: ?Sized>(
+        &mut self,
+        index: &FilterIndex<I>,
+        method: usize,
+        columns: Option<Arc<Columns>>,
+    ) {
+        self.last = columns.map(|columns| (identity(index), method, columns));
     }
 }
 
-fn identity<I: ?Sized>(index: &IndexedMethod<I>) -> usize {
+fn identity<I: ?Sized>(index: &FilterIndex<I>) -> usize {
     std::ptr::from_ref(index).addr()
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::indexed::IndexedMethod;
-use super::prepared::{Prepared, SubscriptionEntry};
+use super::entry::SubscriptionEntry;
+use super::facet::Facet;
+use super::indexed::FilterIndex;
+use super::prepared::Prepared;
 use crate::model::SubscriptionId;
 
 /// The subscriptions of one method.
@@ -35,14 +37,14 @@ pub(crate) struct PlainSlot<I: ?Sized> {
 pub(crate) struct IndexedLane<I: ?Sized> {
     /// Those without a filter, in the order of calling.
     pub(crate) loose: Box<[Arc<Prepared<I>>]>,
-    pub(crate) filtered: Arc<IndexedMethod<I>>,
+    pub(crate) index: Arc<FilterIndex<I>>,
     /// What the index has to say of itself if it belongs to this lane.
     pub(crate) generation: u64,
     /// Whether subscribers of one priority are called in any order.
     pub(crate) unordered: bool,
 }
 
-impl<I: ?Sized> Lane<I> {
+impl<I: Facet + ?Sized> Lane<I> {
     /// Returns the lane of `method` out of all prepared subscriptions, which are in order.
     pub(crate) fn new<'a>(
         method: usize,

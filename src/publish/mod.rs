@@ -2,6 +2,7 @@
 
 mod channel;
 mod dynamic;
+mod entry;
 mod explain;
 mod facet;
 mod guarded;
@@ -9,24 +10,28 @@ mod hook;
 mod indexed;
 mod lane;
 mod live;
+mod order;
 mod pipeline;
 mod prepared;
 mod publisher;
+mod registered;
 mod report;
 mod roster;
 mod site;
+mod target;
 
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
+pub(crate) use self::entry::{Added, SubscriptionEntry};
 pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
-pub(crate) use self::prepared::{SubscriptionEntry, TargetSource};
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
-pub(crate) use self::site::{Site, Sites, compile};
+pub(crate) use self::roster::SECTION;
+pub(crate) use self::site::{CompiledFilter, Site, Sites, compile};

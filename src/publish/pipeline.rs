@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::channel::Channel;
+use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
-use super::indexed::{Found, Replaced, Slot, sort};
-use super::lane::{Lane, PlainSlot};
-use super::prepared::{Prepared, SubscriptionEntry};
+use super::indexed::Replaced;
+use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
@@ -86,44 +86,57 @@ fn fire_guarded<I: Facet + ?Sized>(
         own: &own,
         facts: &facts,
     };
-    let mut found = Found::new();
-    let mut others = 0;
-    if let Lane::Indexed(lane) = lane {
-        others = lane.filtered.find(lane.generation, &row, &mut found)?;
-        found.extend(lane.loose.iter().map(Slot::of));
-        sort(&mut found, lane.unordered);
-    }
-    let few: &[Arc<Prepared<I>>] = match lane {
-        Lane::Guarded { slots } => slots,
-        Lane::Indexed(_) => &[],
+    match lane {
         // It became plain since the fire began.
         Lane::Plain { slots, entries } => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Ok(too_deep(channel, entries.iter()));
             };
-            return Ok(fire_plain(channel, slots, entries, call));
+            Ok(fire_plain(channel, slots, entries, call))
         }
-    };
-    let Some(_entered) = enter(channel.key.class) else {
-        let found = found.iter().map(|slot| &slot.prepared.entry);
-        return Ok(too_deep(
-            channel,
-            found.chain(few.iter().map(|few| &few.entry)),
-        ));
-    };
-    let guarded = Guarded::new(channel, method, row);
-    let mut tally = Tally::default();
-    match lane {
-        Lane::Indexed(_) => guarded.fire(
-            &found,
-            &|slot| &*slot.prepared,
-            Filters::Passed,
-            call,
-            &mut tally,
-        ),
-        _ => guarded.fire(few, &|slot| &**slot, Filters::Asked, call, &mut tally),
+        Lane::Guarded { slots } => {
+            let Some(_entered) = enter(channel.key.class) else {
+                return Ok(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
+            };
+            let mut tally = Tally::default();
+            let guarded = Guarded::new(channel, method, row);
+            guarded.fire(
+                slots,
+                &|slot| Some(&**slot),
+                Filters::Asked,
+                call,
+                &mut tally,
+            );
+            Ok(tally.finish(&channel.around.hook, channel.key.class))
+        }
+        Lane::Indexed(lane) => fire_indexed(channel, lane, method, row, call),
     }
-    tally.filter_out(others);
+}
+
+/// Fires a lane whose filtered subscriptions are found by index.
+fn fire_indexed<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    lane: &IndexedLane<I>,
+    method: usize,
+    row: EventRow<'_>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Result<FireReport, Replaced> {
+    let mut found = lane
+        .index
+        .find(lane.generation, method, &row, &lane.loose)?;
+    found.sort(lane.unordered);
+    let Some(_entered) = enter(channel.key.class) else {
+        let found = found
+            .numbers()
+            .iter()
+            .filter_map(|number| found.get(*number));
+        return Ok(too_deep(channel, found.map(|prepared| &prepared.entry)));
+    };
+    let mut tally = Tally::default();
+    let guarded = Guarded::new(channel, method, row);
+    let get = |number: &u64| found.get(*number);
+    guarded.fire(found.numbers(), &get, Filters::Passed, call, &mut tally);
+    tally.filter_out(found.others);
     Ok(tally.finish(&channel.around.hook, channel.key.class))
 }
 

@@ -1,184 +1,59 @@
 //! Subscriptions made ready for one interface.
 
-use std::cmp::Reverse;
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::channel::Surroundings;
+use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
-use super::live::{LiveObject, upgrade};
-use super::site::{Predicates, Sites};
-use crate::component::{Activation, ActivationError, ComponentPolicy, Recipe};
+use super::site::{CompiledFilter, Predicates, Sites};
+use super::target::{Bound, Components, Resolved};
 use crate::filter::{Filter, Predicate};
-use crate::model::{ComponentId, Subscription, SubscriptionId};
+use crate::model::{ComponentId, SubscriptionId};
 use crate::value::InterfaceSchema;
 
-/// A subscription as the broker lists it: the record, its parsed filter and its target.
-pub(crate) struct SubscriptionEntry {
-    pub(crate) record: Arc<Subscription>,
-    pub(crate) name: Arc<str>,
-    /// The place in store order.
-    pub(crate) order: u64,
-    pub(crate) filter: Option<Filter>,
-    /// Why the record cannot be served, where that does not depend on the interface.
-    pub(crate) defect: Option<String>,
-    pub(crate) target: TargetSource,
-}
-
-/// Where the target of a subscription comes from.
-pub(crate) enum TargetSource {
-    Component(ComponentId),
-    Moniker(String),
-    Live(Arc<dyn LiveObject>),
-}
-
 /// A subscription made ready for one interface: names resolved, target bound.
+///
+/// What a fire reads of it lies here, not behind the entry, and fills one line of the processor's
+/// caches, where few of a million are.
+#[repr(align(64))]
 pub(crate) struct Prepared<I: ?Sized> {
-    /// The id in the entry's record, where a fire reads it without another pointer.
     pub(crate) id: SubscriptionId,
-    /// Whether a fire has anything to ask before the call but the filter, read where the id is.
+    /// Whether a fire has anything to ask before the call but the filter.
     conditional: bool,
+    /// Whether an event must pass a filter to reach it.
+    filtered: bool,
     target: Bound<I>,
     pub(crate) entry: Arc<SubscriptionEntry>,
-    compiled: Arc<Compiled>,
+    detail: Arc<Detail>,
 }
 
 /// What of a subscription depends on the interface and not on who receives.
-struct Compiled {
-    scope: Methods,
-    /// The filter on each method; empty without one.
-    predicates: Predicates,
+#[derive(Debug)]
+pub(super) struct Detail {
+    pub(super) scope: Methods,
+    /// The filter on each method; empty without one, and where an index has them.
+    pub(super) predicates: Predicates,
     /// Why it is not called although it is stored and enabled.
-    suspended: Option<String>,
+    pub(super) suspended: Option<String>,
 }
 
 /// The methods that a subscription is bound to.
-enum Methods {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Methods {
     All,
     One(usize),
     /// The interface has no such method.
     None,
 }
 
-/// A target as far as it is known.
-enum Bound<I: ?Sized> {
-    Live(Arc<I>),
-    Weak(Arc<dyn LiveObject>),
-    Component(BoundComponent<I>),
-    Moniker(String),
-    /// The live object implements another interface.
-    Mismatch,
-}
-
-/// A component as it was registered when the subscription was made ready: it is made from that, and
-/// needs no broker.
-struct BoundComponent<I: ?Sized> {
-    id: ComponentId,
-    recipe: Option<Arc<Recipe>>,
-    /// The singleton, once made.
-    made: OnceLock<Arc<I>>,
-}
-
-/// Who is to be called.
-pub(crate) enum Resolved<'a, I: ?Sized> {
-    /// Ready from the start or from an earlier event.
-    Ready(&'a I),
-    /// A singleton that was first made, or first found, by this very call.
-    First(&'a I),
-    /// For this call alone.
-    Once(Arc<I>),
-    Gone,
-    Failed(ActivationError),
-}
-
-/// The key of the calling order.
-pub(crate) type Rank = (Reverse<i32>, u64, SubscriptionId);
-
-impl SubscriptionEntry {
-    /// Returns the key of the calling order: higher priority first, then store order.
-    pub(crate) fn rank(&self) -> Rank {
-        (
-            Reverse(self.record.priority()),
-            self.order,
-            self.record.id(),
-        )
-    }
-
-    fn is_timed(&self) -> bool {
-        self.record.not_before().is_some() || self.record.expires().is_some()
-    }
-}
-
-impl<I: Facet + ?Sized> Prepared<I> {
-    /// Makes a subscription ready for the site; what does not fit suspends it.
-    pub(crate) fn new(entry: Arc<SubscriptionEntry>, sites: &Sites, around: &Surroundings) -> Self {
-        let schema = &sites.here.schema;
-        let target = Bound::new(&entry.target, schema, around);
-        let mut compiled = Compiled::new(&entry, sites);
-        if matches!(target, Bound::Mismatch) && compiled.suspended.is_none() {
-            compiled.suspended = Some("the object implements another interface".to_owned());
-        }
-        Self {
-            id: entry.record.id(),
-            conditional: compiled.suspended.is_some() || entry.is_timed(),
-            target,
-            entry,
-            compiled: Arc::new(compiled),
-        }
-    }
-
-    /// Returns the same subscription with its target bound anew.
-    pub(crate) fn rebound(&self, schema: &InterfaceSchema, around: &Surroundings) -> Self {
-        Self {
-            id: self.id,
-            conditional: self.conditional,
-            target: Bound::new(&self.entry.target, schema, around),
-            entry: Arc::clone(&self.entry),
-            compiled: Arc::clone(&self.compiled),
-        }
-    }
-
-    /// Returns who is to be called, making it if necessary.
-    pub(crate) fn resolve(
-        &self,
-        around: &Surroundings,
-        schema: &InterfaceSchema,
-    ) -> Resolved<'_, I> {
-        match &self.target {
-            Bound::Live(target) => Resolved::Ready(target),
-            Bound::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Once),
-            Bound::Component(component) => match component.made.get() {
-                Some(target) => Resolved::Ready(target),
-                None => component.activate(&self.entry.record, around, schema),
-            },
-            Bound::Moniker(text) => Resolved::Failed(ActivationError::Unresolved(text.clone())),
-            Bound::Mismatch => Resolved::Gone,
-        }
-    }
-
-    /// Takes over a singleton that was made for another subscription.
-    pub(crate) fn adopt(&self, schema: &InterfaceSchema) {
-        if let Bound::Component(component) = &self.target {
-            component.adopt(schema);
-        }
-    }
-
-    /// Returns why nobody could be called, as far as that is known without making a component.
-    pub(crate) fn obstacle(&self, schema: &InterfaceSchema) -> Option<String> {
-        match &self.target {
-            Bound::Component(component) => component.obstacle(schema).map(|e| e.to_string()),
-            Bound::Moniker(text) => Some(ActivationError::Unresolved(text.clone()).to_string()),
-            Bound::Weak(weak) if upgrade::<I>(weak.as_ref()).is_none() => {
-                Some("the subscriber is gone".to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Compiled {
-    fn new(entry: &SubscriptionEntry, sites: &Sites) -> Self {
+impl Detail {
+    /// Resolves the names of a subscription; what does not fit suspends it.
+    pub(super) fn new(
+        entry: &SubscriptionEntry,
+        compiled: Option<&mut CompiledFilter>,
+        sites: &Sites,
+    ) -> Self {
         let schema = &sites.here.schema;
         let scope = match entry.record.binding().method() {
             None => Methods::All,
@@ -186,14 +61,11 @@ impl Compiled {
                 .method(name)
                 .map_or(Methods::None, |(i, _)| Methods::One(i)),
         };
-        let mut suspended = entry.defect.clone();
-        let mut predicates = Predicates::new();
-        if let (Some(filter), None) = (&entry.filter, &suspended) {
-            match sites.compile(filter, &entry.record) {
-                Ok(compiled) => predicates = compiled,
-                Err(error) => suspended = Some(error.to_string()),
-            }
-        }
+        let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
+        let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
+            Ok(predicates) => (predicates, None),
+            Err(why) => (Predicates::new(), Some(why)),
+        };
         Self {
             scope,
             predicates,
@@ -202,60 +74,90 @@ impl Compiled {
     }
 }
 
-impl<I: Facet + ?Sized> BoundComponent<I> {
-    fn activate(
+fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
+    let Some(text) = entry.record.filter() else {
+        return Ok(Predicates::new());
+    };
+    let filter = Filter::parse(text).map_err(|error| error.to_string())?;
+    let compiled = sites.compile(&filter, &entry.record);
+    compiled.map_err(|error| error.to_string())
+}
+
+impl<I: Facet + ?Sized> Prepared<I> {
+    /// Makes a subscription ready for the site.
+    pub(super) fn new(
+        added: &mut Added,
+        sites: &Sites,
+        around: &Surroundings,
+        components: &mut Components<I>,
+    ) -> Self {
+        let detail = Detail::new(&added.entry, added.compiled.as_mut(), sites);
+        Self::of(&added.entry, detail, sites, around, components)
+    }
+
+    /// Binds the target of a subscription whose names are resolved.
+    pub(super) fn of(
+        entry: &Arc<SubscriptionEntry>,
+        mut detail: Detail,
+        sites: &Sites,
+        around: &Surroundings,
+        components: &mut Components<I>,
+    ) -> Self {
+        let target = Bound::new(entry, &sites.here.schema, around, components);
+        if matches!(target, Bound::Mismatch) && detail.suspended.is_none() {
+            detail.suspended = Some("the object implements another interface".to_owned());
+        }
+        Self {
+            id: entry.record.id(),
+            conditional: detail.suspended.is_some() || entry.is_timed(),
+            filtered: !detail.predicates.is_empty() && entry.record.is_enabled(),
+            target,
+            entry: Arc::clone(entry),
+            detail: Arc::new(detail),
+        }
+    }
+
+    /// Returns the same subscription with its target bound anew.
+    pub(super) fn rebound(
         &self,
-        record: &Subscription,
+        schema: &InterfaceSchema,
+        around: &Surroundings,
+        components: &mut Components<I>,
+    ) -> Self {
+        Self {
+            target: Bound::new(&self.entry, schema, around, components),
+            ..self.clone()
+        }
+    }
+
+    /// Returns who is to be called, making it if necessary.
+    #[inline]
+    pub(crate) fn resolve(
+        &self,
         around: &Surroundings,
         schema: &InterfaceSchema,
     ) -> Resolved<'_, I> {
-        let Some(recipe) = &self.recipe else {
-            return Resolved::Failed(ActivationError::NotRegistered(self.id));
-        };
-        let activation = Activation::new(
-            self.id,
-            record.id(),
-            record.for_subscriber(),
-            around.host.as_ref(),
-        );
-        let target = around
-            .registry
-            .activate(recipe, &activation)
-            .and_then(|instance| I::cast(recipe, instance, schema));
-        match target {
-            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Once(target),
-            Ok(target) => Resolved::First(self.made.get_or_init(|| target)),
-            Err(error) => Resolved::Failed(error),
+        match &self.target {
+            Bound::Live(target) => Resolved::Ready(target),
+            target => target.resolve(&self.entry.record, around, schema),
         }
     }
 
-    fn adopt(&self, schema: &InterfaceSchema) {
-        let made = self.recipe.as_ref().filter(|_| self.made.get().is_none());
-        let Some((recipe, instance)) = made.and_then(|recipe| Some((recipe, recipe.instance()?)))
-        else {
-            return;
-        };
-        if let Ok(target) = I::cast(recipe, instance, schema) {
-            self.made.get_or_init(|| target);
-        }
+    /// Takes over a singleton that was made by another channel.
+    pub(crate) fn adopt(&self, schema: &InterfaceSchema) {
+        self.target.adopt(schema);
     }
 
-    fn obstacle(&self, schema: &InterfaceSchema) -> Option<ActivationError> {
-        match &self.recipe {
-            None => Some(ActivationError::NotRegistered(self.id)),
-            Some(recipe) if !recipe.offers(schema.id()) => Some(ActivationError::NotImplemented {
-                component: self.id,
-                interface: schema.name().to_owned(),
-            }),
-            Some(_) => None,
-        }
+    /// Returns why nobody could be called, as far as that is known without making a component.
+    pub(crate) fn obstacle(&self, schema: &InterfaceSchema) -> Option<String> {
+        self.target.obstacle(&self.entry.record, schema)
     }
 }
 
 impl<I: ?Sized> Prepared<I> {
     /// Returns whether the subscription is bound to `method`.
     pub(crate) fn is_bound_to(&self, method: usize) -> bool {
-        match self.compiled.scope {
+        match self.detail.scope {
             Methods::All => true,
             Methods::One(index) => index == method,
             Methods::None => false,
@@ -269,27 +171,54 @@ impl<I: ?Sized> Prepared<I> {
 
     /// Returns why it is not called although it is stored and enabled.
     pub(crate) fn suspended(&self) -> Option<&str> {
-        self.compiled.suspended.as_deref()
+        self.detail.suspended.as_deref()
     }
 
     /// Returns whether an event must pass a filter to reach it.
     pub(crate) fn is_filtered(&self) -> bool {
-        !self.compiled.predicates.is_empty() && self.entry.record.is_enabled()
+        self.filtered
     }
 
-    /// Returns the filters and their methods.
-    pub(crate) fn predicates(&self) -> &[(usize, Predicate)] {
-        &self.compiled.predicates
+    /// Returns whether it has another priority than most.
+    pub(super) fn is_prioritized(&self) -> bool {
+        self.entry.record.priority() != 0
+    }
+
+    /// Returns what does not depend on who receives.
+    pub(super) fn detail(&self) -> &Arc<Detail> {
+        &self.detail
+    }
+
+    /// Returns the same subscription with this in place of what it has.
+    pub(super) fn with_detail(&self, detail: Arc<Detail>) -> Self {
+        Self {
+            detail,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same subscription with its filter compiled again, if an index had it.
+    pub(super) fn whole(&self, sites: &Sites) -> Self {
+        if !self.filtered || !self.detail.predicates.is_empty() {
+            return self.clone();
+        }
+        let suspended = self.detail.suspended.clone();
+        let mut detail = Detail::new(&self.entry, None, sites);
+        detail.suspended = suspended.or(detail.suspended);
+        self.with_detail(Arc::new(detail))
     }
 
     /// Returns whether the target is this component.
-    pub(crate) fn is_component(&self, id: ComponentId) -> bool {
-        matches!(&self.target, Bound::Component(component) if component.id == id)
+    pub(crate) fn is_component(&self, id: ComponentId) -> bool
+    where
+        I: Facet,
+    {
+        self.target.is_component(id)
     }
 
     /// Returns the filter on `method`.
     pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
-        let mut predicates = self.compiled.predicates.iter();
+        let mut predicates = self.detail.predicates.iter();
         predicates
             .find(|(of, _)| *of == method)
             .map(|(_, predicate)| predicate)
@@ -323,48 +252,37 @@ impl<I: ?Sized> Prepared<I> {
     }
 
     /// Returns the target, if nothing is left to check before a call of `method`.
-    pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>> {
-        if self.suspended().is_some() || self.is_timed() || self.predicate(method).is_some() {
+    pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>>
+    where
+        I: Facet,
+    {
+        if self.conditional || self.predicate(method).is_some() {
             return None;
         }
-        match &self.target {
-            Bound::Live(target) => Some(Arc::clone(target)),
-            Bound::Component(component) => component.made.get().cloned(),
-            _ => None,
+        self.target.ready()
+    }
+}
+
+impl<I: ?Sized> Clone for Prepared<I> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id,
+            conditional: self.conditional,
+            filtered: self.filtered,
+            target: self.target.clone(),
+            entry: Arc::clone(&self.entry),
+            detail: Arc::clone(&self.detail),
         }
     }
 }
 
-impl<I: Facet + ?Sized> Bound<I> {
-    fn new(source: &TargetSource, schema: &InterfaceSchema, around: &Surroundings) -> Self {
-        let live = match source {
-            TargetSource::Component(id) => {
-                let component = BoundComponent {
-                    id: *id,
-                    recipe: around.registry.get(*id),
-                    made: OnceLock::new(),
-                };
-                component.adopt(schema);
-                return Self::Component(component);
-            }
-            TargetSource::Moniker(text) => return Self::Moniker(text.clone()),
-            TargetSource::Live(live) => live,
-        };
-        if live.interface().is_some_and(|other| other != schema.id()) {
-            return Self::Mismatch;
-        }
-        if live.is_weak() {
-            return Self::Weak(Arc::clone(live));
-        }
-        upgrade(live.as_ref()).map_or(Self::Mismatch, Self::Live)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Subscriber;
 
-impl fmt::Debug for SubscriptionEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SubscriptionEntry")
-            .field("record", &self.record)
-            .field("order", &self.order)
-            .finish_non_exhaustive()
+    #[test]
+    fn subscription_in_an_index_fills_one_line_of_the_cache() {
+        assert_eq!(size_of::<Option<Prepared<dyn Subscriber>>>(), 64);
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::entry::SubscriptionEntry;
 use super::hook::Hook;
-use super::prepared::SubscriptionEntry;
 use crate::delivery::{Delivery, DeliveryOutcome};
 use crate::model::EventClassId;
 
@@ -223,7 +223,11 @@ impl Tally {
         if matches!(outcome, DeliveryOutcome::Failed(_)) {
             self.report.failed += 1;
         }
-        let line = Delivery::new(entry.record.id(), Arc::clone(&entry.name), outcome);
+        let line = Delivery::new(
+            entry.record.id(),
+            Arc::clone(entry.record.shared_name()),
+            outcome,
+        );
         self.report.lines.get_or_insert_default().0.push(line);
     }
 

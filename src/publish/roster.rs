@@ -1,16 +1,19 @@
 //! The subscriptions of a channel, made ready, and the lanes that follow from them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use parking_lot::RwLockWriteGuard;
-
+use super::channel::Surroundings;
+use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
-use super::indexed::{IndexState, IndexedMethod};
+use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
-use super::prepared::{Prepared, Rank, SubscriptionEntry};
-use super::site::Sites;
+use super::prepared::{Detail, Methods, Prepared};
+use super::registered::{Places, Registered};
+use super::site::{Predicates, Sites};
+use super::target::Components;
 use crate::cache::SubscriptionCache;
+use crate::model::ComponentId;
 use crate::store::Trash;
 
 /// From how many filtered subscriptions on a channel finds them by index.
@@ -20,21 +23,26 @@ use crate::store::Trash;
 /// its own order to make.
 const INDEX_FROM: usize = 64;
 
+/// How many subscriptions an index takes in while no fire can look at it: about a millisecond.
+pub(crate) const SECTION: usize = 1_000;
+
 /// The subscriptions of a channel, made ready; disabled ones too, which `explain` shows.
 pub(super) struct Roster<I: ?Sized> {
     pub(super) sites: Sites,
-    /// All of them in the order of calling.
-    all: BTreeMap<Rank, Arc<Prepared<I>>>,
-    /// How many of them have a filter.
+    pub(super) components: Components<I>,
+    /// Those that no index has, in the order of calling.
+    loose: BTreeMap<Rank, Arc<Prepared<I>>>,
+    /// How many of the loose ones have a filter; none, where there is an index.
     filtered: usize,
     indexed: Option<Indexed<I>>,
 }
 
-/// What there is beside `all` when filtered subscriptions are found by index.
+/// The filtered subscriptions, where they are found by index.
 struct Indexed<I: ?Sized> {
-    /// Those without a filter, in the order of calling.
-    loose: BTreeMap<Rank, Arc<Prepared<I>>>,
-    methods: Box<[Arc<IndexedMethod<I>>]>,
+    index: Arc<FilterIndex<I>>,
+    registered: Registered,
+    /// Scope -> what subscriptions of that scope have in common once their filters are in the index.
+    details: HashMap<Methods, Arc<Detail>>,
     generation: u64,
 }
 
@@ -42,207 +50,278 @@ impl<I: Facet + ?Sized> Roster<I> {
     pub(super) fn new(sites: Sites) -> Self {
         Self {
             sites,
-            all: BTreeMap::new(),
+            components: Components::default(),
+            loose: BTreeMap::new(),
             filtered: 0,
             indexed: None,
         }
     }
 
-    /// Returns all of them in the order of calling.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Prepared<I>>> + Clone {
-        self.all.values()
+    /// Returns whether there is no subscription.
+    pub(super) fn is_empty(&self) -> bool {
+        self.loose.is_empty()
+            && self
+                .indexed
+                .as_ref()
+                .is_none_or(|it| it.registered.is_empty())
+    }
+
+    /// Returns all of them in the order of calling; the filters of some may be in the index alone.
+    pub(super) fn all(&self) -> Vec<Prepared<I>> {
+        let loose = self.loose.values().map(|loose| Prepared::clone(loose));
+        let mut all: Vec<_> = loose.collect();
+        if let Some(indexed) = &self.indexed {
+            let state = indexed.index.read();
+            all.extend(state.slots.iter().map(|(_, prepared)| prepared.clone()));
+            drop(state);
+            all.sort_by_cached_key(|prepared| prepared.entry.rank());
+        }
+        all
     }
 
     /// Takes some out and others in, and puts a new snapshot in place where one is needed.
     pub(super) fn change(
         &mut self,
         removed: &[Arc<SubscriptionEntry>],
-        added: Vec<Arc<Prepared<I>>>,
+        added: Vec<Prepared<I>>,
         cache: &SubscriptionCache<Lane<I>>,
         trash: &mut Trash,
     ) {
-        let mut removed: Vec<_> = removed
+        let filtered = added.iter().filter(|added| added.is_filtered()).count();
+        let is_new = self.index_from(INDEX_FROM.saturating_sub(filtered), trash);
+        let Some(indexed) = &mut self.indexed else {
+            let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
+            let displaced: Vec<_> = added.into_iter().filter_map(|it| self.put(it)).collect();
+            trash.add((gone, displaced));
+            return self.publish(cache, trash);
+        };
+        // While no fire looks at the index. A new snapshot is needed only when one without a filter
+        // came or went.
+        let index = Arc::clone(&indexed.index);
+        let mut state = index.write();
+        let gone: Vec<_> = removed
             .iter()
-            .filter_map(|entry| self.remove(entry))
+            .filter_map(|entry| indexed.remove(&mut state, entry))
             .collect();
-        for prepared in &added {
-            self.filtered += usize::from(prepared.is_filtered());
-            let displaced = self.all.insert(prepared.entry.rank(), Arc::clone(prepared));
-            // Counted out like any other, and not dropped here: its target is the user's.
-            if let Some(displaced) = displaced {
-                self.filtered -= usize::from(displaced.is_filtered());
-                removed.push(displaced);
+        let mut loose = Vec::new();
+        for prepared in added {
+            if prepared.is_filtered() {
+                indexed.insert(&mut state, prepared);
+            } else {
+                loose.push(prepared);
             }
         }
-        match &mut self.indexed {
-            Some(indexed) => {
-                let unordered = self.sites.here.class.is_unordered();
-                indexed.change(&removed, &added, unordered, cache, trash);
-            }
-            None => self.publish(cache, trash),
+        trash.add(gone);
+        let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
+        if is_new || !loose.is_empty() || !gone.is_empty() {
+            let displaced: Vec<_> = loose.into_iter().filter_map(|it| self.put(it)).collect();
+            trash.add((gone, displaced));
+            self.replace(&mut state, cache, trash);
         }
-        trash.add((removed, added));
     }
 
-    /// Puts another in the place of each of which `rebind` makes one.
+    /// Puts another in the place of each that has the component.
     pub(super) fn rebind(
         &mut self,
-        rebind: impl Fn(&Prepared<I>) -> Option<Prepared<I>>,
+        component: ComponentId,
+        around: &Surroundings,
         cache: &SubscriptionCache<Lane<I>>,
         trash: &mut Trash,
     ) {
-        let rebound: Vec<_> = self
-            .iter()
-            .filter_map(|prepared| Some((prepared, rebind(prepared)?)))
-            .collect();
-        let removed: Vec<_> = rebound
-            .iter()
-            .map(|(old, _)| Arc::clone(&old.entry))
-            .collect();
-        let added: Vec<_> = rebound.into_iter().map(|(_, new)| Arc::new(new)).collect();
-        if !added.is_empty() {
-            self.change(&removed, added, cache, trash);
+        self.components.forget(component);
+        let (schema, components) = (&self.sites.here.schema, &mut self.components);
+        let mut rebound = false;
+        for prepared in self.loose.values_mut() {
+            if prepared.is_component(component) {
+                let new = Arc::new(prepared.rebound(schema, around, components));
+                trash.add(std::mem::replace(prepared, new));
+                rebound = true;
+            }
+        }
+        if let Some(indexed) = &self.indexed {
+            let of_component = |(number, prepared): (u32, &Prepared<I>)| {
+                let new = || (number, prepared.rebound(schema, around, components));
+                prepared.is_component(component).then(new)
+            };
+            let new: Vec<_> = indexed
+                .index
+                .read()
+                .slots
+                .iter()
+                .filter_map(of_component)
+                .collect();
+            for section in new.chunks(SECTION) {
+                let mut state = indexed.index.write();
+                let replace =
+                    |(number, new): &(u32, Prepared<I>)| state.slots.replace(*number, new.clone());
+                let old: Vec<_> = section.iter().filter_map(replace).collect();
+                trash.add(old);
+            }
+            trash.add(new);
+        }
+        if rebound {
+            self.publish(cache, trash);
         }
     }
 
-    /// Puts a snapshot in place, with an index if there are filtered subscriptions enough.
-    pub(super) fn publish(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
-        let methods = self.sites.here.schema.methods().len();
-        if self.indexed.is_none() && self.filtered >= INDEX_FROM {
-            self.indexed = Some(Indexed::new(methods, self.iter()));
+    /// Takes singletons that were made into the snapshot.
+    pub(super) fn adopt(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
+        let schema = &self.sites.here.schema;
+        self.loose.values().for_each(|loose| loose.adopt(schema));
+        // Lanes beside an index ask every target anyway.
+        if self.indexed.is_none() {
+            self.publish(cache, trash);
         }
-        match &mut self.indexed {
+    }
+
+    /// Puts a snapshot in place.
+    fn publish(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
+        match &self.indexed {
             Some(indexed) => {
-                let unordered = self.sites.here.class.is_unordered();
-                let mut states: Vec<_> = indexed.methods.iter().map(|m| m.write()).collect();
-                trash.add(replace(
-                    &mut indexed.generation,
-                    &indexed.loose,
-                    &indexed.methods,
-                    &mut states,
-                    unordered,
-                    cache,
-                ));
+                let index = Arc::clone(&indexed.index);
+                self.replace(&mut index.write(), cache, trash);
             }
             None => {
-                let lanes = (0..methods).map(|method| Lane::new(method, self.iter()));
+                let methods = self.sites.here.schema.methods().len();
+                let lanes = (0..methods).map(|method| Lane::new(method, self.loose.values()));
                 trash.add(cache.swap(lanes));
             }
         }
     }
 
-    fn remove(&mut self, entry: &Arc<SubscriptionEntry>) -> Option<Arc<Prepared<I>>> {
+    /// Begins an index, which no fire knows yet, if there are so many with a filter; returns whether
+    /// it did.
+    fn index_from(&mut self, limit: usize, trash: &mut Trash) -> bool {
+        if self.indexed.is_some() || self.filtered < limit {
+            return false;
+        }
+        let mut indexed = Indexed::new(self.sites.here.schema.methods().len());
+        let index = Arc::clone(&indexed.index);
+        let mut state = index.write();
+        let all = std::mem::take(&mut self.loose).into_iter();
+        let (filtered, loose): (BTreeMap<_, _>, _) = all.partition(|(_, it)| it.is_filtered());
+        for prepared in filtered.values() {
+            indexed.insert(&mut state, Prepared::clone(prepared));
+        }
+        trash.add(filtered);
+        self.loose = loose;
+        self.filtered = 0;
+        self.indexed = Some(indexed);
+        true
+    }
+
+    /// Puts a snapshot of the next generation in place while the index is locked, so that no fire
+    /// brings a lane and an index together that do not belong together.
+    fn replace(
+        &mut self,
+        state: &mut IndexState<I>,
+        cache: &SubscriptionCache<Lane<I>>,
+        trash: &mut Trash,
+    ) {
+        let Some(indexed) = &mut self.indexed else {
+            return;
+        };
+        indexed.generation += 1;
+        let generation = indexed.generation;
+        let unordered = self.sites.here.class.is_unordered();
+        let lanes = (0..state.methods.len()).map(|method| {
+            let loose = self.loose.values();
+            let loose = loose.filter(|prepared| prepared.is_called_for(method));
+            Lane::Indexed(IndexedLane {
+                loose: loose.cloned().collect(),
+                index: Arc::clone(&indexed.index),
+                generation,
+                unordered,
+            })
+        });
+        trash.add(cache.swap(lanes));
+        state.generation = generation;
+    }
+
+    /// Takes one out of the loose ones.
+    fn take(&mut self, entry: &Arc<SubscriptionEntry>) -> Option<Arc<Prepared<I>>> {
         let rank = entry.rank();
-        let present = self.all.get(&rank)?;
+        let present = self.loose.get(&rank)?;
         if !Arc::ptr_eq(&present.entry, entry) {
             return None;
         }
         self.filtered -= usize::from(present.is_filtered());
-        self.all.remove(&rank)
+        self.loose.remove(&rank)
+    }
+
+    /// Puts one among the loose ones, and returns what it displaces, not to be dropped here: its
+    /// target is the user's.
+    fn put(&mut self, prepared: Prepared<I>) -> Option<Arc<Prepared<I>>> {
+        self.filtered += usize::from(prepared.is_filtered());
+        let displaced = self.loose.insert(prepared.entry.rank(), Arc::new(prepared));
+        if let Some(displaced) = &displaced {
+            self.filtered -= usize::from(displaced.is_filtered());
+        }
+        displaced
     }
 }
 
 impl<I: Facet + ?Sized> Indexed<I> {
-    fn new<'a>(methods: usize, all: impl Iterator<Item = &'a Arc<Prepared<I>>>) -> Self {
-        let methods: Box<[_]> = (0..methods)
-            .map(|_| Arc::new(IndexedMethod::new()))
-            .collect();
-        let mut loose = BTreeMap::new();
-        let mut states: Vec<_> = methods.iter().map(|method| method.write()).collect();
-        for prepared in all {
-            if prepared.is_filtered() {
-                insert(&mut states, prepared);
-            } else {
-                loose.insert(prepared.entry.rank(), Arc::clone(prepared));
-            }
-        }
-        drop(states);
+    fn new(methods: usize) -> Self {
         Self {
-            loose,
-            methods,
+            index: Arc::new(FilterIndex::new(methods)),
+            registered: Registered::default(),
+            details: HashMap::new(),
             generation: 0,
         }
     }
 
-    /// Applies a change while no fire looks at an index. A new snapshot is needed only when one
-    /// without a filter came or went.
-    fn change(
+    /// Puts a subscription into the index.
+    fn insert(&mut self, state: &mut IndexState<I>, prepared: Prepared<I>) {
+        let detail = Arc::clone(prepared.detail());
+        let (id, order) = (prepared.id, prepared.entry.order);
+        state.prioritized += usize::from(prepared.is_prioritized());
+        let bare = self.bare(&detail);
+        let slot = state.slots.insert(prepared.with_detail(bare));
+        let places: Places = detail
+            .predicates
+            .iter()
+            .filter_map(|(method, predicate)| {
+                let index = state.methods.get_mut(*method)?;
+                Some((*method, index.insert(predicate, number(order, slot))))
+            })
+            .collect();
+        let id_of = |slot| Some(state.slots.get(slot)?.id);
+        self.registered.insert(id, slot, places, id_of);
+    }
+
+    fn remove(
         &mut self,
-        removed: &[Arc<Prepared<I>>],
-        added: &[Arc<Prepared<I>>],
-        unordered: bool,
-        cache: &SubscriptionCache<Lane<I>>,
-        trash: &mut Trash,
-    ) {
-        let mut loose_changed = false;
-        let mut states: Vec<_> = self.methods.iter().map(|method| method.write()).collect();
-        for prepared in removed {
-            if prepared.is_filtered() {
-                states
-                    .iter_mut()
-                    .for_each(|state| state.remove(prepared.id, trash));
-            } else {
-                loose_changed |= self.loose.remove(&prepared.entry.rank()).is_some();
-            }
+        state: &mut IndexState<I>,
+        entry: &Arc<SubscriptionEntry>,
+    ) -> Option<Prepared<I>> {
+        let id = entry.record.id();
+        let id_of = |slot| Some(state.slots.get(slot)?.id);
+        let slot = self.registered.slot(id, id_of)?;
+        if !Arc::ptr_eq(&state.slots.get(slot)?.entry, entry) {
+            return None;
         }
-        for prepared in added {
-            if prepared.is_filtered() {
-                insert(&mut states, prepared);
-            } else {
-                self.loose
-                    .insert(prepared.entry.rank(), Arc::clone(prepared));
-                loose_changed = true;
-            }
+        for (method, place) in self.registered.remove(id, slot)?.iter() {
+            state.methods.get_mut(method)?.remove(place);
         }
-        if loose_changed {
-            trash.add(replace(
-                &mut self.generation,
-                &self.loose,
-                &self.methods,
-                &mut states,
-                unordered,
-                cache,
-            ));
+        let removed = state.slots.remove(slot)?;
+        state.prioritized -= usize::from(removed.is_prioritized());
+        Some(removed)
+    }
+
+    /// Returns the detail without the predicates, which the index has: for most of one scope the
+    /// same.
+    fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
+        let bare = || {
+            Arc::new(Detail {
+                scope: detail.scope,
+                predicates: Predicates::new(),
+                suspended: detail.suspended.clone(),
+            })
+        };
+        match &detail.suspended {
+            None => Arc::clone(self.details.entry(detail.scope).or_insert_with(bare)),
+            Some(_) => bare(),
         }
     }
-}
-
-fn insert<I: ?Sized>(
-    states: &mut [RwLockWriteGuard<'_, IndexState<I>>],
-    prepared: &Arc<Prepared<I>>,
-) {
-    for (method, predicate) in prepared.predicates() {
-        if let Some(state) = states.get_mut(*method) {
-            state.insert(predicate, prepared);
-        }
-    }
-}
-
-/// Puts a snapshot of the next generation in place while the indexes are locked, so that no fire
-/// brings a lane and an index together that do not belong together.
-fn replace<I: ?Sized>(
-    generation: &mut u64,
-    loose: &BTreeMap<Rank, Arc<Prepared<I>>>,
-    methods: &[Arc<IndexedMethod<I>>],
-    states: &mut [RwLockWriteGuard<'_, IndexState<I>>],
-    unordered: bool,
-    cache: &SubscriptionCache<Lane<I>>,
-) -> Arc<crate::cache::Snapshot<Lane<I>>> {
-    *generation += 1;
-    let lanes = methods.iter().enumerate().map(|(method, filtered)| {
-        let loose = loose
-            .values()
-            .filter(|prepared| prepared.is_called_for(method));
-        Lane::Indexed(IndexedLane {
-            loose: loose.cloned().collect(),
-            filtered: Arc::clone(filtered),
-            generation: *generation,
-            unordered,
-        })
-    });
-    let old = cache.swap(lanes);
-    states
-        .iter_mut()
-        .for_each(|state| state.belong_to(*generation));
-    old
 }

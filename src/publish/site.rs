@@ -27,7 +27,19 @@ pub(crate) struct Sites {
 /// bound to have none.
 pub(crate) type Predicates = Vec<(usize, Predicate)>;
 
+/// A filter as it was compiled before its subscription was stored, and the sites it was compiled for.
+pub(crate) struct CompiledFilter {
+    sites: Vec<Site>,
+    /// Site -> its predicates, until they are taken.
+    predicates: Vec<Option<Predicates>>,
+}
+
 impl Site {
+    /// Returns whether it is this very site, with nothing changed.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.schema, &other.schema) && Arc::ptr_eq(&self.class, &other.class)
+    }
+
     /// Returns whether a subscription with this binding is served here.
     pub(crate) fn takes(&self, binding: &Binding) -> bool {
         let (class, interface) = (self.class.id(), self.schema.id());
@@ -65,6 +77,32 @@ impl Sites {
         // Most have one method, and a vector that grows begins with room for four predicates.
         here.shrink_to_fit();
         Ok(here)
+    }
+}
+
+impl CompiledFilter {
+    pub(crate) fn new(sites: Vec<Site>, predicates: Vec<Predicates>) -> Self {
+        let predicates = predicates.into_iter().map(Some).collect();
+        Self { sites, predicates }
+    }
+
+    /// Takes the predicates of the present site, unless a schema or a class has changed since.
+    pub(super) fn take(&mut self, sites: &Sites, record: &Subscription) -> Option<Predicates> {
+        let binding = record.binding();
+        let others = sites.others.iter().filter(|site| site.takes(binding));
+        let mut count = 1;
+        for other in others {
+            self.place(other)?;
+            count += 1;
+        }
+        let here = self.place(&sites.here)?;
+        let all = count == self.sites.len();
+        all.then(|| self.predicates.get_mut(here)?.take()).flatten()
+    }
+
+    fn place(&self, site: &Site) -> Option<usize> {
+        let mut sites = self.sites.iter();
+        sites.position(|known| known.is(site))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The channels of each class, made and made anew from the records.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 
+use super::entries::Entries;
 use super::state::{Changes, State};
 use crate::model::{ComponentId, EventClass, EventClassId};
 use crate::publish::{
-    AnyChannel, Channel, ChannelCell, Site, Sites, SubscriptionEntry, Surroundings,
+    Added, AnyChannel, Channel, ChannelCell, SECTION, Site, Sites, SubscriptionEntry, Surroundings,
 };
 use crate::store::Trash;
 use crate::value::{EventInterface, InterfaceId, Subscriber};
@@ -28,7 +29,7 @@ pub(super) struct Retired {
 
 impl State {
     /// Makes the channels follow from the records again.
-    pub(super) fn publish(&self, changes: Changes, trash: &mut Trash) {
+    pub(super) fn publish(&self, mut changes: Changes, trash: &mut Trash) {
         let mut affected = BTreeSet::new();
         for (id, class) in &self.classes {
             if changes.renew(class) {
@@ -38,7 +39,7 @@ impl State {
             }
         }
         for class in affected.iter().filter_map(|id| self.classes.get(id)) {
-            class.change(&changes, trash);
+            class.change(&mut changes, trash);
         }
         trash.add(changes);
     }
@@ -90,15 +91,15 @@ impl State {
     /// Returns the subscriptions that a site has, in order of calling.
     fn entries(&self, site: &Site) -> Vec<Arc<SubscriptionEntry>> {
         let of_class = self.by_class.get(&site.class.id());
-        let of_class = of_class.into_iter().flat_map(BTreeMap::values);
+        let of_class = of_class.into_iter().flat_map(Entries::iter);
         let mut entries: Vec<_> = of_class
             .filter(|entry| site.takes(entry.record.binding()))
             .cloned()
             .collect();
-        if let Some(ranked) = self.by_interface.get(&Some(site.schema.id())) {
-            entries.extend(ranked.values().cloned());
-            entries.sort_by_cached_key(|entry| entry.rank());
+        if let Some(of_any) = self.by_interface.get(&Some(site.schema.id())) {
+            entries.extend(of_any.iter().cloned());
         }
+        entries.sort_by_cached_key(|entry| entry.rank());
         entries
     }
 
@@ -207,21 +208,20 @@ impl State {
     }
 }
 
-/// How many subscriptions a channel takes in at once: a fire that needs its index waits for that
-/// long, about a millisecond.
-const SECTION: usize = 1_000;
-
 /// Subscriptions that come and go together.
-#[derive(Default)]
-struct Section {
+struct Section<'a> {
     removed: Vec<Arc<SubscriptionEntry>>,
-    added: Vec<Arc<SubscriptionEntry>>,
+    added: Vec<&'a mut Added>,
 }
 
 impl Changes {
-    /// Returns the changes that concern a channel in sections. What replaces an entry comes in the
-    /// same section as that goes, so that no fire misses both.
-    fn sections(&self, takes: impl Fn(&SubscriptionEntry) -> bool) -> Vec<Section> {
+    /// Returns the changes that concern a channel in sections of at most this many. What replaces an
+    /// entry comes in the same section as that goes, so that no fire misses both.
+    fn sections(
+        &mut self,
+        takes: impl Fn(&SubscriptionEntry) -> bool,
+        limit: usize,
+    ) -> Vec<Section<'_>> {
         let mut removed: HashMap<_, Vec<_>> = HashMap::new();
         for entry in self.removed.iter().filter(|entry| takes(entry)) {
             removed
@@ -229,14 +229,17 @@ impl Changes {
                 .or_default()
                 .push(Arc::clone(entry));
         }
-        let added: Vec<_> = self.added.iter().filter(|entry| takes(entry)).collect();
         let mut sections = Vec::new();
-        for part in added.chunks(SECTION) {
-            let replaced = part
+        let mut added = self.added.iter_mut().filter(|added| takes(&added.entry));
+        loop {
+            let added: Vec<_> = added.by_ref().take(limit).collect();
+            if added.is_empty() {
+                break;
+            }
+            let replaced = added
                 .iter()
-                .filter_map(|entry| removed.remove(&entry.record.id()));
+                .filter_map(|added| removed.remove(&added.entry.record.id()));
             let removed = replaced.flatten().collect();
-            let added = part.iter().map(|entry| Arc::clone(entry)).collect();
             sections.push(Section { removed, added });
         }
         let rest: Vec<_> = removed.into_values().flatten().collect();
@@ -255,8 +258,8 @@ impl Changes {
 
     /// Returns whether a subscription that came or went may be one of the class's.
     fn concern(&self, class: &ClassEntry) -> bool {
-        let mut entries = self.removed.iter().chain(&self.added);
-        entries.any(|entry| {
+        let added = self.added.iter().map(|added| &added.entry);
+        self.removed.iter().chain(added).any(|entry| {
             let binding = entry.record.binding();
             binding.class().is_none_or(|id| id == class.record.id())
         })
@@ -326,7 +329,7 @@ impl ClassEntry {
         typed.chain(untyped)
     }
 
-    fn change(&self, changes: &Changes, trash: &mut Trash) {
+    fn change(&self, changes: &mut Changes, trash: &mut Trash) {
         for (interface, channel) in self.channels() {
             let schema = Arc::clone(channel.schema());
             let site = Site {
@@ -334,8 +337,15 @@ impl ClassEntry {
                 class: Arc::clone(&self.record),
             };
             let offered = self.record.interfaces().contains(&interface);
-            for section in changes.sections(|entry| offered && site.takes(entry.record.binding())) {
-                channel.change(&section.removed, &section.added, trash);
+            let takes = |entry: &SubscriptionEntry| offered && site.takes(entry.record.binding());
+            // What no fire can look at yet is built in one piece.
+            let limit = if channel.is_empty() {
+                usize::MAX
+            } else {
+                SECTION
+            };
+            for mut section in changes.sections(takes, limit) {
+                channel.change(&section.removed, &mut section.added, trash);
             }
         }
     }

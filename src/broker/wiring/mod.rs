@@ -1,20 +1,21 @@
 //! The wiring as this process holds it: every record, and the channels that follow from them.
 
 mod channels;
+mod entries;
+mod listing;
 mod state;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub(crate) use self::state::{Changes, Parsed, State, WiredRecord};
+pub(crate) use self::listing::Progress;
+pub(crate) use self::state::{Changes, State, Wired};
 use crate::model::Revision;
 use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
-use crate::value::panic_message;
 
 /// The records and channels of a broker. Guards hold it strongly, so that they still unsubscribe
 /// when the broker is gone; it holds no store.
@@ -24,12 +25,6 @@ pub(crate) struct Wiring {
     /// Who is told how many records were read while the broker is opened.
     progress: Mutex<Option<Progress>>,
 }
-
-/// Hears how many records were read so far.
-pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
-
-/// How many records are read from one report of progress to the next.
-const BETWEEN_REPORTS: usize = 10_000;
 
 impl Wiring {
     pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Self {
@@ -88,12 +83,11 @@ impl Wiring {
         };
         let prepared = change
             .prepared()
-            .and_then(|prepared| prepared.downcast_ref::<WiredRecord>());
-        let record = match prepared {
-            Some(record) => Ok(record.clone().at(revision)),
-            None => record::decode(key, value, revision).map(WiredRecord::new),
-        };
-        match record {
+            .and_then(|prepared| prepared.downcast_ref::<Wired>());
+        if prepared.is_some_and(|wired| wired.put(state, revision, changes)) {
+            return;
+        }
+        match record::decode(key, value, revision) {
             Ok(record) => state.put(record, revision, changes),
             Err(error) => {
                 let reason = error.to_string();
@@ -110,32 +104,13 @@ impl Wiring {
 impl CommitSink for Wiring {
     fn listed(&self, listing: &mut Listing<'_>, revision: Revision, trash: &mut Trash) {
         let progress = self.opened();
-        let mut records = Vec::new();
-        for item in listing {
-            if records.len() % BETWEEN_REPORTS == 0 {
-                report(progress.as_ref(), records.len());
-            }
-            // An error is the last item: the present state is kept, and the store says the rest.
-            let Ok((key, entry)) = item else { return };
-            let Some(parsed) = RecordKey::parse(&key) else {
-                continue;
-            };
-            match record::decode(parsed, &entry.value, entry.revision) {
-                Ok(record) => records.push((WiredRecord::new(record), entry.revision)),
-                Err(error) => {
-                    let reason = error.to_string();
-                    self.notices.push(Notice::Quarantined { key, reason });
-                }
-            }
-        }
-        report(progress.as_ref(), records.len());
+        // An error is the last item: the present state is kept, and the store says the rest.
+        let Ok(listed) = listing::read(listing, progress.as_ref(), &self.notices) else {
+            return;
+        };
         let mut state = self.state.lock();
         let mut changes = Changes::default();
-        state.forget_stored(&records, &mut changes, trash);
-        for (record, revision) in records {
-            state.put(record, revision, &mut changes);
-        }
-        state.revision = revision;
+        state.list_anew(listed, revision, &mut changes, trash);
         state.reset_all(trash);
         trash.add(changes);
     }
@@ -156,20 +131,11 @@ impl Upkeep for Wiring {
         self.change(|state, changes| {
             for entry in gone {
                 let id = entry.record.id();
-                let present = state.subscriptions.get(&id);
-                if present.is_some_and(|listed| Arc::ptr_eq(&listed.entry, entry)) {
+                let present = state.subscriptions.get(id);
+                if present.is_some_and(|present| Arc::ptr_eq(present, entry)) {
                     state.remove_subscription(id, changes);
                 }
             }
         });
-    }
-}
-
-/// Tells how many records were read. It is the user's code, and runs under the commit lock of a store
-/// that nobody else has yet; a panic of it is no reason not to open.
-fn report(progress: Option<&Progress>, records: usize) {
-    let Some(progress) = progress else { return };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| progress(records))) {
-        drop(panic_message(payload));
     }
 }

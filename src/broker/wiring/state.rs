@@ -1,16 +1,15 @@
 //! The records, by what they are found by.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use uuid::Uuid;
+use parking_lot::Mutex;
 
 use super::channels::{ClassEntry, Retired};
-use crate::filter::Filter;
-use crate::model::{
-    BindingPool, EventClass, EventClassId, Revision, Subscription, SubscriptionId, Target,
-};
-use crate::publish::{SubscriptionEntry, TargetSource};
+use super::entries::Entries;
+use super::listing::Listed;
+use crate::model::{BindingPool, EventClass, EventClassId, Revision, SubscriptionId};
+use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
 use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
@@ -21,11 +20,11 @@ pub(crate) struct State {
     pub(crate) classes: HashMap<EventClassId, ClassEntry>,
     pub(crate) interfaces: HashMap<InterfaceId, InterfaceEntry>,
     /// Stored and transient subscriptions.
-    pub(crate) subscriptions: HashMap<SubscriptionId, Listed>,
-    /// class -> the subscriptions that are bound to it, in order of calling
-    pub(super) by_class: HashMap<EventClassId, Ranked>,
-    /// interface -> the subscriptions that take it from any class, in order of calling
-    pub(super) by_interface: HashMap<Option<InterfaceId>, Ranked>,
+    pub(crate) subscriptions: Entries,
+    /// class -> the subscriptions that are bound to it
+    pub(super) by_class: HashMap<EventClassId, Entries>,
+    /// interface -> the subscriptions that take it from any class
+    pub(super) by_interface: HashMap<Option<InterfaceId>, Entries>,
     /// class that is gone -> the channels that its publishers may still have
     retired: HashMap<EventClassId, Retired>,
     bindings: BindingPool,
@@ -33,9 +32,6 @@ pub(crate) struct State {
     pub(super) last_order: u64,
     pub(crate) revision: Revision,
 }
-
-type Rank = (std::cmp::Reverse<i32>, u64, SubscriptionId);
-pub(super) type Ranked = BTreeMap<Rank, Arc<SubscriptionEntry>>;
 
 /// An interface: its schema, the newest that the store has until code says otherwise.
 pub(crate) struct InterfaceEntry {
@@ -45,145 +41,82 @@ pub(crate) struct InterfaceEntry {
     rust_type: Option<RustType>,
 }
 
-/// A subscription and what the store keeps beside it.
-pub(crate) struct Listed {
-    pub(crate) entry: Arc<SubscriptionEntry>,
-    pub(crate) ensured: Option<Uuid>,
-}
-/// The filter of a subscription, parsed before any lock is taken.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Parsed {
-    filter: Option<Filter>,
-    /// Why the stored filter does not parse.
-    defect: Option<String>,
-}
+/// A subscription as a commit hands it to the wiring: decoded, and its filter compiled.
+///
+/// The first sink takes it; others, of other brokers, decode the bytes.
+pub(crate) struct Wired(Mutex<Option<WiredSubscription>>);
 
-/// A record as a commit hands it to the wiring: decoded, and parsed where there is something to
-/// parse.
-#[derive(Debug, Clone)]
-pub(crate) struct WiredRecord {
-    record: Record,
-    parsed: Parsed,
+struct WiredSubscription {
+    stored: StoredSubscription,
+    compiled: Option<CompiledFilter>,
 }
 
 /// What changes of the records mean to the channels.
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(super) removed: Vec<Arc<SubscriptionEntry>>,
-    pub(super) added: Vec<Arc<SubscriptionEntry>>,
+    pub(super) added: Vec<Added>,
     /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
     pub(super) interfaces: HashSet<InterfaceId>,
 }
 
-impl Parsed {
-    pub(crate) fn new(record: &Subscription) -> Self {
-        match record.filter().map(Filter::parse).transpose() {
-            Ok(filter) => Self {
-                filter,
-                defect: None,
-            },
-            Err(error) => Self {
-                filter: None,
-                defect: Some(error.to_string()),
-            },
-        }
+impl Wired {
+    pub(crate) fn new(stored: StoredSubscription, compiled: Option<CompiledFilter>) -> Self {
+        Self(Mutex::new(Some(WiredSubscription { stored, compiled })))
     }
-}
 
-impl From<&SubscriptionEntry> for Parsed {
-    fn from(entry: &SubscriptionEntry) -> Self {
-        Self {
-            filter: entry.filter.clone(),
-            defect: entry.defect.clone(),
-        }
-    }
-}
-
-impl WiredRecord {
-    pub(crate) fn new(record: Record) -> Self {
-        let parsed = match &record {
-            Record::Subscription(stored) => Parsed::new(&stored.record),
-            Record::Schema(_) | Record::Class(_) => Parsed::default(),
+    /// Puts it into the state as of the commit that wrote it, or says that it was taken before.
+    pub(super) fn put(&self, state: &mut State, revision: Revision, changes: &mut Changes) -> bool {
+        let Some(WiredSubscription { stored, compiled }) = self.0.lock().take() else {
+            return false;
         };
-        Self { record, parsed }
-    }
-
-    /// Returns the same record as of the commit that wrote it.
-    pub(super) fn at(self, revision: Revision) -> Self {
-        Self {
-            record: self.record.at(revision),
-            parsed: self.parsed,
-        }
-    }
-
-    /// Returns the id of the class, if it is one.
-    fn class(&self) -> Option<EventClassId> {
-        match &self.record {
-            Record::Class(class) => Some(class.id()),
-            _ => None,
-        }
+        let record = stored.record.at(Some(revision));
+        let stored = StoredSubscription { record, ..stored };
+        state.put_subscription(SubscriptionEntry::from(stored), compiled, changes);
+        true
     }
 }
 
 impl State {
     /// Takes a record in, in place of the one with its id.
-    pub(super) fn put(&mut self, wired: WiredRecord, revision: Revision, changes: &mut Changes) {
-        match wired.record {
+    pub(super) fn put(&mut self, record: Record, revision: Revision, changes: &mut Changes) {
+        match record {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
             Record::Class(class) => self.put_class(class, changes),
-            Record::Subscription(stored) => {
-                let StoredSubscription {
-                    record,
-                    order,
-                    ensured,
-                } = stored;
-                let target = match record.target() {
-                    Target::Component(id) => TargetSource::Component(*id),
-                    Target::Moniker(moniker) => TargetSource::Moniker(moniker.to_string()),
-                    // Nothing that was stored has this target.
-                    Target::Object => return,
-                };
-                self.put_subscription(record, wired.parsed, order, ensured, target, changes);
-            }
+            Record::Subscription(stored) => self.put_subscription(stored.into(), None, changes),
         }
     }
 
     /// Takes a subscription in, stored or transient.
     pub(crate) fn put_subscription(
         &mut self,
-        mut record: Subscription,
-        parsed: Parsed,
-        order: u64,
-        ensured: Option<Uuid>,
-        target: TargetSource,
+        entry: SubscriptionEntry,
+        compiled: Option<CompiledFilter>,
         changes: &mut Changes,
     ) {
-        self.last_order = self.last_order.max(order);
-        self.remove_subscription(record.id(), changes);
-        record.share_binding(&mut self.bindings);
-        let entry = Arc::new(SubscriptionEntry {
-            name: Arc::clone(record.shared_name()),
-            order,
-            filter: parsed.filter,
-            defect: parsed.defect,
-            target,
-            record: Arc::new(record),
-        });
-        self.ranked(&entry).insert(entry.rank(), Arc::clone(&entry));
-        changes.added.push(Arc::clone(&entry));
-        self.subscriptions
-            .insert(entry.record.id(), Listed { entry, ensured });
+        self.remove_subscription(entry.record.id(), changes);
+        let entry = self.list(entry);
+        changes.added.push(Added { entry, compiled });
+    }
+
+    /// Lists a subscription whose id no other one has.
+    fn list(&mut self, mut entry: SubscriptionEntry) -> Arc<SubscriptionEntry> {
+        entry.record.share_binding(&mut self.bindings);
+        self.last_order = self.last_order.max(entry.order);
+        let entry = Arc::new(entry);
+        self.bound(&entry).insert(Arc::clone(&entry));
+        self.subscriptions.insert(Arc::clone(&entry));
+        entry
     }
 
     /// Returns the live subscription that was given this place in store order, if it is still there.
-    pub(crate) fn live(&self, id: SubscriptionId, order: u64) -> Option<&Listed> {
-        let listed = self.subscriptions.get(&id)?;
-        let is_it = listed.entry.order == order && listed.entry.record.is_object();
-        is_it.then_some(listed)
+    pub(crate) fn live(&self, id: SubscriptionId, order: u64) -> Option<&Arc<SubscriptionEntry>> {
+        let entry = self.subscriptions.get(id)?;
+        (entry.order == order && entry.record.is_object()).then_some(entry)
     }
 
-    /// Returns the ranking that an entry belongs to.
-    fn ranked(&mut self, entry: &SubscriptionEntry) -> &mut Ranked {
+    /// Returns the entries that are bound as this one is.
+    fn bound(&mut self, entry: &SubscriptionEntry) -> &mut Entries {
         let binding = entry.record.binding();
         match (binding.class(), binding.interface()) {
             (Some(class), _) => self.by_class.entry(class).or_default(),
@@ -193,11 +126,10 @@ impl State {
 
     /// Removes a subscription. The channels that have it let it go with the changes.
     pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, changes: &mut Changes) {
-        let Some(listed) = self.subscriptions.remove(&id) else {
-            return;
-        };
-        self.ranked(&listed.entry).remove(&listed.entry.rank());
-        changes.removed.push(listed.entry);
+        if let Some(entry) = self.subscriptions.remove(id) {
+            self.bound(&entry).remove(id);
+            changes.removed.push(entry);
+        }
     }
 
     pub(super) fn delete(&mut self, key: RecordKey, changes: &mut Changes, trash: &mut Trash) {
@@ -297,37 +229,41 @@ impl State {
         offering
     }
 
-    /// Forgets what came from the store and is not listed any more, before it is listed anew.
-    pub(super) fn forget_stored(
+    /// Takes over everything that the store listed, in place of all that came from it before.
+    pub(super) fn list_anew(
         &mut self,
-        listed: &[(WiredRecord, Revision)],
+        listed: Listed,
+        revision: Revision,
         changes: &mut Changes,
         trash: &mut Trash,
     ) {
         for known in self.interfaces.values_mut() {
             known.stored = None;
         }
-        let subscriptions: Vec<_> = self
-            .subscriptions
-            .values()
-            .filter(|known| !matches!(known.entry.target, TargetSource::Live(_)))
-            .map(|known| known.entry.record.id())
+        let stored = self.subscriptions.iter();
+        let stored: Vec<_> = stored
+            .filter(|entry| !entry.record.is_object())
+            .map(|entry| entry.record.id())
             .collect();
-        for id in subscriptions {
+        for id in stored {
             self.remove_subscription(id, changes);
         }
-        let classes: HashSet<_> = listed
-            .iter()
-            .filter_map(|(wired, _)| wired.class())
-            .collect();
-        let gone: Vec<_> = self
-            .classes
-            .keys()
-            .filter(|id| !classes.contains(*id))
-            .copied()
-            .collect();
+        let present: HashSet<_> = listed.classes.iter().map(EventClass::id).collect();
+        let known = self.classes.keys().copied();
+        let gone: Vec<_> = known.filter(|id| !present.contains(id)).collect();
         for id in gone {
             self.remove_class(id, changes, trash);
         }
+        for (schema, revision) in listed.schemas {
+            self.put_schema(schema, revision, changes);
+        }
+        for class in listed.classes {
+            self.put_class(class, changes);
+        }
+        for entry in listed.subscriptions.into_iter().flatten() {
+            self.remove_subscription(entry.record.id(), changes);
+            self.list(entry);
+        }
+        self.revision = revision;
     }
 }

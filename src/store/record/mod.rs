@@ -39,20 +39,6 @@ pub(crate) enum Record {
     Subscription(StoredSubscription),
 }
 
-impl Record {
-    /// Returns the same record as of the commit that wrote it.
-    pub(crate) fn at(self, revision: Revision) -> Self {
-        match self {
-            Self::Schema(schema) => Self::Schema(schema),
-            Self::Class(class) => Self::Class(class.at(Some(revision))),
-            Self::Subscription(mut stored) => {
-                stored.record = stored.record.at(Some(revision));
-                Self::Subscription(stored)
-            }
-        }
-    }
-}
-
 impl RecordKey {
     /// Returns the key of a schema.
     pub(crate) fn of_schema(schema: &InterfaceSchema) -> Self {

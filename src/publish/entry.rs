@@ -1,0 +1,67 @@
+//! Subscriptions as the broker lists them.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::live::LiveObject;
+use super::site::CompiledFilter;
+use crate::model::{Subscription, SubscriptionId};
+use crate::store::record::StoredSubscription;
+
+/// A subscription as the broker lists it, stored or transient: one for all who serve it.
+pub(crate) struct SubscriptionEntry {
+    pub(crate) record: Subscription,
+    /// The place in store order.
+    pub(crate) order: u64,
+    /// The digest of what a program ensured last.
+    pub(crate) ensured: Option<Uuid>,
+    /// The target, if the record says that it is a live object.
+    pub(crate) live: Option<Arc<dyn LiveObject>>,
+}
+
+/// A subscription that came, with its filter as far as it was compiled before any lock was taken.
+pub(crate) struct Added {
+    pub(crate) entry: Arc<SubscriptionEntry>,
+    pub(crate) compiled: Option<CompiledFilter>,
+}
+
+/// The key of the calling order.
+pub(crate) type Rank = (Reverse<i32>, u64, SubscriptionId);
+
+impl SubscriptionEntry {
+    /// Returns the key of the calling order: higher priority first, then store order.
+    pub(crate) fn rank(&self) -> Rank {
+        (
+            Reverse(self.record.priority()),
+            self.order,
+            self.record.id(),
+        )
+    }
+
+    pub(super) fn is_timed(&self) -> bool {
+        self.record.not_before().is_some() || self.record.expires().is_some()
+    }
+}
+
+impl From<StoredSubscription> for SubscriptionEntry {
+    fn from(stored: StoredSubscription) -> Self {
+        Self {
+            record: stored.record,
+            order: stored.order,
+            ensured: stored.ensured,
+            live: None,
+        }
+    }
+}
+
+impl fmt::Debug for SubscriptionEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionEntry")
+            .field("record", &self.record)
+            .field("order", &self.order)
+            .finish_non_exhaustive()
+    }
+}
