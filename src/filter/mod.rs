@@ -118,7 +118,7 @@ pub struct Filter {
 struct Inner {
     expr: Expr,
     /// What the spans in the expression refer to.
-    text: Box<str>,
+    text: Arc<str>,
     /// Why the text of an expression that was built is none of the language.
     malformed: Option<FilterError>,
 }
@@ -136,12 +136,18 @@ impl Filter {
         Ok(Self::new(expr, text.into(), None))
     }
 
+    /// Parses criteria as [`parse`](Self::parse) does, and holds the text in common with the caller.
+    pub(crate) fn parse_shared(text: &Arc<str>) -> Result<Self, FilterError> {
+        let expr = parse::parse(text)?;
+        Ok(Self::new(expr, Arc::clone(text), None))
+    }
+
     /// Returns the criteria `ALL`, which select every event.
     pub fn all() -> Self {
         Self::new(Expr::All, "ALL".into(), None)
     }
 
-    fn new(expr: Expr, text: Box<str>, malformed: Option<FilterError>) -> Self {
+    fn new(expr: Expr, text: Arc<str>, malformed: Option<FilterError>) -> Self {
         let inner = Inner {
             expr,
             text,
