@@ -3,7 +3,8 @@
 use super::Filter;
 use super::coerce::{Kind, brief};
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Expr, Name, Operand, Side};
+use super::expr::{Collation, CompareOp, Expr, Side};
+use super::operand::{Name, Operand};
 use super::pattern::Pattern;
 use super::predicate::{Condition, Members, Predicate, Test};
 use super::scope::{Resolved, Scope};

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use uuid::Uuid;
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Name, Span};
+use super::expr::{Collation, CompareOp};
 use super::literal::{DURATION, TIME, parse_duration, parse_time};
+use super::operand::{Name, Span};
 use super::suggest::nearest;
 use crate::value::{Value, ValueRef, ValueType};
 

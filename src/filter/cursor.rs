@@ -1,8 +1,8 @@
 //! The place of the parser in the tokens, and its limits.
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::Span;
 use super::lexer::{Lexer, Token, TokenKind};
+use super::operand::Span;
 
 /// The parser; its rules are in [`parse`](super::parse).
 pub(super) struct Parser<'a> {

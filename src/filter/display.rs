@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
+use super::expr::{Collation, CompareOp, Expr};
 use super::lexer::{is_name_continue, is_name_start};
+use super::operand::{Literal, Name, Operand};
 use crate::value::Value;
 
 /// The text that parses to the normal form of the expression, with no parentheses that the

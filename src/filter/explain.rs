@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::evaluate;
-use super::expr::{Expr, Name};
+use super::expr::Expr;
+use super::operand::Name;
 use super::predicate::{Condition, Path, Predicate, Row};
 use crate::value::{Value, ValueRef};
 

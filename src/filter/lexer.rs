@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use uuid::Uuid;
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{CompareOp, Span};
+use super::expr::CompareOp;
 use super::literal::parse_number;
+use super::operand::Span;
 use crate::value::Value;
 
 /// A token and where it stands.

@@ -12,6 +12,7 @@ mod explain;
 mod expr;
 mod lexer;
 mod literal;
+mod operand;
 mod parse;
 mod pattern;
 mod predicate;
@@ -31,8 +32,9 @@ pub use self::builder::{Field, field};
 pub(crate) use self::check::{check, check_all};
 pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;
-use self::expr::Span;
-pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
+pub use self::expr::{Collation, CompareOp, Expr};
+use self::operand::Span;
+pub use self::operand::{Literal, Name, Operand};
 pub(crate) use self::pattern::{Pattern, Tail};
 pub(crate) use self::predicate::{
     Comparison, Condition, EventRow, Path, Predicate, Root, Row, Step, Test,

@@ -3,9 +3,10 @@
 use super::cursor::{Parsed, Parser, is_and, is_or, is_word};
 use super::display::is_reserved;
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand, Span};
+use super::expr::{Collation, CompareOp, Expr};
 use super::lexer::TokenKind;
 use super::literal::{DURATION, TIME, parse_duration, parse_time};
+use super::operand::{Literal, Name, Operand, Span};
 use super::pattern::Pattern;
 use crate::value::Value;
 

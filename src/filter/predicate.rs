@@ -1,6 +1,7 @@
 //! Compiled criteria.
 
-use super::expr::{Collation, CompareOp, Name};
+use super::expr::{Collation, CompareOp};
+use super::operand::Name;
 use super::pattern::Pattern;
 use super::{Filter, evaluate};
 use crate::value::{Properties, Value, ValueRef};

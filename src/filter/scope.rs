@@ -1,7 +1,7 @@
 //! What the names in criteria stand for.
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::Name;
+use super::operand::Name;
 use super::predicate::{Path, Root, Step};
 use super::suggest::nearest;
 use crate::model::PropertyDeclaration;
