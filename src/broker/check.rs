@@ -90,7 +90,8 @@ impl Broker {
     /// Checks a subscription against every class that it is bound to and that is known here.
     pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
-        let filter = subscription.filter().map(Filter::parse).transpose()?;
+        let filter = subscription.shared_filter();
+        let filter = filter.map(Filter::parse_shared).transpose()?;
         let binding = subscription.binding();
         let (sites, known) = self.sites(binding);
         if let (Some(method), Some(first)) = (binding.method(), sites.first())
