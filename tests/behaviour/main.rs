@@ -15,6 +15,7 @@ mod faults;
 mod firing;
 mod many;
 mod nesting;
+mod operators;
 mod properties;
 mod query;
 mod records;
