@@ -8,7 +8,7 @@ use loosely::ChangeKind;
 use crate::check::{Finding, Kind, check};
 use crate::log::{Call, Commit, Evidence, Fire, Log, Logged, Span};
 use crate::memory;
-use crate::plan::{COMPONENTS, Criteria, Deed, Quote, State};
+use crate::plan::{Criteria, Deed, Quote, State};
 use crate::round::Round;
 use crate::world::number;
 
@@ -163,12 +163,9 @@ fn report_that_counts_otherwise_is_found() {
 #[test]
 fn object_that_is_called_after_it_was_waited_for_is_found() {
     let kinds = found(|evidence| {
-        let calls = &evidence.log.calls;
-        let live = calls
-            .iter()
-            .find(|call| call.object >= COMPONENTS.len() as u64);
-        let live = live.unwrap();
-        evidence.log.released.push((live.object, live.tick - 1));
+        // Any object does: which ones are waited for, and called before, is up to the threads.
+        let call = evidence.log.calls.first().unwrap();
+        evidence.log.released.push((call.object, call.tick - 1));
     });
     assert_eq!(kinds, HashSet::from([Kind::Released]));
 }
