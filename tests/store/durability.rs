@@ -89,8 +89,8 @@ fn load(store: &dyn Store) {
     });
 }
 
-/// Commits large batches for ever, each over the one before, and talks all the time, so that whoever
-/// listens can kill it in the midst of one.
+/// Commits large batches for ever, each over the one before, and talks all the time, so that
+/// whoever listens can kill it in the midst of one.
 fn bulk(store: &dyn Store) {
     thread::scope(|scope| {
         scope.spawn(|| {

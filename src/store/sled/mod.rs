@@ -302,6 +302,7 @@ fn kind_of(error: &::sled::Error) -> ErrorKind {
 }
 
 /// Wiring of a hundred thousand records stays in memory whole; sled's own default is a gigabyte.
+/// What more would bring stands in `docs::internals`.
 const CACHE_BYTES: u64 = 128 << 20;
 
 /// sled's threads let go of the file within milliseconds; two seconds are for a loaded machine.

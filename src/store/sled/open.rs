@@ -37,11 +37,11 @@ impl SledStore {
         open(directory.as_ref(), options, None)
     }
 
-    /// As [`open`](Self::open), with a sink that is attached from the beginning and listed to in the
-    /// same reading: half the time that opening and attaching take.
+    /// As [`open`](Self::open), with a sink that is attached from the beginning and listed to in
+    /// the same reading: half the time that opening and attaching take.
     ///
-    /// A database found damaged at the end of a listing makes the last item of it an error; what was
-    /// restored is listed anew.
+    /// A database found damaged at the end of a listing makes the last item of it an error; what
+    /// was restored is listed anew.
     ///
     /// # Errors
     ///
@@ -87,8 +87,8 @@ fn attempt(
 ) -> Result<SledStore> {
     let engine = SledEngine::open_at(Arc::clone(directory), directory.database())?;
     let revision = load::head(&engine)?.revision;
-    // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing of it
-    // is listed to anybody then.
+    // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing of
+    // it is listed to anybody then.
     if copied > revision {
         return Err(damaged(&format!(
             "the database is at revision {revision}, its copy at {copied}"

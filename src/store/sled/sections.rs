@@ -1,8 +1,8 @@
 //! Batches too large for one step of sled, written in several that count as one.
 //!
-//! sled frees nothing that a batch replaced before its end, some kilobytes for every key, and writes
-//! the keys in the order of their hashes, each to another page. So a large batch is written in
-//! sections. Each writes, in the same step, what undoes it, under a key of its own; the last one
+//! sled frees nothing that a batch replaced before its end, some kilobytes for every key, and
+//! writes the keys in the order of their hashes, each to another page. So a large batch is written
+//! in sections. Each writes, in the same step, what undoes it, under a key of its own; the last one
 //! removes all of these, and with that the batch is committed. Opening the database undoes what has
 //! no last section, the latest first.
 //!
@@ -118,13 +118,13 @@ fn undo_key(number: usize) -> Vec<u8> {
 /// One of the keys that a store has for itself, see `form`.
 const UNDO_PREFIX: &[u8] = b"\0undo";
 
-/// So many keys hold about a hundred megabytes until sled ends the batch. In fewer than these hardly
-/// two are neighbours among a million, so their order saves less than the undoing costs.
+/// So many keys hold about a hundred megabytes until sled ends the batch. In fewer than these
+/// hardly two are neighbours among a million, so their order saves less than the undoing costs.
 const LARGE: usize = 16_384;
 
-/// sled writes a million pairs of 200 bytes in 7 s in such sections, and in 19 s, holding 6 GB, in one
-/// batch (two cores of an AMD EPYC, 2026-11). What undoes a section stays small enough for sled
-/// not to make a file for it.
+/// sled writes a million pairs of 200 bytes in 7 s in such sections, and in 19 s, holding 6 GB, in
+/// one batch (two cores of an AMD EPYC, 2026-11). What undoes a section stays small enough for
+/// sled not to make a file for it.
 const SECTION: usize = 256;
 
 #[cfg(test)]
