@@ -77,7 +77,14 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_white_space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
+        // A space, a sign or a letter, mostly, and not worth decoding.
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+        if !bytes.get(self.at).is_some_and(u8::is_ascii_graphic) {
+            self.at = self.text.len() - self.rest().trim_start().len();
+        }
     }
 
     fn token(&mut self) -> Result<TokenKind<'a>, FilterError> {
@@ -99,7 +106,7 @@ impl<'a> Lexer<'a> {
             '+' | '-' if second.is_ascii_digit() => self.number(),
             '0'..='9' => self.number(),
             _ if is_name_start(first) => {
-                let length = rest.find(|c| !is_name_continue(c)).unwrap_or(rest.len());
+                let length = name_length(rest);
                 self.at += length;
                 Ok(TokenKind::Word(&rest[..length]))
             }
@@ -169,7 +176,7 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let (digits, tail) = rest.split_at(number_length(rest));
         if tail.starts_with(is_name_continue) {
-            let more = tail.find(|c| !is_name_continue(c)).unwrap_or(tail.len());
+            let more = name_length(tail);
             return Err(self.bad(digits.len() + more, "a number, or a name in brackets"));
         }
         let value = parse_number(digits);
@@ -219,6 +226,14 @@ fn number_length(text: &str) -> usize {
         end = digits(signed(end + 1));
     }
     end
+}
+
+/// Returns how many bytes of `text` continue a name.
+fn name_length(text: &str) -> usize {
+    let is_plain = |byte: &u8| *byte == b'_' || byte.is_ascii_alphanumeric();
+    let plain = text.bytes().take_while(|byte| is_plain(byte)).count();
+    let tail = text.get(plain..).unwrap_or_default();
+    plain + tail.find(|c| !is_name_continue(c)).unwrap_or(tail.len())
 }
 
 fn hex(digits: &str) -> Option<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! The stored form of subscriptions.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,51 +24,62 @@ pub(crate) struct StoredSubscription {
     pub(crate) ensured: Option<Uuid>,
 }
 
-/// Every version that was ever written.
+/// Every version that was ever written; borrows from the bytes that were read or from the record.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Stored {
-    V1(SubscriptionV1),
+pub(super) enum Stored<'a> {
+    V1(#[serde(borrow)] SubscriptionV1<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct SubscriptionV1 {
-    name: String,
+pub(super) struct SubscriptionV1<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
     class: Option<[u8; 16]>,
     interface: Option<[u8; 16]>,
-    method: Option<String>,
-    target: TargetV1,
+    #[serde(borrow)]
+    method: Option<Text<'a>>,
+    #[serde(borrow)]
+    target: TargetV1<'a>,
     enabled: bool,
     priority: i32,
     not_before: Option<TimeV1>,
     expires: Option<TimeV1>,
-    owner: Option<String>,
-    filter: Option<String>,
+    #[serde(borrow)]
+    owner: Option<Text<'a>>,
+    #[serde(borrow)]
+    filter: Option<Text<'a>>,
     for_publisher: BagV1,
     for_subscriber: BagV1,
-    description: Option<String>,
+    #[serde(borrow)]
+    description: Option<Text<'a>>,
     order: u64,
     ensured: Option<[u8; 16]>,
 }
 
 #[derive(Serialize, Deserialize)]
-enum TargetV1 {
+enum TargetV1<'a> {
     Component([u8; 16]),
-    Moniker(String),
+    Moniker(#[serde(borrow)] Text<'a>),
 }
 
-impl TryFrom<&StoredSubscription> for Stored {
+/// Text that is copied once, into the record; JSON has some that cannot be borrowed.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> TryFrom<&'a StoredSubscription> for Stored<'a> {
     type Error = Error;
 
-    fn try_from(stored: &StoredSubscription) -> Result<Self> {
+    fn try_from(stored: &'a StoredSubscription) -> Result<Self> {
         Self::of(&stored.record, stored.order, stored.ensured)
     }
 }
 
-impl Stored {
-    pub(super) fn of(record: &Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
+impl<'a> Stored<'a> {
+    pub(super) fn of(record: &'a Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
         let target = match record.target() {
             Target::Component(id) => TargetV1::Component(id.uuid().into_bytes()),
-            Target::Moniker(moniker) => TargetV1::Moniker(moniker.to_string()),
+            Target::Moniker(moniker) => TargetV1::Moniker(moniker.as_str().into()),
             Target::Object => {
                 let message = format!(
                     "the target of {:?} is a live object, which no store can keep: subscribe it",
@@ -77,20 +90,20 @@ impl Stored {
         };
         let binding = record.binding();
         Ok(Self::V1(SubscriptionV1 {
-            name: record.name().to_owned(),
+            name: record.name().into(),
             class: binding.class.map(|id| id.uuid().into_bytes()),
             interface: binding.interface.map(|id| id.uuid().into_bytes()),
-            method: binding.method().map(str::to_owned),
+            method: binding.method().map(Into::into),
             target,
             enabled: record.is_enabled(),
             priority: record.priority(),
             not_before: record.not_before().map(Into::into),
             expires: record.expires().map(Into::into),
-            owner: record.owner().map(|owner| owner.as_str().to_owned()),
-            filter: record.filter().map(str::to_owned),
+            owner: record.owner().map(|owner| owner.as_str().into()),
+            filter: record.filter().map(Into::into),
             for_publisher: store_bag(record.for_publisher()),
             for_subscriber: store_bag(record.for_subscriber()),
-            description: record.description().map(str::to_owned),
+            description: record.description().map(Into::into),
             order,
             ensured: ensured.map(Uuid::into_bytes),
         }))
@@ -131,7 +144,7 @@ impl Stored {
         let target = match stored.target {
             TargetV1::Component(id) => Target::Component(uuid(id).into()),
             TargetV1::Moniker(moniker) => {
-                Target::Moniker(Moniker::try_from(moniker).map_err(text)?)
+                Target::Moniker(Moniker::try_from(&*moniker.0).map_err(text)?)
             }
         };
         let binding = Binding {
@@ -139,13 +152,13 @@ impl Stored {
             interface: stored.interface.map(|id| uuid(id).into()),
             method: stored
                 .method
-                .map(MethodName::try_from)
+                .map(|method| MethodName::try_from(&*method.0))
                 .transpose()
                 .map_err(text)?,
         };
         let record = Subscription::from_parts(SubscriptionParts {
             id,
-            name: SubscriptionName::try_from(stored.name).map_err(text)?,
+            name: SubscriptionName::try_from(&*stored.name.0).map_err(text)?,
             binding,
             target,
             enabled: stored.enabled,
@@ -154,13 +167,13 @@ impl Stored {
             expires: stored.expires.map(Into::into),
             owner: stored
                 .owner
-                .map(Principal::try_from)
+                .map(|owner| Principal::try_from(&*owner.0))
                 .transpose()
                 .map_err(text)?,
-            filter: stored.filter.map(Into::into),
+            filter: stored.filter.map(|filter| filter.0.into()),
             for_publisher: load_bag(stored.for_publisher),
             for_subscriber: load_bag(stored.for_subscriber),
-            description: stored.description,
+            description: stored.description.map(|text| text.0.into()),
             revision: Some(revision),
         });
         Ok(StoredSubscription {
@@ -168,5 +181,17 @@ impl Stored {
             order: stored.order,
             ensured: stored.ensured.map(uuid),
         })
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Canonical for Text<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
     }
 }
