@@ -39,7 +39,7 @@ pub(super) struct Detail {
 }
 
 /// The methods that a subscription is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Methods {
     All,
     One(usize),
