@@ -18,6 +18,7 @@
 //! | SubscriberMoniker | [`Target::Moniker`]; nothing resolves it yet |
 //! | SubscriberInterface, transient | [`Broker::subscribe`], [`SubscriptionGuard`] |
 //! | activation for each call | [`Component::per_call`]; a singleton by default |
+//! | object pooling (MinPoolSize, MaxPoolSize, CreationTimeout) | [`Component::pooled`] with a [`Pool`](crate::Pool) |
 //! | FilterCriteria | [`Filter`] |
 //! | `PutPublisherProperty` of a subscription | [`SubscriptionBuilder::for_publisher`] |
 //! | `PutSubscriberProperty` | [`SubscriptionBuilder::for_subscriber`] |

@@ -44,7 +44,9 @@
 //! lists of those that are called for a method, in proportion to their number. From sixty-four
 //! filtered ones on those are in an index for each method, which is changed in place; only a
 //! subscription without a filter then makes a new list, of those without one. An
-//! [`import`](crate::Broker::import) changes an index by sections of a thousand.
+//! [`import`](crate::Broker::import) changes an index by sections of a thousand, or, if the channel
+//! has no subscription yet, builds it aside and puts it in place at once. A filter is compiled once,
+//! when it is checked; where a class or a schema has changed since, it is compiled anew.
 //!
 //! A transient subscription has no commit: it takes the wiring's lock alone.
 //!
@@ -56,8 +58,11 @@
 //!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
 //!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are asked
 //!    in turn, times and filter. Many filtered ones are in an index: the values that it needs are
-//!    copied out of the event, then the index is locked for reading, and what it finds is the fire's
-//!    snapshot. A lane and an index carry a generation; if they do not fit, since a subscription
+//!    copied out of the event, then the index is locked for reading, and what it finds is a list of
+//!    numbers. They name slots of a table, of which the fire has one snapshot: as long as no fire
+//!    has one a change is made in place, else it copies the three small nodes that lead to the slot.
+//!    So no match is counted by itself, which would be a wait for memory each; and what was removed
+//!    is dropped when the last fire that began before is over. A lane and an index carry a generation; if they do not fit, since a subscription
 //!    moved between them, the fire loads its snapshot again. Then what was found is brought into the
 //!    order of calling.
 //! 3. *Delivery.* The target is found: a live object, a weak one that is still there, or a
@@ -67,20 +72,22 @@
 //!    hook is told last.
 //!
 //! A singleton that was made, or a weak object found gone, changes the snapshot after the fire, so
-//! that the next one need not look. `explain` takes the same steps and calls nobody.
+//! that the next one need not look. An instance of a pool is given back behind its call. `explain` takes the same steps and calls nobody.
 //!
 //! # Locks
 //!
 //! `a -> b`: `b` may be taken while `a` is held, never the other way round.
 //!
 //! ```text
-//! store commit lock -> wiring state -> a channel's roster -> its indexes, by method
+//! store commit lock -> wiring state -> a channel's roster -> its index
 //! a channel's roster -> component registry
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks
 //! wiring state -> notices
-//! components being made -> a component's instance
+//! components being made -> a component's instance, or the state of a shared singleton
+//! a pool's or shared singleton's state -> the sweeper's rounds -> its alarm
+//! a pool's state -> one who waits -> its alarm
 //! a fire: one index at a time, for reading, and nothing inside
 //! a publisher object's property change: alone
 //! ```
@@ -91,8 +98,8 @@
 //!   if the revision they expected has passed.
 //! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
 //!   neither of the two, but for the roster at its end, if it made a singleton.
-//! - *roster -> indexes*: all indexes of a channel are locked together while a subscription moves
-//!   between them and the snapshot, so that every fire sees it in one place. Under them runs library
+//! - *roster -> index*: it is locked, for all methods together, while a subscription moves between it
+//!   and the snapshot, so that every fire sees it in one place. Under them runs library
 //!   code alone: an event is read before, and subscribers are called behind.
 //! - *roster -> registry*: a subscription that is made ready takes over a singleton that exists. The
 //!   registry's lock covers look-ups and insertions only. No factory runs under it: one that makes

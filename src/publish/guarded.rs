@@ -120,6 +120,17 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 let Some(prepared) = prepared(slot) else {
                     continue;
                 };
+                // What most of many are: found by an index, and nothing left to ask or to make.
+                if let (Filters::Passed, Some(target)) = (filters, prepared.at_hand()) {
+                    enter_subscription(prepared.id);
+                    match untyped::call(|| call(target)) {
+                        Ok(()) => add_one(&progress.delivered),
+                        Err(error) => {
+                            return Some(DeliveryOutcome::Failed(Failure::Subscriber(error)));
+                        }
+                    }
+                    continue;
+                }
                 match self.deliver(prepared, filters, call) {
                     Step::Delivered => add_one(&progress.delivered),
                     Step::FilteredOut => add_one(&progress.filtered),
@@ -131,7 +142,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         None
     }
 
-    #[inline]
     fn deliver(
         &self,
         prepared: &Prepared<I>,

@@ -130,17 +130,22 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
     }
 
-    /// Returns who is to be called, making it if necessary.
+    /// Returns the target, if there is nothing to ask but the filter and nobody to make.
     #[inline]
+    pub(super) fn at_hand(&self) -> Option<&I> {
+        if self.conditional {
+            return None;
+        }
+        self.target.ready().map(|target| &**target)
+    }
+
+    /// Returns who is to be called, making it if necessary.
     pub(crate) fn resolve(
         &self,
         around: &Surroundings,
         schema: &InterfaceSchema,
     ) -> Resolved<'_, I> {
-        match &self.target {
-            Bound::Live(target) => Resolved::Ready(target),
-            target => target.resolve(&self.entry.record, around, schema),
-        }
+        self.target.resolve(&self.entry.record, around, schema)
     }
 
     /// Takes over a singleton that was made by another channel.
@@ -259,7 +264,7 @@ impl<I: ?Sized> Prepared<I> {
         if self.conditional || self.predicate(method).is_some() {
             return None;
         }
-        self.target.ready()
+        self.target.ready().cloned()
     }
 }
 

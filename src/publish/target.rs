@@ -91,10 +91,10 @@ impl<I: Facet + ?Sized> Bound<I> {
     }
 
     /// Returns the target, if it is ready to be called.
-    pub(super) fn ready(&self) -> Option<Arc<I>> {
+    pub(super) fn ready(&self) -> Option<&Arc<I>> {
         match self {
-            Self::Live(target) => Some(Arc::clone(target)),
-            Self::Component(component) => component.made.get().cloned(),
+            Self::Live(target) => Some(target),
+            Self::Component(component) => component.made.get(),
             _ => None,
         }
     }
