@@ -53,7 +53,7 @@
 //! - A [`Publisher`] is the object that a program calls. The macro makes one for each interface,
 //!   `StockEventsPublisher`, with the trait's methods; each returns a [`FireReport`].
 //!   [`DynamicPublisher`] fires by name.
-//! - A [`Subscription`] says which events (by class, by interface from any class, one method or
+//! - A [`Subscription`] says which events (by class, by interface from any class, some methods or
 //!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
 //!   [`Broker::store`], or lives as long as the [`SubscriptionGuard`] of [`Broker::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
@@ -138,8 +138,8 @@ pub use crate::filter::{
 };
 pub use crate::model::{
     Binding, ClassName, ComponentId, EventClass, EventClassId, InvalidName, MethodName, Moniker,
-    Nesting, Principal, Problem, Problems, PropertyDeclaration, PropertyName, PublisherId,
-    Revision, Subscription, SubscriptionId, SubscriptionName, Target,
+    Nesting, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
+    PublisherId, Revision, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

@@ -43,7 +43,11 @@ fn toml_as_a_person_writes_it_takes_names_for_ids() {
         r#"
             name = "orders"
             class = "stocks"
-            method = "traded"
+            method = ["traded", "halted"]
+            publisher = "exchange"
+            per_user = true
+            predicate = "in office hours"
+            publisher_role = "traders"
             moniker = "queue:orders"
             enabled = false
             priority = 5
@@ -63,8 +67,13 @@ fn toml_as_a_person_writes_it_takes_names_for_ids() {
     bag.insert("limits", limits);
     let built = Subscription::builder("orders")
         .class("stocks")
-        .method("traded");
+        .method("traded")
+        .method("halted")
+        .from_publisher("exchange");
     let built = built
+        .per_user()
+        .predicate("in office hours")
+        .requires_role("traders")
         .moniker("queue:orders")
         .disabled()
         .priority(5)
@@ -97,6 +106,12 @@ fn full() -> Subscription {
         .component("alarm")
         .filter("volume > 1")
         .priority(-3);
+    let built = built
+        .method("price_changed")
+        .from_publisher("exchange")
+        .per_user()
+        .predicate("p")
+        .requires_role("r");
     let built = built
         .disabled()
         .not_before(time)

@@ -135,6 +135,23 @@ fn small() -> StoredSubscription {
     }
 }
 
+/// Subscriptions that the first version cannot say: one with everything, and one with one thing more.
+fn second() -> [StoredSubscription; 2] {
+    let full = full();
+    let builder = full.record.to_builder().from_publisher(Uuid::from_u128(3));
+    let builder = builder.method("none").per_user().predicate("p");
+    let record = builder.requires_role("r").build().unwrap();
+    let small = small();
+    let asked = small.record.to_builder().predicate("p").build().unwrap();
+    [
+        StoredSubscription { record, ..full },
+        StoredSubscription {
+            record: asked,
+            ..small
+        },
+    ]
+}
+
 /// Checks that the bytes are read as `record`.
 fn check_read(record: &Record, bytes: &[u8]) {
     let key = match record {
@@ -187,7 +204,7 @@ fn every_kind_is_read_back_as_this_build_writes_it() {
     check_read(&Record::Schema(schema()), &written);
     let written = encode_class(&class()).unwrap();
     check_read(&Record::Class(class()), &written);
-    for stored in [full(), small()] {
+    for stored in [full(), small()].into_iter().chain(second()) {
         let written = encode_subscription(&stored).unwrap();
         check_read(&Record::Subscription(stored), &written);
     }
@@ -219,6 +236,14 @@ mod bincode {
     }
 
     #[test]
+    fn second_version_of_a_subscription_stays_as_it_is() {
+        for (stored, golden) in second().into_iter().zip([SECOND_FULL, SECOND_SMALL]) {
+            assert_eq!(text(&encode_subscription(&stored).unwrap()), golden);
+            check_read(&Record::Subscription(stored), &bytes(golden));
+        }
+    }
+
+    #[test]
     fn damaged_record_is_corrupt_or_another_and_never_a_panic() {
         let (class, subscription) = (class(), full());
         let key = RecordKey::Subscription(subscription.record.id());
@@ -226,6 +251,7 @@ mod bincode {
             (RecordKey::of_schema(&schema()), SCHEMA),
             (RecordKey::Class(class.id()), CLASS),
             (key, FULL),
+            (key, SECOND_FULL),
         ] {
             let whole = bytes(golden);
             for end in 0..whole.len() {
@@ -281,6 +307,20 @@ ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
 03763130090305037631310a02020200037631320b0105696e6e6572010001056c6576656c020601
 0164fc701101000100000000000000000000000000000007";
 
+    const SECOND_FULL: &str = "\
+01010466756c6c010000000000000000000000000000000201000000000000000000000000000000
+010103616c6c0000000000000000000000000000000006000501fc00286bee0001fc00286bee0101
+03616e6e01067034203e20310d03763030000376303101010376303202fb57020376303303fdffff
+ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
+3707000000000000000000000000000000040376303808fc00286bee07037630390803fcffc99a3b
+03763130090305037631310a02020200037631320b0105696e6e6572010001056c6576656c020601
+0164fc70110100010000000000000000000000000000000701046e6f6e6501000000000000000000
+0000000000000301010170010172";
+
+    const SECOND_SMALL: &str = "\
+010105736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
+73010000000000000000010000000001017000";
+
     const SMALL: &str = "\
 010005736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
 730100000000000000000100";
@@ -303,6 +343,12 @@ fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
     assert_eq!(digest(&elsewhere), digest(&full));
     elsewhere.record = full.record.clone().enabled();
     assert_ne!(digest(&elsewhere), digest(&full));
+    let second = second();
+    assert_eq!(digest(&second[0]), "8fe9b962-b423-5687-8022-fcfe56ca6517");
+    assert_eq!(digest(&second[1]), "91c9ed91-d381-5376-88a9-c5f3629e52fe");
+    let back = second[1].record.to_builder().without_predicate();
+    elsewhere.record = back.build().unwrap();
+    assert_eq!(digest(&elsewhere), digest(&small()), "nothing new is left");
 }
 
 #[test]
