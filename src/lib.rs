@@ -139,7 +139,7 @@ pub use crate::filter::{
 pub use crate::model::{
     Binding, ClassName, ComponentId, EventClass, EventClassId, InvalidName, MethodName, Moniker,
     Nesting, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
-    PublisherId, Revision, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
+    PublisherId, Revision, Role, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

@@ -6,6 +6,7 @@ mod id;
 mod methods;
 mod name;
 mod problem;
+mod role;
 mod subscription;
 mod subscription_form;
 
@@ -19,6 +20,7 @@ pub use self::name::{
     SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
+pub use self::role::Role;
 pub use self::subscription::{Subscription, Target};
 pub(crate) use self::subscription::{SubscriptionParts, check_per_user, check_rules, identity};
 pub use crate::value::Revision;

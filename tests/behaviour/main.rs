@@ -20,6 +20,7 @@ mod query;
 mod records;
 mod registration;
 mod report;
+mod roles;
 mod serde;
 mod sharing;
 mod sites;
