@@ -137,9 +137,10 @@ pub use crate::filter::{
     Name, Operand, field,
 };
 pub use crate::model::{
-    Binding, ClassName, ComponentId, EventClass, EventClassId, InvalidName, MethodName, Moniker,
-    Nesting, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
-    PublisherId, Revision, Role, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
+    Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
+    MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,
+    PropertyDeclaration, PropertyName, PublisherFilterName, PublisherId, Retained, Revision, Right,
+    Role, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
-use crate::error::Result;
-use crate::filter::{Filter, Predicate, Row, Scope, check};
-use crate::model::{EventClass, Subscription, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Filter, FilterError, Predicate, Row, Scope, check};
+use crate::model::{EventClass, Firing, Subscription, Target};
 use crate::value::{ListView, Parameter, ValueRef, ValueType};
 
 /// Criteria over event classes.
@@ -43,6 +43,12 @@ const CLASS: Columns = &[
     ("owner", &["OwnerSID"], Type::Str),
     ("open_properties", &[], Type::Bool),
     ("unordered", &[], Type::Bool),
+    (
+        "publisher_filters",
+        &["MultiInterfacePublisherFilterCLSID"],
+        Type::Texts,
+    ),
+    ("parallel", &["FireInParallel"], Type::Bool),
     ("revision", &[], Type::U64),
 ];
 
@@ -102,8 +108,7 @@ impl Type {
 
 impl ClassCriteria {
     pub(super) fn parse(criteria: &str) -> Result<Self> {
-        let filter = Filter::parse(criteria)?;
-        let predicate = check(&filter, &Scope::for_columns(&CLASS_COLUMNS))?;
+        let predicate = predicate(criteria, &CLASS_COLUMNS)?;
         Ok(Self { predicate })
     }
 
@@ -114,14 +119,40 @@ impl ClassCriteria {
 
 impl SubscriptionCriteria {
     pub(super) fn parse(criteria: &str) -> Result<Self> {
-        let filter = Filter::parse(criteria)?;
-        let predicate = check(&filter, &Scope::for_columns(&SUBSCRIPTION_COLUMNS))?;
+        let predicate = predicate(criteria, &SUBSCRIPTION_COLUMNS)?;
         Ok(Self { predicate })
+    }
+
+    /// Checks the default queries of a class.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Filter`] for the first that does not parse or does not fit the columns.
+    pub(super) fn check_queries(class: &EventClass) -> Result<()> {
+        let of_methods = class.method_settings();
+        let of_methods = of_methods.map(|(method, settings)| (Some(method), settings));
+        for (method, settings) in std::iter::once((None, class.settings())).chain(of_methods) {
+            let query = settings.default_query();
+            let Some(Err(error)) = query.map(|query| predicate(query, &SUBSCRIPTION_COLUMNS))
+            else {
+                continue;
+            };
+            let of = method.map_or_else(String::new, |method| format!(" for {method:?}"));
+            let name = class.name();
+            let message = format!("the default query of the class {name:?}{of} is not valid");
+            return Err(Error::new(ErrorKind::Filter, message).explained_by(error));
+        }
+        Ok(())
     }
 
     pub(super) fn matches(&self, subscription: &Subscription) -> bool {
         self.predicate.evaluate(&SubscriptionRow(subscription)) == Some(true)
     }
+}
+
+fn predicate(criteria: &str, columns: &[Parameter]) -> Result<Predicate, FilterError> {
+    let filter = Filter::parse(criteria)?;
+    check(&filter, &Scope::for_columns(columns))
 }
 
 struct ClassRow<'a>(&'a EventClass);
@@ -137,6 +168,8 @@ impl Row for ClassRow<'_> {
             "owner" => text(class.owner()),
             "open_properties" => ValueRef::Bool(class.has_open_properties()),
             "unordered" => ValueRef::Bool(class.is_unordered()),
+            "publisher_filters" => list(&class.settings().publisher_filters),
+            "parallel" => ValueRef::Bool(class.firing() != Firing::Serial),
             "revision" => number(class.revision()),
             _ => ValueRef::Null,
         }

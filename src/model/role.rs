@@ -10,11 +10,13 @@ use crate::error::Error;
 /// A name for principals who may do the same: the traders, the night shift.
 ///
 /// Members are principals and other roles, whose members are then members of this one too. What a
-/// role may do is said where it is asked: by a subscription ([`SubscriptionBuilder::requires_role`]). The `with_` methods check nothing; storing
+/// role may do is said where it is asked: by a class ([`EventClass::with_access`]) and by a
+/// subscription ([`SubscriptionBuilder::requires_role`]). The `with_` methods check nothing; storing
 /// the role does, and reports all at once.
 ///
 /// The serde form is for people: JSON or TOML with these fields.
 ///
+/// [`EventClass::with_access`]: crate::EventClass::with_access
 /// [`SubscriptionBuilder::requires_role`]: crate::SubscriptionBuilder::requires_role
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

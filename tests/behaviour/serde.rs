@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use loosely::{
-    EventClass, EventClassId, EventInterface, InterfaceId, Nesting, Properties, Subscription,
-    Target, Value, ValueType,
+    EventClass, EventClassId, EventInterface, Firing, InterfaceId, Nesting, Properties, Retained,
+    Right, Subscription, Target, Value, ValueType,
 };
 
 use crate::support::{StockEvents, Tape, quiet};
@@ -149,6 +149,9 @@ fn what_has_its_default_is_not_written() {
     let json = serde_json::to_value(&record).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["class", "component", "id", "name"]);
+    let json = serde_json::to_value(EventClass::new("c", "c")).unwrap();
+    let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["id", "name"]);
 }
 
 #[test]
@@ -222,6 +225,18 @@ fn event_class_is_written_and_read_like_a_subscription() {
             interfaces = ["StockEvents"]
             publisher = "exchange"
             nesting = "queued"
+            firing = { parallel = { max = 4 } }
+
+            [all_methods]
+            publisher_filters = ["audit"]
+            default_query = "enabled = TRUE"
+            retained = "last"
+
+            [methods.traded]
+            retained = { last_per = "symbol" }
+
+            [access]
+            publish = ["traders"]
 
             [[properties]]
             name = "desk"
@@ -238,11 +253,20 @@ fn event_class_is_written_and_read_like_a_subscription() {
         .with_interface(<dyn StockEvents>::schema().id())
         .with_publisher("exchange")
         .with_nesting(Nesting::Queued)
+        .with_firing(Firing::Parallel { max: 4 })
+        .with_publisher_filter("audit")
+        .with_default_query("enabled = TRUE")
+        .with_retained(Retained::Last)
+        .with_method_retained("traded", Retained::LastPer("symbol".into()))
+        .with_access(Right::Publish, "traders")
         .with_property("desk", ValueType::Str, "fx")
         .with_property("level", ValueType::U8, Value::Null);
     assert_eq!(class, expected);
     let json = serde_json::to_string(&class).unwrap();
     assert_eq!(serde_json::from_str::<EventClass>(&json).unwrap(), class);
+    let toml = toml::to_string(&class).unwrap();
+    let read = toml::from_str::<EventClass>(&toml).unwrap();
+    assert_eq!(read, class, "{toml}");
     let typo = r#"{"id": "c", "name": "c", "open_propertys": true}"#;
     let error = serde_json::from_str::<EventClass>(typo).unwrap_err();
     assert!(error.to_string().contains("open_propertys"), "{error}");

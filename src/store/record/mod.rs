@@ -11,6 +11,7 @@ mod golden;
 mod properties;
 mod role;
 mod schema;
+mod settings;
 mod subscription;
 
 use crate::codec;
