@@ -127,7 +127,7 @@ pub use crate::broker::{
     Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder, SubscriptionGuard,
     SubscriptionStatus, WiringChange, WiringObject,
 };
-pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy};
+pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy, Pool};
 pub use crate::delivery::{
     Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason,
 };

@@ -99,7 +99,8 @@ impl Broker {
     /// the others.
     fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
-        let filter = subscription.filter().map(Filter::parse).transpose()?;
+        let filter = subscription.shared_filter();
+        let filter = filter.map(Filter::parse_shared).transpose()?;
         let binding = subscription.binding();
         let (sites, known) = self.sites(binding);
         let unknown_method = match unknown_methods(binding, &sites) {

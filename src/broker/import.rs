@@ -1,5 +1,6 @@
 //! Many subscriptions at once.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -33,14 +34,15 @@ impl Broker {
     ///
     /// The store takes all in one step. Publishers take them in by sections of about a thousand, so
     /// that no fire waits for all; when this returned, every fire that begins sees all of them.
-    pub fn import<'a>(
+    pub fn import(
         &self,
-        subscriptions: impl IntoIterator<Item = &'a Subscription>,
+        subscriptions: impl IntoIterator<Item: Borrow<Subscription>>,
     ) -> Result<Imported> {
         let mut batch = Batch::new();
         let mut ids = HashSet::new();
         let mut replaced = 0;
         for subscription in subscriptions {
+            let subscription = subscription.borrow();
             if !ids.insert(subscription.id()) {
                 let message = format!("{:?} has the id of another one", subscription.name());
                 return Err(Error::new(ErrorKind::Invalid, message));

@@ -105,6 +105,32 @@
 //! run with no lock held. What must be held for a function is its `&mut` parameter, not a remark.
 //! And what is shared with fires is immutable: a change makes a new one.
 //!
+//! # A million records on disk
+//!
+//! What the store alone takes for a million subscriptions with a filter each, 18 bytes of key and
+//! 133 of value (two cores of an AMD EPYC, release build, 2026-11). The records that the
+//! broker holds in memory come on top.
+//!
+//! | what | takes |
+//! | --- | --- |
+//! | open, check every pair, list all to a sink | 1.5 s; 2.8 s as open, then attach |
+//! | memory of the process after that | 230 MB; 43 before the first page is read |
+//! | size on disk | 431 MB in sled, 160 MB in the copy: 590 bytes a record, of them 151 its own |
+//! | one commit of a million, values of 180 bytes | 7 s, 900 MB with the batch itself |
+//! | a hundred commits of ten thousand | 15 s, 250 MB |
+//! | a pair in a store in memory, 198 bytes of key and value | 260 bytes |
+//!
+//! sled keeps sixteen records on a page and copies the page for each write, so records that are
+//! neighbours are cheap to write together: one large commit takes half the time of a hundred small
+//! ones, as it goes through the pages in order. It is written in sections that count as one; what
+//! is cut off by a crash is taken back when the store is opened.
+//!
+//! sled's cache has 128 MB. With a gigabyte all of it fits, in 80 MB more; a second scan then takes
+//! 0.3 s instead of 1, a point read 2 us instead of 10, importing in small commits a seventh less.
+//! Nothing reads the store when events fire and opening reads it once, so the memory is better left
+//! to the program. With 32 MB opening takes hardly longer, but small commits half as much processor
+//! time again.
+//!
 //! # Where contracts stand
 //!
 //! The store's is with [`Store`](crate::Store). The cache's is in `src/cache/mod.rs`, the grammar

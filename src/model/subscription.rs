@@ -207,6 +207,11 @@ impl Subscription {
         self.filter.as_deref()
     }
 
+    /// Returns the filter criteria for keeping without a copy.
+    pub(crate) fn shared_filter(&self) -> Option<&Arc<str>> {
+        self.filter.as_ref()
+    }
+
     /// Returns the bag that filters and publisher filters read.
     #[doc(alias = "PublisherProperties")]
     pub fn for_publisher(&self) -> &Properties {

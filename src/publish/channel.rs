@@ -180,16 +180,19 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
         let facts = ClassFacts::new(Arc::clone(&sites.here.class));
-        let details = details(&entries, &sites);
         let mut fresh = Roster::new(sites);
-        let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
-            let (sites, components) = (&fresh.sites, &mut fresh.components);
-            Prepared::of(entry, detail, sites, &self.around, components)
-        };
-        let added = entries.iter().zip(details).map(prepare).collect();
+        for part in entries.chunks(PART) {
+            let details = details(part, &fresh.sites);
+            let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
+                let (sites, components) = (&fresh.sites, &mut fresh.components);
+                Prepared::of(entry, detail, sites, &self.around, components)
+            };
+            let added = part.iter().zip(details).map(prepare).collect();
+            fresh.fill(added, trash);
+        }
         let mut roster = self.roster.lock();
         trash.add(self.class.swap(Arc::new(facts)));
-        fresh.change(&[], added, &self.cache, trash);
+        fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
     }
 
@@ -267,6 +270,10 @@ fn details(entries: &[Arc<SubscriptionEntry>], sites: &Sites) -> Vec<Detail> {
         details
     })
 }
+
+/// How many subscriptions are made ready at once: compiled filters are larger than what an index
+/// keeps of them.
+const PART: usize = 16_000;
 
 /// A few milliseconds' work; a thread is started in a hundredth of that.
 const SHARED_FROM: usize = 4_000;

@@ -61,10 +61,10 @@ impl Detail {
 }
 
 fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
-    let Some(text) = entry.record.filter() else {
+    let Some(text) = entry.record.shared_filter() else {
         return Ok(Predicates::new());
     };
-    let filter = Filter::parse(text).map_err(|error| error.to_string())?;
+    let filter = Filter::parse_shared(text).map_err(|error| error.to_string())?;
     let compiled = sites.compile(&filter, &entry.record);
     compiled.map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 //! What the broker promises, a module per noun.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
+mod activation;
 mod bindings;
 mod class_settings;
 mod classes;
@@ -16,6 +17,7 @@ mod faults;
 mod firing;
 mod many;
 mod nesting;
+mod operators;
 mod properties;
 mod query;
 mod records;

@@ -336,7 +336,7 @@ fn import_with_one_that_is_not_valid_stores_none() -> Result<()> {
     assert!(twin.broker.import([&good, &unfit]).is_err());
     assert!(twin.broker.import([&good, &good]).is_err());
     assert!(twin.broker.subscriptions("ALL")?.is_empty());
-    assert_eq!(twin.broker.import([])?.added(), 0);
+    assert_eq!(twin.broker.import(Vec::<Subscription>::new())?.added(), 0);
     Ok(())
 }
 

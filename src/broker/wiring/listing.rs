@@ -1,6 +1,7 @@
 //! Reading everything that a store holds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SendError, sync_channel};
 use std::thread;
 
@@ -13,7 +14,7 @@ use crate::store::{Entry, Listing};
 use crate::value::{InterfaceSchema, panic_message};
 
 /// Hears how many records were read so far.
-pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
+pub(crate) type Progress = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// What a store has listed.
 #[derive(Default)]

@@ -1,5 +1,7 @@
 //! The stored form of subscriptions.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,73 +24,87 @@ pub(crate) struct StoredSubscription {
     pub(crate) ensured: Option<Uuid>,
 }
 
-/// Every version that was ever written.
+/// Every version that was ever written; borrows from the bytes that were read or from the record.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Stored {
-    V1(SubscriptionV1),
-    V2(SubscriptionV2),
+pub(super) enum Stored<'a> {
+    V1(#[serde(borrow)] SubscriptionV1<'a>),
+    V2(#[serde(borrow)] SubscriptionV2<'a>),
 }
 
 /// What most subscriptions need, and still written for those: it is smaller, and its digest is the
 /// one that the programs before the second version compare with.
 #[derive(Serialize, Deserialize)]
-pub(super) struct SubscriptionV1 {
-    name: String,
+pub(super) struct SubscriptionV1<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
     class: Option<[u8; 16]>,
     interface: Option<[u8; 16]>,
-    method: Option<String>,
-    target: TargetV1,
+    #[serde(borrow)]
+    method: Option<Text<'a>>,
+    #[serde(borrow)]
+    target: TargetV1<'a>,
     enabled: bool,
     priority: i32,
     not_before: Option<TimeV1>,
     expires: Option<TimeV1>,
-    owner: Option<String>,
-    filter: Option<String>,
+    #[serde(borrow)]
+    owner: Option<Text<'a>>,
+    #[serde(borrow)]
+    filter: Option<Text<'a>>,
     for_publisher: BagV1,
     for_subscriber: BagV1,
-    description: Option<String>,
+    #[serde(borrow)]
+    description: Option<Text<'a>>,
     order: u64,
     ensured: Option<[u8; 16]>,
 }
 
 #[derive(Serialize, Deserialize)]
-pub(super) struct SubscriptionV2 {
+pub(super) struct SubscriptionV2<'a> {
     /// With the first of several methods.
-    base: SubscriptionV1,
-    further_methods: Vec<String>,
+    #[serde(borrow)]
+    base: SubscriptionV1<'a>,
+    #[serde(borrow)]
+    further_methods: Vec<Text<'a>>,
     publisher: Option<[u8; 16]>,
     per_user: bool,
-    predicate: Option<String>,
-    publisher_role: Option<String>,
+    #[serde(borrow)]
+    predicate: Option<Text<'a>>,
+    #[serde(borrow)]
+    publisher_role: Option<Text<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-enum TargetV1 {
+enum TargetV1<'a> {
     Component([u8; 16]),
-    Moniker(String),
+    Moniker(#[serde(borrow)] Text<'a>),
 }
 
-impl TryFrom<&StoredSubscription> for Stored {
+/// Text that is copied once, into the record; JSON has some that cannot be borrowed.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> TryFrom<&'a StoredSubscription> for Stored<'a> {
     type Error = Error;
 
-    fn try_from(stored: &StoredSubscription) -> Result<Self> {
+    fn try_from(stored: &'a StoredSubscription) -> Result<Self> {
         Self::of(&stored.record, stored.order, stored.ensured)
     }
 }
 
-impl Stored {
-    pub(super) fn of(record: &Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
+impl<'a> Stored<'a> {
+    pub(super) fn of(record: &'a Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
         let binding = record.binding();
-        let mut methods = binding.methods().map(str::to_owned);
+        let mut methods = binding.methods().map(Text::from);
         let base = SubscriptionV1::of(record, methods.next(), order, ensured)?;
-        let text = |name: &str| name.to_owned();
         let v2 = SubscriptionV2 {
             base,
             further_methods: methods.collect(),
             publisher: binding.publisher().map(|id| id.uuid().into_bytes()),
             per_user: record.is_per_user(),
-            predicate: record.predicate().map(AsRef::as_ref).map(text),
-            publisher_role: record.publisher_role().map(AsRef::as_ref).map(text),
+            predicate: record.predicate().map(|name| name.as_str().into()),
+            publisher_role: record.publisher_role().map(|name| name.as_str().into()),
         };
         Ok(if v2.is_first_version() {
             Self::V1(v2.base)
@@ -140,16 +156,16 @@ impl Stored {
     }
 }
 
-impl SubscriptionV1 {
+impl<'a> SubscriptionV1<'a> {
     fn of(
-        record: &Subscription,
-        method: Option<String>,
+        record: &'a Subscription,
+        method: Option<Text<'a>>,
         order: u64,
         ensured: Option<Uuid>,
     ) -> Result<Self> {
         let binding = record.binding();
         Ok(Self {
-            name: record.name().to_owned(),
+            name: record.name().into(),
             class: binding.class.map(|id| id.uuid().into_bytes()),
             interface: binding.interface.map(|id| id.uuid().into_bytes()),
             method,
@@ -158,11 +174,11 @@ impl SubscriptionV1 {
             priority: record.priority(),
             not_before: record.not_before().map(Into::into),
             expires: record.expires().map(Into::into),
-            owner: record.owner().map(|owner| owner.as_str().to_owned()),
-            filter: record.filter().map(str::to_owned),
+            owner: record.owner().map(|owner| owner.as_str().into()),
+            filter: record.filter().map(Into::into),
             for_publisher: store_bag(record.for_publisher()),
             for_subscriber: store_bag(record.for_subscriber()),
-            description: record.description().map(str::to_owned),
+            description: record.description().map(Into::into),
             order,
             ensured: ensured.map(Uuid::into_bytes),
         })
@@ -185,7 +201,7 @@ impl SubscriptionV1 {
     }
 }
 
-impl SubscriptionV2 {
+impl SubscriptionV2<'_> {
     /// Returns whether the first version says all that this one does.
     fn is_first_version(&self) -> bool {
         self.further_methods.is_empty()
@@ -203,40 +219,41 @@ impl SubscriptionV2 {
         let base = self.base;
         let uuid = Uuid::from_bytes;
         let methods = base.method.into_iter().chain(self.further_methods);
-        let methods: Result<_, _> = methods.map(MethodName::try_from).collect();
+        let methods: Result<_, _> = methods.map(|name| MethodName::try_from(&*name.0)).collect();
         let binding = Binding {
             class: base.class.map(|id| uuid(id).into()),
             interface: base.interface.map(|id| uuid(id).into()),
             publisher: self.publisher.map(|id| uuid(id).into()),
             methods: methods?,
         };
-        let owner = base.owner.map(Principal::try_from).transpose()?;
-        let predicate = self.predicate.map(PredicateName::try_from).transpose()?;
-        let publisher_role = self.publisher_role.map(RoleName::try_from).transpose()?;
+        let (owner, predicate, role) = (base.owner, self.predicate, self.publisher_role);
+        let owner = owner.map(|name| Principal::try_from(&*name.0));
+        let predicate = predicate.map(|name| PredicateName::try_from(&*name.0));
+        let publisher_role = role.map(|name| RoleName::try_from(&*name.0));
         Ok(Subscription::from_parts(SubscriptionParts {
             id,
-            name: SubscriptionName::try_from(base.name)?,
+            name: SubscriptionName::try_from(&*base.name.0)?,
             binding,
             target: base.target.try_into()?,
             enabled: base.enabled,
             priority: base.priority,
             not_before: base.not_before.map(Into::into),
             expires: base.expires.map(Into::into),
-            owner,
+            owner: owner.transpose()?,
             per_user: self.per_user,
-            filter: base.filter.map(Into::into),
-            predicate,
-            publisher_role,
+            filter: base.filter.map(|filter| filter.0.into()),
+            predicate: predicate.transpose()?,
+            publisher_role: publisher_role.transpose()?,
             for_publisher: load_bag(base.for_publisher),
             for_subscriber: load_bag(base.for_subscriber),
-            description: base.description,
+            description: base.description.map(|text| text.0.into()),
             revision: Some(revision),
         }))
     }
 }
 
-impl From<SubscriptionV1> for SubscriptionV2 {
-    fn from(base: SubscriptionV1) -> Self {
+impl<'a> From<SubscriptionV1<'a>> for SubscriptionV2<'a> {
+    fn from(base: SubscriptionV1<'a>) -> Self {
         Self {
             base,
             further_methods: Vec::new(),
@@ -248,11 +265,11 @@ impl From<SubscriptionV1> for SubscriptionV2 {
     }
 }
 
-impl TargetV1 {
-    fn of(record: &Subscription) -> Result<Self> {
+impl<'a> TargetV1<'a> {
+    fn of(record: &'a Subscription) -> Result<Self> {
         match record.target() {
             Target::Component(id) => Ok(Self::Component(id.uuid().into_bytes())),
-            Target::Moniker(moniker) => Ok(Self::Moniker(moniker.to_string())),
+            Target::Moniker(moniker) => Ok(Self::Moniker(moniker.as_str().into())),
             Target::Object => {
                 let message = format!(
                     "the target of {:?} is a live object, which no store can keep: subscribe it",
@@ -264,13 +281,25 @@ impl TargetV1 {
     }
 }
 
-impl TryFrom<TargetV1> for Target {
+impl TryFrom<TargetV1<'_>> for Target {
     type Error = InvalidName;
 
-    fn try_from(target: TargetV1) -> Result<Self, InvalidName> {
+    fn try_from(target: TargetV1<'_>) -> Result<Self, InvalidName> {
         match target {
             TargetV1::Component(id) => Ok(Self::Component(Uuid::from_bytes(id).into())),
-            TargetV1::Moniker(moniker) => Moniker::try_from(moniker).map(Self::Moniker),
+            TargetV1::Moniker(moniker) => Moniker::try_from(&*moniker.0).map(Self::Moniker),
         }
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Canonical for Text<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
     }
 }
