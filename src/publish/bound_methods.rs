@@ -6,7 +6,7 @@ use crate::model::Binding;
 use crate::value::InterfaceSchema;
 
 /// The methods of one interface that a subscription is bound to, by index.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BoundMethods {
     All,
     /// Sorted, each once; empty if the interface has none of those that are named.

@@ -1,6 +1,6 @@
 //! The subscriptions of a channel, made ready, and the lanes that follow from them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::bound_methods::BoundMethods;
@@ -43,7 +43,7 @@ struct Indexed<I: ?Sized> {
     index: Arc<FilterIndex<I>>,
     registered: Registered,
     /// Scope -> what subscriptions of that scope have in common once their filters are in the index.
-    details: HashMap<BoundMethods, Arc<Detail>>,
+    details: BTreeMap<BoundMethods, Arc<Detail>>,
     generation: u64,
 }
 
@@ -280,7 +280,7 @@ impl<I: Facet + ?Sized> Indexed<I> {
         Self {
             index: Arc::new(FilterIndex::new(methods)),
             registered: Registered::default(),
-            details: HashMap::new(),
+            details: BTreeMap::new(),
             generation: 0,
         }
     }

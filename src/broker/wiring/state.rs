@@ -266,8 +266,14 @@ impl State {
             self.put_class(class, changes);
         }
         self.roles = listed.roles.into_iter().collect();
+        // A transient one may have the id of one that another process stored.
+        let is_alone = self.subscriptions.iter().next().is_none();
+        self.subscriptions
+            .reserve(listed.subscriptions.iter().map(Vec::len).sum());
         for entry in listed.subscriptions.into_iter().flatten() {
-            self.remove_subscription(entry.record.id(), changes);
+            if !is_alone {
+                self.remove_subscription(entry.record.id(), changes);
+            }
             self.list(entry);
         }
         self.revision = revision;
