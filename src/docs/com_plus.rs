@@ -59,6 +59,8 @@
 //! - *A class in use is not removed*, unless [`Cascade::Remove`] is asked for. For COM+ nothing is
 //!   stated.
 //! - *A subscription may be stored before its class*, and is checked once the class is there.
+//! - *A subscription may name several methods.* In COM+ it is one or all, and a subset takes several
+//!   records ("Registering a Subscription").
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a

@@ -1,5 +1,6 @@
 //! Publisher objects and the pipeline of a fire.
 
+mod bound_methods;
 mod channel;
 mod dynamic;
 mod entry;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
@@ -31,20 +32,11 @@ pub(crate) struct Prepared<I: ?Sized> {
 /// What of a subscription depends on the interface and not on who receives.
 #[derive(Debug)]
 pub(super) struct Detail {
-    pub(super) scope: Methods,
+    pub(super) scope: BoundMethods,
     /// The filter on each method; empty without one, and where an index has them.
     pub(super) predicates: Predicates,
     /// Why it is not called although it is stored and enabled.
     pub(super) suspended: Option<String>,
-}
-
-/// The methods that a subscription is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Methods {
-    All,
-    One(usize),
-    /// The interface has no such method.
-    None,
 }
 
 impl Detail {
@@ -54,13 +46,7 @@ impl Detail {
         compiled: Option<&mut CompiledFilter>,
         sites: &Sites,
     ) -> Self {
-        let schema = &sites.here.schema;
-        let scope = match entry.record.binding().method() {
-            None => Methods::All,
-            Some(name) => schema
-                .method(name)
-                .map_or(Methods::None, |(i, _)| Methods::One(i)),
-        };
+        let scope = sites.here.bound(entry.record.binding());
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
         let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
             Ok(predicates) => (predicates, None),
@@ -162,11 +148,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
 impl<I: ?Sized> Prepared<I> {
     /// Returns whether the subscription is bound to `method`.
     pub(crate) fn is_bound_to(&self, method: usize) -> bool {
-        match self.detail.scope {
-            Methods::All => true,
-            Methods::One(index) => index == method,
-            Methods::None => false,
-        }
+        self.detail.scope.contains(method)
     }
 
     /// Returns whether the subscription has a part in fires of `method`.

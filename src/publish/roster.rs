@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
 use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
-use super::prepared::{Detail, Methods, Prepared};
+use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
 use super::site::{Predicates, Sites};
 use super::target::Components;
@@ -42,7 +43,7 @@ struct Indexed<I: ?Sized> {
     index: Arc<FilterIndex<I>>,
     registered: Registered,
     /// Scope -> what subscriptions of that scope have in common once their filters are in the index.
-    details: BTreeMap<Methods, Arc<Detail>>,
+    details: BTreeMap<BoundMethods, Arc<Detail>>,
     generation: u64,
 }
 
@@ -327,13 +328,16 @@ impl<I: Facet + ?Sized> Indexed<I> {
     fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
         let bare = || {
             Arc::new(Detail {
-                scope: detail.scope,
+                scope: detail.scope.clone(),
                 predicates: Predicates::new(),
                 suspended: detail.suspended.clone(),
             })
         };
         match &detail.suspended {
-            None => Arc::clone(self.details.entry(detail.scope).or_insert_with(bare)),
+            None => {
+                let scope = detail.scope.clone();
+                Arc::clone(self.details.entry(scope).or_insert_with(bare))
+            }
             Some(_) => bare(),
         }
     }

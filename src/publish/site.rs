@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::bound_methods::BoundMethods;
 use crate::filter::{Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all};
 use crate::model::{Binding, EventClass, Subscription};
 use crate::value::{EventMethod, InterfaceSchema};
@@ -52,12 +53,14 @@ impl Site {
         &'a self,
         binding: &'a Binding,
     ) -> impl Iterator<Item = (usize, &'a EventMethod)> {
-        let bound = binding.method().map(|name| self.schema.method(name));
+        let bound = self.bound(binding);
         let all = self.schema.methods().iter().enumerate();
-        all.filter(move |(index, _)| match bound {
-            None => true,
-            Some(method) => method.is_some_and(|(only, _)| only == *index),
-        })
+        all.filter(move |(index, _)| bound.contains(*index))
+    }
+
+    /// Returns which of the methods a subscription with this binding asks for.
+    pub(super) fn bound(&self, binding: &Binding) -> BoundMethods {
+        BoundMethods::new(&self.schema, binding)
     }
 }
 

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
 mod activation;
+mod bindings;
+mod class_settings;
 mod classes;
 mod closing;
 mod coherence;
@@ -21,6 +23,7 @@ mod query;
 mod records;
 mod registration;
 mod report;
+mod roles;
 mod serde;
 mod sharing;
 mod sites;

@@ -143,7 +143,7 @@ pub(crate) fn logged(changes: &[WiringChange]) -> Vec<Logged> {
     let line = |change: &WiringChange| match change.object() {
         WiringObject::Subscription(id) => Logged {
             revision: change.revision().get(),
-            subscription: number(id),
+            subscription: number(*id),
             kind: change.kind(),
         },
         other => panic!("{other:?} is none of the round's"),

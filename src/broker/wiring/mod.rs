@@ -88,7 +88,7 @@ impl Wiring {
         if prepared.is_some_and(|wired| wired.put(state, revision, changes)) {
             return;
         }
-        match record::decode(key, value, revision) {
+        match record::decode(&key, value, revision) {
             Ok(record) => state.put(record, revision, changes),
             Err(error) => {
                 let reason = error.to_string();
