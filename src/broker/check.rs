@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Filter, Predicate};
+use crate::filter::Predicate;
 use crate::index::{Help, cost};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{CompiledFilter, Site, compile};
+use crate::publish::{CompiledFilter, Site, compile, filter_of};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +99,7 @@ impl Broker {
     /// the others.
     fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
-        let filter = subscription.shared_filter();
-        let filter = filter.map(Filter::parse_shared).transpose()?;
+        let filter = filter_of(subscription)?;
         let binding = subscription.binding();
         let (sites, known) = self.sites(binding);
         let unknown_method = match unknown_methods(binding, &sites) {

@@ -4,7 +4,7 @@ use super::error::{FilterError, FilterErrorKind, quoted};
 use super::operand::Name;
 use super::predicate::{Path, Root, Step};
 use super::suggest::nearest;
-use crate::model::PropertyDeclaration;
+use crate::model::{PUBLISHER_ID, PropertyDeclaration};
 use crate::value::{EventMethod, Parameter, Properties, ValueRef, ValueType};
 
 /// What the names in criteria stand for: the parameters of an event method, or the columns of a
@@ -161,6 +161,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Resolved<'a, 'n>, FilterError> {
         let mut declared = publisher.declared.iter();
         let root_type = match declared.find(|known| known.name() == property) {
+            None if property == PUBLISHER_ID => PUBLISHER_ID_TYPE,
             Some(known) => known.value_type(),
             None if publisher.others == UndeclaredProperties::Open => &ValueType::Any,
             None => {
@@ -186,6 +187,9 @@ impl<'a> Scope<'a> {
         unknown(name, self.noun, step, known)
     }
 }
+
+/// Every publisher may have an id, whatever its class declares.
+const PUBLISHER_ID_TYPE: &ValueType = &ValueType::Uuid;
 
 impl<'a, 'n> Location<'a, 'n> {
     fn resolved(self, name: &Name) -> Result<Resolved<'a, 'n>, FilterError> {

@@ -24,9 +24,9 @@ use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::depth;
-use crate::model::{ComponentId, EventClass, EventClassId, Nesting};
+use crate::model::{ComponentId, EventClass, EventClassId, Nesting, PUBLISHER_ID};
 use crate::store::Trash;
-use crate::value::{InterfaceId, InterfaceSchema, Properties, ValueRef};
+use crate::value::{InterfaceId, InterfaceSchema, Properties, Value, ValueRef};
 
 /// What names a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -162,10 +162,11 @@ impl<I: Facet + ?Sized> Channel<I> {
 
 impl ClassFacts {
     fn new(record: Arc<EventClass>) -> Self {
-        Self {
-            defaults: record.defaults(),
-            record,
+        let mut defaults = record.defaults();
+        if let Some(id) = record.publisher() {
+            defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
         }
+        Self { defaults, record }
     }
 }
 

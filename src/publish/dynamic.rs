@@ -11,7 +11,7 @@ use super::publisher::{Own, checked_method};
 use super::report::FireReport;
 use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
-use crate::model::{EventClass, EventClassId};
+use crate::model::{EventClass, EventClassId, PublisherId};
 use crate::value::{InterfaceSchema, Value, ValueRef};
 
 /// Where the channel of a class and interface is found; the untyped one gives way to the typed one
@@ -92,6 +92,16 @@ impl DynamicPublisher {
             let declared = class.declaration(name)?;
             Some(declared.default_value().clone())
         })
+    }
+
+    /// Gives the publisher object an id, as [`Publisher::set_id`](crate::Publisher::set_id).
+    pub fn set_id(&self, id: impl Into<PublisherId>) {
+        self.own.set_id(id.into());
+    }
+
+    /// Returns the id that the publisher object was given, or that its class has.
+    pub fn id(&self) -> Option<PublisherId> {
+        self.own.id(&self.channel().class())
     }
 
     /// Returns the class that it fires.

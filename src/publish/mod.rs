@@ -35,4 +35,4 @@ pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
 pub(crate) use self::roster::SECTION;
-pub(crate) use self::site::{CompiledFilter, Site, Sites, compile};
+pub(crate) use self::site::{CompiledFilter, Site, Sites, compile, filter_of};

@@ -7,9 +7,9 @@ use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
-use super::site::{CompiledFilter, Predicates, Sites};
+use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components, Resolved};
-use crate::filter::{Filter, Predicate};
+use crate::filter::Predicate;
 use crate::model::{ComponentId, SubscriptionId};
 use crate::value::InterfaceSchema;
 
@@ -61,10 +61,9 @@ impl Detail {
 }
 
 fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
-    let Some(text) = entry.record.shared_filter() else {
+    let Some(filter) = filter_of(&entry.record).map_err(|error| error.to_string())? else {
         return Ok(Predicates::new());
     };
-    let filter = Filter::parse_shared(text).map_err(|error| error.to_string())?;
     let compiled = sites.compile(&filter, &entry.record);
     compiled.map_err(|error| error.to_string())
 }
