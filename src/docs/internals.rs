@@ -82,6 +82,8 @@
 //! wiring state -> notices
 //! components being made -> a component's instance
 //! a fire: one index at a time, for reading, and nothing inside
+//! a look at all ranges at one place -> that index, a part at a time, and nothing inside
+//! a channel's roster -> its pulse, which wakes those who wait for a change of interest
 //! a publisher object's property change: alone
 //! ```
 //!

@@ -38,7 +38,6 @@ mod tree;
 mod waiting;
 
 pub(crate) use self::asked::{AskedConstant, Uncovered};
-pub(crate) use self::bounds::KeyRange;
 pub(crate) use self::columns::Columns;
 pub(crate) use self::cover::Collected;
 pub(crate) use self::predicate_index::{EntryId, PredicateIndex};

@@ -1,6 +1,7 @@
 //! Publisher objects and the pipeline of a fire.
 
 mod channel;
+mod demand;
 mod dynamic;
 mod entry;
 mod explain;
@@ -8,12 +9,14 @@ mod facet;
 mod guarded;
 mod hook;
 mod indexed;
+mod interest;
 mod lane;
 mod live;
 mod order;
 mod pipeline;
 mod prepared;
 mod publisher;
+mod pulse;
 mod registered;
 mod report;
 mod roster;
@@ -27,6 +30,9 @@ pub(crate) use self::entry::{Added, SubscriptionEntry};
 pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
+pub use self::interest::{
+    AskedValue, AskedValues, Interest, InterestChanges, MethodInterest, ParameterInterest,
+};
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
