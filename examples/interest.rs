@@ -1,9 +1,9 @@
 //! A ticker that makes only the prices that somebody asks for.
 //!
 //! A price is dear here: each is a call of the exchange. Watch for the number of calls: the ticker
-//! reads from the subscriptions which symbols they name, makes no price while there is none, and looks
-//! again when a subscription comes or goes. A subscription that leaves the symbol open makes it quote
-//! all of them.
+//! reads from the subscriptions which symbols they name, makes no price while there is none, and
+//! looks again when a subscription comes or goes. A subscription that leaves the symbol open makes
+//! it quote all of them.
 //!
 //! ```text
 //! cargo run --example interest

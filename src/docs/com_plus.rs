@@ -28,6 +28,7 @@
 //! | Enabled | [`Broker::enable`], [`Broker::disable`] |
 //! | OwnerSID, UserName | [`Principal`] |
 //! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
+//! | reading the subscriptions to know what to watch, as SENS does | [`Interest`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
 //! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
 //! | EVENT_E_QUERYSYNTAX, EVENT_E_QUERYFIELD | [`FilterErrorKind`], with a span |
@@ -136,6 +137,7 @@
 //! [`FireOutcome`]: crate::FireOutcome
 //! [`FireOutcome::AllFiltered`]: crate::FireOutcome::AllFiltered
 //! [`FireReport::outcome`]: crate::FireReport::outcome
+//! [`Interest`]: crate::Interest
 //! [`Nesting::Queued`]: crate::Nesting::Queued
 //! [`Principal`]: crate::Principal
 //! [`Publisher`]: crate::Publisher

@@ -33,14 +33,14 @@ impl<S> PredicateIndex<S> {
         filter.map_or(0, |filter| self.pool.slot_count(filter))
     }
 
-    /// Returns whether some filter may select events whatever the value at `path`, or whatever it is
-    /// unless NULL.
+    /// Returns whether some filter may select events whatever the value at `path`, or whatever it
+    /// is unless NULL.
     pub(crate) fn is_open(&self, path: &Path) -> bool {
         self.has_more_than(self.asked(path).narrowly)
     }
 
-    /// Returns whether some filter may select an event with this value at `path`; never `false` if one
-    /// does. `value` is no user's own.
+    /// Returns whether some filter may select an event with this value at `path`; never `false` if
+    /// one does. `value` is no user's own.
     ///
     /// # Errors
     ///
@@ -106,15 +106,15 @@ impl<S> PredicateIndex<S> {
     ///
     /// # Errors
     ///
-    /// [`Uncovered`] if they were not looked at yet, or not since one went.
-    pub(crate) fn ranges(&self, path: &Path) -> Result<Vec<KeyRange>, Uncovered> {
+    /// [`Uncovered`] if they were not looked at yet, or not since more than `gone` of them went.
+    pub(crate) fn ranges(&self, path: &Path, gone: u32) -> Result<Vec<KeyRange>, Uncovered> {
         let Some(column) = self.columns.column_of(path) else {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
         for (domain, id) in self.measured(column) {
             let cover = self.columns.attribute(id).cover.as_ref();
-            let spans = cover.and_then(|cover| cover.exactly()).ok_or(Uncovered)?;
+            let spans = cover.and_then(|cover| cover.spans(gone)).ok_or(Uncovered)?;
             all.extend(spans.iter().map(|span| KeyRange::new(domain, span)));
         }
         Ok(all)
@@ -142,8 +142,8 @@ impl<S> PredicateIndex<S> {
         }
     }
 
-    /// Looks at the ranges of a part of all conjunctions from the number `from` on; returns where the
-    /// next part begins.
+    /// Looks at the ranges of a part of all conjunctions from the number `from` on; returns where
+    /// the next part begins.
     pub(crate) fn collect_cover(
         &self,
         path: &Path,
@@ -239,7 +239,7 @@ impl<S> PredicateIndex<S> {
             return Ok(false);
         }
         let cover = attribute.cover.as_ref().ok_or(Uncovered)?;
-        let spans = cover.roughly(attribute.ranges).ok_or(Uncovered)?;
+        let spans = cover.spans(attribute.ranges).ok_or(Uncovered)?;
         Ok(spans.hold(key))
     }
 
@@ -260,7 +260,7 @@ pub(super) fn enter(columns: &mut ColumnTable, symbols: &Symbols, terms: &[Term]
         asked.at_all += 1;
         asked.narrowly += u32::from(narrows);
     }
-    for (attribute, span) in terms.iter().filter_map(|term| range(term)) {
+    for (attribute, span) in terms.iter().filter_map(range) {
         if let Some(cover) = &mut columns.attribute_mut(attribute).cover {
             cover.enter(span);
         }
@@ -274,7 +274,7 @@ pub(super) fn leave(columns: &mut ColumnTable, symbols: &Symbols, terms: &[Term]
         asked.at_all -= 1;
         asked.narrowly -= u32::from(narrows);
     }
-    for (attribute, _) in terms.iter().filter_map(|term| range(term)) {
+    for (attribute, _) in terms.iter().filter_map(range) {
         if let Some(cover) = &mut columns.attribute_mut(attribute).cover {
             cover.leave();
         }
@@ -297,8 +297,8 @@ fn places(columns: &ColumnTable, symbols: &Symbols, terms: &[Term]) -> SmallVec<
     places
 }
 
-/// Returns whether the term wants more than any value. Ranges of what cannot be told as a few ranges of
-/// values count as wanting any.
+/// Returns whether the term wants more than any value. Ranges of what cannot be told as a few
+/// ranges of values count as wanting any.
 fn narrows(domain: Domain, term: &Term, symbols: &Symbols) -> bool {
     match domain {
         Domain::Presence | Domain::Prefix | Domain::FoldedPrefix => {
@@ -349,6 +349,6 @@ fn value_of(constant: ConstantRef<'_>) -> Option<Value> {
     })
 }
 
-/// How many symbols are looked at while no change can be made: a few microseconds, as these lie side by
-/// side; a quarter as many conjunctions, which do not.
+/// How many symbols are looked at while no change can be made: a few microseconds, as these lie
+/// side by side; a quarter as many conjunctions, which do not.
 const PART: usize = if cfg!(test) { 4 } else { 1_024 };

@@ -19,8 +19,8 @@ impl KeyRange {
         Self { domain, span }
     }
 
-    /// Returns the bounds of the range, in values of the type. Between them lies each value with such a
-    /// key, and where several values share one, a few more.
+    /// Returns the bounds of the range, in values of the type. Between them lies each value with
+    /// such a key, and where several values share one, a few more.
     pub(crate) fn bounds(&self, ty: &ValueType) -> (Bound<Value>, Bound<Value>) {
         let Span { low, high } = self.span;
         let scale: &dyn Scale = match (self.domain, ty) {
@@ -50,8 +50,8 @@ trait Scale {
 
     fn value(&self, place: i128) -> Value;
 
-    /// Returns how much there is to write of the value at a place; of two bounds that say the same, the
-    /// shorter one is what was written in a filter.
+    /// Returns how much there is to write of the value at a place; of two bounds that say the same,
+    /// the shorter one is what was written in a filter.
     fn length(&self, place: i128) -> usize;
 
     fn key(&self, place: i128) -> u64 {
@@ -59,7 +59,8 @@ trait Scale {
         OrderKey::of(self.value(place).view()).map_or(0, |key| key.key)
     }
 
-    /// Returns the first place whose key is at least `key`; the one behind the last if there is none.
+    /// Returns the first place whose key is at least `key`; the one behind the last if there is
+    /// none.
     fn first(&self, key: u64) -> i128 {
         let (mut from, last) = self.ends();
         let mut to = last + 1;

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 
 use super::key::Domain;
 
-/// Spans of keys in their order, with a key between each two; a few at most, so that where there are
-/// more, those next to each other are one.
+/// Spans of keys in their order, with a key between each two; a few at most, so that where there
+/// are more, those next to each other are one.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spans {
     spans: Vec<Span>,
@@ -18,8 +18,8 @@ pub(super) struct Span {
     pub(super) high: u64,
 }
 
-/// What the ranges of one attribute hold together, and maybe more: it grows as ranges come, and what
-/// those held that went is found by looking at all again.
+/// What the ranges of one attribute hold together, and maybe more: it grows as ranges come, and
+/// what those held that went is found by looking at all again.
 #[derive(Debug, Default)]
 pub(super) struct Cover {
     /// Nothing is known before all ranges were looked at once.
@@ -104,15 +104,10 @@ impl Cover {
         }
     }
 
-    /// Returns spans that hold every key that a range holds; `None` if they may hold many more, so
-    /// that all ranges should be looked at, of which there are `ranges`.
-    pub(super) fn roughly(&self, ranges: u32) -> Option<&Spans> {
-        self.known().filter(|_| self.gone <= ranges)
-    }
-
-    /// Returns the spans that the ranges hold; `None` if all ranges must be looked at to know.
-    pub(super) fn exactly(&self) -> Option<&Spans> {
-        self.known().filter(|_| self.gone == 0)
+    /// Returns spans that hold every key of a range, and those of ranges that went since all were
+    /// looked at; `None` if these are more than `gone`, so that all should be looked at again.
+    pub(super) fn spans(&self, gone: u32) -> Option<&Spans> {
+        self.known().filter(|_| self.gone <= gone)
     }
 
     fn known(&self) -> Option<&Spans> {
@@ -253,15 +248,15 @@ mod tests {
     #[test]
     fn range_that_comes_while_all_are_looked_at_is_not_lost() {
         let mut cover = Cover::unknown();
-        assert!(cover.roughly(9).is_none());
+        assert!(cover.spans(9).is_none());
         cover.begin();
         cover.enter(Span { low: 5, high: 6 });
         cover.leave();
         cover.end(spans(&[(1, 2)]));
-        assert_eq!(cover.roughly(1).map(pairs), Some(vec![(1, 2), (5, 6)]));
-        assert!(cover.exactly().is_none() && cover.roughly(0).is_none());
+        assert_eq!(cover.spans(1).map(pairs), Some(vec![(1, 2), (5, 6)]));
+        assert!(cover.spans(0).is_none());
         cover.begin();
         cover.end(spans(&[(5, 6)]));
-        assert_eq!(cover.exactly().map(pairs), Some(vec![(5, 6)]));
+        assert_eq!(cover.spans(0).map(pairs), Some(vec![(5, 6)]));
     }
 }

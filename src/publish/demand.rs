@@ -122,11 +122,11 @@ impl<I: Facet + ?Sized> Demanded for Channel<I> {
 }
 
 impl<I: ?Sized> FilterIndex<I> {
-    /// Looks at all ranges that filters of a method have at `path`, a part at a time, so that neither
-    /// a change nor a fire waits for long.
+    /// Looks at all ranges that filters of a method have at `path`, a part at a time, so that
+    /// neither a change nor a fire waits for long.
     fn cover(&self, method: usize, path: &Path) {
         let _alone = self.covering.lock();
-        let known = |filters: &PredicateIndex<u64>| filters.ranges(path).is_ok();
+        let known = |filters: &PredicateIndex<u64>| filters.ranges(path, 0).is_ok();
         if self.read().methods.get(method).is_none_or(known) {
             return;
         }

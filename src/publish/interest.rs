@@ -1,38 +1,39 @@
 //! What is asked for now, so that a publisher makes only the events that somebody wants.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asked::{AskedValues, Kind};
 use super::channel::AnyChannel;
 use super::demand::Demand;
 use super::dynamic::ChannelCell;
 use super::pulse::Pulse;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Collation, Path, Scope, UndeclaredProperties};
-use crate::index::{AskedConstant, PredicateIndex, Uncovered};
+use crate::filter::{Path, Scope, UndeclaredProperties};
+use crate::index::{PredicateIndex, Uncovered};
 use crate::model::EventClass;
 use crate::value::{InterfaceSchema, Parameter, Value, ValueRef, ValueType};
 
-/// What the subscriptions of a class ask for, from [`Publisher::interest`](crate::Publisher::interest).
+/// What the subscriptions of a class ask for, from
+/// [`Publisher::interest`](crate::Publisher::interest).
 ///
-/// A publisher for which events are dear to make, since each has to be computed, measured or fetched,
-/// makes those that somebody wants. COM+'s network publisher does so: it probes the destinations that
-/// subscriptions name.
+/// A publisher for which events are dear to make, since each has to be computed, measured or
+/// fetched, makes those that somebody wants. COM+'s network publisher does so: it probes the
+/// destinations that subscriptions name.
 ///
 /// It is a view and holds no answers: each question is answered from the wiring at that moment, and
 /// [`changes`](Self::changes) tells when to ask again. What counts is every subscription that is
 /// enabled and bound to the method. A target that cannot be called now, and a time that is over or
-/// still to come, change nothing; one that is suspended, as its filter does not fit the interface, is
-/// left out.
+/// still to come, change nothing; one that is suspended, as its filter does not fit the interface,
+/// is left out.
 ///
 /// # Consistency
 ///
-/// Answers may err on one side only: that something is wanted. What was stored, enabled or subscribed
-/// before a question is in its answer. No question reads the store, and after the broker was closed the
-/// answers stay as they are.
+/// Answers may err on one side only: that something is wanted. What was stored, enabled or
+/// subscribed before a question is in its answer. No question reads the store, and after the broker
+/// was closed the answers stay as they are.
 ///
 /// # Examples
 ///
@@ -81,36 +82,13 @@ pub struct MethodInterest {
 
 /// What is asked of one value of an event, from [`MethodInterest::parameter`].
 ///
-/// If the schema of the interface changes, which `changes` tells, everything is wanted here: ask the
-/// [`Interest`] for it again.
+/// If the schema of the interface changes, which `changes` tells, everything is wanted here: ask
+/// the [`Interest`] for it again.
 #[derive(Clone)]
 pub struct ParameterInterest {
     method: MethodInterest,
     path: Arc<Path>,
     value_type: ValueType,
-}
-
-/// A constant that subscriptions compare a value with, or a text that they want it to begin with.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AskedValue {
-    value: Value,
-    collation: Collation,
-}
-
-/// The constants or the beginnings that subscriptions ask for at one place, in no order.
-///
-/// They are collected a few at a time, so that no fire and no change waits for long. What is asked for
-/// from the first to the last step comes, and what came or went meanwhile may; of that a value may
-/// come twice.
-#[derive(Debug)]
-pub struct AskedValues {
-    of: ParameterInterest,
-    kind: Kind,
-    found: VecDeque<AskedValue>,
-    /// Whose numbers `next` is one of.
-    identity: Weak<()>,
-    /// Where the next part begins, if there is one.
-    next: Option<u32>,
 }
 
 /// Tells when the answers of an [`Interest`] may have become others.
@@ -119,12 +97,6 @@ pub struct InterestChanges {
     interest: Interest,
     pulse: Arc<Pulse>,
     seen: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Constant,
-    Prefix,
 }
 
 impl Interest {
@@ -172,8 +144,8 @@ impl Interest {
 }
 
 impl MethodInterest {
-    /// Returns how many subscriptions are enabled and bound to the method. Takes less than a
-    /// microsecond, however many they are; of a few dozen, a little more after a change.
+    /// Returns how many subscriptions are enabled and bound to the method. Takes some
+    /// microseconds, however many they are.
     pub fn subscriptions(&self) -> usize {
         let count = |demand: Demand<'_>| {
             let filtered = demand.filters.map_or(0, PredicateIndex::len);
@@ -182,8 +154,8 @@ impl MethodInterest {
         self.count(count)
     }
 
-    /// Returns how many of them want every event, since they have no filter or the filter `ALL`. Takes
-    /// as long as [`subscriptions`](Self::subscriptions).
+    /// Returns how many of them want every event, since they have no filter or the filter `ALL`.
+    /// Takes as long as [`subscriptions`](Self::subscriptions).
     pub fn unfiltered(&self) -> usize {
         let count = |demand: Demand<'_>| {
             let unconditional = demand.filters.map_or(0, PredicateIndex::unconditional);
@@ -198,12 +170,13 @@ impl MethodInterest {
     }
 
     /// Returns what is asked of one value, by its name or path as it is written in filter criteria:
-    /// `symbol`, `order.customer.city`, `labels.[odd key]`, `publisher.region`.
+    /// `symbol`, `order.customer.city`, `labels.[odd key]`, `publisher.region`. Keep it: finding it
+    /// takes longer than a question.
     ///
     /// # Errors
     ///
-    /// [`Filter`](ErrorKind::Filter) if it is no name, or one that the method, its records or the class
-    /// do not have.
+    /// [`Filter`](ErrorKind::Filter) if it is no name, or one that the method, its records or the
+    /// class do not have.
     pub fn parameter(&self, path: &str) -> Result<ParameterInterest> {
         let class = self.interest.channel().class();
         let declared = class.properties().iter();
@@ -244,32 +217,32 @@ impl MethodInterest {
 }
 
 impl ParameterInterest {
-    /// Returns whether some subscription can select an event whatever this value is, or whatever it is
-    /// if there is one: since it has no filter, or its filter does not mention the value, excludes only
-    /// some, as `<>` does, or compares it in a way that none of the lists here can tell, such as
-    /// `symbol > 'M'`. Takes less than a microsecond.
+    /// Returns whether some subscription can select an event whatever this value is, or whatever it
+    /// is if there is one: since it has no filter, or its filter does not mention the value,
+    /// excludes only some, as `<>` does, or compares it in a way that none of the lists here can
+    /// tell, such as `symbol > 'M'`. Takes less than a microsecond.
     ///
     /// If not, everything that is wanted is among [`constants`](Self::constants),
-    /// [`prefixes`](Self::prefixes), [`ranges`](Self::ranges) and, if [`wants`](Self::wants) says so,
-    /// NULL. Of a list, it is its elements that are among them.
+    /// [`prefixes`](Self::prefixes), [`ranges`](Self::ranges) and, if [`wants`](Self::wants) says
+    /// so, NULL. Of a list, it is its elements that are among them.
     pub fn is_open(&self) -> bool {
         let open = |demand: Demand<'_>| {
             let filters = demand.filters;
             demand.unfiltered > 0 || filters.is_some_and(|filters| filters.is_open(&self.path))
         };
-        self.ask(open).unwrap_or(true)
+        self.answer(open).unwrap_or(true)
     }
 
-    /// Returns whether some subscription could select an event that has this value here; `true` when in
-    /// doubt.
+    /// Returns whether some subscription could select an event that has this value here; `true`
+    /// when in doubt.
     ///
-    /// Takes about a microsecond. The first question that ranges decide looks at all filters of the
-    /// method, about a tenth of a second for a million, and so does one after as many ranges went as
-    /// are left; neither a fire nor a change waits for that.
+    /// Takes less than a microsecond. The first question that ranges decide looks at all filters of
+    /// the method, some tens of milliseconds for a million, and so does one after as many ranges
+    /// went as are left; neither a fire nor a change waits for that.
     pub fn wants<'v>(&self, value: impl Into<ValueRef<'v>>) -> bool {
         // Under a lock runs no view of the caller's own.
         let value = value.into().to_value();
-        let takes = |demand: Demand<'_>| match demand.filters {
+        let takes = |demand: Demand<'_>, _| match demand.filters {
             _ if demand.unfiltered > 0 => Ok(true),
             Some(filters) => filters.takes(&self.path, value.view()),
             None => Ok(false),
@@ -285,8 +258,8 @@ impl ParameterInterest {
         AskedValues::new(self, Kind::Constant)
     }
 
-    /// Returns the texts that the value is wanted to begin with, from patterns such as `LIKE 'MS%'`;
-    /// what else a pattern says is left out.
+    /// Returns the texts that the value is wanted to begin with, from patterns such as `LIKE
+    /// 'MS%'`; what else a pattern says is left out.
     ///
     /// Takes as long as [`constants`](Self::constants).
     pub fn prefixes(&self) -> AskedValues {
@@ -300,9 +273,14 @@ impl ParameterInterest {
     /// Looks at all filters of the method if ranges went since the last time, as
     /// [`wants`](Self::wants) does.
     pub fn ranges(&self) -> Vec<(Bound<Value>, Bound<Value>)> {
-        let ranges = |demand: Demand<'_>| {
+        let ranges = |demand: Demand<'_>, looks| {
+            // Those that go during a look are not worth another one.
+            let gone = if looks == 0 { 0 } else { u32::MAX };
             let filters = demand.filters;
-            filters.map_or_else(|| Ok(Vec::new()), |filters| filters.ranges(&self.path))
+            filters.map_or_else(
+                || Ok(Vec::new()),
+                |filters| filters.ranges(&self.path, gone),
+            )
         };
         let Some(ranges) = self.covered(ranges) else {
             return vec![(Bound::Unbounded, Bound::Unbounded)];
@@ -317,21 +295,34 @@ impl ParameterInterest {
         &self.value_type
     }
 
-    /// Returns the answer; `None` if the schema is another by now.
-    fn ask<T>(&self, question: impl Fn(Demand<'_>) -> T) -> Option<T> {
+    /// Returns where the value is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks a question, unless the schema is another by now.
+    pub(super) fn ask(&self, question: &mut dyn FnMut(Demand<'_>)) {
         let channel = self.method.interest.channel();
-        let mut answer = None;
         if self.method.is_of(&*channel) {
-            let ask = &mut |demand: Demand<'_>| answer = Some(question(demand));
-            channel.demand(self.method.index, ask);
+            channel.demand(self.method.index, question);
         }
+    }
+
+    /// Returns the answer; `None` if the schema is another by now.
+    fn answer<T>(&self, question: impl Fn(Demand<'_>) -> T) -> Option<T> {
+        let mut answer = None;
+        self.ask(&mut |demand| answer = Some(question(demand)));
         answer
     }
 
     /// Returns the answer, for which all ranges may have to be looked at.
-    fn covered<T>(&self, question: impl Fn(Demand<'_>) -> Result<T, Uncovered>) -> Option<T> {
-        for _ in 0..LOOKS {
-            match self.ask(&question)? {
+    /// The question is told how often that was done.
+    fn covered<T>(
+        &self,
+        question: impl Fn(Demand<'_>, usize) -> Result<T, Uncovered>,
+    ) -> Option<T> {
+        for looks in 0..LOOKS {
+            match self.answer(|demand| question(demand, looks))? {
                 Ok(answer) => return Some(answer),
                 Err(Uncovered) => {
                     let channel = self.method.interest.channel();
@@ -343,69 +334,9 @@ impl ParameterInterest {
     }
 }
 
-impl AskedValue {
-    /// Returns the value; under [`Collation::IgnoreAsciiCase`] a text in lower case.
-    pub fn value(&self) -> &Value {
-        &self.value
-    }
-
-    /// Returns how texts are compared with it.
-    pub fn collation(&self) -> Collation {
-        self.collation
-    }
-}
-
-impl AskedValues {
-    fn new(of: &ParameterInterest, kind: Kind) -> Self {
-        Self {
-            of: of.clone(),
-            kind,
-            found: VecDeque::new(),
-            identity: Weak::new(),
-            next: Some(0),
-        }
-    }
-
-    /// Collects the next part.
-    fn collect_part(&mut self) {
-        let (mut found, mut identity) = (Vec::new(), Weak::new());
-        let (known, at) = (&self.identity, self.next.take().unwrap_or_default());
-        let channel = self.of.method.interest.channel();
-        let mut next = None;
-        if self.of.method.is_of(&*channel) {
-            channel.demand(self.of.method.index, &mut |demand| {
-                identity = demand.identity.map_or_else(Weak::new, Arc::downgrade);
-                // Numbers of something else say nothing here.
-                let from = if known.ptr_eq(&identity) { at } else { 0 };
-                let visit = &mut |constant| found.push(constant);
-                let filters = demand.filters;
-                next = filters.and_then(|filters| filters.constants(&self.of.path, from, visit));
-            });
-        }
-        (self.identity, self.next) = (identity, next);
-        let of_kind = |asked: &AskedConstant| asked.is_prefix == (self.kind == Kind::Prefix);
-        let asked = found.into_iter().filter(of_kind).map(|asked| AskedValue {
-            value: self.of.value_type.own(asked.value),
-            collation: asked.collation,
-        });
-        self.found.extend(asked);
-    }
-}
-
-impl Iterator for AskedValues {
-    type Item = AskedValue;
-
-    fn next(&mut self) -> Option<AskedValue> {
-        while self.found.is_empty() && self.next.is_some() {
-            self.collect_part();
-        }
-        self.found.pop_front()
-    }
-}
-
 impl InterestChanges {
-    /// Returns whether answers may have become others since the last time that this said so, or since it
-    /// was made. Takes some nanoseconds.
+    /// Returns whether answers may have become others since the last time that this said so, or
+    /// since it was made. Takes some nanoseconds.
     ///
     /// # Consistency
     ///
@@ -421,7 +352,8 @@ impl InterestChanges {
         changed
     }
 
-    /// Waits until [`changed`](Self::changed) would say so, at most this long; returns whether it does.
+    /// Waits until [`changed`](Self::changed) would say so, at most this long; returns whether it
+    /// does.
     ///
     /// Whoever waits inside a delivery keeps the fire around it waiting.
     pub fn wait(&mut self, timeout: Duration) -> bool {

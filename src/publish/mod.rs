@@ -1,5 +1,6 @@
 //! Publisher objects and the pipeline of a fire.
 
+mod asked;
 mod channel;
 mod demand;
 mod dynamic;
@@ -23,6 +24,7 @@ mod roster;
 mod site;
 mod target;
 
+pub use self::asked::{AskedValue, AskedValues};
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
@@ -30,9 +32,7 @@ pub(crate) use self::entry::{Added, SubscriptionEntry};
 pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
-pub use self::interest::{
-    AskedValue, AskedValues, Interest, InterestChanges, MethodInterest, ParameterInterest,
-};
+pub use self::interest::{Interest, InterestChanges, MethodInterest, ParameterInterest};
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;

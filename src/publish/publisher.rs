@@ -151,8 +151,8 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
             .cloned()
     }
 
-    /// Returns what subscriptions ask for, so that events are made that somebody wants. Takes less than a
-    /// microsecond.
+    /// Returns what subscriptions ask for, so that only events are made that somebody wants. Takes
+    /// about a microsecond.
     pub fn interest(&self) -> Interest {
         let channel = Arc::clone(&self.channel);
         Interest::of_channel(channel)

@@ -1,19 +1,20 @@
 //! What is asked for, for few subscriptions and for many, which are found by index.
 
+mod model;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{OnDrop, OnPrice, StockEvents, Watchdog, live, quiet};
 use loosely::{
-    Broker, Collation, ErrorKind, EventClass, EventInterface, EventMethod, Filter, Interest,
+    Broker, Collation, ErrorKind, EventClass, EventInterface, EventMethod, Interest,
     InterfaceSchema, MethodInterest, Parameter, ParameterInterest, Subscription, SubscriptionGuard,
     Value, ValueRef, ValueType, event_interface,
 };
-use proptest::prelude::*;
-
-use crate::support::{OnDrop, OnPrice, StockEvents, Watchdog, live, quiet};
 
 #[event_interface]
 trait Quotes {
@@ -51,6 +52,7 @@ struct Class {
     broker: Broker,
     quotes: QuotesPublisher,
     guards: Vec<SubscriptionGuard>,
+    added: usize,
 }
 
 impl Class {
@@ -59,16 +61,17 @@ impl Class {
         let class = EventClass::new("quotes", "Quotes").with_open_properties();
         let id = broker.register_class::<dyn Quotes>(class).unwrap();
         let quotes = broker.publisher_of::<dyn Quotes>(id).unwrap();
-        let guards = Vec::new();
         Self {
             broker,
             quotes,
-            guards,
+            guards: Vec::new(),
+            added: 0,
         }
     }
 
     fn add(&mut self, filter: &str) {
-        let record = Subscription::builder(format!("number {}", self.guards.len()))
+        self.added += 1;
+        let record = Subscription::builder(format!("number {}", self.added))
             .to::<dyn Quotes>()
             .method("quoted")
             .object();
@@ -92,8 +95,8 @@ impl Class {
     }
 }
 
-/// Returns a class with each filter so often that they are few, and one with so many that there is an
-/// index.
+/// Returns a class with each filter so often that they are few, and one with so many that there is
+/// an index.
 fn few_and_many(filters: &[&str]) -> [(Class, usize); 2] {
     [1, 70].map(|times| {
         let mut class = Class::new();
@@ -325,6 +328,33 @@ fn interest_keeps_no_subscriber_alive() {
 }
 
 #[test]
+fn range_that_came_is_wanted_at_once_while_others_look_at_all_ranges() {
+    let _watchdog = Watchdog::new();
+    let mut class = Class::new();
+    (0..2_000).for_each(|at| class.add(&format!("price BETWEEN {at} AND {at}.5")));
+    let price = class.parameter("price");
+    let over = Arc::new(AtomicBool::new(false));
+    let lookers = [price.clone(), price.clone()].map(|price| {
+        let over = Arc::clone(&over);
+        thread::spawn(move || {
+            while !over.load(Ordering::Relaxed) {
+                let everything = (Bound::Unbounded, Bound::Unbounded);
+                assert!(!price.ranges().contains(&everything) && !price.wants(-1.0));
+            }
+        })
+    });
+    for at in 2_000..2_400 {
+        class.add(&format!("price BETWEEN {at} AND {at}.5"));
+        assert!(price.wants(f64::from(at) + 0.25), "{at}");
+        // So that the lookers have to look again.
+        drop(class.guards.remove(0));
+    }
+    over.store(true, Ordering::Relaxed);
+    let looked = lookers.map(thread::JoinHandle::join);
+    assert!(looked.iter().all(Result::is_ok));
+}
+
+#[test]
 fn change_is_told_once_and_seen_by_the_next_question() {
     let mut class = Class::new();
     let mut changes = class.quotes.interest().changes();
@@ -347,7 +377,7 @@ fn waiting_thread_is_woken_by_a_subscription_and_by_the_rust_type() {
     let broker = quiet();
     let schema = <dyn StockEvents>::schema();
     let class = EventClass::new("stocks", "Stocks");
-    let id = broker.register_dynamic_class(class, &schema).unwrap();
+    let id = broker.register_dynamic_class(class, schema).unwrap();
     let interest = broker.dynamic_publisher(id).unwrap().interest();
     let symbol = interest.method("price_changed").unwrap();
     let symbol = symbol.parameter("symbol").unwrap();
@@ -406,112 +436,4 @@ fn everything_is_wanted_of_a_parameter_whose_schema_is_another_by_now() {
         .parameter("celsius")
         .unwrap();
     assert!(!celsius.wants(1) && celsius.wants(-1));
-}
-
-const SYMBOLS: [&str; 5] = ["MSFT", "msft", "MS", "IBM", ""];
-const PATHS: [&str; 6] = ["symbol", "price", "size", "venue", "tags", "labels.a"];
-
-fn comparison() -> impl Strategy<Value = String> {
-    let text = prop::sample::select(SYMBOLS.to_vec());
-    let number = -3..4_i32;
-    let of_text = (
-        prop::sample::select(vec!["symbol", "venue"]),
-        text.clone(),
-        0..6_u8,
-    );
-    let of_number = (
-        prop::sample::select(vec!["price", "size", "labels.a"]),
-        number,
-        0..6_u8,
-    );
-    prop_oneof![
-        3 => of_text.prop_map(|(name, text, form)| match form {
-            0 | 1 => format!("{name} = '{text}'"),
-            2 => format!("{name} = '{text}' COLLATE NOCASE"),
-            3 => format!("{name} LIKE '{text}%'"),
-            4 => format!("{name} IN ('{text}', 'SAP')"),
-            _ => format!("{name} IS NULL"),
-        }),
-        3 => of_number.prop_map(|(name, number, form)| match form {
-            0 => format!("{name} = {number}"),
-            1 => format!("{name} > {number}"),
-            2 => format!("{name} <= {number}.5"),
-            3 => format!("{name} BETWEEN {number} AND {}", number + 2),
-            4 => format!("{name} <> {number}"),
-            _ => format!("NOT {name} < {number}"),
-        }),
-        1 => text.prop_map(|text| format!("tags = '{text}'")),
-    ]
-}
-
-fn criteria() -> impl Strategy<Value = String> {
-    prop_oneof![
-        3 => comparison(),
-        3 => (comparison(), comparison()).prop_map(|(a, b)| format!("{a} AND {b}")),
-        1 => (comparison(), comparison()).prop_map(|(a, b)| format!("{a} OR {b}")),
-    ]
-}
-
-fn event() -> impl Strategy<Value = [Value; 6]> {
-    let text = || prop::sample::select(SYMBOLS.to_vec()).prop_map(Value::from);
-    let halves = (-8..9_i32).prop_map(|halves| Value::from(f64::from(halves) / 2.0));
-    let tags = prop::collection::vec(text(), 0..3).prop_map(Value::from);
-    let label = prop::option::of(-4..5_i64).prop_map(|level| {
-        let label = level.map(|level| ("a", Value::from(level)));
-        Value::from(label.into_iter().collect::<loosely::Properties>())
-    });
-    let venue = prop_oneof![text(), Just(Value::Null)];
-    let size = (-4..5_i32).prop_map(Value::from);
-    (text(), halves, size, venue, tags, label).prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f])
-}
-
-/// Returns the value at one of the `PATHS`.
-fn value_at<'a>(event: &'a [Value; 6], at: usize) -> ValueRef<'a> {
-    match &event[at] {
-        Value::Record(labels) => labels.get("a").map_or(ValueRef::Null, Value::view),
-        value => value.view(),
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
-
-    #[test]
-    fn nothing_that_a_filter_selects_is_called_unwanted(
-        filters in prop::collection::vec(criteria(), 1..4),
-        events in prop::collection::vec(event(), 30),
-        gone in any::<prop::sample::Index>(),
-    ) {
-        let method = &<dyn Quotes>::schema().methods()[0];
-        let [mut few, mut many] = [1, 64].map(|times| {
-            let mut class = Class::new();
-            (0..times).for_each(|_| filters.iter().for_each(|filter| class.add(filter)));
-            class
-        });
-        let mut filters: Vec<_> = filters.iter().map(|text| Filter::parse(text).unwrap()).collect();
-        for _ in 0..2 {
-            for event in &events {
-                let views: Vec<_> = event.iter().map(Value::view).collect();
-                let selects = |filter: &Filter| filter.matches(method, &views).unwrap() == Some(true);
-                let selected = filters.iter().any(selects);
-                for (at, path) in PATHS.iter().enumerate() {
-                    let value = value_at(event, at);
-                    let wanted = few.parameter(path).wants(value);
-                    prop_assert!(wanted || !selected, "{value} of {path}");
-                    prop_assert_eq!(wanted, many.parameter(path).wants(value), "{}", path);
-                }
-            }
-            let count = filters.len();
-            let gone = gone.index(count);
-            filters.remove(gone);
-            drop(few.guards.remove(gone));
-            let mut number = 0..;
-            many.guards.retain(|_| number.next().unwrap_or(0) % count != gone);
-            // Until ranges are told, those that went may be wanted still.
-            PATHS.iter().for_each(|path| drop(many.parameter(path).ranges()));
-            if filters.is_empty() {
-                break;
-            }
-        }
-    }
 }

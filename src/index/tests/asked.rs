@@ -89,7 +89,7 @@ fn assert_told(index: &mut PredicateIndex<u32>, name: &str, number: &Value) {
         return;
     }
     look(index, &path(name));
-    let ranges = index.ranges(&path(name)).unwrap();
+    let ranges = index.ranges(&path(name), 0).unwrap();
     let ranges = ranges.iter().map(|range| range.bounds(&ValueType::Any));
     let one = |value: Value| (Bound::Included(value.clone()), Bound::Included(value));
     let constants = constants(index, name).into_iter().map(|of| one(of.value));
@@ -121,8 +121,8 @@ proptest! {
     }
 }
 
-/// Returns some filters that ask for something in particular at the place of this name, and which of
-/// them go.
+/// Returns some filters that ask for something in particular at the place of this name, and which
+/// of them go.
 fn about(name: &'static str) -> impl Strategy<Value = (Vec<String>, Vec<Index>)> {
     let of_name = || comparison_of(name).prop_filter("type", |text| compiled(text).is_some());
     let other = comparison().prop_filter("type", |text| compiled(text).is_some());
@@ -220,24 +220,24 @@ fn ranges_are_told_together_and_anew_once_one_went() {
     ]);
     let told = |index: &mut PredicateIndex<u32>| {
         look(index, &path("float"));
-        let ranges = index.ranges(&path("float")).unwrap();
+        let ranges = index.ranges(&path("float"), 0).unwrap();
         let bounds = ranges.iter().map(|range| range.bounds(&ValueType::F64));
         bounds.collect::<Vec<_>>()
     };
     let (open, number) = (Bound::Unbounded, |at: f64| Value::from(at));
     let above = (Bound::Excluded(number(5.0)), open);
     let between = |low, high| (Bound::Included(number(low)), Bound::Included(number(high)));
-    assert_eq!(pair.index.ranges(&path("float")).err(), Some(Uncovered));
+    assert_eq!(pair.index.ranges(&path("float"), 0).err(), Some(Uncovered));
     assert_eq!(told(&mut pair.index), [between(1.0, 4.0), above.clone()]);
     pair.insert(predicate("float BETWEEN 4 AND 4.5"));
-    let all = pair.index.ranges(&path("float"));
+    let all = pair.index.ranges(&path("float"), 0);
     assert_eq!(
         all.map(|all| all.len()).ok(),
         Some(2),
         "without another look"
     );
     pair.remove(1);
-    assert_eq!(pair.index.ranges(&path("float")).err(), Some(Uncovered));
+    assert_eq!(pair.index.ranges(&path("float"), 0).err(), Some(Uncovered));
     assert_eq!(told(&mut pair.index), [between(2.0, 4.5), above]);
 }
 
