@@ -313,7 +313,7 @@ const REAL: [&str; 5] = ["MSFT", "AMZN", "IBM", "GOOG", "AAPL"];
 const STOCKS_CSV: &str = include_str!("data/stocks.csv");
 
 /// One commit each: few enough to hold in memory, many enough that syncing is not what costs.
-const BATCH: usize = 10_000;
+const BATCH: usize = 200_000;
 
 /// The copy of the wiring is written once more at the end, all of it.
 const CLOSE_WITHIN: Duration = Duration::from_secs(120);

@@ -3,8 +3,7 @@
 //! The first byte names the encoding, so that a build without the `bincode` feature writes JSON
 //! and both builds read whatever they have a decoder for.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -34,13 +33,13 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     return encode_json(value);
 }
 
-/// Decodes what [`encode`] wrote, in this build or another.
+/// Decodes what [`encode`] wrote, in this build or another. The value may borrow from the bytes.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`] when the bytes are empty, name an encoding that this build cannot read,
 /// do not fit the type, or go on after the value.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T> {
     match bytes.split_first() {
         None => Err(corrupt("the record is empty")),
         #[cfg(feature = "bincode")]
@@ -70,9 +69,9 @@ fn encode_bincode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 }
 
 #[cfg(feature = "bincode")]
-fn decode_bincode<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+fn decode_bincode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     let config = bincode::config::standard().with_limit::<MOST_CLAIMED>();
-    let (value, read) = bincode::serde::decode_from_slice(body, config)
+    let (value, read) = bincode::serde::borrow_decode_from_slice(body, config)
         .map_err(|error| corrupt("the record is not the bincode expected here").because(error))?;
     if read == body.len() {
         return Ok(value);
@@ -101,8 +100,6 @@ fn corrupt(message: &str) -> Error {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
-
-    use serde::Deserialize;
 
     use super::*;
 

@@ -53,7 +53,7 @@
 //! - A [`Publisher`] is the object that a program calls. The macro makes one for each interface,
 //!   `StockEventsPublisher`, with the trait's methods; each returns a [`FireReport`].
 //!   [`DynamicPublisher`] fires by name.
-//! - A [`Subscription`] says which events (by class, by interface from any class, one method or
+//! - A [`Subscription`] says which events (by class, by interface from any class, some methods or
 //!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
 //!   [`Broker::store`], or lives as long as the [`SubscriptionGuard`] of [`Broker::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
@@ -127,7 +127,7 @@ pub use crate::broker::{
     Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder, SubscriptionGuard,
     SubscriptionStatus, WiringChange, WiringObject,
 };
-pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy};
+pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy, Pool};
 pub use crate::delivery::{
     Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason,
 };
@@ -137,9 +137,10 @@ pub use crate::filter::{
     Name, Operand, field,
 };
 pub use crate::model::{
-    Binding, ClassName, ComponentId, EventClass, EventClassId, InvalidName, MethodName, Moniker,
-    Nesting, Principal, Problem, Problems, PropertyDeclaration, PropertyName, PublisherId,
-    Revision, Subscription, SubscriptionId, SubscriptionName, Target,
+    Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
+    MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,
+    PropertyDeclaration, PropertyName, PublisherFilterName, PublisherId, Retained, Revision, Right,
+    Role, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

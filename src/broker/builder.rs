@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::EventClassId;
 use crate::notices::Notices;
 use crate::publish::{FailureHook, Hook};
-use crate::store::{Durability, LocalStore, MemoryEngine, Store, StoreOptions};
+#[cfg(feature = "sled")]
+use crate::store::SledStore;
+use crate::store::{CommitSink, Durability, LocalStore, MemoryEngine, Store, StoreOptions, record};
 
 /// All that can be chosen when a broker is opened.
 #[derive(Default)]
@@ -96,7 +98,7 @@ impl BrokerBuilder {
     where
         F: Fn(usize) + Send + Sync + 'static,
     {
-        self.progress = Some(Box::new(progress));
+        self.progress = Some(Arc::new(progress));
         self
     }
 
@@ -118,15 +120,24 @@ impl BrokerBuilder {
             Copying::Every(interval) => options.copy_every(interval),
             Copying::Never => options.without_copy(),
         };
-        let (store, owned): (Arc<dyn Store>, bool) = match (self.path, self.store) {
-            (_, Some(store)) => (store, false),
-            (Some(path), None) => (open_directory(&path, options)?, true),
-            (None, None) => (
-                Arc::new(LocalStore::with_engine(MemoryEngine::new(), options)?),
-                true,
-            ),
+        let open = |sink| -> Result<(Arc<dyn Store>, bool)> {
+            let store: Arc<dyn Store> = match (self.path, self.store) {
+                (_, Some(store)) => {
+                    store.attach(record::PREFIX, sink)?;
+                    return Ok((store, false));
+                }
+                (Some(path), None) => open_directory(&path, options, &sink)?,
+                (None, None) => {
+                    let engine = MemoryEngine::new();
+                    let (prefix, sink) = (record::PREFIX, &sink);
+                    Arc::new(LocalStore::with_engine_and_sink(
+                        engine, options, prefix, sink,
+                    )?)
+                }
+            };
+            Ok((store, true))
         };
-        Core::attach(store, owned, hook, notices, self.progress).map(Broker::from_core)
+        Core::open(open, hook, notices, self.progress).map(Broker::from_core)
     }
 
     /// Refuses what a store that was given would not heed.
@@ -150,12 +161,21 @@ impl BrokerBuilder {
 }
 
 #[cfg(feature = "sled")]
-fn open_directory(path: &Path, options: StoreOptions) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(crate::store::SledStore::open(path, options)?))
+fn open_directory(
+    path: &Path,
+    options: StoreOptions,
+    sink: &Arc<dyn CommitSink>,
+) -> Result<Arc<dyn Store>> {
+    let store = SledStore::open_with_sink(path, options, record::PREFIX, sink)?;
+    Ok(Arc::new(store))
 }
 
 #[cfg(not(feature = "sled"))]
-fn open_directory(path: &Path, _options: StoreOptions) -> Result<Arc<dyn Store>> {
+fn open_directory(
+    path: &Path,
+    _options: StoreOptions,
+    _sink: &Arc<dyn CommitSink>,
+) -> Result<Arc<dyn Store>> {
     let message = format!(
         "{} cannot be opened without the feature sled",
         path.display()

@@ -2,13 +2,13 @@
 
 use super::Broker;
 use crate::error::Result;
-use crate::model::{EventClassId, Revision, SubscriptionId};
+use crate::model::{EventClassId, Revision, RoleName, SubscriptionId};
 use crate::store::ChangeKind;
 use crate::store::record::RecordKey;
 use crate::value::InterfaceId;
 
 /// One change of the stored wiring: of which record, and by which commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WiringChange {
     revision: Revision,
     object: WiringObject,
@@ -16,13 +16,15 @@ pub struct WiringChange {
 }
 
 /// A record of the stored wiring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WiringObject {
     /// The schema of an interface.
     Interface(InterfaceId),
     /// An event class.
     Class(EventClassId),
+    /// A role.
+    Role(RoleName),
     /// A subscription.
     Subscription(SubscriptionId),
 }
@@ -59,6 +61,7 @@ impl WiringObject {
         match key {
             RecordKey::Schema(id, _) => Self::Interface(id),
             RecordKey::Class(id) => Self::Class(id),
+            RecordKey::Role(name) => Self::Role(name),
             RecordKey::Subscription(id) => Self::Subscription(id),
         }
     }
@@ -71,8 +74,8 @@ impl WiringChange {
     }
 
     /// Returns the record that was changed.
-    pub fn object(&self) -> WiringObject {
-        self.object
+    pub fn object(&self) -> &WiringObject {
+        &self.object
     }
 
     /// Returns what happened to it.

@@ -49,6 +49,8 @@ pub enum IndexHelp {
 pub(super) struct Checked {
     /// Whether a class that the subscription is bound to is known here.
     known: bool,
+    /// The first method that is named and that none of its classes has.
+    unknown_method: Option<Error>,
     cost: Option<FilterCost>,
     compiled: Option<CompiledFilter>,
 }
@@ -60,7 +62,7 @@ impl Broker {
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);
         }
-        Some(match self.check(record) {
+        Some(match self.examine(record) {
             Ok(checked) if checked.known => SubscriptionStatus::Active,
             Ok(_) => SubscriptionStatus::Unchecked,
             Err(error) => SubscriptionStatus::Suspended(error.to_string()),
@@ -89,23 +91,25 @@ impl Broker {
 
     /// Checks a subscription against every class that it is bound to and that is known here.
     pub(super) fn check(&self, subscription: &Subscription) -> Result<Checked> {
+        let mut checked = self.examine(subscription)?;
+        checked.unknown_method.take().map_or(Ok(checked), Err)
+    }
+
+    /// Checks a subscription of which some methods may be gone since it was stored: it is served for
+    /// the others.
+    fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
-        let filter = subscription.filter().map(Filter::parse).transpose()?;
+        let filter = subscription.shared_filter();
+        let filter = filter.map(Filter::parse_shared).transpose()?;
         let binding = subscription.binding();
         let (sites, known) = self.sites(binding);
-        if let (Some(method), Some(first)) = (binding.method(), sites.first())
-            && sites
-                .iter()
-                .all(|site| site.schema.method(method).is_none())
-        {
-            let message = format!(
-                "the interface {} has no method {method:?}",
-                first.schema.name()
-            );
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
+        let unknown_method = match unknown_methods(binding, &sites) {
+            (Some(error), count) if count == binding.methods().len() => return Err(error),
+            (error, _) => error,
+        };
         let mut checked = Checked {
             known,
+            unknown_method,
             cost: None,
             compiled: None,
         };
@@ -169,6 +173,23 @@ impl Broker {
             (sites, !classes.is_empty())
         })
     }
+}
+
+/// Returns what is wrong with the first method that is named and that no site has, and how many there
+/// are.
+fn unknown_methods(binding: &Binding, sites: &[Site]) -> (Option<Error>, usize) {
+    let Some(first) = sites.first() else {
+        return (None, 0);
+    };
+    let exists = |name: &str| sites.iter().any(|site| site.schema.method(name).is_some());
+    let mut unknown = binding.methods().filter(|name| !exists(name));
+    let error = unknown.next().map(|method| {
+        let interface = first.schema.name();
+        let message = format!("the interface {interface} has no method {method:?}");
+        Error::new(ErrorKind::NotFound, message)
+    });
+    let count = usize::from(error.is_some()) + unknown.count();
+    (error, count)
 }
 
 fn refuse_scanned(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::columns;
+use super::columns::{ClassCriteria, SubscriptionCriteria};
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, Revision, SubscriptionId};
@@ -33,6 +33,7 @@ impl Broker {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
+    /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
     /// id, [`Corrupt`](ErrorKind::Corrupt) if a class with the id is stored and cannot be read, and
     /// what the store reports.
@@ -59,6 +60,7 @@ impl Broker {
 
     fn register(&self, class: EventClass, schema: &InterfaceSchema) -> Result<EventClassId> {
         class.validate()?;
+        SubscriptionCriteria::check_queries(&class)?;
         self.until_settled(|| {
             let present = self.core.wiring.with(|state, _| {
                 state
@@ -124,14 +126,15 @@ impl Broker {
     /// Returns the classes of which `criteria` are true, by name; `"ALL"` selects every one.
     ///
     /// The columns are those of the record: `id`, `name`, `publisher`, `description`, `owner`,
-    /// `open_properties`, `unordered`, `revision`; COM+'s names for them are taken too.
+    /// `open_properties`, `unordered`, `publisher_filters` (a list: those for all methods), `parallel`,
+    /// `revision`; COM+'s names for them are taken too.
     ///
     /// # Errors
     ///
     /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns.
     #[doc(alias("Query", "QueryS"))]
     pub fn classes(&self, criteria: &str) -> Result<Vec<EventClass>> {
-        let select = columns::ClassCriteria::parse(criteria)?;
+        let select = ClassCriteria::parse(criteria)?;
         let all: Vec<_> = self.core.wiring.with(|state, _| {
             state
                 .classes
@@ -167,11 +170,13 @@ impl Broker {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
+    /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class,
     /// [`Conflict`](ErrorKind::Conflict) if somebody else changed it since, and what the store
     /// reports.
     pub fn update_class(&self, class: &EventClass) -> Result<()> {
         class.validate()?;
+        SubscriptionCriteria::check_queries(class)?;
         let Some(present) = self.class(class.id()) else {
             let message = format!("there is no event class {}", class.id());
             return Err(Error::new(ErrorKind::NotFound, message));

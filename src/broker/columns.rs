@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use crate::error::Result;
-use crate::filter::{Filter, Predicate, Row, Scope, check};
-use crate::model::{EventClass, Subscription, Target};
-use crate::value::{Parameter, ValueRef, ValueType};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Filter, FilterError, Predicate, Row, Scope, check};
+use crate::model::{EventClass, Firing, Subscription, Target};
+use crate::value::{ListView, Parameter, ValueRef, ValueType};
 
 /// Criteria over event classes.
 pub(super) struct ClassCriteria {
@@ -18,64 +18,97 @@ pub(super) struct SubscriptionCriteria {
 }
 
 /// The columns of a record; the second name is COM+'s (MS-COMEV 2.2.1).
-type Columns = &'static [(&'static str, &'static [&'static str], ValueType)];
+type Columns = &'static [(&'static str, &'static [&'static str], Type)];
+
+/// The type of a column, which may be NULL in any record.
+#[derive(Clone, Copy)]
+enum Type {
+    Bool,
+    I32,
+    U64,
+    Str,
+    /// A list: `=` says that it contains the text.
+    Texts,
+    Uuid,
+    Time,
+    /// A property bag.
+    Any,
+}
 
 const CLASS: Columns = &[
-    ("id", &["EventClassID"], ValueType::Uuid),
-    ("name", &["EventClassName"], ValueType::Str),
-    ("publisher", &["PublisherID"], ValueType::Uuid),
-    ("description", &["Description"], ValueType::Str),
-    ("owner", &["OwnerSID"], ValueType::Str),
-    ("open_properties", &[], ValueType::Bool),
-    ("unordered", &[], ValueType::Bool),
-    ("revision", &[], ValueType::U64),
+    ("id", &["EventClassID"], Type::Uuid),
+    ("name", &["EventClassName"], Type::Str),
+    ("publisher", &["PublisherID"], Type::Uuid),
+    ("description", &["Description"], Type::Str),
+    ("owner", &["OwnerSID"], Type::Str),
+    ("open_properties", &[], Type::Bool),
+    ("unordered", &[], Type::Bool),
+    (
+        "publisher_filters",
+        &["MultiInterfacePublisherFilterCLSID"],
+        Type::Texts,
+    ),
+    ("parallel", &["FireInParallel"], Type::Bool),
+    ("revision", &[], Type::U64),
 ];
 
 const SUBSCRIPTION: Columns = &[
-    ("id", &["SubscriptionID"], ValueType::Uuid),
-    ("name", &["SubscriptionName"], ValueType::Str),
-    ("class", &["EventClassID"], ValueType::Uuid),
-    ("interface", &["InterfaceID"], ValueType::Uuid),
-    ("method", &["MethodName"], ValueType::Str),
-    ("component", &["SubscriberCLSID"], ValueType::Uuid),
-    ("moniker", &["SubscriberMoniker"], ValueType::Str),
-    ("transient", &[], ValueType::Bool),
-    ("enabled", &[], ValueType::Bool),
-    ("priority", &[], ValueType::I32),
-    ("not_before", &[], ValueType::Time),
-    ("expires", &[], ValueType::Time),
-    ("owner", &["OwnerSID", "UserName"], ValueType::Str),
-    ("filter", &["FilterCriteria"], ValueType::Str),
-    ("description", &["Description"], ValueType::Str),
-    ("revision", &[], ValueType::U64),
-    ("for_publisher", &["PublisherProperties"], ValueType::Any),
-    ("for_subscriber", &["SubscriberProperties"], ValueType::Any),
+    ("id", &["SubscriptionID"], Type::Uuid),
+    ("name", &["SubscriptionName"], Type::Str),
+    ("class", &["EventClassID"], Type::Uuid),
+    ("interface", &["InterfaceID"], Type::Uuid),
+    ("publisher", &["PublisherID"], Type::Uuid),
+    ("method", &["MethodName"], Type::Texts),
+    ("component", &["SubscriberCLSID"], Type::Uuid),
+    ("moniker", &["SubscriberMoniker"], Type::Str),
+    ("transient", &[], Type::Bool),
+    ("enabled", &[], Type::Bool),
+    ("priority", &[], Type::I32),
+    ("not_before", &[], Type::Time),
+    ("expires", &[], Type::Time),
+    ("owner", &["OwnerSID", "UserName"], Type::Str),
+    ("per_user", &["PerUser"], Type::Bool),
+    ("filter", &["FilterCriteria"], Type::Str),
+    ("predicate", &[], Type::Str),
+    ("publisher_role", &[], Type::Str),
+    ("description", &["Description"], Type::Str),
+    ("revision", &[], Type::U64),
+    ("for_publisher", &["PublisherProperties"], Type::Any),
+    ("for_subscriber", &["SubscriberProperties"], Type::Any),
 ];
 
 static CLASS_COLUMNS: LazyLock<Vec<Parameter>> = LazyLock::new(|| parameters(CLASS));
 static SUBSCRIPTION_COLUMNS: LazyLock<Vec<Parameter>> = LazyLock::new(|| parameters(SUBSCRIPTION));
 
 fn parameters(columns: Columns) -> Vec<Parameter> {
-    let parameter = |(name, aliases, ty): &(&str, &[&str], ValueType)| {
-        let nullable = ValueType::Option(Box::new(ty.clone()));
-        let ty = if *ty == ValueType::Any {
-            ty.clone()
-        } else {
-            nullable
-        };
+    let parameter = |(name, aliases, ty): &(&str, &[&str], Type)| {
+        let column = Parameter::new(*name, ty.value_type());
         aliases
             .iter()
-            .fold(Parameter::new(*name, ty), |column, alias| {
-                column.alias(*alias)
-            })
+            .fold(column, |column, alias| column.alias(*alias))
     };
     columns.iter().map(parameter).collect()
 }
 
+impl Type {
+    fn value_type(self) -> ValueType {
+        let ty = match self {
+            Self::Bool => ValueType::Bool,
+            Self::I32 => ValueType::I32,
+            Self::U64 => ValueType::U64,
+            Self::Str => ValueType::Str,
+            Self::Texts => ValueType::List(Box::new(ValueType::Str)),
+            Self::Uuid => ValueType::Uuid,
+            Self::Time => ValueType::Time,
+            Self::Any => return ValueType::Any,
+        };
+        ValueType::Option(Box::new(ty))
+    }
+}
+
 impl ClassCriteria {
     pub(super) fn parse(criteria: &str) -> Result<Self> {
-        let filter = Filter::parse(criteria)?;
-        let predicate = check(&filter, &Scope::for_columns(&CLASS_COLUMNS))?;
+        let predicate = predicate(criteria, &CLASS_COLUMNS)?;
         Ok(Self { predicate })
     }
 
@@ -86,14 +119,40 @@ impl ClassCriteria {
 
 impl SubscriptionCriteria {
     pub(super) fn parse(criteria: &str) -> Result<Self> {
-        let filter = Filter::parse(criteria)?;
-        let predicate = check(&filter, &Scope::for_columns(&SUBSCRIPTION_COLUMNS))?;
+        let predicate = predicate(criteria, &SUBSCRIPTION_COLUMNS)?;
         Ok(Self { predicate })
+    }
+
+    /// Checks the default queries of a class.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Filter`] for the first that does not parse or does not fit the columns.
+    pub(super) fn check_queries(class: &EventClass) -> Result<()> {
+        let of_methods = class.method_settings();
+        let of_methods = of_methods.map(|(method, settings)| (Some(method), settings));
+        for (method, settings) in std::iter::once((None, class.settings())).chain(of_methods) {
+            let query = settings.default_query();
+            let Some(Err(error)) = query.map(|query| predicate(query, &SUBSCRIPTION_COLUMNS))
+            else {
+                continue;
+            };
+            let of = method.map_or_else(String::new, |method| format!(" for {method:?}"));
+            let name = class.name();
+            let message = format!("the default query of the class {name:?}{of} is not valid");
+            return Err(Error::new(ErrorKind::Filter, message).explained_by(error));
+        }
+        Ok(())
     }
 
     pub(super) fn matches(&self, subscription: &Subscription) -> bool {
         self.predicate.evaluate(&SubscriptionRow(subscription)) == Some(true)
     }
+}
+
+fn predicate(criteria: &str, columns: &[Parameter]) -> Result<Predicate, FilterError> {
+    let filter = Filter::parse(criteria)?;
+    check(&filter, &Scope::for_columns(columns))
 }
 
 struct ClassRow<'a>(&'a EventClass);
@@ -109,6 +168,8 @@ impl Row for ClassRow<'_> {
             "owner" => text(class.owner()),
             "open_properties" => ValueRef::Bool(class.has_open_properties()),
             "unordered" => ValueRef::Bool(class.is_unordered()),
+            "publisher_filters" => list(&class.settings().publisher_filters),
+            "parallel" => ValueRef::Bool(class.firing() != Firing::Serial),
             "revision" => number(class.revision()),
             _ => ValueRef::Null,
         }
@@ -130,7 +191,8 @@ impl Row for SubscriptionRow<'_> {
             "name" => ValueRef::Str(subscription.name()),
             "class" => uuid(subscription.binding().class()),
             "interface" => uuid(subscription.binding().interface()),
-            "method" => text(subscription.binding().method()),
+            "publisher" => uuid(subscription.binding().publisher()),
+            "method" => list(&subscription.binding().methods),
             "component" => match target {
                 Target::Component(id) => ValueRef::Uuid(id.uuid()),
                 _ => ValueRef::Null,
@@ -149,7 +211,10 @@ impl Row for SubscriptionRow<'_> {
                 .expires()
                 .map_or(ValueRef::Null, ValueRef::Time),
             "owner" => text(subscription.owner().map(AsRef::as_ref)),
+            "per_user" => ValueRef::Bool(subscription.is_per_user()),
             "filter" => text(subscription.filter()),
+            "predicate" => text(subscription.predicate().map(AsRef::as_ref)),
+            "publisher_role" => text(subscription.publisher_role().map(AsRef::as_ref)),
             "description" => text(subscription.description()),
             "revision" => number(subscription.revision()),
             "for_publisher" => ValueRef::Record(subscription.for_publisher()),
@@ -165,6 +230,14 @@ impl Row for SubscriptionRow<'_> {
 
 fn text(value: Option<&str>) -> ValueRef<'_> {
     value.map_or(ValueRef::Null, ValueRef::Str)
+}
+
+/// Returns a list of texts, or NULL for none.
+fn list(values: &dyn ListView) -> ValueRef<'_> {
+    match values.element_count() {
+        0 => ValueRef::Null,
+        _ => ValueRef::List(values),
+    }
 }
 
 fn uuid<'a>(value: Option<impl Into<uuid::Uuid>>) -> ValueRef<'a> {

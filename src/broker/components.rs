@@ -23,18 +23,20 @@ pub enum Availability {
     Missing,
     /// It is registered, and made when an event needs it.
     Registered(ComponentPolicy),
-    /// It is a singleton that was made.
+    /// There are instances now: the singleton, or some of a pool.
     Active,
 }
 
 impl Broker {
-    /// Registers a component. The same one again, by id, type, policy and interfaces, is a no-op; a
-    /// subscription that named it before is served from now on.
+    /// Registers a component. The same one again, by id, type, policy, idle time-out and interfaces,
+    /// is a no-op; a subscription that named it before is served from now on.
     ///
     /// # Errors
     ///
-    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a component of another type or policy,
-    /// or with other interfaces, has the id, or another Rust type has claimed the id of one of its
+    /// [`Invalid`](crate::ErrorKind::Invalid) if its pool can have no instances or has a minimum
+    /// above its maximum, or if it is made for each call and has an idle time-out;
+    /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a component of another type, policy or
+    /// idle time-out, or with other interfaces, has the id, or another Rust type has claimed the id of one of its
     /// interfaces, and then nothing was registered;
     /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
     pub fn register_component<T>(&self, component: Component<T>) -> Result<()>
@@ -57,8 +59,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Removes a component and returns whether there was one. Its singleton is dropped when the last
-    /// fire that uses it is over; subscriptions that name it stay, and fail until it is back.
+    /// Removes a component and returns whether there was one. Its instances are dropped when the last
+    /// fire that may use them is over; subscriptions that name it stay, and fail until it is back.
     pub fn unregister_component(&self, id: impl Into<ComponentId>) -> bool {
         let id = id.into();
         let removed = self.core.registry.unregister(id);
@@ -88,7 +90,7 @@ impl Broker {
             let recipe = registered.iter().find(|recipe| recipe.id() == id);
             let availability = match recipe {
                 None => Availability::Missing,
-                Some(recipe) if recipe.instance().is_some() => Availability::Active,
+                Some(recipe) if recipe.is_active() => Availability::Active,
                 Some(recipe) => Availability::Registered(recipe.policy()),
             };
             let name = recipe.and_then(|recipe| recipe.name()).map(str::to_owned);

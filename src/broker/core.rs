@@ -13,7 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
 use crate::publish::{Hook, Surroundings, Upkeep};
-use crate::store::record;
 use crate::store::{Batch, CommitSink, Store};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -32,19 +31,19 @@ pub(crate) struct Core {
 struct WeakBroker(OnceLock<Weak<Core>>);
 
 impl Core {
-    /// Attaches a broker to a store.
-    pub(super) fn attach(
-        store: Arc<dyn Store>,
-        owns_store: bool,
+    /// Makes a broker on a store that `open` opens or is given, and that it attaches the sink to; the
+    /// second value says whether it is the broker's own.
+    pub(super) fn open(
+        open: impl FnOnce(Arc<dyn CommitSink>) -> Result<(Arc<dyn Store>, bool)>,
         hook: Hook,
         notices: Notices,
         progress: Option<Progress>,
     ) -> Result<Arc<Self>> {
         let wiring = Arc::new(Wiring::new(notices.clone(), progress));
-        let registry = Arc::new(Registry::default());
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let around = Surroundings {
             registry: Arc::clone(&registry),
             clock,
@@ -52,9 +51,8 @@ impl Core {
             host: Arc::clone(&host) as _,
             upkeep,
         };
-        let sink: Arc<dyn CommitSink> = Arc::clone(&wiring) as _;
-        store.attach(record::PREFIX, sink)?;
-        drop(wiring.opened());
+        let (store, owns_store) = open(Arc::clone(&wiring) as _)?;
+        wiring.opened();
         let core = Arc::new(Self {
             store,
             owns_store,

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Filter;
 use crate::model::{
-    Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Problems, Revision,
-    Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target, check_rules,
-    identity,
+    Binding, ComponentId, EventClassId, MethodName, MethodNames, Moniker, PredicateName, Principal,
+    Problems, PublisherId, Revision, RoleName, Subscription, SubscriptionId, SubscriptionName,
+    SubscriptionParts, Target, check_per_user, check_rules, identity,
 };
 use crate::value::{EventInterface, InterfaceId, Properties};
 
@@ -20,7 +20,8 @@ pub struct SubscriptionBuilder {
     id: Option<SubscriptionId>,
     class: Option<EventClassId>,
     interface: Option<InterfaceId>,
-    method: Option<String>,
+    publisher: Option<PublisherId>,
+    methods: Vec<String>,
     /// The target of the record that is edited, until another is named.
     present_target: Option<Target>,
     targets: Vec<TargetText>,
@@ -29,7 +30,10 @@ pub struct SubscriptionBuilder {
     not_before: Option<SystemTime>,
     expires: Option<SystemTime>,
     owner: Option<String>,
+    per_user: bool,
     filter: Option<String>,
+    predicate: Option<String>,
+    publisher_role: Option<String>,
     for_publisher: Properties,
     for_subscriber: Properties,
     description: Option<String>,
@@ -52,7 +56,8 @@ impl Subscription {
             id: None,
             class: None,
             interface: None,
-            method: None,
+            publisher: None,
+            methods: Vec::new(),
             present_target: None,
             targets: Vec::new(),
             enabled: true,
@@ -60,7 +65,10 @@ impl Subscription {
             not_before: None,
             expires: None,
             owner: None,
+            per_user: false,
             filter: None,
+            predicate: None,
+            publisher_role: None,
             for_publisher: Properties::new(),
             for_subscriber: Properties::new(),
             description: None,
@@ -86,7 +94,13 @@ impl Subscription {
             id: Some(parts.id),
             class: parts.binding.class,
             interface: parts.binding.interface,
-            method: parts.binding.method.map(Into::into),
+            publisher: parts.binding.publisher,
+            methods: parts
+                .binding
+                .methods
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             present_target: Some(parts.target),
             targets: Vec::new(),
             enabled: parts.enabled,
@@ -94,7 +108,10 @@ impl Subscription {
             not_before: parts.not_before,
             expires: parts.expires,
             owner: parts.owner.map(Into::into),
+            per_user: parts.per_user,
             filter: parts.filter.as_deref().map(str::to_owned),
+            predicate: parts.predicate.map(Into::into),
+            publisher_role: parts.publisher_role.map(Into::into),
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
@@ -135,16 +152,37 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Asks for the events of one method; without it, of all.
+    /// Asks for the events of this method, beside those that were named before; of all methods if
+    /// none is.
+    #[doc(alias = "MethodName")]
     pub fn method(mut self, name: impl Into<String>) -> Self {
-        self.method = Some(name.into());
+        self.methods.push(name.into());
+        self
+    }
+
+    /// Asks for the events of all methods.
+    pub fn all_methods(mut self) -> Self {
+        self.methods.clear();
+        self
+    }
+
+    /// Asks only for events of publishers with this id.
+    #[doc(alias = "PublisherID")]
+    pub fn from_publisher(mut self, id: impl Into<PublisherId>) -> Self {
+        self.publisher = Some(id.into());
+        self
+    }
+
+    /// Asks for the events of every publisher.
+    pub fn from_all_publishers(mut self) -> Self {
+        self.publisher = None;
         self
     }
 
     /// Asks for nothing any more, until a class or an interface is named.
     pub fn without_binding(mut self) -> Self {
-        (self.class, self.interface, self.method) = (None, None, None);
-        self
+        (self.class, self.interface, self.publisher) = (None, None, None);
+        self.all_methods()
     }
 
     /// Has this component called.
@@ -175,6 +213,31 @@ impl SubscriptionBuilder {
     /// Delivers events whatever they carry.
     pub fn without_filter(mut self) -> Self {
         self.filter = None;
+        self
+    }
+
+    /// Asks the predicate that is registered with the broker under this name, too, of every event
+    /// that passes the filter.
+    pub fn predicate(mut self, name: impl Into<String>) -> Self {
+        self.predicate = Some(name.into());
+        self
+    }
+
+    /// Asks no predicate.
+    pub fn without_predicate(mut self) -> Self {
+        self.predicate = None;
+        self
+    }
+
+    /// Delivers only events of publishers that have this role.
+    pub fn requires_role(mut self, name: impl Into<String>) -> Self {
+        self.publisher_role = Some(name.into());
+        self
+    }
+
+    /// Delivers events whatever roles the publisher has.
+    pub fn without_role(mut self) -> Self {
+        self.publisher_role = None;
         self
     }
 
@@ -226,6 +289,19 @@ impl SubscriptionBuilder {
         self
     }
 
+    /// Delivers only while the owner, who must be named, has a session.
+    #[doc(alias = "PerUser")]
+    pub fn per_user(mut self) -> Self {
+        self.per_user = true;
+        self
+    }
+
+    /// Delivers whether the owner has a session or not.
+    pub fn without_per_user(mut self) -> Self {
+        self.per_user = false;
+        self
+    }
+
     /// Sets the bag that filters read as `subscription.NAME`.
     pub fn for_publisher(mut self, bag: impl Into<Properties>) -> Self {
         self.for_publisher = bag.into();
@@ -256,21 +332,28 @@ impl SubscriptionBuilder {
     ///
     /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in the
     /// source: names that break their rules, no class and no interface, no target or more than one,
-    /// an expiry that is not after the not-before time, a filter that does not parse.
+    /// an expiry that is not after the not-before time, a per-user subscription without an owner, a
+    /// filter that does not parse.
     /// [`Filter`](ErrorKind::Filter) if that filter is all that is wrong. Of both kinds
     /// [`filter_error`](Error::filter_error) is what is wrong with the filter.
     pub fn build(self) -> Result<Subscription> {
         let mut problems = Problems::default();
         let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));
-        let method = self.method.map(MethodName::try_from);
-        let method = method.and_then(|method| problems.take("method", method));
-        let owner = self.owner.map(Principal::try_from);
-        let owner = owner.and_then(|owner| problems.take("owner", owner));
+        let methods = self.methods.into_iter().map(MethodName::try_from);
+        let methods = methods.filter_map(|method| problems.take("method", method));
         let binding = Binding {
             class: self.class,
             interface: self.interface,
-            method,
+            publisher: self.publisher,
+            methods: methods.collect::<MethodNames>(),
         };
+        check_per_user(self.per_user, self.owner.is_some(), &mut problems);
+        let owner = self.owner.map(Principal::try_from);
+        let owner = owner.and_then(|owner| problems.take("owner", owner));
+        let predicate = self.predicate.map(PredicateName::try_from);
+        let predicate = predicate.and_then(|name| problems.take("predicate", name));
+        let publisher_role = self.publisher_role.map(RoleName::try_from);
+        let publisher_role = publisher_role.and_then(|name| problems.take("publisher_role", name));
         check_rules(&binding, self.not_before, self.expires, &mut problems);
         let target = target(self.present_target, self.targets, &mut problems);
         if let Some(Err(error)) = self.filter.as_deref().map(Filter::parse) {
@@ -292,7 +375,10 @@ impl SubscriptionBuilder {
             not_before: self.not_before,
             expires: self.expires,
             owner,
+            per_user: self.per_user,
             filter: self.filter.map(Into::into),
+            predicate,
+            publisher_role,
             for_publisher: self.for_publisher,
             for_subscriber: self.for_subscriber,
             description: self.description,

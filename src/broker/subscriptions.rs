@@ -174,10 +174,12 @@ impl Broker {
     /// Returns the subscriptions of which `criteria` are true, transient ones too, in store order;
     /// `"ALL"` selects every one.
     ///
-    /// The columns are those of the record: `id`, `name`, `class`, `interface`, `method`,
+    /// The columns are those of the record: `id`, `name`, `class`, `interface`, `publisher`, `method`,
     /// `component`, `moniker`, `transient`, `enabled`, `priority`, `not_before`, `expires`, `owner`,
-    /// `filter`, `description`, `revision`, `for_publisher.NAME`, `for_subscriber.NAME`; COM+'s
-    /// names for them are taken too, such as `EventClassID` and `MethodName`.
+    /// `per_user`, `filter`, `predicate`, `publisher_role`, `description`, `revision`,
+    /// `for_publisher.NAME`, `for_subscriber.NAME`; COM+'s names for them are taken too, such as
+    /// `EventClassID` and `MethodName`. `method` is a list, NULL for all methods:
+    /// `method = 'price_changed'` is true of a subscription that names this method among others.
     ///
     /// # Errors
     ///

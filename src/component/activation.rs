@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::{ComponentId, SubscriptionId};
 use crate::value::{Properties, SubscriberError};
 
 /// What the factory of a component is told about the subscription that needs it.
 ///
-/// A singleton is made once, so its factory sees the subscription whose event came first.
+/// A singleton is made once, so its factory sees the subscription whose event came first. So does
+/// that of an instance which a pool lends to events of several subscriptions.
 #[derive(Clone, Copy)]
 pub struct Activation<'a> {
     component: ComponentId,
@@ -98,6 +100,17 @@ pub enum ActivationError {
         component: ComponentId,
         /// The panic's message.
         message: String,
+    },
+    /// Every instance of the component's pool was busy, or being made, for as long as the pool lets
+    /// an event wait, or was held by the thread that would have had to wait.
+    #[error("all {size} instances of component {component} are busy, after a wait of {waited:?}")]
+    Exhausted {
+        /// The component.
+        component: ComponentId,
+        /// How many instances its pool may have.
+        size: usize,
+        /// How long the event waited.
+        waited: Duration,
     },
     /// Nothing resolves monikers of this scheme.
     #[error("nothing resolves the moniker {0}")]

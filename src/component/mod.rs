@@ -1,8 +1,21 @@
 //! Components: subscribers that the broker makes when an event needs them.
 
 mod activation;
+mod builder;
+mod lease;
+mod making;
+mod policy;
+mod recipe;
 mod registry;
+mod shared;
+mod shelf;
+mod sweeper;
+#[cfg(test)]
+mod tests;
 
 pub use self::activation::{Activation, ActivationError};
-pub use self::registry::{Component, ComponentPolicy};
-pub(crate) use self::registry::{Instance, Recipe, Registry};
+pub use self::builder::Component;
+pub(crate) use self::lease::{Activated, Lease};
+pub use self::policy::{ComponentPolicy, Pool};
+pub(crate) use self::recipe::{Instance, Recipe};
+pub(crate) use self::registry::Registry;

@@ -98,6 +98,10 @@
 //!   each other are an error and no deadlock: `components.rs:
 //!   singleton_is_made_once_by_fires_on_several_threads`,
 //!   `components_that_need_each_other_are_an_error_across_threads`.
+//! - An instance of a pool serves one call at a time, and one that panicked serves no other:
+//!   `activation.rs`. An unused one is dropped after its idle time-out, down to the minimum.
+//! - While many change the wiring and others fire, there is one revision at which all calls of a fire
+//!   are right together, whether filters are asked in turn or found by index: `tests/stress`.
 //! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
 //!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
 //!   `fire_reads_nothing_from_the_store`.

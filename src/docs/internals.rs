@@ -44,7 +44,9 @@
 //! lists of those that are called for a method, in proportion to their number. From sixty-four
 //! filtered ones on those are in an index for each method, which is changed in place; only a
 //! subscription without a filter then makes a new list, of those without one. An
-//! [`import`](crate::Broker::import) changes an index by sections of a thousand.
+//! [`import`](crate::Broker::import) changes an index by sections of a thousand, or, if the channel
+//! has no subscription yet, builds it aside and puts it in place at once. A filter is compiled once,
+//! when it is checked; where a class or a schema has changed since, it is compiled anew.
 //!
 //! A transient subscription has no commit: it takes the wiring's lock alone.
 //!
@@ -56,8 +58,11 @@
 //!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
 //!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are asked
 //!    in turn, times and filter. Many filtered ones are in an index: the values that it needs are
-//!    copied out of the event, then the index is locked for reading, and what it finds is the fire's
-//!    snapshot. A lane and an index carry a generation; if they do not fit, since a subscription
+//!    copied out of the event, then the index is locked for reading, and what it finds is a list of
+//!    numbers. They name slots of a table, of which the fire has one snapshot: as long as no fire
+//!    has one a change is made in place, else it copies the three small nodes that lead to the slot.
+//!    So no match is counted by itself, which would be a wait for memory each; and what was removed
+//!    is dropped when the last fire that began before is over. A lane and an index carry a generation; if they do not fit, since a subscription
 //!    moved between them, the fire loads its snapshot again. Then what was found is brought into the
 //!    order of calling.
 //! 3. *Delivery.* The target is found: a live object, a weak one that is still there, or a
@@ -67,20 +72,22 @@
 //!    hook is told last.
 //!
 //! A singleton that was made, or a weak object found gone, changes the snapshot after the fire, so
-//! that the next one need not look. `explain` takes the same steps and calls nobody.
+//! that the next one need not look. An instance of a pool is given back behind its call. `explain` takes the same steps and calls nobody.
 //!
 //! # Locks
 //!
 //! `a -> b`: `b` may be taken while `a` is held, never the other way round.
 //!
 //! ```text
-//! store commit lock -> wiring state -> a channel's roster -> its indexes, by method
+//! store commit lock -> wiring state -> a channel's roster -> its index
 //! a channel's roster -> component registry
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks
 //! wiring state -> notices
-//! components being made -> a component's instance
+//! components being made -> a component's instance, or the state of a shared singleton
+//! a pool's or shared singleton's state -> the sweeper's rounds -> its alarm
+//! a pool's state -> one who waits -> its alarm
 //! a fire: one index at a time, for reading, and nothing inside
 //! a look at all ranges at one place -> that index, a part at a time, and nothing inside
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest
@@ -93,8 +100,8 @@
 //!   if the revision they expected has passed.
 //! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
 //!   neither of the two, but for the roster at its end, if it made a singleton.
-//! - *roster -> indexes*: all indexes of a channel are locked together while a subscription moves
-//!   between them and the snapshot, so that every fire sees it in one place. Under them runs library
+//! - *roster -> index*: it is locked, for all methods together, while a subscription moves between it
+//!   and the snapshot, so that every fire sees it in one place. Under them runs library
 //!   code alone: an event is read before, and subscribers are called behind.
 //! - *roster -> registry*: a subscription that is made ready takes over a singleton that exists. The
 //!   registry's lock covers look-ups and insertions only. No factory runs under it: one that makes
@@ -106,6 +113,32 @@
 //! Three rules keep this list short. A subscriber, a factory, a failure hook and a user's `Drop`
 //! run with no lock held. What must be held for a function is its `&mut` parameter, not a remark.
 //! And what is shared with fires is immutable: a change makes a new one.
+//!
+//! # A million records on disk
+//!
+//! What the store alone takes for a million subscriptions with a filter each, 18 bytes of key and
+//! 133 of value (two cores of an AMD EPYC, release build, 2026-11). The records that the
+//! broker holds in memory come on top.
+//!
+//! | what | takes |
+//! | --- | --- |
+//! | open, check every pair, list all to a sink | 1.5 s; 2.8 s as open, then attach |
+//! | memory of the process after that | 230 MB; 43 before the first page is read |
+//! | size on disk | 431 MB in sled, 160 MB in the copy: 590 bytes a record, of them 151 its own |
+//! | one commit of a million, values of 180 bytes | 7 s, 900 MB with the batch itself |
+//! | a hundred commits of ten thousand | 15 s, 250 MB |
+//! | a pair in a store in memory, 198 bytes of key and value | 260 bytes |
+//!
+//! sled keeps sixteen records on a page and copies the page for each write, so records that are
+//! neighbours are cheap to write together: one large commit takes half the time of a hundred small
+//! ones, as it goes through the pages in order. It is written in sections that count as one; what
+//! is cut off by a crash is taken back when the store is opened.
+//!
+//! sled's cache has 128 MB. With a gigabyte all of it fits, in 80 MB more; a second scan then takes
+//! 0.3 s instead of 1, a point read 2 us instead of 10, importing in small commits a seventh less.
+//! Nothing reads the store when events fire and opening reads it once, so the memory is better left
+//! to the program. With 32 MB opening takes hardly longer, but small commits half as much processor
+//! time again.
 //!
 //! # Where contracts stand
 //!

@@ -1,6 +1,7 @@
 //! Criteria written in Rust.
 
-use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
+use super::expr::{Collation, CompareOp, Expr};
+use super::operand::{Literal, Name, Operand};
 use super::parse::parse_path;
 use crate::value::Value;
 
@@ -69,8 +70,7 @@ impl Field {
         Expr::Between {
             name: self.name,
             negated: false,
-            low: low.into(),
-            high: high.into(),
+            bounds: Box::new((low.into(), high.into())),
             collation: Collation::Exact,
         }
     }

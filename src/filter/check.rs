@@ -3,11 +3,12 @@
 use super::Filter;
 use super::coerce::{Kind, brief};
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Expr, Name, Operand, Side};
+use super::expr::{Collation, CompareOp, Expr, Side};
+use super::operand::{Name, Operand};
 use super::pattern::Pattern;
-use super::predicate::{Condition, Members, Place, Places, Predicate, Test};
+use super::predicate::{Condition, Members, Predicate, Test};
 use super::scope::{Resolved, Scope};
-use super::subject::Subject;
+use super::subject::{Place, Subject};
 use crate::value::{Value, ValueRef, ValueType};
 
 /// Compiles the criteria.
@@ -36,13 +37,16 @@ pub(crate) fn check_all(
 }
 
 fn compile(filter: &Filter, scope: &Scope<'_>) -> Result<Predicate, FilterError> {
-    let compiler = Compiler { scope };
+    let mut compiler = Compiler {
+        scope,
+        known: Vec::new(),
+    };
     let in_text = |error: FilterError| error.in_text(filter.text());
     let condition = compiler.condition(filter.expr()).map_err(in_text)?;
     Ok(Predicate {
         filter: filter.clone(),
         condition,
-        places: compiler.places(filter.expr()).map_err(in_text)?,
+        known: compiler.known.into(),
     })
 }
 
@@ -58,11 +62,11 @@ fn check_names(filter: &Filter, scopes: &[Scope<'_>]) -> Result<(), FilterError>
 }
 
 fn check_name(name: &Name, side: Side, scopes: &[Scope<'_>]) -> Result<(), FilterError> {
-    let mut found: Option<ValueType> = None;
+    let mut found: Option<&ValueType> = None;
     let mut unknown: Option<FilterError> = None;
     for scope in scopes {
         let ty = match scope.resolve(name) {
-            Ok(Resolved::Path(_, ty)) => ty.clone(),
+            Ok(Resolved::Row(_, ty)) => ty,
             Ok(Resolved::Constant(_)) => return Ok(()),
             Err(error) if error.kind() == FilterErrorKind::UnknownName => {
                 let better = error.suggestion().is_some();
@@ -73,8 +77,8 @@ fn check_name(name: &Name, side: Side, scopes: &[Scope<'_>]) -> Result<(), Filte
             }
             Err(error) => return Err(error),
         };
-        match &found {
-            Some(before) if !agree(before, &ty) => return Err(disagreement(name, before, &ty)),
+        match found {
+            Some(before) if !agree(before, ty) => return Err(disagreement(name, before, ty)),
             _ => found = Some(ty),
         }
     }
@@ -113,14 +117,16 @@ fn disagreement(name: &Name, a: &ValueType, b: &ValueType) -> FilterError {
     FilterError::new(FilterErrorKind::Type, name.span(), found, expected)
 }
 
-struct Compiler<'s, 'a> {
-    scope: &'s Scope<'a>,
+struct Compiler<'s> {
+    scope: &'s Scope<'s>,
+    /// The names so far that are not read from a row.
+    known: Vec<(Name, Value)>,
 }
 
 pub(super) type Compiled<T = Condition> = Result<T, FilterError>;
 
-impl Compiler<'_, '_> {
-    fn condition(&self, expr: &Expr) -> Compiled {
+impl<'s> Compiler<'s> {
+    fn condition(&mut self, expr: &Expr) -> Compiled {
         match expr {
             Expr::All => Ok(Condition::Constant(Some(true))),
             Expr::Not(inner) => Ok(negate(self.condition(inner)?, true)),
@@ -135,12 +141,11 @@ impl Compiler<'_, '_> {
             Expr::Between {
                 name,
                 negated,
-                low,
-                high,
+                bounds,
                 collation,
             } => {
-                let low = self.comparison(name, CompareOp::Ge, low, *collation)?;
-                let high = self.comparison(name, CompareOp::Le, high, *collation)?;
+                let low = self.comparison(name, CompareOp::Ge, &bounds.0, *collation)?;
+                let high = self.comparison(name, CompareOp::Le, &bounds.1, *collation)?;
                 Ok(negate(Condition::And([low, high].into()), *negated))
             }
             Expr::IsNull { name, negated } => {
@@ -151,11 +156,15 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn conditions(&self, all: &[Expr]) -> Compiled<Box<[Condition]>> {
-        all.iter().map(|one| self.condition(one)).collect()
+    fn conditions(&mut self, all: &[Expr]) -> Compiled<Box<[Condition]>> {
+        let mut conditions = Vec::with_capacity(all.len());
+        for one in all {
+            conditions.push(self.condition(one)?);
+        }
+        Ok(conditions.into())
     }
 
-    fn text_or_set(&self, leaf: &Expr) -> Compiled {
+    fn text_or_set(&mut self, leaf: &Expr) -> Compiled {
         match leaf {
             Expr::In {
                 name,
@@ -198,7 +207,7 @@ impl Compiler<'_, '_> {
     }
 
     fn comparison(
-        &self,
+        &mut self,
         name: &Name,
         op: CompareOp,
         operand: &Operand,
@@ -208,43 +217,27 @@ impl Compiler<'_, '_> {
         left.require_operator(op, collation)?;
         match operand {
             Operand::Constant(literal) => left.compare_with(op, literal, collation),
-            Operand::Name(other) => left.compare_with_name(op, &self.subject(other)?, collation),
+            Operand::Name(other) => left.compare_with_name(op, self.subject(other)?, collation),
         }
     }
 
-    /// Returns where each name is found, in the order of the text.
-    fn places(&self, expr: &Expr) -> Compiled<Places> {
-        let mut places = Ok(Vec::new());
-        expr.for_each_name(&mut |name, _| {
-            let place = self
-                .place(name)
-                .map(|(place, _)| (name.to_string().into(), place));
-            match (&mut places, place) {
-                (Ok(places), Ok(place)) => places.push(place),
-                (Ok(_), Err(error)) => places = Err(error),
-                (Err(_), _) => {}
+    fn subject<'n>(&mut self, name: &'n Name) -> Compiled<Subject<'n>>
+    where
+        's: 'n,
+    {
+        let (value, ty) = match self.scope.resolve(name) {
+            Ok(Resolved::Row(place, ty)) => {
+                return Ok(Subject::new(name, Place::Row(place.path()), ty));
             }
-        });
-        places.map(Vec::into)
-    }
-
-    fn place(&self, name: &Name) -> Compiled<(Place, ValueType)> {
-        match self.scope.resolve(name) {
-            Ok(Resolved::Path(path, ty)) => Ok((Place::Row(path), ty.clone())),
-            Ok(Resolved::Constant(value)) => {
-                Ok((Place::Known(value.to_value()), Kind::type_of(value)))
-            }
+            Ok(Resolved::Constant(value)) => (value, Kind::type_of(value)),
             // The name exists in another scope, or the check before this would have failed.
             Err(error) if error.kind() == FilterErrorKind::UnknownName => {
-                Ok((Place::Known(Value::Null), ValueType::Any))
+                (ValueRef::Null, &ValueType::Any)
             }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn subject<'n>(&self, name: &'n Name) -> Compiled<Subject<'n>> {
-        let (place, ty) = self.place(name)?;
-        Ok(Subject::new(name, place, &ty))
+            Err(error) => return Err(error),
+        };
+        self.known.push((name.clone(), value.to_value()));
+        Ok(Subject::new(name, Place::Known(value), ty))
     }
 }
 

@@ -1,10 +1,13 @@
 //! Constants as values of the type that they are compared with.
 
+use std::sync::LazyLock;
+
 use uuid::Uuid;
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Span};
+use super::expr::{Collation, CompareOp};
 use super::literal::{DURATION, TIME, parse_duration, parse_time};
+use super::operand::{Name, Span};
 use super::suggest::nearest;
 use crate::value::{Value, ValueRef, ValueType};
 
@@ -51,20 +54,24 @@ impl Kind {
     }
 
     /// Returns the type of a value by itself, of the widest of its kind.
-    pub(super) fn type_of(value: ValueRef<'_>) -> ValueType {
+    pub(super) fn type_of(value: ValueRef<'_>) -> &'static ValueType {
+        static LIST: LazyLock<ValueType> =
+            LazyLock::new(|| ValueType::List(Box::new(ValueType::Any)));
+        static MAP: LazyLock<ValueType> =
+            LazyLock::new(|| ValueType::Map(Box::new(ValueType::Any)));
         match value {
-            ValueRef::Null => ValueType::Any,
-            ValueRef::Bool(_) => ValueType::Bool,
-            ValueRef::I64(_) => ValueType::I64,
-            ValueRef::U64(_) => ValueType::U64,
-            ValueRef::F64(_) => ValueType::F64,
-            ValueRef::Str(_) => ValueType::Str,
-            ValueRef::Bytes(_) => ValueType::Bytes,
-            ValueRef::Uuid(_) => ValueType::Uuid,
-            ValueRef::Time(_) => ValueType::Time,
-            ValueRef::Duration(_) => ValueType::Duration,
-            ValueRef::List(_) => ValueType::List(Box::new(ValueType::Any)),
-            ValueRef::Record(_) => ValueType::Map(Box::new(ValueType::Any)),
+            ValueRef::Null => &ValueType::Any,
+            ValueRef::Bool(_) => &ValueType::Bool,
+            ValueRef::I64(_) => &ValueType::I64,
+            ValueRef::U64(_) => &ValueType::U64,
+            ValueRef::F64(_) => &ValueType::F64,
+            ValueRef::Str(_) => &ValueType::Str,
+            ValueRef::Bytes(_) => &ValueType::Bytes,
+            ValueRef::Uuid(_) => &ValueType::Uuid,
+            ValueRef::Time(_) => &ValueType::Time,
+            ValueRef::Duration(_) => &ValueType::Duration,
+            ValueRef::List(_) => &LIST,
+            ValueRef::Record(_) => &MAP,
         }
     }
 
@@ -91,7 +98,7 @@ pub(super) struct Constant<'a> {
     pub(super) value: ValueRef<'a>,
     pub(super) span: Span,
     /// The name that it is compared with.
-    pub(super) name: &'a str,
+    pub(super) name: &'a Name,
 }
 
 impl Constant<'_> {
@@ -103,7 +110,7 @@ impl Constant<'_> {
     ) -> Result<Value, FilterError> {
         let ty = ty.not_null();
         let Some(text) = self.value.as_str() else {
-            let kind = Kind::of(&Kind::type_of(self.value));
+            let kind = Kind::of(Kind::type_of(self.value));
             return match Kind::of(ty) {
                 wanted if kind == wanted || kind == Kind::Any || wanted == Kind::Any => {
                     Ok(self.value.to_value())
@@ -150,14 +157,18 @@ impl Constant<'_> {
     }
 
     fn unreadable(self, expected: &str) -> FilterError {
-        let expected = format!("{expected}, as {} is compared with it", quoted(self.name));
+        let expected = format!("{expected}, as {} is compared with it", self.quoted_name());
         FilterError::new(FilterErrorKind::Literal, self.span, self.shown(), expected)
     }
 
     fn mismatch(self, ty: &ValueType) -> FilterError {
         let noun = Kind::of(ty).noun();
-        let expected = format!("{noun}, as {} is {}", quoted(self.name), brief(ty));
+        let expected = format!("{noun}, as {} is {}", self.quoted_name(), brief(ty));
         FilterError::new(FilterErrorKind::Type, self.span, self.shown(), expected)
+    }
+
+    fn quoted_name(self) -> String {
+        quoted(&self.name.to_string())
     }
 
     fn shown(self) -> String {
@@ -245,16 +256,21 @@ mod tests {
     use super::*;
     use crate::filter::expr::Collation::{Exact, IgnoreAsciiCase};
 
-    fn constant(value: &Value) -> Constant<'_> {
-        let span = Span::new(0, 0);
-        let (value, name) = (value.view(), "a");
-        Constant { value, span, name }
+    fn converted(
+        value: &Value,
+        ty: &ValueType,
+        collation: Collation,
+    ) -> Result<Value, FilterError> {
+        let constant = Constant {
+            value: value.view(),
+            span: Span::new(0, 0),
+            name: &Name::new(["a"]),
+        };
+        constant.to_type(ty, collation)
     }
 
     fn text_as(text: &str, ty: &ValueType) -> Result<Value, FilterErrorKind> {
-        constant(&text.into())
-            .to_type(ty, Exact)
-            .map_err(|error| error.kind())
+        converted(&text.into(), ty, Exact).map_err(|error| error.kind())
     }
 
     #[test]
@@ -287,23 +303,20 @@ mod tests {
     fn null_is_of_every_type_and_any_takes_everything() {
         let null = Value::Null;
         assert_eq!(
-            constant(&null).to_type(&ValueType::Uuid, Exact).unwrap(),
+            converted(&null, &ValueType::Uuid, Exact).unwrap(),
             Value::Null
         );
         let five = Value::I64(5);
-        assert_eq!(
-            constant(&five).to_type(&ValueType::Any, Exact).unwrap(),
-            five
-        );
+        assert_eq!(converted(&five, &ValueType::Any, Exact).unwrap(), five);
     }
 
     #[test]
     fn variants_are_checked_by_the_collation() {
         let side = ValueType::Enum(vec!["Buy".into(), "Sell".into()]);
         assert_eq!(text_as("Buy", &side), Ok("Buy".into()));
-        let error = constant(&"buy".into()).to_type(&side, Exact).unwrap_err();
+        let error = converted(&"buy".into(), &side, Exact).unwrap_err();
         assert_eq!(error.suggestion(), Some("'Buy'"));
-        let folded = constant(&"buy".into()).to_type(&side, IgnoreAsciiCase);
+        let folded = converted(&"buy".into(), &side, IgnoreAsciiCase);
         assert_eq!(folded.unwrap(), "buy".into());
     }
 

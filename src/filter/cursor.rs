@@ -1,14 +1,18 @@
 //! The place of the parser in the tokens, and its limits.
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::Span;
-use super::lexer::{Token, TokenKind, tokens};
+use super::lexer::{Lexer, Token, TokenKind};
+use super::operand::Span;
 
 /// The parser; its rules are in [`parse`](super::parse).
 pub(super) struct Parser<'a> {
     text: &'a str,
-    tokens: Vec<Token>,
-    next: usize,
+    lexer: Lexer<'a>,
+    next: Token<'a>,
+    /// The token behind the next one.
+    second: Token<'a>,
+    /// Where the token before stands.
+    last: Span,
     depth: usize,
     predicates: usize,
 }
@@ -18,42 +22,48 @@ pub(super) type Parsed<T> = Result<T, FilterError>;
 
 impl<'a> Parser<'a> {
     pub(super) fn new(text: &'a str) -> Self {
+        let mut lexer = Lexer::new(text);
+        let (next, second) = (lexer.next(), lexer.next());
         Self {
             text,
-            tokens: tokens(text),
-            next: 0,
+            lexer,
+            next,
+            second,
+            last: Span::default(),
             depth: 0,
             predicates: 0,
         }
     }
 
-    pub(super) fn peek(&self) -> &TokenKind {
-        self.peek_at(0)
+    pub(super) fn peek(&self) -> &TokenKind<'a> {
+        &self.next.kind
     }
 
-    pub(super) fn peek_at(&self, ahead: usize) -> &TokenKind {
-        let token = self.tokens.get(self.next + ahead);
-        token.map_or(&TokenKind::End, |token| &token.kind)
+    /// Returns the token behind the next one.
+    pub(super) fn peek_second(&self) -> &TokenKind<'a> {
+        &self.second.kind
     }
 
     pub(super) fn span(&self) -> Span {
-        let end = Span::new(self.text.len(), self.text.len());
-        self.tokens.get(self.next).map_or(end, |token| token.span)
+        self.next.span
     }
 
     /// Returns the span of the token before.
     pub(super) fn last_span(&self) -> Span {
-        let last = self.next.checked_sub(1).and_then(|at| self.tokens.get(at));
-        last.map_or_else(Span::default, |token| token.span)
+        self.last
     }
 
     /// Takes the next token; the last one stays.
     pub(super) fn advance(&mut self) {
-        self.next = (self.next + 1).min(self.tokens.len() - 1);
+        if !self.next.is_last() {
+            self.last = self.next.span;
+            let third = self.lexer.next();
+            self.next = std::mem::replace(&mut self.second, third);
+        }
     }
 
     /// Takes the next token if it is what `wanted` says.
-    pub(super) fn take(&mut self, wanted: impl Fn(&TokenKind) -> bool) -> bool {
+    pub(super) fn take(&mut self, wanted: impl Fn(&TokenKind<'_>) -> bool) -> bool {
         let found = wanted(self.peek());
         if found {
             self.advance();
@@ -115,15 +125,15 @@ pub(super) fn too_deep(span: Span) -> FilterError {
     FilterError::new(FilterErrorKind::TooLarge, span, "one more level", expected)
 }
 
-pub(super) fn is_word(kind: &TokenKind, word: &str) -> bool {
+pub(super) fn is_word(kind: &TokenKind<'_>, word: &str) -> bool {
     matches!(kind, TokenKind::Word(found) if found.eq_ignore_ascii_case(word))
 }
 
-pub(super) fn is_and(kind: &TokenKind) -> bool {
+pub(super) fn is_and(kind: &TokenKind<'_>) -> bool {
     matches!(kind, TokenKind::And) || is_word(kind, "AND")
 }
 
-pub(super) fn is_or(kind: &TokenKind) -> bool {
+pub(super) fn is_or(kind: &TokenKind<'_>) -> bool {
     matches!(kind, TokenKind::Or) || is_word(kind, "OR")
 }
 

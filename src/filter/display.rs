@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
+use super::expr::{Collation, CompareOp, Expr};
 use super::lexer::{is_name_continue, is_name_start};
+use super::operand::{Literal, Name, Operand};
 use crate::value::Value;
 
 /// The text that parses to the normal form of the expression, with no parentheses that the
@@ -69,11 +70,10 @@ fn write_leaf(f: &mut Formatter<'_>, leaf: &Expr) -> fmt::Result {
         Expr::Between {
             name,
             negated,
-            low,
-            high,
+            bounds,
             collation,
         } => {
-            let not = not(*negated);
+            let (not, (low, high)) = (not(*negated), &**bounds);
             write!(f, "{name}{collation} {not}BETWEEN {low} AND {high}")
         }
         Expr::In {

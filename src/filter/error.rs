@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::ops::Range;
 
-use super::expr::Span;
+use super::operand::Span;
 use crate::error::{Error, ErrorKind};
 use crate::model::Problems;
 

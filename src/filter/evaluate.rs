@@ -16,12 +16,10 @@ pub(super) fn condition<R: Row + ?Sized>(of: &Condition, row: &R) -> Option<bool
         Condition::And(all) => conjunction(all.iter().map(|one| condition(one, row))),
         Condition::Or(all) => disjunction(all.iter().map(|one| condition(one, row))),
         Condition::Test { path, test } => test.holds(path.read(row)),
-        Condition::Compare {
-            left,
-            op,
-            right,
-            collation,
-        } => test(*op, left.read(row), right.read(row), *collation),
+        Condition::Compare(of) => {
+            let (left, right) = (of.left.read(row), of.right.read(row));
+            test(of.op, left, right, of.collation)
+        }
     }
 }
 
@@ -84,8 +82,10 @@ impl Members {
         let with_null = values.len() < all;
         let order = |a: &Value, b: &Value| compare(a.view(), b.view(), collation);
         // Of one kind with the first means of one kind with each other.
-        let first = values.first().cloned().unwrap_or_default();
-        let sorted = values.iter().all(|value| order(&first, value).is_some());
+        let sorted = match values.split_first() {
+            Some((first, others)) => others.iter().all(|other| order(first, other).is_some()),
+            None => true,
+        };
         if sorted {
             values.sort_by(|a, b| order(a, b).unwrap_or(Ordering::Equal));
             values.dedup_by(|a, b| order(a, b) == Some(Ordering::Equal));

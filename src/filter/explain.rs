@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::evaluate;
 use super::expr::Expr;
-use super::predicate::{Condition, Place, Predicate, Row};
+use super::operand::Name;
+use super::predicate::{Condition, Path, Predicate, Row};
 use crate::value::{Value, ValueRef};
 
 /// The part of criteria that decided about an event, and the values that it read.
@@ -58,57 +59,108 @@ impl Predicate {
     /// that is TRUE is named whole, since all its parts decide. Of a disjunction it is the first part
     /// that is TRUE; one that is not is named whole, as is a negation.
     pub(crate) fn explain<R: Row + ?Sized>(&self, row: &R) -> Decision {
-        let (outcome, part) = deciding(self.filter.expr(), &self.condition, row);
+        let whole = Part {
+            expr: self.filter.expr(),
+            condition: &self.condition,
+        };
+        let (outcome, part) = whole.deciding(row);
         let mut values: Vec<(String, Value)> = Vec::new();
-        part.for_each_name(&mut |name, _| {
-            let name = name.to_string();
-            if values.iter().all(|(known, _)| *known != name) {
-                let value = self.value_of(&name, row).to_value();
-                values.push((name, value));
+        part.for_each_leaf(&mut |names, condition| {
+            let mut paths = paths(condition).into_iter().flatten();
+            for name in names.into_iter().flatten() {
+                let known = self.known.iter().find(|(known, _)| known == name);
+                let path = if known.is_none() { paths.next() } else { None };
+                let name = name.to_string();
+                if values.iter().all(|(shown, _)| *shown != name) {
+                    let value = match known {
+                        Some((_, value)) => value.view(),
+                        None => path.map_or(ValueRef::Null, |path| path.read(row)),
+                    };
+                    values.push((name, value.to_value()));
+                }
             }
         });
         Decision {
-            predicate: part.to_string(),
+            predicate: part.expr.to_string(),
             outcome,
             values,
         }
     }
+}
 
-    fn value_of<'r, R: Row + ?Sized>(&'r self, name: &str, row: &'r R) -> ValueRef<'r> {
-        let place = self.places.iter().find(|(known, _)| **known == *name);
-        match place {
-            Some((_, Place::Row(path))) => path.read(row),
-            Some((_, Place::Known(value))) => value.view(),
-            None => ValueRef::Null,
+/// A part of criteria and what it was compiled to.
+#[derive(Clone, Copy)]
+struct Part<'p> {
+    expr: &'p Expr,
+    condition: &'p Condition,
+}
+
+/// The left and the right side of a comparison, as far as they are names.
+type Names<'p> = [Option<&'p Name>; 2];
+
+impl<'p> Part<'p> {
+    /// Returns what it comes to, and the part of it that decides; asks no part twice.
+    fn deciding<R: Row + ?Sized>(self, row: &R) -> (Option<bool>, Self) {
+        let (parts, conditions, absorbing) = match (self.expr, self.condition) {
+            (Expr::And(parts), Condition::And(all)) => (parts, all, false),
+            (Expr::Or(parts), Condition::Or(all)) => (parts, all, true),
+            _ => return (evaluate::condition(self.condition, row), self),
+        };
+        let mut unknown = None;
+        for (expr, condition) in parts.iter().zip(conditions) {
+            let (outcome, decides) = Part { expr, condition }.deciding(row);
+            match outcome {
+                Some(outcome) if outcome == absorbing => return (Some(outcome), decides),
+                Some(_) => {}
+                None => unknown = unknown.or(Some(decides)),
+            }
+        }
+        match unknown {
+            // A disjunction has no part that is to blame for the others not being true.
+            Some(decides) => (None, if absorbing { self } else { decides }),
+            None => (Some(!absorbing), self),
+        }
+    }
+
+    /// Calls `visit` with the names of each comparison inside and what it was compiled to, in the
+    /// order of the text.
+    fn for_each_leaf(self, visit: &mut dyn FnMut(Names<'p>, &'p Condition)) {
+        match (self.expr, self.condition) {
+            (Expr::And(parts), Condition::And(all)) | (Expr::Or(parts), Condition::Or(all)) => {
+                for (expr, condition) in parts.iter().zip(all) {
+                    Part { expr, condition }.for_each_leaf(visit);
+                }
+            }
+            (Expr::Not(expr), condition) => {
+                let condition = affirmed(condition);
+                Part { expr, condition }.for_each_leaf(visit);
+            }
+            (Expr::Between { name, bounds, .. }, condition) => {
+                if let Condition::And(both) = affirmed(condition) {
+                    for (bound, condition) in [&bounds.0, &bounds.1].into_iter().zip(both) {
+                        visit([Some(name), bound.name()], condition);
+                    }
+                }
+            }
+            (leaf, condition) => visit(leaf.names(), condition),
         }
     }
 }
 
-/// Returns what `expr`, compiled as `condition`, comes to, and the part of it that decides; asks no
-/// part twice.
-fn deciding<'e, R: Row + ?Sized>(
-    expr: &'e Expr,
-    condition: &Condition,
-    row: &R,
-) -> (Option<bool>, &'e Expr) {
-    let (parts, conditions, absorbing) = match (expr, condition) {
-        (Expr::And(parts), Condition::And(all)) => (parts, all, false),
-        (Expr::Or(parts), Condition::Or(all)) => (parts, all, true),
-        _ => return (evaluate::condition(condition, row), expr),
-    };
-    let mut unknown = None;
-    for (part, condition) in parts.iter().zip(conditions) {
-        let (outcome, decides) = deciding(part, condition, row);
-        match outcome {
-            Some(outcome) if outcome == absorbing => return (Some(outcome), decides),
-            Some(_) => {}
-            None => unknown = unknown.or(Some(decides)),
-        }
+/// Returns what is negated; what is not, as it is.
+fn affirmed(condition: &Condition) -> &Condition {
+    match condition {
+        Condition::Not(inner) => inner,
+        other => other,
     }
-    match unknown {
-        // A disjunction has no part that is to blame for the others not being true.
-        Some(decides) => (None, if absorbing { expr } else { decides }),
-        None => (Some(!absorbing), expr),
+}
+
+/// Returns where a comparison reads, the left side first.
+fn paths(leaf: &Condition) -> [Option<&Path>; 2] {
+    match affirmed(leaf) {
+        Condition::Test { path, .. } => [Some(path), None],
+        Condition::Compare(of) => [Some(&of.left), Some(&of.right)],
+        _ => [None, None],
     }
 }
 

@@ -1,8 +1,6 @@
 //! The syntax tree of criteria.
 
-use std::ops::Range;
-
-use crate::value::Value;
+use super::operand::{Literal, Name, Operand};
 
 /// Criteria as a tree; [`Filter`](crate::Filter) holds one in normal form.
 ///
@@ -36,10 +34,9 @@ pub enum Expr {
         name: Name,
         /// Whether it is `NOT BETWEEN`.
         negated: bool,
-        /// The lower bound.
-        low: Operand,
-        /// The upper bound.
-        high: Operand,
+        /// The lower and the upper bound, apart so that other expressions do not have to be as
+        /// large.
+        bounds: Box<(Operand, Operand)>,
         /// How text is compared.
         collation: Collation,
     },
@@ -114,43 +111,11 @@ pub enum Collation {
     IgnoreAsciiCase,
 }
 
-/// A name or a path, such as `order.customer.city` or `labels.[odd key]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Name {
-    steps: Vec<String>,
-    span: Span,
-}
-
-/// A constant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Literal {
-    value: Value,
-    span: Span,
-}
-
-/// The right side of a comparison.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Operand {
-    /// A constant.
-    Constant(Literal),
-    /// Another name, such as `subscription.symbol`.
-    Name(Name),
-}
-
 /// Where in a comparison a name stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
-}
-
-/// Where in a text something stands, in bytes; takes no part in comparisons.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Span {
-    // Texts are limited to far less than 4 GiB.
-    start: u32,
-    end: u32,
 }
 
 impl Expr {
@@ -159,7 +124,7 @@ impl Expr {
     pub fn and(self, other: impl Into<Self>) -> Self {
         let mut all = match self {
             Self::And(all) => all,
-            one => vec![one],
+            one => pair_with(one),
         };
         match other.into() {
             Self::And(more) => all.extend(more),
@@ -173,13 +138,21 @@ impl Expr {
     pub fn or(self, other: impl Into<Self>) -> Self {
         let mut all = match self {
             Self::Or(all) => all,
-            one => vec![one],
+            one => pair_with(one),
         };
         match other.into() {
             Self::Or(more) => all.extend(more),
             one => all.push(one),
         }
         Self::Or(all)
+    }
+
+    /// Gives back what its list has room for beyond its parts.
+    pub(super) fn shrunk(mut self) -> Self {
+        if let Self::And(all) | Self::Or(all) = &mut self {
+            all.shrink_to_fit();
+        }
+        self
     }
 
     /// Returns the expression with every text comparison inside ignoring ASCII case.
@@ -233,17 +206,27 @@ impl Expr {
                 visit(name, Side::Left);
                 operand.visit_name(visit);
             }
-            Self::Between {
-                name, low, high, ..
-            } => {
+            Self::Between { name, bounds, .. } => {
                 visit(name, Side::Left);
-                low.visit_name(visit);
-                high.visit_name(visit);
+                bounds.0.visit_name(visit);
+                bounds.1.visit_name(visit);
             }
             Self::In { name, .. }
             | Self::Groups { name, .. }
             | Self::Like { name, .. }
             | Self::IsNull { name, .. } => visit(name, Side::Left),
+        }
+    }
+
+    /// Returns the names on the left and the right side of a single comparison.
+    pub(super) fn names(&self) -> [Option<&Name>; 2] {
+        match self {
+            Self::Compare { name, operand, .. } => [Some(name), operand.name()],
+            Self::In { name, .. }
+            | Self::Groups { name, .. }
+            | Self::Like { name, .. }
+            | Self::IsNull { name, .. } => [Some(name), None],
+            _ => [None, None],
         }
     }
 }
@@ -278,101 +261,19 @@ impl CompareOp {
     }
 }
 
-impl Name {
-    /// Returns the path with these steps, outermost first.
-    pub fn new<S: Into<String>>(steps: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            steps: steps.into_iter().map(Into::into).collect(),
-            span: Span::default(),
-        }
-    }
-
-    /// Returns the steps, outermost first.
-    pub fn steps(&self) -> &[String] {
-        &self.steps
-    }
-
-    pub(super) fn at(mut self, span: Span) -> Self {
-        self.span = span;
-        self
-    }
-
-    pub(super) fn span(&self) -> Span {
-        self.span
-    }
-}
-
-impl Literal {
-    /// Returns the value as it was written; criteria convert it to the type it is compared with.
-    pub fn value(&self) -> &Value {
-        &self.value
-    }
-
-    pub(super) fn at(mut self, span: Span) -> Self {
-        self.span = span;
-        self
-    }
-
-    pub(super) fn span(&self) -> Span {
-        self.span
-    }
-}
-
-impl<T: Into<Value>> From<T> for Literal {
-    fn from(value: T) -> Self {
-        Self {
-            value: value.into(),
-            span: Span::default(),
-        }
-    }
-}
-
 impl Operand {
     fn visit_name<'a>(&'a self, visit: &mut dyn FnMut(&'a Name, Side)) {
-        if let Self::Name(name) = self {
+        if let Some(name) = self.name() {
             visit(name, Side::Right);
         }
     }
 }
 
-impl<T: Into<Value>> From<T> for Operand {
-    fn from(value: T) -> Self {
-        Self::Constant(value.into().into())
-    }
-}
-
-impl From<Name> for Operand {
-    fn from(name: Name) -> Self {
-        Self::Name(name)
-    }
-}
-
-impl Span {
-    pub(super) fn new(start: usize, end: usize) -> Self {
-        let small = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self {
-            start: small(start),
-            end: small(end),
-        }
-    }
-
-    /// Returns the span from the start of this one to the end of `last`.
-    pub(super) fn to(self, last: Self) -> Self {
-        Self {
-            start: self.start,
-            end: last.end,
-        }
-    }
-
-    pub(super) fn range(self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-}
-
-impl PartialEq for Span {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
+/// Returns the start of a list that mostly gets one part more.
+fn pair_with(one: Expr) -> Vec<Expr> {
+    let mut all = Vec::with_capacity(2);
+    all.push(one);
+    all
 }
 
 #[cfg(test)]
@@ -388,11 +289,10 @@ mod tests {
         assert_eq!(!!a(), a());
     }
 
+    /// A broker holds the expression of each filter, and lists hold them in place.
     #[test]
-    fn equality_ignores_where_the_parts_stood() {
-        let there = Name::new(["a"]).at(Span::new(7, 8));
-        assert_eq!(there, Name::new(["a"]));
-        assert_ne!(there, Name::new(["b"]));
+    fn expression_is_no_larger_than_a_comparison() {
+        assert!(size_of::<Expr>() <= 80);
     }
 
     #[test]

@@ -1,27 +1,30 @@
 //! Criteria as tokens.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{CompareOp, Span};
+use super::expr::CompareOp;
 use super::literal::parse_number;
+use super::operand::Span;
 use crate::value::Value;
 
 /// A token and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Token {
-    pub(super) kind: TokenKind,
+pub(super) struct Token<'a> {
+    pub(super) kind: TokenKind<'a>,
     pub(super) span: Span,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum TokenKind {
+pub(super) enum TokenKind<'a> {
     /// A keyword or a name.
-    Word(String),
+    Word(&'a str),
     /// A name in brackets, never a keyword.
-    Bracketed(String),
+    Bracketed(Cow<'a, str>),
     /// Text in quotes.
-    Text(String),
+    Text(Cow<'a, str>),
     /// A constant that is complete in one token: a number, a UUID, bytes.
     Constant(Value),
     Compare(CompareOp),
@@ -37,43 +40,54 @@ pub(super) enum TokenKind {
     Dot,
     /// The end of the text.
     End,
-    /// What is no token; always the last one, and reported only when the parser gets there, so that
-    /// the first error in the text is the one reported.
+    /// What is no token; nothing else follows. It is reported only when the parser gets there, so
+    /// that the first error in the text is the one reported.
     Bad(FilterError),
 }
 
-/// Returns the tokens; the last one is [`End`](TokenKind::End) or [`Bad`](TokenKind::Bad).
-pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let mut lexer = Lexer { text, at: 0 };
-    let mut tokens = Vec::new();
-    loop {
-        lexer.skip_white_space();
-        let start = lexer.at;
-        let kind = lexer.token().unwrap_or_else(TokenKind::Bad);
-        let last = matches!(kind, TokenKind::End | TokenKind::Bad(_));
-        let span = Span::new(start, lexer.at);
-        tokens.push(Token { kind, span });
-        if last {
-            return tokens;
-        }
-    }
-}
-
-struct Lexer<'a> {
+/// The tokens of a text, one after the other.
+pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
 }
 
+impl Token<'_> {
+    /// Returns whether no token follows.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self.kind, TokenKind::End | TokenKind::Bad(_))
+    }
+}
+
 impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Returns the next token; behind the last one, an end.
+    pub(super) fn next(&mut self) -> Token<'a> {
+        self.skip_white_space();
+        let start = self.at;
+        let kind = self.token().unwrap_or_else(TokenKind::Bad);
+        let span = Span::new(start, self.at);
+        Token { kind, span }
+    }
+
     fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
     fn skip_white_space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
+        // A space, a sign or a letter, mostly, and not worth decoding.
+        let bytes = self.text.as_bytes();
+        while bytes.get(self.at) == Some(&b' ') {
+            self.at += 1;
+        }
+        if !bytes.get(self.at).is_some_and(u8::is_ascii_graphic) {
+            self.at = self.text.len() - self.rest().trim_start().len();
+        }
     }
 
-    fn token(&mut self) -> Result<TokenKind, FilterError> {
+    fn token(&mut self) -> Result<TokenKind<'a>, FilterError> {
         let rest = self.rest();
         let mut chars = rest.chars();
         let Some(first) = chars.next() else {
@@ -92,18 +106,12 @@ impl<'a> Lexer<'a> {
             '+' | '-' if second.is_ascii_digit() => self.number(),
             '0'..='9' => self.number(),
             _ if is_name_start(first) => {
-                self.at += rest.find(|c| !is_name_continue(c)).unwrap_or(rest.len());
-                Ok(TokenKind::Word(
-                    rest[..self.at - self.offset(rest)].to_owned(),
-                ))
+                let length = name_length(rest);
+                self.at += length;
+                Ok(TokenKind::Word(&rest[..length]))
             }
             _ => Err(self.bad(first.len_utf8(), "a name, a constant or an operator")),
         }
-    }
-
-    /// Returns where `rest`, a tail of the text, begins.
-    fn offset(&self, rest: &str) -> usize {
-        self.text.len() - rest.len()
     }
 
     /// Returns the error for the next `length` bytes.
@@ -114,28 +122,34 @@ impl<'a> Lexer<'a> {
     }
 
     /// Reads up to the delimiter `close`, which stands for itself where it is doubled.
-    fn delimited(&mut self, close: char) -> Result<String, FilterError> {
-        let start = self.at;
-        let mut content = String::new();
-        let mut chars = self.rest().char_indices().skip(1).peekable();
-        while let Some((at, c)) = chars.next() {
-            if c != close {
-                content.push(c);
-            } else if chars.next_if(|(_, next)| *next == close).is_some() {
-                content.push(close);
-            } else {
-                self.at = start + at + close.len_utf8();
-                return Ok(content);
+    fn delimited(&mut self, close: char) -> Result<Cow<'a, str>, FilterError> {
+        let rest = self.rest();
+        // Each delimiter is one byte.
+        let mut end = 1;
+        let mut is_doubled = false;
+        while let Some(found) = rest.get(end..).and_then(|tail| tail.find(close)) {
+            end += found;
+            let content = &rest[1..end];
+            if !rest[end + 1..].starts_with(close) {
+                self.at += end + 1;
+                return Ok(match is_doubled {
+                    true => content
+                        .replace(&format!("{close}{close}"), &close.to_string())
+                        .into(),
+                    false => content.into(),
+                });
             }
+            is_doubled = true;
+            end += 2;
         }
         let expected = format!("a closing {close}");
-        let span = Span::new(start, self.text.len());
-        let found = quoted(self.rest());
+        let span = Span::new(self.at, self.text.len());
+        let found = quoted(rest);
         let kind = FilterErrorKind::Syntax;
         Err(FilterError::new(kind, span, found, expected))
     }
 
-    fn uuid(&mut self) -> Result<TokenKind, FilterError> {
+    fn uuid(&mut self) -> Result<TokenKind<'a>, FilterError> {
         let rest = self.rest();
         let Some(end) = rest.find('}') else {
             return Err(self.bad(rest.len(), "a closing }"));
@@ -146,7 +160,7 @@ impl<'a> Lexer<'a> {
         Ok(TokenKind::Constant(Value::Uuid(uuid)))
     }
 
-    fn bytes(&mut self, quote: char) -> Result<TokenKind, FilterError> {
+    fn bytes(&mut self, quote: char) -> Result<TokenKind<'a>, FilterError> {
         let start = self.at;
         self.at += 1;
         let digits = self.delimited(quote)?;
@@ -158,11 +172,11 @@ impl<'a> Lexer<'a> {
         Ok(TokenKind::Constant(Value::Bytes(bytes)))
     }
 
-    fn number(&mut self) -> Result<TokenKind, FilterError> {
+    fn number(&mut self) -> Result<TokenKind<'a>, FilterError> {
         let rest = self.rest();
         let (digits, tail) = rest.split_at(number_length(rest));
         if tail.starts_with(is_name_continue) {
-            let more = tail.find(|c| !is_name_continue(c)).unwrap_or(tail.len());
+            let more = name_length(tail);
             return Err(self.bad(digits.len() + more, "a number, or a name in brackets"));
         }
         let value = parse_number(digits);
@@ -174,7 +188,7 @@ impl<'a> Lexer<'a> {
 
 /// Returns the operator and its length; the longest match, so that `~=` is "not equal" and never
 /// NOT before an equals sign.
-fn operator(first: char, second: char) -> Option<(TokenKind, usize)> {
+fn operator(first: char, second: char) -> Option<(TokenKind<'static>, usize)> {
     use CompareOp::{Eq, Ge, Gt, Le, Lt, Ne};
     Some(match (first, second) {
         ('=', '=') => (TokenKind::Compare(Eq), 2),
@@ -214,6 +228,14 @@ fn number_length(text: &str) -> usize {
     end
 }
 
+/// Returns how many bytes of `text` continue a name.
+fn name_length(text: &str) -> usize {
+    let is_plain = |byte: &u8| *byte == b'_' || byte.is_ascii_alphanumeric();
+    let plain = text.bytes().take_while(|byte| is_plain(byte)).count();
+    let tail = text.get(plain..).unwrap_or_default();
+    plain + tail.find(|c| !is_name_continue(c)).unwrap_or(tail.len())
+}
+
 fn hex(digits: &str) -> Option<Vec<u8>> {
     let nibble = |b: &u8| {
         char::from(*b)
@@ -241,9 +263,18 @@ pub(super) fn is_name_continue(c: char) -> bool {
 mod tests {
     use super::*;
 
+    fn tokens(text: &str) -> Vec<Token<'_>> {
+        let mut lexer = Lexer::new(text);
+        let mut tokens = vec![lexer.next()];
+        while !tokens.iter().any(Token::is_last) {
+            tokens.push(lexer.next());
+        }
+        tokens
+    }
+
     fn shapes(text: &str) -> String {
         let all = tokens(text).into_iter().map(|token| match token.kind {
-            TokenKind::Word(word) => word,
+            TokenKind::Word(word) => word.to_owned(),
             TokenKind::Bracketed(name) => format!("[{name}]"),
             TokenKind::Text(text) => format!("<{text}>"),
             TokenKind::Constant(value) => value.to_string(),

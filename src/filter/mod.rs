@@ -12,6 +12,7 @@ mod explain;
 mod expr;
 mod lexer;
 mod literal;
+mod operand;
 mod parse;
 mod pattern;
 mod predicate;
@@ -31,10 +32,13 @@ pub use self::builder::{Field, field};
 pub(crate) use self::check::{check, check_all};
 pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;
-use self::expr::Span;
-pub use self::expr::{Collation, CompareOp, Expr, Literal, Name, Operand};
+pub use self::expr::{Collation, CompareOp, Expr};
+use self::operand::Span;
+pub use self::operand::{Literal, Name, Operand};
 pub(crate) use self::pattern::{Pattern, Tail};
-pub(crate) use self::predicate::{Condition, EventRow, Path, Predicate, Root, Row, Step, Test};
+pub(crate) use self::predicate::{
+    Comparison, Condition, EventRow, Path, Predicate, Root, Row, Step, Test,
+};
 pub(crate) use self::scope::{Scope, UndeclaredProperties};
 use crate::value::{EventMethod, Properties, ValueRef};
 
@@ -116,7 +120,7 @@ pub struct Filter {
 struct Inner {
     expr: Expr,
     /// What the spans in the expression refer to.
-    text: Box<str>,
+    text: Arc<str>,
     /// Why the text of an expression that was built is none of the language.
     malformed: Option<FilterError>,
 }
@@ -134,12 +138,18 @@ impl Filter {
         Ok(Self::new(expr, text.into(), None))
     }
 
+    /// Parses criteria as [`parse`](Self::parse) does, and holds the text in common with the caller.
+    pub(crate) fn parse_shared(text: &Arc<str>) -> Result<Self, FilterError> {
+        let expr = parse::parse(text)?;
+        Ok(Self::new(expr, Arc::clone(text), None))
+    }
+
     /// Returns the criteria `ALL`, which select every event.
     pub fn all() -> Self {
         Self::new(Expr::All, "ALL".into(), None)
     }
 
-    fn new(expr: Expr, text: Box<str>, malformed: Option<FilterError>) -> Self {
+    fn new(expr: Expr, text: Arc<str>, malformed: Option<FilterError>) -> Self {
         let inner = Inner {
             expr,
             text,

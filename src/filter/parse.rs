@@ -3,9 +3,10 @@
 use super::cursor::{Parsed, Parser, is_and, is_or, is_word};
 use super::display::is_reserved;
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Expr, Literal, Name, Operand, Span};
+use super::expr::{Collation, CompareOp, Expr};
 use super::lexer::TokenKind;
 use super::literal::{DURATION, TIME, parse_duration, parse_time};
+use super::operand::{Literal, Name, Operand, Span};
 use super::pattern::Pattern;
 use crate::value::Value;
 
@@ -49,7 +50,7 @@ impl Parser<'_> {
         while self.take(is_or) {
             expr = expr.or(self.and()?);
         }
-        Ok(expr)
+        Ok(expr.shrunk())
     }
 
     /// and := unary { AND unary }
@@ -58,7 +59,7 @@ impl Parser<'_> {
         while self.take(is_and) {
             expr = expr.and(self.unary()?);
         }
-        Ok(expr)
+        Ok(expr.shrunk())
     }
 
     /// unary := NOT unary | primary
@@ -159,8 +160,7 @@ impl Parser<'_> {
         Ok(Expr::Between {
             name,
             negated,
-            low,
-            high,
+            bounds: Box::new((low, high)),
             collation: self.collation_or(collation)?,
         })
     }
@@ -267,7 +267,7 @@ impl Parser<'_> {
         let TokenKind::Text(text) = self.peek() else {
             return Err(self.unexpected(expected));
         };
-        let text = text.clone();
+        let text = text.clone().into_owned();
         self.advance();
         Ok(text)
     }
@@ -279,7 +279,7 @@ impl Parser<'_> {
     /// [COLLATE (NOCASE | BINARY)]; without it, what was said before
     fn collation_or(&mut self, before: Collation) -> Parsed<Collation> {
         // A name may be called `collate`.
-        if !self.at_word("COLLATE") || !matches!(self.peek_at(1), TokenKind::Word(_)) {
+        if !self.at_word("COLLATE") || !matches!(self.peek_second(), TokenKind::Word(_)) {
             return Ok(before);
         }
         self.advance();
@@ -306,18 +306,25 @@ impl Parser<'_> {
         if !self.at_name() {
             return Err(self.unexpected("a name"));
         }
-        let mut steps = vec![self.step()?];
-        while self.take(|kind| matches!(kind, TokenKind::Dot)) {
-            steps.push(self.step()?);
-        }
-        Ok(Name::new(steps).at(start.to(self.last_span())))
+        let first = self.step()?;
+        let name = if matches!(self.peek(), TokenKind::Dot) {
+            let mut steps = vec![first];
+            while self.take(|kind| matches!(kind, TokenKind::Dot)) {
+                steps.push(self.step()?);
+            }
+            Name::new(steps)
+        } else {
+            Name::single(first)
+        };
+        Ok(name.at(start.to(self.last_span())))
     }
 
     fn step(&mut self) -> Parsed<String> {
-        let (TokenKind::Word(step) | TokenKind::Bracketed(step)) = self.peek() else {
-            return Err(self.unexpected("a name, in brackets if it is no word"));
+        let step = match self.peek() {
+            TokenKind::Word(word) => (*word).to_owned(),
+            TokenKind::Bracketed(name) => name.clone().into_owned(),
+            _ => return Err(self.unexpected("a name, in brackets if it is no word")),
         };
-        let step = step.clone();
         self.advance();
         Ok(step)
     }
@@ -326,7 +333,7 @@ impl Parser<'_> {
     fn constant(&mut self) -> Parsed<Option<Literal>> {
         let start = self.span();
         let value = match self.peek() {
-            TokenKind::Text(text) => Value::Str(text.clone()),
+            TokenKind::Text(text) => Value::Str(text.clone().into_owned()),
             TokenKind::Constant(value) => value.clone(),
             kind if is_word(kind, "TRUE") => Value::Bool(true),
             kind if is_word(kind, "FALSE") => Value::Bool(false),
@@ -354,10 +361,10 @@ impl Parser<'_> {
 
     /// Takes the word if text follows, and returns the text; else the word is a name.
     fn text_after_word(&mut self) -> Option<String> {
-        let TokenKind::Text(text) = self.peek_at(1) else {
+        let TokenKind::Text(text) = self.peek_second() else {
             return None;
         };
-        let text = text.clone();
+        let text = text.clone().into_owned();
         self.advance();
         Some(text)
     }
@@ -401,12 +408,16 @@ fn member_of(name: Name, negated: bool, mut values: Vec<Literal>, collation: Col
             operand: Operand::Constant(one),
             collation,
         },
-        last => Expr::In {
-            name,
-            negated,
-            values: values.into_iter().chain(last).collect(),
-            collation,
-        },
+        last => {
+            values.extend(last);
+            values.shrink_to_fit();
+            Expr::In {
+                name,
+                negated,
+                values,
+                collation,
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Compiled criteria.
 
 use super::expr::{Collation, CompareOp};
+use super::operand::Name;
 use super::pattern::Pattern;
 use super::{Filter, evaluate};
 use crate::value::{Properties, Value, ValueRef};
@@ -11,20 +12,9 @@ use crate::value::{Properties, Value, ValueRef};
 pub(crate) struct Predicate {
     pub(super) filter: Filter,
     pub(super) condition: Condition,
-    /// Each name in the criteria and where it is found, for explanations.
-    pub(super) places: Places,
-}
-
-/// Name -> place, in the order of the text.
-pub(super) type Places = Box<[(Box<str>, Place)]>;
-
-/// Where the value of a name is found.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Place {
-    Row(Path),
-    /// In the subscription's bag, as it was when the criteria were compiled; NULL for a name that
-    /// the scope does not have.
-    Known(Value),
+    /// Each name in the criteria that is not read from a row, and its value, for explanations. The
+    /// places of the others are in the condition.
+    pub(super) known: Box<[(Name, Value)]>,
 }
 
 /// What criteria are evaluated on.
@@ -60,13 +50,17 @@ pub(crate) enum Condition {
         path: Path,
         test: Test,
     },
-    /// A comparison of two values of the row.
-    Compare {
-        left: Path,
-        op: CompareOp,
-        right: Path,
-        collation: Collation,
-    },
+    /// A comparison of two values of the row; apart, as it is larger than a test and rare.
+    Compare(Box<Comparison>),
+}
+
+/// A comparison of two values of the row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Comparison {
+    pub(crate) left: Path,
+    pub(crate) op: CompareOp,
+    pub(crate) right: Path,
+    pub(crate) collation: Collation,
 }
 
 /// A test of one value.
@@ -209,6 +203,13 @@ mod tests {
     fn step(index: usize, name: &str) -> Step {
         let name = name.into();
         Step::Field { index, name }
+    }
+
+    /// A broker holds the condition of each filter, and lists hold them in place.
+    #[test]
+    fn condition_is_no_larger_than_a_test_and_its_path() {
+        assert!(size_of::<Condition>() <= size_of::<Path>() + size_of::<Test>());
+        assert!(size_of::<Test>() <= 40);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::Filter;
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Expr, Name, Span};
+use super::expr::Expr;
+use super::operand::{Name, Span};
 use super::predicate::{Path, Root, Step};
 use super::suggest::nearest;
+use crate::model::PropertyDeclaration;
 use crate::value::{EventMethod, Parameter, Properties, ValueRef, ValueType};
 
 /// What the names in criteria stand for: the parameters of an event method, or the columns of a
@@ -29,7 +31,7 @@ enum Case {
 
 #[derive(Debug, Clone, Copy)]
 struct PublisherScope<'a> {
-    declared: &'a [Parameter],
+    declared: &'a [PropertyDeclaration],
     others: UndeclaredProperties,
 }
 
@@ -43,11 +45,24 @@ pub(crate) enum UndeclaredProperties {
 }
 
 /// What a name stands for.
-pub(super) enum Resolved<'a> {
+pub(super) enum Resolved<'a, 'n> {
     /// A place in the row, and the type of what is there.
-    Path(Path, &'a ValueType),
+    Row(Location<'a, 'n>, &'a ValueType),
     /// A value that is known now.
     Constant(ValueRef<'a>),
+}
+
+/// A place in the row that the steps of a name lead to. Looking one up copies nothing, as a name is
+/// looked up more often than its path is wanted.
+pub(super) struct Location<'a, 'n> {
+    root: RootName<'n>,
+    root_type: &'a ValueType,
+    steps: &'n [String],
+}
+
+enum RootName<'n> {
+    Index(usize),
+    Publisher(&'n str),
 }
 
 impl<'a> Scope<'a> {
@@ -82,7 +97,7 @@ impl<'a> Scope<'a> {
     #[must_use]
     pub(crate) fn with_publisher(
         mut self,
-        declared: &'a [Parameter],
+        declared: &'a [PropertyDeclaration],
         others: UndeclaredProperties,
     ) -> Self {
         self.publisher = Some(PublisherScope { declared, others });
@@ -114,7 +129,7 @@ impl<'a> Scope<'a> {
             return Err(FilterError::new(kind, Span::default(), found, "a name").in_text(name));
         };
         let resolved = self.resolve(parsed).and_then(|resolved| match resolved {
-            Resolved::Path(path, ty) => Ok((path, ty)),
+            Resolved::Row(place, ty) => Ok((place.path(), ty)),
             Resolved::Constant(_) => {
                 let (kind, found) = (FilterErrorKind::UnknownName, quoted(name));
                 let expected = "a name whose value comes with the event";
@@ -125,7 +140,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Returns what the name stands for.
-    pub(super) fn resolve(&self, name: &Name) -> Result<Resolved<'a>, FilterError> {
+    pub(super) fn resolve<'n>(&self, name: &'n Name) -> Result<Resolved<'a, 'n>, FilterError> {
         let Some((first, rest)) = name.steps().split_first() else {
             return Err(self.unknown(name, first_step(name), Vec::new()));
         };
@@ -146,8 +161,12 @@ impl<'a> Scope<'a> {
                 let Some((index, root)) = self.root(first) else {
                     return Err(self.unknown(name, first, names_of(self.roots)));
                 };
-                let root_type = root.value_type();
-                walk(name, Root::Index(index), root_type, rest)
+                let place = Location {
+                    root: RootName::Index(index),
+                    root_type: root.value_type(),
+                    steps: rest,
+                };
+                place.resolved(name)
             }
         }
     }
@@ -162,27 +181,34 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn publisher_path(
+    fn publisher_path<'n>(
         &self,
-        name: &Name,
+        name: &'n Name,
         publisher: PublisherScope<'a>,
-        property: &str,
-        rest: &[String],
-    ) -> Result<Resolved<'a>, FilterError> {
-        if let Some((_, known)) = find(publisher.declared, |known| known == property) {
-            let root = Root::Publisher(known.name().into());
-            return walk(name, root, known.value_type(), rest);
-        }
-        if publisher.others == UndeclaredProperties::Open {
-            return walk(
-                name,
-                Root::Publisher(property.into()),
-                &ValueType::Any,
-                rest,
-            );
-        }
-        let known = names_of(publisher.declared);
-        Err(unknown(name, "publisher property", property, known))
+        property: &'n str,
+        steps: &'n [String],
+    ) -> Result<Resolved<'a, 'n>, FilterError> {
+        let mut declared = publisher.declared.iter();
+        let root_type = match declared.find(|known| known.name() == property) {
+            Some(known) => known.value_type(),
+            None if publisher.others == UndeclaredProperties::Open => &ValueType::Any,
+            None => {
+                let known = publisher.declared.iter().map(PropertyDeclaration::name);
+                return Err(unknown(
+                    name,
+                    "publisher property",
+                    property,
+                    known.collect(),
+                ));
+            }
+        };
+        let root = RootName::Publisher(property);
+        let place = Location {
+            root,
+            root_type,
+            steps,
+        };
+        place.resolved(name)
     }
 
     fn unknown(&self, name: &Name, step: &str, known: Vec<&str>) -> FilterError {
@@ -190,39 +216,62 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Follows `steps` from a value of type `ty`.
-fn walk<'a>(
-    name: &Name,
-    root: Root,
-    mut ty: &'a ValueType,
-    steps: &[String],
-) -> Result<Resolved<'a>, FilterError> {
-    let mut path = Vec::with_capacity(steps.len());
-    for step in steps {
-        let key = step.as_str().into();
-        let (next, inner) = match ty.not_null() {
-            ValueType::Record(record) => {
-                let Some((index, field)) = record.field(step) else {
-                    let noun = format!("field of {}", record.name());
-                    return Err(unknown(name, &noun, step, names_of(record.fields())));
-                };
-                let name = field.name().into();
-                (Step::Field { index, name }, field.value_type())
-            }
-            ValueType::Map(inner) => (Step::Key(key), &**inner),
-            ValueType::Any => (Step::Key(key), &ValueType::Any),
-            other => {
-                let found = format!("a step to {}", quoted(step));
-                let expected = format!("the end of the path, as {other} has no fields");
-                let kind = FilterErrorKind::Type;
-                return Err(FilterError::new(kind, name.span(), found, expected));
-            }
-        };
-        path.push(next);
-        ty = inner;
+impl<'a, 'n> Location<'a, 'n> {
+    fn resolved(self, name: &Name) -> Result<Resolved<'a, 'n>, FilterError> {
+        let ty = self.value_type(name)?;
+        Ok(Resolved::Row(self, ty))
     }
-    let steps = path.into();
-    Ok(Resolved::Path(Path { root, steps }, ty))
+
+    /// Follows the steps of the name and returns the type of what is there.
+    fn value_type(&self, name: &Name) -> Result<&'a ValueType, FilterError> {
+        let mut ty = self.root_type;
+        for step in self.steps {
+            let inner = match ty.not_null() {
+                ValueType::Record(record) => {
+                    record.field(step).map(|(_, field)| field.value_type())
+                }
+                ValueType::Map(inner) => Some(&**inner),
+                ValueType::Any => Some(&ValueType::Any),
+                other => {
+                    let found = format!("a step to {}", quoted(step));
+                    let expected = format!("the end of the path, as {other} has no fields");
+                    let kind = FilterErrorKind::Type;
+                    return Err(FilterError::new(kind, name.span(), found, expected));
+                }
+            };
+            ty = inner.ok_or_else(|| unknown_field(name, ty, step))?;
+        }
+        Ok(ty)
+    }
+
+    /// Returns the path to the place.
+    pub(super) fn path(&self) -> Path {
+        let mut ty = self.root_type;
+        let mut steps = Vec::with_capacity(self.steps.len());
+        for step in self.steps {
+            let name = step.as_str().into();
+            let (next, inner) = match ty.not_null() {
+                ValueType::Record(record) => match record.field(step) {
+                    Some((index, field)) => {
+                        let name = field.name().into();
+                        (Step::Field { index, name }, field.value_type())
+                    }
+                    // Not reached, as the place has a type.
+                    None => (Step::Key(name), &ValueType::Any),
+                },
+                ValueType::Map(inner) => (Step::Key(name), &**inner),
+                _ => (Step::Key(name), &ValueType::Any),
+            };
+            steps.push(next);
+            ty = inner;
+        }
+        let root = match self.root {
+            RootName::Index(index) => Root::Index(index),
+            RootName::Publisher(property) => Root::Publisher(property.into()),
+        };
+        let steps = steps.into();
+        Path { root, steps }
+    }
 }
 
 /// Returns the value that the path leads to in a bag; NULL where it leads nowhere.
@@ -251,6 +300,14 @@ fn names_of(all: &[Parameter]) -> Vec<&str> {
 
 fn first_step(name: &Name) -> &str {
     name.steps().first().map_or("", String::as_str)
+}
+
+fn unknown_field(name: &Name, ty: &ValueType, step: &str) -> FilterError {
+    let ValueType::Record(record) = ty.not_null() else {
+        return unknown(name, "field", step, Vec::new());
+    };
+    let noun = format!("field of {}", record.name());
+    unknown(name, &noun, step, names_of(record.fields()))
 }
 
 fn unknown(name: &Name, noun: &str, step: &str, known: Vec<&str>) -> FilterError {

@@ -4,31 +4,37 @@ use super::check::{Compiled, agree, negate};
 use super::coerce::{Constant, Kind, brief, to_width};
 use super::compare::{is_null, test};
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::{Collation, CompareOp, Literal, Name};
-use super::predicate::{Condition, Members, Place, Test};
+use super::expr::{Collation, CompareOp};
+use super::operand::{Literal, Name};
+use super::predicate::{Comparison, Condition, Members, Path, Test};
 use crate::value::view::elements;
 use crate::value::{Value, ValueRef, ValueType};
 
 /// The left side of a test.
-pub(super) struct Subject<'n> {
-    name: &'n Name,
-    shown: String,
-    place: Place,
+pub(super) struct Subject<'s> {
+    name: &'s Name,
+    place: Place<'s>,
     /// The type of the value, of a list that of its elements.
-    ty: ValueType,
+    ty: &'s ValueType,
     is_list: bool,
 }
 
-impl<'n> Subject<'n> {
+/// Where the value of a name is found.
+pub(super) enum Place<'s> {
+    Row(Path),
+    /// In the subscription's bag; NULL for a name that the scope does not have.
+    Known(ValueRef<'s>),
+}
+
+impl<'s> Subject<'s> {
     /// Returns the subject of this name, found at `place` with type `ty`.
-    pub(super) fn new(name: &'n Name, place: Place, ty: &ValueType) -> Self {
+    pub(super) fn new(name: &'s Name, place: Place<'s>, ty: &'s ValueType) -> Self {
         let (ty, is_list) = match ty.not_null() {
-            ValueType::List(inner) => (inner.not_null().clone(), true),
-            single => (single.clone(), false),
+            ValueType::List(inner) => (inner.not_null(), true),
+            single => (single, false),
         };
         Self {
             name,
-            shown: name.to_string(),
             place,
             ty,
             is_list,
@@ -36,13 +42,10 @@ impl<'n> Subject<'n> {
     }
 
     /// Returns the condition that the subject passes `test`.
-    pub(super) fn passes(&self, test: Test) -> Condition {
-        match &self.place {
-            Place::Row(path) => Condition::Test {
-                path: path.clone(),
-                test,
-            },
-            Place::Known(value) => Condition::Constant(test.holds(value.view())),
+    pub(super) fn passes(self, test: Test) -> Condition {
+        match self.place {
+            Place::Row(path) => Condition::Test { path, test },
+            Place::Known(value) => Condition::Constant(test.holds(value)),
         }
     }
 
@@ -50,20 +53,20 @@ impl<'n> Subject<'n> {
         Constant {
             value: literal.value().view(),
             span: literal.span(),
-            name: &self.shown,
+            name: self.name,
         }
     }
 
     pub(super) fn compare_with(
-        &self,
+        self,
         op: CompareOp,
         literal: &Literal,
         collation: Collation,
     ) -> Compiled {
         let value = self
             .constant(literal)
-            .to_type(constant_type(op, &self.ty), collation)?;
-        let (op, value) = to_width(op, value, &self.ty);
+            .to_type(constant_type(op, self.ty), collation)?;
+        let (op, value) = to_width(op, value, self.ty);
         Ok(self.passes(Test::Compare {
             op,
             value,
@@ -73,32 +76,34 @@ impl<'n> Subject<'n> {
 
     /// Returns the comparison with another name; either may be known now.
     pub(super) fn compare_with_name(
-        &self,
+        self,
         op: CompareOp,
-        other: &Subject<'_>,
+        other: Subject<'_>,
         collation: Collation,
     ) -> Compiled {
         other.require_operator(op, collation)?;
         match (&self.place, &other.place) {
             (Place::Known(a), Place::Known(b)) => {
-                Ok(Condition::Constant(test(op, a.view(), b.view(), collation)))
+                Ok(Condition::Constant(test(op, *a, *b, collation)))
             }
             (Place::Row(_), Place::Known(value)) => {
-                self.compare_with_known(op, value.view(), other, collation)
+                let value = *value;
+                self.compare_with_known(op, value, &other, collation)
             }
             (Place::Known(value), Place::Row(_)) => {
-                other.compare_with_known(op.flipped(), value.view(), self, collation)
+                let value = *value;
+                other.compare_with_known(op.flipped(), value, &self, collation)
             }
             (Place::Row(left), Place::Row(right)) => {
-                if !agree(&self.ty, &other.ty) || (self.is_list && other.is_list) {
-                    return Err(self.no_comparison(other));
+                if !agree(self.ty, other.ty) || (self.is_list && other.is_list) {
+                    return Err(self.no_comparison(&other));
                 }
-                Ok(Condition::Compare {
+                Ok(Condition::Compare(Box::new(Comparison {
                     left: left.clone(),
                     op,
                     right: right.clone(),
                     collation,
-                })
+                })))
             }
         }
     }
@@ -106,16 +111,16 @@ impl<'n> Subject<'n> {
     /// Returns the comparison with the value of the bag that `known` names: a list is the set of
     /// its elements, without NULLs.
     fn compare_with_known(
-        &self,
+        self,
         op: CompareOp,
         value: ValueRef<'_>,
         known: &Subject<'_>,
         collation: Collation,
     ) -> Compiled {
         let convert = |value| {
-            let (span, name) = (known.name.span(), self.shown.as_str());
+            let (span, name) = (known.name.span(), self.name);
             let constant = Constant { value, span, name };
-            constant.to_type(constant_type(op, &self.ty), collation)
+            constant.to_type(constant_type(op, self.ty), collation)
         };
         match value {
             ValueRef::List(_) if self.is_list => Err(self.no_comparison(known)),
@@ -124,12 +129,12 @@ impl<'n> Subject<'n> {
                 let values = members.map(convert).collect::<Compiled<Vec<_>>>()?;
                 let values = values
                     .into_iter()
-                    .map(|value| to_width(CompareOp::Eq, value, &self.ty).1);
+                    .map(|value| to_width(CompareOp::Eq, value, self.ty).1);
                 let test = Test::In(Members::new(values.collect(), collation));
                 Ok(negate(self.passes(test), op == CompareOp::Ne))
             }
             single => {
-                let (op, value) = to_width(op, convert(single)?, &self.ty);
+                let (op, value) = to_width(op, convert(single)?, self.ty);
                 Ok(self.passes(Test::Compare {
                     op,
                     value,
@@ -141,18 +146,19 @@ impl<'n> Subject<'n> {
 
     pub(super) fn members(&self, values: &[Literal], collation: Collation) -> Compiled<Vec<Value>> {
         self.require_operator(CompareOp::Eq, collation)?;
-        let member = |literal: &Literal| {
-            let value = self.constant(literal).to_type(&self.ty, collation)?;
-            Ok(to_width(CompareOp::Eq, value, &self.ty).1)
-        };
-        values.iter().map(member).collect()
+        let mut members = Vec::with_capacity(values.len());
+        for literal in values {
+            let value = self.constant(literal).to_type(self.ty, collation)?;
+            members.push(to_width(CompareOp::Eq, value, self.ty).1);
+        }
+        Ok(members)
     }
 
     /// Fails if the type is known and has no use for the operator or the collation.
     pub(super) fn require_operator(&self, op: CompareOp, collation: Collation) -> Compiled<()> {
-        match Kind::of(&self.ty) {
+        match Kind::of(self.ty) {
             Kind::Record => {
-                let expected = format!("one of its fields, as it is {}", brief(&self.ty));
+                let expected = format!("one of its fields, as it is {}", brief(self.ty));
                 return Err(self.wrong_type(expected));
             }
             Kind::List => return Err(self.wrong_type("a list of single values".to_owned())),
@@ -178,26 +184,30 @@ impl<'n> Subject<'n> {
     }
 
     fn require_kind(&self, wanted: Kind, before: &str) -> Compiled<()> {
-        let kind = Kind::of(&self.ty);
+        let kind = Kind::of(self.ty);
         if kind == wanted || kind == Kind::Any {
             return Ok(());
         }
-        let ty = brief(&self.ty);
+        let ty = brief(self.ty);
         Err(self.wrong_type(format!("text before {before}, but it is {ty}")))
     }
 
     fn no_comparison(&self, other: &Subject<'_>) -> FilterError {
         let shown = |subject: &Subject<'_>| {
             let list = if subject.is_list { "a list of " } else { "" };
-            format!("{} ({list}{})", quoted(&subject.shown), brief(&subject.ty))
+            format!("{} ({list}{})", subject.quoted_name(), brief(subject.ty))
         };
         let expected = format!("what can be compared with {}", shown(self));
         let kind = FilterErrorKind::Type;
         FilterError::new(kind, other.name.span(), shown(other), expected)
     }
 
+    fn quoted_name(&self) -> String {
+        quoted(&self.name.to_string())
+    }
+
     fn wrong_type(&self, expected: String) -> FilterError {
-        let found = quoted(&self.shown);
+        let found = self.quoted_name();
         FilterError::new(FilterErrorKind::Type, self.name.span(), found, expected)
     }
 }

@@ -1,44 +1,29 @@
 //! What filters are about: columns, and the attributes that are views of them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
 use super::cover::Cover;
-use super::hash::{Mixer, Seed};
+use super::hash::Seed;
 use super::key::Domain;
-use crate::filter::{Path, Root, Step};
-
-/// The columns that an event is read into; immutable, and to be had without a lock.
-///
-/// [`Scratch::read`](super::Scratch::read) fills a scratch by one, and an index that has had other
-/// columns since asks for a new reading.
-#[derive(Debug, Default)]
-pub(crate) struct Columns {
-    /// The number of each column that is not in `maps`, and where its value is.
-    pub(super) paths: Vec<(u32, Arc<Path>)>,
-    /// The columns that are keys of maps.
-    pub(super) maps: Vec<MapColumns>,
-    /// One more than the highest number.
-    pub(super) width: usize,
-}
-
-/// The columns that are keys of one map.
-#[derive(Debug)]
-pub(super) struct MapColumns {
-    /// Where the map is.
-    pub(super) path: Path,
-    /// Key -> column.
-    pub(super) keys: HashMap<Box<str>, u32>,
-}
+use super::sections::{Columns, Section, hash_steps};
+use crate::filter::Path;
 
 /// All columns and attributes, counted by their uses.
+///
+/// A column that nobody uses any more stays until they are as many as those in use: making it again
+/// then changes nothing, and what comes and goes does not have all columns copied each time.
 #[derive(Debug)]
 pub(super) struct ColumnTable {
     seed: Seed,
     columns: Vec<Column>,
+    /// Those in use and the unused ones that stay.
     by_path: HashTable<u32>,
+    /// Level -> the columns in that section of `current`.
+    levels: Vec<Vec<u32>>,
+    /// How many of the columns in `by_path` nobody uses.
+    unused: usize,
     attributes: Vec<Attribute>,
     free_columns: Vec<u32>,
     free_attributes: Vec<u32>,
@@ -82,38 +67,14 @@ pub(super) struct Attribute {
     pub(super) domain: Domain,
 }
 
-impl Columns {
-    /// Returns how many columns there are.
-    pub(super) fn len(&self) -> usize {
-        self.paths.len() + self.maps.iter().map(|map| map.keys.len()).sum::<usize>()
-    }
-
-    fn add(&mut self, id: u32, path: &Arc<Path>) {
-        let Some((Step::Key(key), steps)) = path.steps.split_last() else {
-            self.paths.push((id, Arc::clone(path)));
-            return;
-        };
-        let same = |map: &MapColumns| map.path.root == path.root && *map.path.steps == *steps;
-        let at = self.maps.iter().position(same).unwrap_or_else(|| {
-            self.maps.push(MapColumns {
-                path: Path {
-                    root: path.root.clone(),
-                    steps: steps.into(),
-                },
-                keys: HashMap::new(),
-            });
-            self.maps.len() - 1
-        });
-        self.maps[at].keys.insert(key.clone(), id);
-    }
-}
-
 impl ColumnTable {
     pub(super) fn new(seed: Seed) -> Self {
         Self {
             seed,
             columns: Vec::new(),
             by_path: HashTable::new(),
+            levels: Vec::new(),
+            unused: 0,
             attributes: Vec::new(),
             free_columns: Vec::new(),
             free_attributes: Vec::new(),
@@ -125,6 +86,11 @@ impl ColumnTable {
     /// Returns the columns as they are now.
     pub(super) fn current(&self) -> &Arc<Columns> {
         &self.current
+    }
+
+    /// Returns how many columns are in use.
+    pub(super) fn len(&self) -> usize {
+        self.by_path.len() - self.unused
     }
 
     /// Returns the columns of which the absence of a value is asked for.
@@ -151,7 +117,7 @@ impl ColumnTable {
         (id != NONE).then_some(id)
     }
 
-    /// Returns the column at `path`, if anything uses it.
+    /// Returns the column at `path`, if there is one; it may be unused by now.
     pub(super) fn column_of(&self, path: &Path) -> Option<u32> {
         let same = |id: &u32| *self.columns[*id as usize].path == *path;
         self.by_path.find(hash_path(self.seed, path), same).copied()
@@ -168,11 +134,12 @@ impl ColumnTable {
 
     /// Counts one more use of the column at `path` and returns its number.
     pub(super) fn acquire(&mut self, path: &Path) -> u32 {
-        let id = match self.column_of(path) {
-            Some(id) => id,
-            None => self.add(path),
+        let Some(id) = self.column_of(path) else {
+            return self.add(path);
         };
-        self.columns[id as usize].uses += 1;
+        let uses = &mut self.columns[id as usize].uses;
+        self.unused -= usize::from(*uses == 0);
+        *uses += 1;
         id
     }
 
@@ -180,15 +147,12 @@ impl ColumnTable {
     pub(super) fn release(&mut self, id: u32) {
         let column = &mut self.columns[id as usize];
         column.uses -= 1;
-        if column.uses > 0 {
-            return;
+        if column.uses == 0 {
+            self.unused += 1;
+            if self.unused > self.len() {
+                self.publish_all();
+            }
         }
-        let hash = hash_path(self.seed, &column.path);
-        if let Ok(entry) = self.by_path.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
-        self.free_columns.push(id);
-        self.publish();
     }
 
     /// Counts one more term about the view of the column at `path` and returns its attribute.
@@ -220,7 +184,7 @@ impl ColumnTable {
     fn add(&mut self, path: &Path) -> u32 {
         let column = Column {
             path: Arc::new(path.clone()),
-            uses: 0,
+            uses: 1,
             attributes: [NONE; Domain::COUNT],
             asked: Asked::default(),
         };
@@ -229,7 +193,7 @@ impl ColumnTable {
         let rehash = |id: &u32| hash_path(seed, &columns[*id as usize].path);
         let hash = rehash(&id);
         self.by_path.insert_unique(hash, id, rehash);
-        self.publish();
+        self.publish_with(id);
         id
     }
 
@@ -247,18 +211,61 @@ impl ColumnTable {
         id
     }
 
-    /// Makes a new `current`: readers may hold the old one.
-    fn publish(&mut self) {
-        let mut columns = Columns {
-            width: self.columns.len(),
-            ..Columns::default()
-        };
-        let mut numbers: Vec<_> = self.by_path.iter().copied().collect();
-        numbers.sort_unstable();
-        for id in numbers {
-            columns.add(id, &self.columns[id as usize].path);
+    /// Makes a new `current` with one column more: readers may hold the old one.
+    ///
+    /// A level that has become too large goes to the next one as a whole, so that a column is copied
+    /// a few times at each level, however many there are.
+    fn publish_with(&mut self, id: u32) {
+        let mut moved = vec![id];
+        let mut replaced = Vec::new();
+        loop {
+            let level = replaced.len();
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let mut there = std::mem::take(&mut self.levels[level]);
+            there.retain(|id| self.stays(*id));
+            moved.extend(there);
+            if moved.len() <= limit(level) {
+                replaced.push(self.section(&moved));
+                self.levels[level] = moved;
+                break;
+            }
+            replaced.push(Arc::default());
         }
-        self.current = Arc::new(columns);
+        self.current = Arc::new(self.current.with(replaced, self.columns.len()));
+    }
+
+    /// Makes a new `current` of the columns in use.
+    fn publish_all(&mut self) {
+        let mut all: Vec<_> = std::mem::take(&mut self.levels).concat();
+        all.retain(|id| self.stays(*id));
+        let levels = (0..).take_while(|level| limit(*level) < all.len());
+        let mut sections = vec![Arc::default(); levels.count()];
+        self.levels.resize_with(sections.len(), Vec::new);
+        sections.push(self.section(&all));
+        self.levels.push(all);
+        self.current = Arc::new(Columns::default().with(sections, self.columns.len()));
+    }
+
+    /// Returns whether the column is in use; one that is not is gone then.
+    fn stays(&mut self, id: u32) -> bool {
+        let column = &self.columns[id as usize];
+        if column.uses > 0 {
+            return true;
+        }
+        let hash = hash_path(self.seed, &column.path);
+        if let Ok(entry) = self.by_path.find_entry(hash, |other| *other == id) {
+            entry.remove();
+        }
+        self.unused -= 1;
+        self.free_columns.push(id);
+        false
+    }
+
+    fn section(&self, ids: &[u32]) -> Arc<Section> {
+        let columns = ids.iter().map(|id| (*id, &self.columns[*id as usize].path));
+        Arc::new(Section::of(columns))
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -319,16 +326,14 @@ pub(super) fn put<T>(items: &mut Vec<T>, free: &mut Vec<u32>, item: T) -> u32 {
 }
 
 fn hash_path(seed: Seed, path: &Path) -> u64 {
-    let start = seed.mixer();
-    let root = match &path.root {
-        Root::Index(index) => start.word(*index as u64),
-        Root::Publisher(name) => start.bytes(name.as_bytes()),
-    };
-    let step = |mixer: Mixer, step: &Step| match step {
-        Step::Field { index, name } => mixer.word(*index as u64).bytes(name.as_bytes()),
-        Step::Key(name) => mixer.bytes(name.as_bytes()),
-    };
-    path.steps.iter().fold(root, step).finish()
+    hash_steps(seed, &path.root, &path.steps)
+}
+
+/// Returns how many columns a level may have. The first takes every new one and is copied for it, so
+/// it is small; few filters have names for more than one level.
+fn limit(level: usize) -> usize {
+    let doublings = u32::try_from(6 + 3 * level).unwrap_or(u32::MAX);
+    1_usize.checked_shl(doublings).unwrap_or(usize::MAX)
 }
 
 /// No attribute.
@@ -337,12 +342,26 @@ const NONE: u32 = u32::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::{Root, Step};
 
     fn path(index: usize) -> Path {
+        key(index, "a")
+    }
+
+    fn key(index: usize, key: &str) -> Path {
         Path {
             root: Root::Index(index),
-            steps: [Step::Key("a".into())].into(),
+            steps: [Step::Key(key.into())].into(),
         }
+    }
+
+    /// Returns the columns of the keys as a reader finds them, each with its number.
+    fn found(columns: &Columns) -> Vec<(String, u32)> {
+        let maps = columns.sections().iter().flat_map(|section| &section.maps);
+        let keys = maps.flat_map(|map| map.iter().map(|(key, id)| (key.to_owned(), id)));
+        let mut keys: Vec<_> = keys.collect();
+        keys.sort_unstable();
+        keys
     }
 
     #[test]
@@ -351,12 +370,12 @@ mod tests {
         let a = table.acquire_attribute(&path(1), Domain::Text);
         let b = table.acquire_attribute(&path(1), Domain::Presence);
         assert_ne!(a, b);
-        assert_eq!((table.current().len(), table.nullable()), (1, &[0][..]));
+        assert_eq!((table.len(), table.nullable()), (1, &[0][..]));
         table.release_attribute(b);
         assert!(table.nullable().is_empty());
         assert_eq!(table.attribute_of(0, Domain::Text), Some(a));
         table.release_attribute(a);
-        assert_eq!(table.current().len(), 0);
+        assert_eq!((table.len(), table.current().len()), (0, 0));
         assert_eq!(table.acquire(&path(2)), 0, "the number is used again");
     }
 
@@ -370,6 +389,58 @@ mod tests {
         assert!(Arc::ptr_eq(&before, table.current()));
         table.acquire(&path(2));
         assert!(!Arc::ptr_eq(&before, table.current()));
+    }
+
+    #[test]
+    fn column_that_comes_back_while_few_went_changes_nothing() {
+        let mut table = ColumnTable::new(Seed::random());
+        let ids = [1, 2, 3].map(|index| table.acquire(&path(index)));
+        let before = Arc::clone(table.current());
+        table.release(ids[1]);
+        assert_eq!(table.len(), 2);
+        assert_eq!(table.acquire(&path(2)), ids[1]);
+        assert!(Arc::ptr_eq(&before, table.current()));
+    }
+
+    #[test]
+    fn number_is_used_again_only_when_no_reader_of_now_knows_it() {
+        let mut table = ColumnTable::new(Seed::random());
+        let ids = [1, 2, 3].map(|index| table.acquire(&path(index)));
+        table.release(ids[0]);
+        let new = table.acquire(&path(4));
+        assert!(
+            !ids.contains(&new),
+            "the old snapshot of this moment had them"
+        );
+        assert_eq!((table.len(), table.current().len()), (3, 3));
+        assert_eq!(table.acquire(&path(5)), ids[0]);
+    }
+
+    #[test]
+    fn each_of_many_keys_is_found_and_copied_a_few_times() {
+        let mut table = ColumnTable::new(Seed::random());
+        let (mut wanted, mut copied) = (Vec::new(), 0);
+        for number in 0..20_000 {
+            let before = Arc::clone(table.current());
+            let text = format!("key {number}");
+            wanted.push((text.clone(), table.acquire(&key(0, &text))));
+            copied += table.current().len_apart_from(&before);
+        }
+        wanted.sort_unstable();
+        assert_eq!(found(table.current()), wanted);
+        assert!(copied < 60 * wanted.len(), "{copied}");
+
+        let (gone, kept) = wanted.split_at(15_000);
+        gone.iter().for_each(|(_, id)| table.release(*id));
+        assert_eq!(table.len(), kept.len());
+        assert!(table.current().len() <= 2 * kept.len());
+        let used = |text: &str| {
+            kept.binary_search_by(|(kept, _)| (**kept).cmp(text))
+                .is_ok()
+        };
+        let mut left = found(table.current());
+        left.retain(|(text, _)| used(text));
+        assert_eq!(left, kept);
     }
 
     #[test]

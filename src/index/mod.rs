@@ -2,8 +2,9 @@
 //!
 //! - [`normal`]: a filter becomes conjunctions of atoms, at most a few; what no atom stands for is a
 //!   rest that is checked where the atoms hold.
-//! - [`columns`], [`symbols`], [`key`]: places of values and constants become numbers. A constant that
-//!   no filter mentions has none, which ends most searches; a value that has an order has a key.
+//! - [`columns`], [`sections`], [`symbols`], [`key`]: places of values and constants become numbers. A
+//!   constant that no filter mentions has none, which ends most searches; a value that has an order has
+//!   a key.
 //! - [`pool`], [`sharers`]: identical filters are one, with all their slots in one slice.
 //! - [`tree`], [`ranges`], [`ordered`], [`waiting`]: conjunctions are found by the symbols of an event,
 //!   the rarest first, and by the ranges that hold its keys; the last few are checked one by one.
@@ -28,6 +29,7 @@ mod predicate_index;
 mod ranges;
 mod reading;
 mod scratch;
+mod sections;
 mod sharers;
 mod statistics;
 mod symbols;
@@ -38,10 +40,10 @@ mod tree;
 mod waiting;
 
 pub(crate) use self::asked::{AskedConstant, Uncovered};
-pub(crate) use self::columns::Columns;
 pub(crate) use self::cover::Collected;
 pub(crate) use self::predicate_index::{EntryId, PredicateIndex};
 pub(crate) use self::scratch::Scratch;
+pub(crate) use self::sections::Columns;
 pub(crate) use self::statistics::{Help, cost};
 #[expect(unused_imports, reason = "the cache is what holds an index")]
 pub(crate) use self::{

@@ -60,8 +60,9 @@ fn expand(of: &Condition, wanted: bool) -> Vec<Conjunction<'_>> {
             parts
         }
         Condition::Test { path, test } => leaf(path, test, of, wanted),
-        Condition::Compare { left, right, .. } => {
-            vec![Conjunction::of_rest(of, wanted, vec![left, right])]
+        Condition::Compare(sides) => {
+            let present = vec![&sides.left, &sides.right];
+            vec![Conjunction::of_rest(of, wanted, present)]
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::asked::{enter, leave};
-use super::columns::{ColumnTable, Columns};
+use super::columns::ColumnTable;
 use super::hash::Seed;
 use super::normal::{Atom, AtomTest, Conjunction, conjunctions};
 use super::pool::{FilterId, Pool};
 use super::scratch::Scratch;
+use super::sections::Columns;
 use super::statistics::Statistics;
 use super::symbols::Symbols;
 use super::term::{Term, for_each_column, on_columns};
@@ -166,7 +167,7 @@ impl<S> PredicateIndex<S> {
             filters,
             shared: self.entries - filters,
             always_checked: self.tree.always_checked(self.pool.terms()),
-            columns: self.columns().len(),
+            columns: self.columns.len(),
             symbols: self.symbols.len(),
             nodes: self.tree.node_count(),
             bytes,

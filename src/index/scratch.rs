@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::columns::{ColumnTable, Columns, MapColumns};
+use super::columns::ColumnTable;
 use super::key::{Constant, ConstantRef, Domain, OrderKey};
 use super::live::Live;
 use super::reading::Reading;
+use super::sections::{Columns, MapColumns};
 use super::symbols::Symbols;
 use crate::filter::{Collation, Row};
 use crate::value::view::fields;
@@ -43,29 +44,31 @@ impl Scratch {
             self.columns = Arc::clone(columns);
             self.readings.resize_with(columns.width, Reading::default);
         }
-        for (column, path) in &columns.paths {
-            self.set(*column, path.read(row));
-        }
-        for map in &columns.maps {
-            if let ValueRef::Record(record) = map.path.read(row) {
-                self.read_map(map, record);
+        for section in columns.sections() {
+            for (column, path) in &section.paths {
+                self.set(*column, path.read(row));
+            }
+            for map in &section.maps {
+                if let ValueRef::Record(record) = map.path.read(row) {
+                    self.read_map(map, record);
+                }
             }
         }
     }
 
     /// Reads what of the map filters ask for: of a few keys in it or a few asked for, the fewer.
     fn read_map(&mut self, map: &MapColumns, record: &dyn RecordView) {
-        if record.field_count() < map.keys.len() / 2 {
+        if record.field_count() < map.len() / 2 {
             for (key, value) in fields(record) {
-                if let Some(column) = map.keys.get(key) {
-                    self.set(*column, value);
+                if let Some(column) = map.column(key) {
+                    self.set(column, value);
                 }
             }
             return;
         }
-        for (key, column) in &map.keys {
+        for (key, column) in map.iter() {
             if let Some(value) = record.field_named(key) {
-                self.set(*column, value);
+                self.set(column, value);
             }
         }
     }

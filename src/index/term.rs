@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::hash::Mixer;
 use super::live::Live;
 use super::reading::Reading;
-use crate::filter::{Condition, Path, Root};
+use crate::filter::{Comparison, Condition, Path, Root};
 
 /// A part of a conjunction.
 #[derive(Debug, PartialEq)]
@@ -112,17 +112,12 @@ pub(super) fn on_columns(of: &Condition, column: &mut impl FnMut(&Path) -> u32) 
             path: place(path),
             test: test.clone(),
         },
-        Condition::Compare {
-            left,
-            op,
-            right,
-            collation,
-        } => Condition::Compare {
-            left: place(left),
-            op: *op,
-            right: place(right),
-            collation: *collation,
-        },
+        Condition::Compare(of) => Condition::Compare(Box::new(Comparison {
+            left: place(&of.left),
+            op: of.op,
+            right: place(&of.right),
+            collation: of.collation,
+        })),
     }
 }
 
@@ -141,9 +136,9 @@ pub(super) fn for_each_column(of: &Condition, visit: &mut impl FnMut(u32)) {
     match of {
         Condition::Constant(_) => {}
         Condition::Test { path, .. } => of_path(path),
-        Condition::Compare { left, right, .. } => {
-            of_path(left);
-            of_path(right);
+        Condition::Compare(of) => {
+            of_path(&of.left);
+            of_path(&of.right);
         }
         Condition::Not(inner) => for_each_column(inner, visit),
         Condition::And(all) | Condition::Or(all) => {
@@ -155,7 +150,7 @@ pub(super) fn for_each_column(of: &Condition, visit: &mut impl FnMut(u32)) {
 /// Returns about how much memory the condition takes; constants of tests are left out.
 fn condition_bytes(of: &Condition) -> usize {
     let inner = match of {
-        Condition::Constant(_) | Condition::Test { .. } | Condition::Compare { .. } => 0,
+        Condition::Constant(_) | Condition::Test { .. } | Condition::Compare(_) => 0,
         Condition::Not(inner) => condition_bytes(inner),
         Condition::And(all) | Condition::Or(all) => all.iter().map(condition_bytes).sum(),
     };

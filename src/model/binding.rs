@@ -4,15 +4,17 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{EventClassId, MethodName};
+use super::{EventClassId, MethodName, MethodNames, PublisherId};
 use crate::value::InterfaceId;
 
-/// Which events: of a class, of an interface from any class, or both; one method or all.
+/// Which events: of a class, of an interface from any class, or both; of any publisher or of one; all
+/// methods or some.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Binding {
     pub(crate) class: Option<EventClassId>,
     pub(crate) interface: Option<InterfaceId>,
-    pub(crate) method: Option<MethodName>,
+    pub(crate) publisher: Option<PublisherId>,
+    pub(crate) methods: MethodNames,
 }
 
 /// The bindings of records that are kept, each once: a million alerts are about a few classes.
@@ -36,12 +38,20 @@ impl Binding {
         self.interface
     }
 
-    /// Returns the method, or `None` for all.
-    pub fn method(&self) -> Option<&str> {
-        self.method.as_ref().map(MethodName::as_str)
+    /// Returns the publisher, if only events of publishers with this id are asked for.
+    #[doc(alias = "PublisherID")]
+    pub fn publisher(&self) -> Option<PublisherId> {
+        self.publisher
+    }
+
+    /// Returns the methods by name; none if all are asked for.
+    #[doc(alias = "MethodName")]
+    pub fn methods(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.methods.iter().map(MethodName::as_str)
     }
 }
 
+/// The id of a subscription that was given none is made of this text too, so it is frozen.
 impl fmt::Display for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(class) = self.class {
@@ -51,7 +61,10 @@ impl fmt::Display for Binding {
             let space = if self.class.is_some() { " " } else { "" };
             write!(f, "{space}interface {interface}")?;
         }
-        self.method
+        if let Some(publisher) = self.publisher {
+            write!(f, " publisher {publisher}")?;
+        }
+        self.methods
             .iter()
             .try_for_each(|method| write!(f, " method {method}"))
     }
@@ -84,7 +97,8 @@ mod tests {
         Arc::new(Binding {
             class: Some(EventClassId::from_u128(class)),
             interface: None,
-            method: None,
+            publisher: None,
+            methods: MethodNames::default(),
         })
     }
 

@@ -1,8 +1,13 @@
 //! Event classes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
-use super::{ClassName, EventClassId, Principal, Problems, PropertyName, PublisherId, Revision};
+use super::{
+    ClassName, EventClassId, Firing, MethodSettings, Principal, Problems, PropertyName,
+    PublisherId, Revision, Right,
+};
 use crate::error::Error;
 use crate::value::{InterfaceId, Properties, Value, ValueType};
 
@@ -37,6 +42,20 @@ pub struct EventClass {
     nesting: Nesting,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     indexable_filters: bool,
+    #[serde(default, skip_serializing_if = "Firing::is_serial")]
+    pub(super) firing: Firing,
+    #[serde(
+        default,
+        rename = "all_methods",
+        skip_serializing_if = "MethodSettings::is_empty"
+    )]
+    pub(super) settings: MethodSettings,
+    /// method -> what is set for it alone
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) methods: BTreeMap<String, MethodSettings>,
+    /// right -> the roles that have it; one that is not here is everybody's
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) access: BTreeMap<Right, BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
 }
@@ -91,6 +110,10 @@ impl EventClass {
             unordered: false,
             nesting: Nesting::Inline,
             indexable_filters: false,
+            firing: Firing::Serial,
+            settings: MethodSettings::default(),
+            methods: BTreeMap::new(),
+            access: BTreeMap::new(),
             revision: None,
         }
     }
@@ -283,6 +306,7 @@ impl EventClass {
                 );
             }
         }
+        self.check_settings(&mut problems);
         problems.or(format!("the event class {:?}", self.name), Some(()))
     }
 }

@@ -2,20 +2,32 @@
 
 mod binding;
 mod class;
+mod class_settings;
+mod firing;
 mod id;
+mod method_settings;
+mod methods;
 mod name;
 mod problem;
+mod right;
+mod role;
 mod subscription;
 mod subscription_form;
 
 pub use self::binding::Binding;
 pub(crate) use self::binding::BindingPool;
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
+pub use self::firing::Firing;
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
+pub use self::method_settings::{MethodSettings, Retained};
+pub(crate) use self::methods::MethodNames;
 pub use self::name::{
-    ClassName, InvalidName, MethodName, Moniker, Principal, PropertyName, SubscriptionName,
+    ClassName, InvalidName, MethodName, Moniker, ParameterName, PredicateName, Principal,
+    PropertyName, PublisherFilterName, RoleName, SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
+pub use self::right::Right;
+pub use self::role::Role;
 pub use self::subscription::{Subscription, Target};
-pub(crate) use self::subscription::{SubscriptionParts, check_rules, identity};
+pub(crate) use self::subscription::{SubscriptionParts, check_per_user, check_rules, identity};
 pub use crate::value::Revision;

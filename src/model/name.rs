@@ -84,8 +84,18 @@ names! {
     /// space at either end.
     #[doc(alias("OwnerSID", "UserName"))]
     Principal, "the principal", free_text;
+    /// The name of a role: 1 to 255 characters, none a control character, no space at either end.
+    RoleName, "the role name", free_text;
+    /// The name under which a predicate is registered: 1 to 255 characters, none a control
+    /// character, no space at either end.
+    PredicateName, "the predicate name", free_text;
+    /// The name under which a publisher filter is registered: 1 to 255 characters, none a control
+    /// character, no space at either end.
+    PublisherFilterName, "the publisher filter's name", free_text;
     /// The name of an event method: 1 to 255 letters, digits, `_` and `-`.
     MethodName, "the method name", identifier;
+    /// The name of a parameter of an event method: 1 to 255 letters, digits, `_` and `-`.
+    ParameterName, "the parameter name", identifier;
     /// The name of a publisher property: 1 to 255 letters, digits, `_` and `-`.
     PropertyName, "the property name", identifier;
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{
-    Binding, BindingPool, ComponentId, Moniker, Principal, Problems, Revision, SubscriptionId,
-    SubscriptionName,
+    Binding, BindingPool, ComponentId, Moniker, PredicateName, Principal, Problems, Revision,
+    RoleName, SubscriptionId, SubscriptionName,
 };
 use crate::error::Error;
 use crate::value::Properties;
@@ -41,6 +41,9 @@ struct Rare {
     not_before: Option<SystemTime>,
     expires: Option<SystemTime>,
     owner: Option<Principal>,
+    per_user: bool,
+    predicate: Option<PredicateName>,
+    publisher_role: Option<RoleName>,
     for_publisher: Properties,
     for_subscriber: Properties,
     description: Option<String>,
@@ -58,7 +61,10 @@ pub(crate) struct SubscriptionParts {
     pub(crate) not_before: Option<SystemTime>,
     pub(crate) expires: Option<SystemTime>,
     pub(crate) owner: Option<Principal>,
+    pub(crate) per_user: bool,
     pub(crate) filter: Option<Arc<str>>,
+    pub(crate) predicate: Option<PredicateName>,
+    pub(crate) publisher_role: Option<RoleName>,
     pub(crate) for_publisher: Properties,
     pub(crate) for_subscriber: Properties,
     pub(crate) description: Option<String>,
@@ -86,6 +92,9 @@ impl Subscription {
             not_before: parts.not_before,
             expires: parts.expires,
             owner: parts.owner,
+            per_user: parts.per_user,
+            predicate: parts.predicate,
+            publisher_role: parts.publisher_role,
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
@@ -115,7 +124,10 @@ impl Subscription {
             not_before: rare.not_before,
             expires: rare.expires,
             owner: rare.owner,
+            per_user: rare.per_user,
             filter: self.filter.clone(),
+            predicate: rare.predicate,
+            publisher_role: rare.publisher_role,
             for_publisher: rare.for_publisher,
             for_subscriber: rare.for_subscriber,
             description: rare.description,
@@ -173,10 +185,31 @@ impl Subscription {
         self.rare()?.owner.as_ref()
     }
 
+    /// Returns whether events are delivered only while the owner has a session.
+    #[doc(alias = "PerUser")]
+    pub fn is_per_user(&self) -> bool {
+        self.rare().is_some_and(|rare| rare.per_user)
+    }
+
+    /// Returns the name of the predicate that is asked after the filter.
+    pub fn predicate(&self) -> Option<&PredicateName> {
+        self.rare()?.predicate.as_ref()
+    }
+
+    /// Returns the role that a publisher must have to be heard.
+    pub fn publisher_role(&self) -> Option<&RoleName> {
+        self.rare()?.publisher_role.as_ref()
+    }
+
     /// Returns the filter criteria as they were written.
     #[doc(alias = "FilterCriteria")]
     pub fn filter(&self) -> Option<&str> {
         self.filter.as_deref()
+    }
+
+    /// Returns the filter criteria for keeping without a copy.
+    pub(crate) fn shared_filter(&self) -> Option<&Arc<str>> {
+        self.filter.as_ref()
     }
 
     /// Returns the bag that filters and publisher filters read.
@@ -266,6 +299,7 @@ impl Subscription {
         let mut problems = Problems::default();
         let (not_before, expires) = (self.not_before(), self.expires());
         check_rules(&self.binding, not_before, expires, &mut problems);
+        check_per_user(self.is_per_user(), self.owner().is_some(), &mut problems);
         problems.or(format!("the subscription {:?}", self.name()), Some(()))
     }
 
@@ -333,6 +367,13 @@ pub(crate) fn check_rules(
     }
 }
 
+/// Finds that nobody is there whose session could be waited for.
+pub(crate) fn check_per_user(per_user: bool, owned: bool, problems: &mut Problems) {
+    if per_user && !owned {
+        problems.add("per_user", "no owner is named");
+    }
+}
+
 /// Returns the id of a subscription that was given none: the UUID v5 of owner, binding and name, so
 /// that a program that runs again means the same subscription.
 pub(crate) fn identity(
@@ -349,6 +390,7 @@ pub(crate) fn identity(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "the records are valid")]
     use super::*;
+    use crate::broker::SubscriptionBuilder;
 
     fn alert() -> Subscription {
         let builder = Subscription::builder("alert").class("stocks");
@@ -373,6 +415,23 @@ mod tests {
         assert_eq!(bag.for_publisher().len(), 1);
         assert_ne!(bag, plain);
         assert_eq!(bag.with_for_publisher(Properties::new()), plain);
+    }
+
+    /// Programs that ran before there were publishers and several methods mean the same subscription.
+    #[test]
+    fn id_made_of_a_binding_stays_as_it_is() {
+        let alert = |binding: fn(SubscriptionBuilder) -> SubscriptionBuilder| {
+            let builder = Subscription::builder("alert")
+                .component("alarm")
+                .owner("ann");
+            binding(builder).build().unwrap().id().to_string()
+        };
+        let one = alert(|alert| alert.class("c").interface("i").method("m"));
+        assert_eq!(one, "31455060-cf0b-538c-92fe-efe90850c363");
+        let several = alert(|alert| alert.interface("i").method("n").method("m"));
+        assert_eq!(several, "a2cc3183-f7bd-528f-9b92-8da1c8e3fa6b");
+        let publisher = alert(|alert| alert.interface("i").from_publisher("p"));
+        assert_eq!(publisher, "7ebed4ac-7a80-58c7-b9ee-5e5dff363911");
     }
 
     #[test]

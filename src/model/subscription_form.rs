@@ -5,8 +5,9 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Binding, ComponentId, EventClassId, MethodName, Moniker, Principal, Revision, Subscription,
-    SubscriptionId, SubscriptionName, SubscriptionParts, Target, identity,
+    Binding, ComponentId, EventClassId, MethodNames, Moniker, PredicateName, Principal,
+    PublisherId, Revision, RoleName, Subscription, SubscriptionId, SubscriptionName,
+    SubscriptionParts, Target, identity,
 };
 use crate::value::{InterfaceId, Properties};
 
@@ -22,7 +23,9 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     interface: Option<InterfaceId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    method: Option<MethodName>,
+    publisher: Option<PublisherId>,
+    #[serde(default, skip_serializing_if = "MethodNames::is_all")]
+    method: MethodNames,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     component: Option<ComponentId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +34,10 @@ struct Written {
     object: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     filter: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    predicate: Option<PredicateName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    publisher_role: Option<RoleName>,
     #[serde(default = "switched_on", skip_serializing_if = "Clone::clone")]
     enabled: bool,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -41,6 +48,8 @@ struct Written {
     expires: Option<jiff::Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<Principal>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    per_user: bool,
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
     for_publisher: Properties,
     #[serde(default, skip_serializing_if = "Properties::is_empty")]
@@ -65,16 +74,20 @@ impl Serialize for Subscription {
             id: Some(parts.id),
             class: parts.binding.class,
             interface: parts.binding.interface,
-            method: parts.binding.method,
+            publisher: parts.binding.publisher,
+            method: parts.binding.methods,
             component: None,
             moniker: None,
             object: false,
             filter: parts.filter.as_deref().map(str::to_owned),
+            predicate: parts.predicate,
+            publisher_role: parts.publisher_role,
             enabled: parts.enabled,
             priority: parts.priority,
             not_before: time(parts.not_before)?,
             expires: time(parts.expires)?,
             owner: parts.owner,
+            per_user: parts.per_user,
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
@@ -108,7 +121,8 @@ impl<'de> Deserialize<'de> for Subscription {
         let binding = Binding {
             class: written.class,
             interface: written.interface,
-            method: written.method,
+            publisher: written.publisher,
+            methods: written.method,
         };
         let owner = written.owner;
         let id = written
@@ -124,7 +138,10 @@ impl<'de> Deserialize<'de> for Subscription {
             not_before: written.not_before.map(Into::into),
             expires: written.expires.map(Into::into),
             owner,
+            per_user: written.per_user,
             filter: written.filter.map(Into::into),
+            predicate: written.predicate,
+            publisher_role: written.publisher_role,
             for_publisher: written.for_publisher,
             for_subscriber: written.for_subscriber,
             description: written.description,

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::num::NonZero;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Weak};
 use std::thread;
 
@@ -80,8 +80,8 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// Returns what surrounds the channel.
     fn around(&self) -> &Arc<Surroundings>;
 
-    /// Takes over the class record and all subscriptions, which are in order of calling. What must be
-    /// dropped without a lock goes to `trash`, here and below.
+    /// Takes over the class record and all subscriptions. What must be dropped without a lock goes to
+    /// `trash`, here and below.
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash);
 
     /// Takes some subscriptions out and others in.
@@ -185,16 +185,18 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
         let facts = ClassFacts::new(Arc::clone(&sites.here.class));
-        let details = details(&entries, &sites);
         let mut fresh = Roster::new(sites);
-        let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
-            let (sites, components) = (&fresh.sites, &mut fresh.components);
-            Prepared::of(entry, detail, sites, &self.around, components)
-        };
-        let added = entries.iter().zip(details).map(prepare).collect();
+        let sites = fresh.sites.clone();
+        compile(&entries, &sites, |part, details| {
+            let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
+                Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
+            };
+            let added = part.iter().zip(details).map(prepare).collect();
+            fresh.fill(added, trash);
+        });
         let mut roster = self.roster.lock();
         trash.add(self.class.swap(Arc::new(facts)));
-        fresh.change(&[], added, &self.cache, trash);
+        fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
         self.pulse.get().beat();
     }
@@ -247,36 +249,39 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 }
 
-/// Resolves the names of many subscriptions, on all processors where it takes long.
-fn details(entries: &[Arc<SubscriptionEntry>], sites: &Sites) -> Vec<Detail> {
-    let each = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
+/// Resolves the names of subscriptions part by part and gives each part to `take`; of more than one
+/// part, on another thread meanwhile.
+fn compile(
+    entries: &[Arc<SubscriptionEntry>],
+    sites: &Sites,
+    mut take: impl FnMut(&[Arc<SubscriptionEntry>], Vec<Detail>),
+) {
+    let compile = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
         let detail = |entry: &Arc<SubscriptionEntry>| Detail::new(entry, None, sites);
         part.iter().map(detail).collect()
     };
-    if entries.len() < SHARED_FROM {
-        return each(entries);
+    let parts = || entries.chunks(PART);
+    if parts().len() < 2 {
+        return parts().for_each(|part| take(part, compile(part)));
     }
-    let parts = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut parts = entries.chunks(entries.len().div_ceil(parts));
-    let first = parts.next().unwrap_or_default();
     thread::scope(|scope| {
-        let start = |part| {
-            let other = thread::Builder::new().spawn_scoped(scope, move || each(part));
-            (part, other.ok())
-        };
-        let others: Vec<_> = parts.map(start).collect();
-        let mut details = each(first);
-        for (part, other) in others {
-            // Without a thread it is done here.
-            let made = other.and_then(|other| other.join().ok());
-            details.extend(made.unwrap_or_else(|| each(part)));
+        let (sender, receiver) = sync_channel(WAITING);
+        let ahead = move || _ = parts().try_for_each(|part| sender.send(compile(part)));
+        let started = thread::Builder::new().spawn_scoped(scope, ahead).is_ok();
+        for part in parts() {
+            // Without the thread nothing comes.
+            let compiled = started.then(|| receiver.recv().ok()).flatten();
+            take(part, compiled.unwrap_or_else(|| compile(part)));
         }
-        details
-    })
+    });
 }
 
-/// A few milliseconds' work; a thread is started in a hundredth of that.
-const SHARED_FROM: usize = 4_000;
+/// How many subscriptions are made ready at once, some milliseconds' work: compiled filters are larger
+/// than what an index keeps of them.
+const PART: usize = 4_000;
+
+/// How many parts may wait: enough that neither thread waits for the other.
+const WAITING: usize = 4;
 
 impl<I: ?Sized> fmt::Debug for Channel<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

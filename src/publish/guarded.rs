@@ -15,6 +15,7 @@ use super::pipeline::failure_of;
 use super::prepared::Prepared;
 use super::report::Tally;
 use super::target::Resolved;
+use crate::component::Lease;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
 use crate::filter::Row;
 use crate::value::untyped;
@@ -119,6 +120,17 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 let Some(prepared) = prepared(slot) else {
                     continue;
                 };
+                // What most of many are: found by an index, and nothing left to ask or to make.
+                if let (Filters::Passed, Some(target)) = (filters, prepared.at_hand()) {
+                    enter_subscription(prepared.id);
+                    match untyped::call(|| call(target)) {
+                        Ok(()) => add_one(&progress.delivered),
+                        Err(error) => {
+                            return Some(DeliveryOutcome::Failed(Failure::Subscriber(error)));
+                        }
+                    }
+                    continue;
+                }
                 match self.deliver(prepared, filters, call) {
                     Step::Delivered => add_one(&progress.delivered),
                     Step::FilteredOut => add_one(&progress.filtered),
@@ -130,7 +142,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         None
     }
 
-    #[inline]
     fn deliver(
         &self,
         prepared: &Prepared<I>,
@@ -157,7 +168,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 enter_subscription(prepared.id);
                 target
             }
-            Resolved::Once(target) => return call_once(prepared, target, call),
+            Resolved::Once(target, lease) => return call_once(prepared, target, lease, call),
             Resolved::Gone => return Step::Skipped(SkipReason::Gone),
             Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
         };
@@ -213,17 +224,24 @@ fn fetch<'s, S, I: ?Sized + 's>(
 /// Far more than memory can be asked for at a time, far less than the first-level cache holds.
 const TOGETHER: usize = 32;
 
-/// Calls a subscriber that is dropped behind its call.
+/// Calls a subscriber that is dropped, or given back, behind its call.
 fn call_once<I: ?Sized>(
     prepared: &Prepared<I>,
     target: Arc<I>,
+    mut lease: Lease,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Step {
     // The factory may have fired events of its own.
     enter_subscription(prepared.id);
     let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+    if called.is_err() {
+        lease.spoil();
+    }
     // Dropped when no panic unwinds any more: a second one would end the process.
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(target)));
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        drop(target);
+        drop(lease);
+    }));
     match (called, dropped) {
         (Ok(Ok(())), Ok(())) => Step::Delivered,
         (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),

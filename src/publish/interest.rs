@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Path, Scope, UndeclaredProperties};
 use crate::index::{PredicateIndex, Uncovered};
 use crate::model::EventClass;
-use crate::value::{InterfaceSchema, Parameter, Value, ValueRef, ValueType};
+use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 
 /// What the subscriptions of a class ask for, from
 /// [`Publisher::interest`](crate::Publisher::interest).
@@ -179,12 +179,8 @@ impl MethodInterest {
     /// class do not have.
     pub fn parameter(&self, path: &str) -> Result<ParameterInterest> {
         let class = self.interest.channel().class();
-        let declared = class.properties().iter();
-        let declared: Vec<_> = declared
-            .map(|property| Parameter::new(property.name(), property.value_type().clone()))
-            .collect();
         let scope = Scope::for_method(&self.schema.methods()[self.index]);
-        let scope = scope.with_publisher(&declared, undeclared(&class));
+        let scope = scope.with_publisher(class.properties(), undeclared(&class));
         let (path, value_type) = scope.place(path)?;
         Ok(ParameterInterest {
             method: self.clone(),

@@ -1,6 +1,7 @@
 //! Publisher objects and the pipeline of a fire.
 
 mod asked;
+mod bound_methods;
 mod channel;
 mod demand;
 mod dynamic;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
@@ -31,20 +32,11 @@ pub(crate) struct Prepared<I: ?Sized> {
 /// What of a subscription depends on the interface and not on who receives.
 #[derive(Debug)]
 pub(super) struct Detail {
-    pub(super) scope: Methods,
+    pub(super) scope: BoundMethods,
     /// The filter on each method; empty without one, and where an index has them.
     pub(super) predicates: Predicates,
     /// Why it is not called although it is stored and enabled.
     pub(super) suspended: Option<String>,
-}
-
-/// The methods that a subscription is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Methods {
-    All,
-    One(usize),
-    /// The interface has no such method.
-    None,
 }
 
 impl Detail {
@@ -54,13 +46,7 @@ impl Detail {
         compiled: Option<&mut CompiledFilter>,
         sites: &Sites,
     ) -> Self {
-        let schema = &sites.here.schema;
-        let scope = match entry.record.binding().method() {
-            None => Methods::All,
-            Some(name) => schema
-                .method(name)
-                .map_or(Methods::None, |(i, _)| Methods::One(i)),
-        };
+        let scope = sites.here.bound(entry.record.binding());
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
         let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
             Ok(predicates) => (predicates, None),
@@ -75,10 +61,10 @@ impl Detail {
 }
 
 fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
-    let Some(text) = entry.record.filter() else {
+    let Some(text) = entry.record.shared_filter() else {
         return Ok(Predicates::new());
     };
-    let filter = Filter::parse(text).map_err(|error| error.to_string())?;
+    let filter = Filter::parse_shared(text).map_err(|error| error.to_string())?;
     let compiled = sites.compile(&filter, &entry.record);
     compiled.map_err(|error| error.to_string())
 }
@@ -130,17 +116,22 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
     }
 
-    /// Returns who is to be called, making it if necessary.
+    /// Returns the target, if there is nothing to ask but the filter and nobody to make.
     #[inline]
+    pub(super) fn at_hand(&self) -> Option<&I> {
+        if self.conditional {
+            return None;
+        }
+        self.target.ready().map(|target| &**target)
+    }
+
+    /// Returns who is to be called, making it if necessary.
     pub(crate) fn resolve(
         &self,
         around: &Surroundings,
         schema: &InterfaceSchema,
     ) -> Resolved<'_, I> {
-        match &self.target {
-            Bound::Live(target) => Resolved::Ready(target),
-            target => target.resolve(&self.entry.record, around, schema),
-        }
+        self.target.resolve(&self.entry.record, around, schema)
     }
 
     /// Takes over a singleton that was made by another channel.
@@ -157,11 +148,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
 impl<I: ?Sized> Prepared<I> {
     /// Returns whether the subscription is bound to `method`.
     pub(crate) fn is_bound_to(&self, method: usize) -> bool {
-        match self.detail.scope {
-            Methods::All => true,
-            Methods::One(index) => index == method,
-            Methods::None => false,
-        }
+        self.detail.scope.contains(method)
     }
 
     /// Returns whether the subscription has a part in fires of `method`.
@@ -259,7 +246,7 @@ impl<I: ?Sized> Prepared<I> {
         if self.conditional || self.predicate(method).is_some() {
             return None;
         }
-        self.target.ready()
+        self.target.ready().cloned()
     }
 }
 

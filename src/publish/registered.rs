@@ -1,9 +1,8 @@
 //! Where the subscriptions of an index are in it.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::index::EntryId;
 use crate::model::SubscriptionId;
@@ -20,7 +19,7 @@ pub(super) enum Places {
 /// The ids are not held here: `id_of` gives the one of a slot.
 #[derive(Default)]
 pub(super) struct Registered {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     slots: HashTable<u32>,
     /// Slot -> where its filters are.
     places: Vec<Option<Places>>,

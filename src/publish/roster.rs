@@ -1,14 +1,15 @@
 //! The subscriptions of a channel, made ready, and the lanes that follow from them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
 use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
-use super::prepared::{Detail, Methods, Prepared};
+use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
 use super::site::{Predicates, Sites};
 use super::target::Components;
@@ -42,7 +43,7 @@ struct Indexed<I: ?Sized> {
     index: Arc<FilterIndex<I>>,
     registered: Registered,
     /// Scope -> what subscriptions of that scope have in common once their filters are in the index.
-    details: HashMap<Methods, Arc<Detail>>,
+    details: BTreeMap<BoundMethods, Arc<Detail>>,
     generation: u64,
 }
 
@@ -79,7 +80,8 @@ impl<I: Facet + ?Sized> Roster<I> {
         all
     }
 
-    /// Takes some out and others in, and puts a new snapshot in place where one is needed.
+    /// Takes some out and others in, and puts a new snapshot in place where one is needed: with an
+    /// index only when one without a filter came or went.
     pub(super) fn change(
         &mut self,
         removed: &[Arc<SubscriptionEntry>],
@@ -87,37 +89,46 @@ impl<I: Facet + ?Sized> Roster<I> {
         cache: &SubscriptionCache<Lane<I>>,
         trash: &mut Trash,
     ) {
-        let filtered = added.iter().filter(|added| added.is_filtered()).count();
-        let is_new = self.index_from(INDEX_FROM.saturating_sub(filtered), trash);
-        let Some(indexed) = &mut self.indexed else {
-            let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
-            let displaced: Vec<_> = added.into_iter().filter_map(|it| self.put(it)).collect();
-            trash.add((gone, displaced));
+        let is_new = self.begin_index(&added, trash);
+        let Some(index) = self.index() else {
+            self.exchange(None, removed, added, trash);
             return self.publish(cache, trash);
         };
-        // While no fire looks at the index. A new snapshot is needed only when one without a filter
-        // came or went.
-        let index = Arc::clone(&indexed.index);
+        // While no fire looks at the index.
         let mut state = index.write();
-        let gone: Vec<_> = removed
-            .iter()
-            .filter_map(|entry| indexed.remove(&mut state, entry))
-            .collect();
-        let mut loose = Vec::new();
-        for prepared in added {
-            if prepared.is_filtered() {
-                indexed.insert(&mut state, prepared);
-            } else {
-                loose.push(prepared);
-            }
-        }
-        trash.add(gone);
-        let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
-        if is_new || !loose.is_empty() || !gone.is_empty() {
-            let displaced: Vec<_> = loose.into_iter().filter_map(|it| self.put(it)).collect();
-            trash.add((gone, displaced));
+        let is_loose = self.exchange(Some(&mut state), removed, added, trash);
+        if is_new || is_loose {
             self.replace(&mut state, cache, trash);
         }
+    }
+
+    /// Takes others in, before the first snapshot is put in place.
+    pub(super) fn fill(&mut self, added: Vec<Prepared<I>>, trash: &mut Trash) {
+        self.begin_index(&added, trash);
+        let index = self.index();
+        let mut state = index.as_ref().map(|index| index.write());
+        self.exchange(state.as_deref_mut(), &[], added, trash);
+    }
+
+    /// Takes some out and others in, and returns whether any of them is one that no index has.
+    fn exchange(
+        &mut self,
+        state: Option<&mut IndexState<I>>,
+        removed: &[Arc<SubscriptionEntry>],
+        mut added: Vec<Prepared<I>>,
+        trash: &mut Trash,
+    ) -> bool {
+        if let (Some(state), Some(indexed)) = (state, &mut self.indexed) {
+            let gone = removed.iter().filter_map(|it| indexed.remove(state, it));
+            trash.add(gone.collect::<Vec<_>>());
+            let filtered = added.extract_if(.., |added| added.is_filtered());
+            filtered.for_each(|added| indexed.insert(state, added));
+        }
+        let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
+        let changed = !added.is_empty() || !gone.is_empty();
+        let displaced: Vec<_> = added.into_iter().filter_map(|it| self.put(it)).collect();
+        trash.add((gone, displaced));
+        changed
     }
 
     /// Puts another in the place of each that has the component.
@@ -175,12 +186,9 @@ impl<I: Facet + ?Sized> Roster<I> {
     }
 
     /// Puts a snapshot in place.
-    fn publish(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
-        match &self.indexed {
-            Some(indexed) => {
-                let index = Arc::clone(&indexed.index);
-                self.replace(&mut index.write(), cache, trash);
-            }
+    pub(super) fn publish(&mut self, cache: &SubscriptionCache<Lane<I>>, trash: &mut Trash) {
+        match self.index() {
+            Some(index) => self.replace(&mut index.write(), cache, trash),
             None => {
                 let methods = self.sites.here.schema.methods().len();
                 let lanes = (0..methods).map(|method| Lane::new(method, self.loose.values()));
@@ -189,10 +197,16 @@ impl<I: Facet + ?Sized> Roster<I> {
         }
     }
 
-    /// Begins an index, which no fire knows yet, if there are so many with a filter; returns whether
-    /// it did.
-    fn index_from(&mut self, limit: usize, trash: &mut Trash) -> bool {
-        if self.indexed.is_some() || self.filtered < limit {
+    fn index(&self) -> Option<Arc<FilterIndex<I>>> {
+        let indexed = self.indexed.as_ref()?;
+        Some(Arc::clone(&indexed.index))
+    }
+
+    /// Begins an index, which no fire knows yet, if with the added ones there are so many with a
+    /// filter; returns whether it did.
+    fn begin_index(&mut self, added: &[Prepared<I>], trash: &mut Trash) -> bool {
+        let filtered = added.iter().filter(|added| added.is_filtered()).count();
+        if self.indexed.is_some() || self.filtered + filtered < INDEX_FROM {
             return false;
         }
         let mut indexed = Indexed::new(self.sites.here.schema.methods().len());
@@ -269,7 +283,7 @@ impl<I: Facet + ?Sized> Indexed<I> {
         Self {
             index: Arc::new(FilterIndex::new(methods)),
             registered: Registered::default(),
-            details: HashMap::new(),
+            details: BTreeMap::new(),
             generation: 0,
         }
     }
@@ -317,13 +331,16 @@ impl<I: Facet + ?Sized> Indexed<I> {
     fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
         let bare = || {
             Arc::new(Detail {
-                scope: detail.scope,
+                scope: detail.scope.clone(),
                 predicates: Predicates::new(),
                 suspended: detail.suspended.clone(),
             })
         };
         match &detail.suspended {
-            None => Arc::clone(self.details.entry(detail.scope).or_insert_with(bare)),
+            None => {
+                let scope = detail.scope.clone();
+                Arc::clone(self.details.entry(scope).or_insert_with(bare))
+            }
             Some(_) => bare(),
         }
     }

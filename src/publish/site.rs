@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use super::bound_methods::BoundMethods;
 use crate::filter::{Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all};
 use crate::model::{Binding, EventClass, Subscription};
-use crate::value::{EventMethod, InterfaceSchema, Parameter};
+use crate::value::{EventMethod, InterfaceSchema};
 
 /// One interface of one class.
 #[derive(Debug, Clone)]
@@ -50,12 +53,14 @@ impl Site {
         &'a self,
         binding: &'a Binding,
     ) -> impl Iterator<Item = (usize, &'a EventMethod)> {
-        let bound = binding.method().map(|name| self.schema.method(name));
+        let bound = self.bound(binding);
         let all = self.schema.methods().iter().enumerate();
-        all.filter(move |(index, _)| match bound {
-            None => true,
-            Some(method) => method.is_some_and(|(only, _)| only == *index),
-        })
+        all.filter(move |(index, _)| bound.contains(*index))
+    }
+
+    /// Returns which of the methods a subscription with this binding asks for.
+    pub(super) fn bound(&self, binding: &Binding) -> BoundMethods {
+        BoundMethods::new(&self.schema, binding)
     }
 }
 
@@ -112,9 +117,9 @@ pub(crate) fn compile(
     sites: &[&Site],
 ) -> Result<Vec<Predicates>, FilterError> {
     let binding = record.binding();
-    let declared: Vec<Vec<Parameter>> = sites.iter().map(|site| declared(&site.class)).collect();
-    let mut scopes = Vec::new();
-    for (site, declared) in sites.iter().zip(&declared) {
+    let mut scopes: SmallVec<[Scope<'_>; 4]> = SmallVec::new();
+    for site in sites {
+        let declared = site.class.properties();
         let others = if site.class.has_open_properties() {
             UndeclaredProperties::Open
         } else {
@@ -132,12 +137,4 @@ pub(crate) fn compile(
         methods.zip(checked.by_ref()).collect()
     });
     Ok(predicates.collect())
-}
-
-/// Returns the declared publisher properties as the filter sees them.
-fn declared(class: &EventClass) -> Vec<Parameter> {
-    let properties = class.properties().iter();
-    properties
-        .map(|property| Parameter::new(property.name(), property.value_type().clone()))
-        .collect()
 }

@@ -7,7 +7,7 @@ use super::channel::Surroundings;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::live::{LiveObject, upgrade};
-use crate::component::{Activation, ActivationError, ComponentPolicy, Recipe};
+use crate::component::{Activated, Activation, ActivationError, Lease, Recipe};
 use crate::model::{ComponentId, Subscription, Target};
 use crate::value::InterfaceSchema;
 
@@ -39,8 +39,8 @@ pub(crate) enum Resolved<'a, I: ?Sized> {
     Ready(&'a I),
     /// A singleton that was first made, or first found, by this very call.
     First(&'a I),
-    /// For this call alone.
-    Once(Arc<I>),
+    /// For this call alone; the lease ends when it is dropped, after the target.
+    Once(Arc<I>, Lease),
     Gone,
     Failed(ActivationError),
 }
@@ -81,17 +81,20 @@ impl<I: Facet + ?Sized> Bound<I> {
                 Some(target) => Resolved::Ready(target),
                 None => component.activate(record, around, schema),
             },
-            Self::Weak(weak) => upgrade(weak.as_ref()).map_or(Resolved::Gone, Resolved::Once),
+            Self::Weak(weak) => match upgrade(weak.as_ref()) {
+                Some(target) => Resolved::Once(target, Lease::none()),
+                None => Resolved::Gone,
+            },
             Self::Moniker => Resolved::Failed(unresolved(record)),
             Self::Mismatch => Resolved::Gone,
         }
     }
 
     /// Returns the target, if it is ready to be called.
-    pub(super) fn ready(&self) -> Option<Arc<I>> {
+    pub(super) fn ready(&self) -> Option<&Arc<I>> {
         match self {
-            Self::Live(target) => Some(Arc::clone(target)),
-            Self::Component(component) => component.made.get().cloned(),
+            Self::Live(target) => Some(target),
+            Self::Component(component) => component.made.get(),
             _ => None,
         }
     }
@@ -189,15 +192,17 @@ impl<I: Facet + ?Sized> BoundComponent<I> {
             record.for_subscriber(),
             around.host.as_ref(),
         );
-        let target = around
-            .registry
-            .activate(recipe, &activation)
-            .and_then(|instance| I::cast(recipe, instance, schema));
-        match target {
-            Ok(target) if recipe.policy() == ComponentPolicy::PerCall => Resolved::Once(target),
-            Ok(target) => Resolved::First(self.made.get_or_init(|| target)),
-            Err(error) => Resolved::Failed(error),
-        }
+        let cast = |instance| I::cast(recipe, instance, schema);
+        let activated = match around.registry.activate(recipe, &activation) {
+            Ok(Activated::Kept(instance)) => {
+                cast(instance).map(|it| Resolved::First(&**self.made.get_or_init(|| it)))
+            }
+            Ok(Activated::Once(instance, lease)) => {
+                cast(instance).map(|it| Resolved::Once(it, lease))
+            }
+            Err(error) => Err(error),
+        };
+        activated.unwrap_or_else(Resolved::Failed)
     }
 
     fn adopt(&self, schema: &InterfaceSchema) {

@@ -95,6 +95,13 @@ impl State {
 }
 
 impl Attached {
+    pub(crate) fn new((prefix, sink): (&[u8], &Arc<dyn CommitSink>)) -> Self {
+        Self {
+            prefix: prefix.to_vec(),
+            sink: Arc::clone(sink),
+        }
+    }
+
     pub(crate) fn is(&self, sink: &Arc<dyn CommitSink>) -> bool {
         Arc::ptr_eq(&self.sink, sink)
     }
@@ -136,10 +143,7 @@ impl<E: Engine> Shared<E> {
         trash: &mut Trash,
     ) -> Result<Revision> {
         self.ready(state, trash)?;
-        let attached = Attached {
-            prefix: prefix.to_vec(),
-            sink,
-        };
+        let attached = Attached::new((prefix, &sink));
         let revision = state.head.revision;
         self.list(&attached, revision, trash)?;
         state.sinks.push(attached);
@@ -262,7 +266,7 @@ impl<E: Engine> Shared<E> {
     fn check(&self, batch: &Batch) -> Result<()> {
         for (key, expected) in batch.expectations() {
             let raw = self.engine.get(key)?;
-            let entry = raw.and_then(|raw| self.quarantine.read(key, &raw));
+            let entry = raw.and_then(|raw| self.quarantine.read(key, raw));
             let found = entry.map(|entry| entry.revision);
             if found != *expected {
                 return Err(conflict(key, *expected, found));
@@ -309,21 +313,26 @@ impl<E: Engine> Shared<E> {
 
     /// Writes a plan with head and log in one engine batch, and makes it the state.
     fn write(&self, state: &mut State, plan: &mut Plan<'_>) -> Result<Ticket> {
-        let logged = LoggedCommit {
+        let outdated = state.history.outdated(plan.changes.len());
+        plan.raw.extend(outdated.map(|key| (key, None)));
+        let keeps = state.history.keeps(plan.changes.len());
+        let logged = keeps.then(|| LoggedCommit {
             revision: plan.head.revision,
             previous: state.head.revision,
             changes: plan.changes.iter().map(logged).collect(),
-        };
-        let outdated = state.history.outdated(logged.changes.len());
-        plan.raw.extend(outdated.map(|key| (key, None)));
-        if state.history.keeps(logged.changes.len()) {
+        });
+        if let Some(logged) = &logged {
             let key = form::log_key(logged.revision);
-            let raw = form::seal_log(&key, &logged);
+            let raw = form::seal_log(&key, logged);
             plan.raw.push((key, Some(raw)));
         }
         plan.raw.push((HEAD_KEY.to_vec(), Some(plan.head.seal())));
         self.apply(state, &plan.raw)?;
-        state.history.push(logged);
+        match logged {
+            Some(logged) => state.history.push(logged),
+            // Removed from the engine already, as outdated.
+            None => state.history.clear(),
+        }
         state.history.trimmed();
         state.head = plan.head;
         self.latest
@@ -382,7 +391,7 @@ impl<E: Engine> Shared<E> {
                     Ok(pair) => pair,
                     Err(error) => return Some(Err(error)),
                 };
-                let entry: Entry = self.quarantine.read(&key, &raw)?;
+                let entry: Entry = self.quarantine.read(&key, raw)?;
                 Some(Ok((key, entry)))
             })
             .inspect(|item| {

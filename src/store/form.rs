@@ -9,7 +9,10 @@
 //! | `\0head` | format, clean, count, digest: see [`Head`] |
 //! | `\0begun` | none; its revision is the one after which the present numbers begin |
 //! | `\0log` and a revision (8 bytes, big endian) | what that commit changed: [`LoggedCommit`] |
+//!
+//! Keys that begin with `\0undo` are an engine's: what takes back a batch written in part.
 
+use super::batch::Entry;
 use super::history::{ChangeKind, LoggedChange, LoggedCommit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
@@ -135,6 +138,19 @@ pub(crate) fn unseal<'a>(key: &[u8], raw: &'a [u8]) -> Result<Sealed<'a>> {
         payload,
         checksum: stored,
     })
+}
+
+/// Returns the entry in a raw value that was [unsealed](unseal) before, in the same memory.
+pub(crate) fn open(mut raw: Vec<u8>) -> Entry {
+    let revision = raw
+        .get(REVISION_AT..)
+        .and_then(<[u8]>::first_chunk::<8>)
+        .map_or(0, |revision| u64::from_be_bytes(*revision));
+    drop(raw.drain(..PAYLOAD_AT.min(raw.len())));
+    Entry {
+        value: raw,
+        revision: Revision::from(revision),
+    }
 }
 
 pub(crate) fn log_key(revision: Revision) -> Vec<u8> {

@@ -37,12 +37,9 @@ impl Quarantine {
     }
 
     /// Returns the entry, or none for a value that cannot be read.
-    pub(crate) fn read(&self, key: &[u8], raw: &[u8]) -> Option<Entry> {
-        match form::unseal(key, raw) {
-            Ok(sealed) => Some(Entry {
-                value: sealed.payload.to_vec(),
-                revision: sealed.revision,
-            }),
+    pub(crate) fn read(&self, key: &[u8], raw: Vec<u8>) -> Option<Entry> {
+        match form::unseal(key, &raw) {
+            Ok(_) => Some(form::open(raw)),
             Err(error) => {
                 self.report(key, &error);
                 None
@@ -64,51 +61,129 @@ impl Quarantine {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Corrupt`] when the head cannot be read though there are pairs, or pairs are missing
-/// that the head counts; [`ErrorKind::NewerFormat`]; what the engine reports.
+/// [`ErrorKind::Corrupt`] when the pairs are not those that the head counted,
+/// [`ErrorKind::NewerFormat`], and what the engine reports.
 pub(crate) fn load<E: Engine>(
     engine: &E,
     history_limit: usize,
     quarantine: &Quarantine,
 ) -> Result<Loaded> {
-    let stored = match engine.get(HEAD_KEY)? {
-        Some(raw) => Head::unseal(&raw)?,
-        None if engine.page(b"", None, 1)?.is_empty() => Head::EMPTY,
-        None => return Err(corrupt("the store has content but no head")),
-    };
-    let mut found = Head {
-        count: 0,
-        digest: 0,
-        ..stored
-    };
-    let mut unreadable = 0_u64;
-    for pair in pairs(engine, b"") {
-        let (key, raw) = pair?;
-        match form::unseal(&key, &raw) {
-            Ok(sealed) => found.add(&sealed),
-            Err(error) => {
-                unreadable += 1;
-                quarantine.report(&key, &error);
-            }
-        }
-    }
-    // What unreadable pairs contributed to the digest is unknown, so nothing can be said then.
-    if unreadable == 0 && found != stored {
-        let (found, counted) = (found.count, stored.count);
-        return Err(corrupt(&format!(
-            "{found} pairs are not the {counted} that the head counted"
-        )));
-    }
+    load_with(engine, history_limit, quarantine, |_, _| {})
+}
+
+/// As [`load`], and `visit` may take the readable pairs out of the same pass. Whether they are all
+/// that there should be is known at their end only: what is wrong is the last item then.
+pub(crate) fn load_with<E: Engine>(
+    engine: &E,
+    history_limit: usize,
+    quarantine: &Quarantine,
+    visit: impl FnOnce(&mut dyn Iterator<Item = Result<RawPair>>, Revision),
+) -> Result<Loaded> {
+    let stored = head(engine)?;
+    let mut pass = Pass::new(pairs(engine, b""), quarantine, stored);
+    visit(&mut pass, stored.revision);
+    let head = pass.finish()?;
     let history = load_history(engine, history_limit, stored.revision)?;
     let begun = engine.get(BEGUN_KEY)?.and_then(|raw| {
         let sealed = form::unseal(BEGUN_KEY, &raw);
         sealed.ok().map(|sealed| sealed.revision)
     });
     Ok(Loaded {
-        head: found,
+        head,
         history,
         begun: begun.unwrap_or_default(),
     })
+}
+
+/// Reads the head alone.
+pub(crate) fn head<E: Engine>(engine: &E) -> Result<Head> {
+    match engine.get(HEAD_KEY)? {
+        Some(raw) => Head::unseal(&raw),
+        None if engine.page(b"", None, 1)?.is_empty() => Ok(Head::EMPTY),
+        None => Err(corrupt("the store has content but no head")),
+    }
+}
+
+/// Yields the pairs whose checksums agree, and compares all of them with what the head counted.
+struct Pass<'a, P> {
+    pairs: P,
+    quarantine: &'a Quarantine,
+    stored: Head,
+    found: Head,
+    unreadable: u64,
+    /// What the pairs came to, once they are at their end.
+    outcome: Option<Result<()>>,
+}
+
+impl<'a, P: Iterator<Item = Result<RawPair>>> Pass<'a, P> {
+    fn new(pairs: P, quarantine: &'a Quarantine, stored: Head) -> Self {
+        Self {
+            pairs,
+            quarantine,
+            stored,
+            found: Head {
+                count: 0,
+                digest: 0,
+                ..stored
+            },
+            unreadable: 0,
+            outcome: None,
+        }
+    }
+
+    fn compare(&self) -> Result<()> {
+        // What unreadable pairs contributed to the digest is unknown, so nothing can be said then.
+        if self.unreadable > 0 || self.found == self.stored {
+            return Ok(());
+        }
+        let (found, counted) = (self.found.count, self.stored.count);
+        Err(corrupt(&format!(
+            "{found} pairs are not the {counted} that the head counted"
+        )))
+    }
+
+    /// Reads what is left, and returns the head that counts what can be read.
+    fn finish(mut self) -> Result<Head> {
+        while self.outcome.is_none() {
+            drop(self.next());
+        }
+        self.outcome.unwrap_or(Ok(())).map(|()| self.found)
+    }
+
+    /// Notes how it ended, and returns the error as the last item.
+    fn end(&mut self, outcome: Result<()>) -> Option<Result<RawPair>> {
+        let item = match &outcome {
+            Ok(()) => None,
+            Err(error) => Some(Err(Error::new(error.kind(), error.to_string()))),
+        };
+        self.outcome = Some(outcome);
+        item
+    }
+}
+
+impl<P: Iterator<Item = Result<RawPair>>> Iterator for Pass<'_, P> {
+    type Item = Result<RawPair>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.outcome.is_none() {
+            let (key, raw) = match self.pairs.next() {
+                Some(Ok(pair)) => pair,
+                Some(Err(error)) => return self.end(Err(error)),
+                None => return self.end(self.compare()),
+            };
+            match form::unseal(&key, &raw) {
+                Ok(sealed) => {
+                    self.found.add(&sealed);
+                    return Some(Ok((key, raw)));
+                }
+                Err(error) => {
+                    self.unreadable += 1;
+                    self.quarantine.report(&key, &error);
+                }
+            }
+        }
+        None
+    }
 }
 
 /// Reads the log; an entry that cannot be read makes it begin after that entry.

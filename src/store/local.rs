@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 
 use super::background::Duties;
 use super::batch::{Batch, Entry};
-use super::commit::{Health, State};
+use super::commit::{Attached, Health, State};
 use super::copy;
-use super::engine::Engine;
+use super::engine::{Engine, RawPair};
 use super::flush::Flush;
+use super::form;
 use super::history::LoggedCommit;
 use super::load::{self, Quarantine};
 use super::memory::MemoryEngine;
@@ -82,10 +83,46 @@ impl<E: Engine> LocalStore<E> {
     /// [`ErrorKind::NewerFormat`] when a newer version wrote it, [`ErrorKind::Io`] when the
     /// background thread cannot be started, and what the engine reports.
     pub fn with_engine(engine: E, options: StoreOptions) -> Result<Self> {
+        Self::over(engine, options, None)
+    }
+
+    /// As [`with_engine`](Self::with_engine), with a sink that is attached from the beginning and
+    /// listed to in the same reading.
+    ///
+    /// That the content is not what it should be is known when all of it was read: the last item
+    /// of the listing is that error then, and no store is returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_engine`](Self::with_engine).
+    pub fn with_engine_and_sink(
+        engine: E,
+        options: StoreOptions,
+        prefix: &[u8],
+        sink: &Arc<dyn CommitSink>,
+    ) -> Result<Self> {
+        Self::over(engine, options, Some((prefix, sink)))
+    }
+
+    pub(crate) fn over(engine: E, options: StoreOptions, first: First<'_>) -> Result<Self> {
         let quarantine = Quarantine::new(options.notices.clone());
-        let loaded = load::load(&engine, options.history_limit, &quarantine)?;
+        let mut trash = Trash::default();
+        let loaded = load::load_with(
+            &engine,
+            options.history_limit,
+            &quarantine,
+            |pairs, revision| {
+                if let Some((prefix, sink)) = first {
+                    let mut listing = entries(pairs, prefix);
+                    sink.listed(&mut listing, revision, &mut trash);
+                }
+            },
+        );
+        trash.dispose();
+        let loaded = loaded?;
         let witness = open_witness(&options)?;
         let mut state = State::new(loaded);
+        state.sinks.extend(first.map(Attached::new));
         if let Some(witness) = &witness {
             state.given(witness.found());
         }
@@ -157,7 +194,7 @@ impl<E: Engine> Store for LocalStore<E> {
             return Ok(None);
         }
         let raw = shared.engine.get(key)?;
-        Ok(raw.and_then(|raw| shared.quarantine.read(key, &raw)))
+        Ok(raw.and_then(|raw| shared.quarantine.read(key, raw)))
     }
 
     fn scan(
@@ -169,7 +206,7 @@ impl<E: Engine> Store for LocalStore<E> {
         shared.readable()?;
         for pair in load::pairs(&shared.engine, prefix) {
             let (key, raw) = pair?;
-            if let Some(entry) = shared.quarantine.read(&key, &raw)
+            if let Some(entry) = shared.quarantine.read(&key, raw)
                 && visit(&key, entry).is_break()
             {
                 break;
@@ -216,7 +253,7 @@ impl<E: Engine> Store for LocalStore<E> {
     fn detach(&self, sink: &Arc<dyn CommitSink>) {
         let gone: Vec<_> = {
             let mut state = self.shared.state.lock();
-            let of_sink = |attached: &mut super::commit::Attached| attached.is(sink);
+            let of_sink = |attached: &mut Attached| attached.is(sink);
             state.sinks.extract_if(.., of_sink).collect()
         };
         drop(gone);
@@ -300,6 +337,24 @@ impl<E: Engine> Shared<E> {
         }
         outcome
     }
+}
+
+/// A sink to attach while the store is opened, and the prefix that it is told of.
+pub(crate) type First<'a> = Option<(&'a [u8], &'a Arc<dyn CommitSink>)>;
+
+/// Returns the entries of pairs under a prefix whose checksums are known to agree.
+fn entries(
+    pairs: &mut dyn Iterator<Item = Result<RawPair>>,
+    prefix: &[u8],
+) -> impl Iterator<Item = Result<(Vec<u8>, Entry)>> {
+    pairs.filter_map(move |pair| match pair {
+        Ok((key, raw)) if key.starts_with(prefix) => {
+            let entry = form::open(raw);
+            Some(Ok((key, entry)))
+        }
+        Ok(_) => None,
+        Err(error) => Some(Err(error)),
+    })
 }
 
 fn open_witness(options: &StoreOptions) -> Result<Option<Witness>> {

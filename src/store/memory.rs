@@ -1,6 +1,8 @@
 //! The engine that keeps everything in memory.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Bound;
 
@@ -16,7 +18,13 @@ pub struct MemoryEngine {
 }
 
 /// None once closed.
-struct Pairs(Option<BTreeMap<Vec<u8>, Vec<u8>>>);
+struct Pairs(Option<BTreeSet<Pair>>);
+
+/// A pair in one allocation, ordered and found by its key.
+struct Pair {
+    bytes: Box<[u8]>,
+    key_len: usize,
+}
 
 impl MemoryEngine {
     /// Returns an engine without pairs.
@@ -27,7 +35,8 @@ impl MemoryEngine {
 
 impl Engine for MemoryEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.pairs.read().open()?.get(key).cloned())
+        let pairs = self.pairs.read();
+        Ok(pairs.open()?.get(key).map(|pair| pair.value().to_vec()))
     }
 
     fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
@@ -39,9 +48,9 @@ impl Engine for MemoryEngine {
         let page = pairs
             .open()?
             .range::<[u8], _>((start, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
+            .take_while(|pair| pair.key().starts_with(prefix))
             .take(limit)
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|pair| (pair.key().to_vec(), pair.value().to_vec()))
             .collect();
         Ok(page)
     }
@@ -51,8 +60,8 @@ impl Engine for MemoryEngine {
         let pairs = pairs.0.as_mut().ok_or_else(closed)?;
         for (key, value) in changes {
             match value {
-                Some(value) => pairs.insert(key.clone(), value.clone()),
-                None => pairs.remove(key),
+                Some(value) => pairs.replace(Pair::new(key, value)).is_some(),
+                None => pairs.remove(key.as_slice()),
             };
         }
         Ok(())
@@ -73,21 +82,64 @@ impl Engine for MemoryEngine {
 }
 
 impl Pairs {
-    fn open(&self) -> Result<&BTreeMap<Vec<u8>, Vec<u8>>> {
+    fn open(&self) -> Result<&BTreeSet<Pair>> {
         self.0.as_ref().ok_or_else(closed)
+    }
+}
+
+impl Pair {
+    fn new(key: &[u8], value: &[u8]) -> Self {
+        Self {
+            bytes: [key, value].concat().into_boxed_slice(),
+            key_len: key.len(),
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        self.bytes.get(..self.key_len).unwrap_or_default()
+    }
+
+    fn value(&self) -> &[u8] {
+        self.bytes.get(self.key_len..).unwrap_or_default()
+    }
+}
+
+impl Borrow<[u8]> for Pair {
+    fn borrow(&self) -> &[u8] {
+        self.key()
+    }
+}
+
+impl PartialEq for Pair {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Pair {}
+
+impl PartialOrd for Pair {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pair {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(other.key())
     }
 }
 
 impl Default for Pairs {
     fn default() -> Self {
-        Self(Some(BTreeMap::new()))
+        Self(Some(BTreeSet::new()))
     }
 }
 
 impl fmt::Debug for MemoryEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = self.pairs.read();
-        let len = pairs.0.as_ref().map(BTreeMap::len);
+        let len = pairs.0.as_ref().map(BTreeSet::len);
         f.debug_struct("MemoryEngine").field("len", &len).finish()
     }
 }
@@ -121,6 +173,21 @@ mod tests {
         let second = engine.page(b"b", Some(b"b1"), 2).unwrap();
         assert_eq!(keys(&second), ["b2", "b3"]);
         assert!(engine.page(b"b", Some(b"b3"), 2).unwrap().is_empty());
+    }
+
+    #[test]
+    fn value_goes_to_its_key_however_alike_key_and_value_are() {
+        let engine = MemoryEngine::new();
+        let put = |key: &[u8], value: &[u8]| (key.to_vec(), Some(value.to_vec()));
+        let changes = [put(b"a", b"bc"), put(b"ab", b"c"), put(b"abc", b"")];
+        engine.apply(&changes).unwrap();
+        engine.apply(&[put(b"ab", b"new")]).unwrap();
+        assert_eq!(engine.get(b"a").unwrap().unwrap(), b"bc");
+        assert_eq!(engine.get(b"ab").unwrap().unwrap(), b"new");
+        assert_eq!(engine.get(b"abc").unwrap().unwrap(), b"");
+        engine.apply(&[(b"ab".to_vec(), None)]).unwrap();
+        assert_eq!(engine.get(b"ab").unwrap(), None);
+        assert_eq!(keys(&engine.page(b"", None, 9).unwrap()), ["a", "abc"]);
     }
 
     #[test]

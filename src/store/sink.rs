@@ -20,7 +20,8 @@ pub trait CommitSink: Send + Sync {
     /// Takes the whole content at `revision`, when attached and whenever the store was reopened.
     ///
     /// An item that is an error is the last one: the sink then keeps the state that it had, and the
-    /// store stays unavailable (or, in an attach, returns the error and does not attach it).
+    /// store stays unavailable (or, in an attach, returns the error and does not attach it; or,
+    /// while it is being opened, lists what it restored or returns the error).
     fn listed(&self, listing: &mut Listing<'_>, revision: Revision, trash: &mut Trash);
 
     /// Takes one commit; its changes may be none when all of it lies outside the sink's prefix.

@@ -1,6 +1,9 @@
 //! What the broker promises, a module per noun.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
+mod activation;
+mod bindings;
+mod class_settings;
 mod classes;
 mod closing;
 mod coherence;
@@ -15,11 +18,13 @@ mod firing;
 mod interest;
 mod many;
 mod nesting;
+mod operators;
 mod properties;
 mod query;
 mod records;
 mod registration;
 mod report;
+mod roles;
 mod serde;
 mod sharing;
 mod sites;

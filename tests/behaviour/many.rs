@@ -323,6 +323,42 @@ fn import_stores_all_in_one_commit_and_all_are_seen_when_it_returned() -> Result
 }
 
 #[test]
+fn import_into_a_class_without_subscriptions_is_seen_whole_or_not_at_all() -> Result<()> {
+    const COUNT: usize = 3_000;
+    let _watchdog = Watchdog::new();
+    let twin = Twin::new(EventClass::new("quotes", "quotes"));
+    let many: Result<Vec<_>> = (0..COUNT)
+        .map(|number| {
+            Subscription::builder(format!("s{number}"))
+                .to::<dyn Quotes>()
+                .method("quoted")
+                .component("recorder")
+                .filter("price > 0")
+                .build()
+        })
+        .collect();
+    let many = many?;
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let firing = scope.spawn(|| {
+            let mut seen = Vec::new();
+            while !done.load(Ordering::Acquire) {
+                seen.push(twin.quotes.quoted("A", 1, None).delivered());
+            }
+            seen
+        });
+        let imported = twin.broker.import(&many);
+        done.store(true, Ordering::Release);
+        let seen = firing.join();
+        let seen = seen.unwrap();
+        assert!(seen.iter().all(|delivered| [0, COUNT].contains(delivered)));
+        assert_eq!(imported?.added(), COUNT);
+        assert_eq!(twin.quotes.quoted("A", 1, None).delivered(), COUNT);
+        Ok(())
+    })
+}
+
+#[test]
 fn import_with_one_that_is_not_valid_stores_none() -> Result<()> {
     let twin = Twin::new(EventClass::new("quotes", "quotes"));
     let record = |filter: &str| {
@@ -336,7 +372,7 @@ fn import_with_one_that_is_not_valid_stores_none() -> Result<()> {
     assert!(twin.broker.import([&good, &unfit]).is_err());
     assert!(twin.broker.import([&good, &good]).is_err());
     assert!(twin.broker.subscriptions("ALL")?.is_empty());
-    assert_eq!(twin.broker.import([])?.added(), 0);
+    assert_eq!(twin.broker.import(Vec::<Subscription>::new())?.added(), 0);
     Ok(())
 }
 

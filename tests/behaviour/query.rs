@@ -121,6 +121,39 @@ fn com_plus_names_of_columns_are_taken() {
 }
 
 #[test]
+fn whose_events_for_whom_and_of_which_methods_can_be_asked_for() {
+    let (broker, _guard) = stocked();
+    let guarded = Subscription::builder("guarded").to::<dyn StockEvents>();
+    let guarded = guarded.component("x").owner("eve").per_user();
+    let guarded = guarded.from_publisher("exchange").predicate("p");
+    let guarded = guarded.requires_role("traders").method("traded");
+    let guarded = guarded.method("price_changed").build().unwrap();
+    broker.store(&guarded).unwrap();
+    let exchange = loosely::PublisherId::named("exchange");
+    for criteria in [
+        "per_user = TRUE",
+        "PerUser = TRUE",
+        "predicate = 'p'",
+        "publisher_role LIKE 't%'",
+        "method = 'traded'",
+        "MethodName = ('traded' & 'price_changed')",
+        "NOT method <> 'traded'",
+    ] {
+        assert_eq!(names(&broker, criteria), ["guarded"], "{criteria}");
+    }
+    let of_exchange = format!("publisher = {{{exchange}}} AND PublisherID IS NOT NULL");
+    assert_eq!(names(&broker, &of_exchange), ["guarded"]);
+    let one = names(&broker, "method = 'price_changed'");
+    assert_eq!(one, ["first", "guarded"], "among others or alone");
+    assert_eq!(
+        names(&broker, "method IS NULL AND per_user = FALSE").len(),
+        3
+    );
+    let error = broker.subscriptions("method = 3").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Filter);
+}
+
+#[test]
 fn criteria_that_select_nothing_are_no_error() {
     let (broker, _guard) = stocked();
     assert!(broker.subscriptions("name = 'nobody'").unwrap().is_empty());

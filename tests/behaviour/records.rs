@@ -68,7 +68,7 @@ fn stored_record_is_edited_in_every_field_and_keeps_id_and_revision() {
     let now = broker.subscription(read.id()).unwrap();
     assert_eq!((now.name(), now.is_enabled()), ("b", false));
     assert_eq!(*now.target(), Target::Component("new".into()));
-    assert_eq!(now.binding().method(), Some("traded"));
+    assert!(now.binding().methods().eq(["traded"]));
     let gone = (
         now.filter(),
         now.owner(),
@@ -83,6 +83,6 @@ fn stored_record_is_edited_in_every_field_and_keeps_id_and_revision() {
     let elsewhere = elsewhere.to::<dyn StockEvents>().moniker("queue:a");
     broker.store(&elsewhere.build().unwrap()).unwrap();
     let now = broker.subscription(read.id()).unwrap();
-    assert!(now.is_enabled() && now.binding().method().is_none());
+    assert!(now.is_enabled() && now.binding().methods().len() == 0);
     assert_eq!(now.target().to_string(), "moniker queue:a");
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use loosely::{
-    EventClass, EventClassId, EventInterface, InterfaceId, Nesting, Properties, Subscription,
-    Target, Value, ValueType,
+    EventClass, EventClassId, EventInterface, Firing, InterfaceId, Nesting, Properties, Retained,
+    Right, Subscription, Target, Value, ValueType,
 };
 
 use crate::support::{StockEvents, Tape, quiet};
@@ -43,7 +43,11 @@ fn toml_as_a_person_writes_it_takes_names_for_ids() {
         r#"
             name = "orders"
             class = "stocks"
-            method = "traded"
+            method = ["traded", "halted"]
+            publisher = "exchange"
+            per_user = true
+            predicate = "in office hours"
+            publisher_role = "traders"
             moniker = "queue:orders"
             enabled = false
             priority = 5
@@ -63,8 +67,13 @@ fn toml_as_a_person_writes_it_takes_names_for_ids() {
     bag.insert("limits", limits);
     let built = Subscription::builder("orders")
         .class("stocks")
-        .method("traded");
+        .method("traded")
+        .method("halted")
+        .from_publisher("exchange");
     let built = built
+        .per_user()
+        .predicate("in office hours")
+        .requires_role("traders")
         .moniker("queue:orders")
         .disabled()
         .priority(5)
@@ -97,6 +106,12 @@ fn full() -> Subscription {
         .component("alarm")
         .filter("volume > 1")
         .priority(-3);
+    let built = built
+        .method("price_changed")
+        .from_publisher("exchange")
+        .per_user()
+        .predicate("p")
+        .requires_role("r");
     let built = built
         .disabled()
         .not_before(time)
@@ -134,6 +149,9 @@ fn what_has_its_default_is_not_written() {
     let json = serde_json::to_value(&record).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["class", "component", "id", "name"]);
+    let json = serde_json::to_value(EventClass::new("c", "c")).unwrap();
+    let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["id", "name"]);
 }
 
 #[test]
@@ -207,6 +225,18 @@ fn event_class_is_written_and_read_like_a_subscription() {
             interfaces = ["StockEvents"]
             publisher = "exchange"
             nesting = "queued"
+            firing = { parallel = { max = 4 } }
+
+            [all_methods]
+            publisher_filters = ["audit"]
+            default_query = "enabled = TRUE"
+            retained = "last"
+
+            [methods.traded]
+            retained = { last_per = "symbol" }
+
+            [access]
+            publish = ["traders"]
 
             [[properties]]
             name = "desk"
@@ -223,11 +253,20 @@ fn event_class_is_written_and_read_like_a_subscription() {
         .with_interface(<dyn StockEvents>::schema().id())
         .with_publisher("exchange")
         .with_nesting(Nesting::Queued)
+        .with_firing(Firing::Parallel { max: 4 })
+        .with_publisher_filter("audit")
+        .with_default_query("enabled = TRUE")
+        .with_retained(Retained::Last)
+        .with_method_retained("traded", Retained::LastPer("symbol".into()))
+        .with_access(Right::Publish, "traders")
         .with_property("desk", ValueType::Str, "fx")
         .with_property("level", ValueType::U8, Value::Null);
     assert_eq!(class, expected);
     let json = serde_json::to_string(&class).unwrap();
     assert_eq!(serde_json::from_str::<EventClass>(&json).unwrap(), class);
+    let toml = toml::to_string(&class).unwrap();
+    let read = toml::from_str::<EventClass>(&toml).unwrap();
+    assert_eq!(read, class, "{toml}");
     let typo = r#"{"id": "c", "name": "c", "open_propertys": true}"#;
     let error = serde_json::from_str::<EventClass>(typo).unwrap_err();
     assert!(error.to_string().contains("open_propertys"), "{error}");

@@ -205,10 +205,10 @@ impl Sql {
             Expr::Between {
                 name,
                 negated,
-                low,
-                high,
+                bounds,
                 collation,
             } => {
+                let (low, high) = &**bounds;
                 self.subject(name, *collation)
                     .push(not(*negated))
                     .push(" BETWEEN ");
@@ -387,8 +387,7 @@ fn predicate((column, sort): (&'static str, Sort)) -> BoxedStrategy<Expr> {
     let between = between.prop_map(move |(negated, low, high, collation)| Expr::Between {
         name: name(),
         negated,
-        low,
-        high,
+        bounds: Box::new((low, high)),
         collation,
     });
     let null = any::<bool>().prop_map(move |negated| Expr::IsNull {

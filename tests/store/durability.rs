@@ -2,7 +2,7 @@
 //!
 //! The child processes are this test binary again, told by an environment variable what to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -12,11 +12,14 @@ use std::time::Duration;
 use std::{env, thread};
 
 use loosely::{
-    Durability, Engine, ErrorKind, LocalStore, Notices, RawChange, RawPair, Result, SledEngine,
-    SledStore, Store, StoreOptions,
+    Batch, Durability, Engine, ErrorKind, LocalStore, Notices, RawChange, RawPair, Result,
+    SledEngine, SledStore, Store, StoreOptions,
 };
 
 use crate::support::{put, value, watchdog};
+
+/// So many keys of a hundred bytes are written long before they are committed.
+const BULK: usize = 20_000;
 
 const ROLE: &str = "LOOSELY_STORE_ROLE";
 const DIRECTORY: &str = "LOOSELY_STORE_DIRECTORY";
@@ -64,6 +67,7 @@ fn child_process_does_what_it_was_told() {
             let engine = Hasty(SledEngine::open(directory).unwrap());
             load(&LocalStore::with_engine(engine, StoreOptions::new()).unwrap());
         }
+        "bulk" => bulk(&SledStore::open(directory, StoreOptions::new().without_copy()).unwrap()),
         "traced" => traced(&SledStore::open(directory, StoreOptions::new()).unwrap()),
         role => panic!("no such role: {role}"),
     }
@@ -81,6 +85,26 @@ fn load(store: &dyn Store) {
                     say(&format!("ack {thread} {n}\n"));
                 }
             });
+        }
+    });
+}
+
+/// Commits large batches for ever, each over the one before, and talks all the time, so that
+/// whoever listens can kill it in the midst of one.
+fn bulk(store: &dyn Store) {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                say("tick\n");
+            }
+        });
+        for n in 0.. {
+            let mut batch = Batch::new();
+            for key in 0..BULK {
+                batch.put(format!("k/{key}"), format!("{n} {}", "x".repeat(100)));
+            }
+            store.commit(batch).unwrap();
+            say(&format!("ack 0 {n}\n"));
         }
     });
 }
@@ -185,7 +209,7 @@ fn acknowledged_commits_survive_kill_under_load() {
             assert_eq!(lost(&store, &acknowledged), 0, "{acknowledged:?}");
             assert_eq!(notices.drain(), []);
             // The next child counts from zero again.
-            let mut reset = loosely::Batch::new();
+            let mut reset = Batch::new();
             for thread in acknowledged.keys() {
                 reset.delete(format!("k/{thread}"));
             }
@@ -205,6 +229,30 @@ fn commits_acknowledged_before_the_flush_are_seen_to_be_lost() {
         lost(&store, &acknowledged) > 0,
         "the kill tests catch nothing"
     );
+}
+
+#[test]
+fn large_batch_cut_off_by_a_kill_is_not_there_in_part() {
+    let _watchdog = watchdog();
+    let root = tempfile::tempdir().unwrap();
+    for tenths in 4..10 {
+        let directory = root.path().join(tenths.to_string());
+        let mut child = Killed(child("bulk", &directory).spawn().unwrap());
+        let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        let is_tick = |line: &std::io::Result<String>| !line.as_ref().unwrap().contains("ack 0");
+        // The second batch takes about as long as the first; killed later into it each time.
+        let ticks = lines.by_ref().take_while(is_tick).count() * tenths / 10;
+        assert_eq!(lines.take(ticks).count(), ticks, "the child ended");
+        drop(child);
+        let notices = Notices::default();
+        let options = StoreOptions::new().notices(notices.clone());
+        let store = SledStore::open(&directory, options).unwrap();
+        assert_eq!(notices.drain(), []);
+        let pairs = crate::support::pairs(&store, "k/");
+        assert_eq!(pairs.len(), BULK);
+        let revisions: BTreeSet<_> = pairs.values().map(|(_, revision)| revision).collect();
+        assert_eq!(revisions.len(), 1, "parts of several batches");
+    }
 }
 
 #[test]

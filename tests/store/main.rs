@@ -3,6 +3,7 @@
 
 mod conformance;
 mod faults;
+mod large;
 mod support;
 
 #[cfg(feature = "sled")]
@@ -11,3 +12,5 @@ mod copy;
 mod damage;
 #[cfg(all(feature = "sled", unix))]
 mod durability;
+#[cfg(feature = "sled")]
+mod opening;

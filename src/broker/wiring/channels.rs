@@ -88,7 +88,7 @@ impl State {
         channel.reset(Sites { here, others }, entries, trash);
     }
 
-    /// Returns the subscriptions that a site has, in order of calling.
+    /// Returns the subscriptions that a site has, in no order.
     fn entries(&self, site: &Site) -> Vec<Arc<SubscriptionEntry>> {
         let of_class = self.by_class.get(&site.class.id());
         let of_class = of_class.into_iter().flat_map(Entries::iter);
@@ -99,7 +99,8 @@ impl State {
         if let Some(of_any) = self.by_interface.get(&Some(site.schema.id())) {
             entries.extend(of_any.iter().cloned());
         }
-        entries.sort_by_cached_key(|entry| entry.rank());
+        // As they lie in memory, which of a million is several times faster to go through.
+        entries.sort_unstable_by_key(|entry| Arc::as_ptr(entry).addr());
         entries
     }
 

@@ -1,11 +1,10 @@
 //! Subscriptions by their id.
 
-use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::model::SubscriptionId;
 use crate::publish::SubscriptionEntry;
@@ -13,7 +12,7 @@ use crate::publish::SubscriptionEntry;
 /// A set of subscriptions, found by the ids in their records: of a million, each id is held once.
 #[derive(Default)]
 pub(crate) struct Entries {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     table: HashTable<Arc<SubscriptionEntry>>,
 }
 
@@ -26,6 +25,12 @@ impl Entries {
     /// Returns all, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SubscriptionEntry>> {
         self.table.iter()
+    }
+
+    /// Makes room for so many more: while a table grows it asks for every id again.
+    pub(super) fn reserve(&mut self, more: usize) {
+        let hash = |entry: &Arc<SubscriptionEntry>| self.hasher.hash_one(entry.record.id());
+        self.table.reserve(more, hash);
     }
 
     /// Adds a subscription whose id no other one has.

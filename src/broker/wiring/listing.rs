@@ -1,11 +1,12 @@
 //! Reading everything that a store holds.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SendError, sync_channel};
 use std::thread;
 
 use crate::error::Result;
-use crate::model::{EventClass, Revision};
+use crate::model::{EventClass, Revision, Role, RoleName};
 use crate::notices::{Notice, Notices};
 use crate::publish::SubscriptionEntry;
 use crate::store::record::{self, Record, RecordKey};
@@ -13,13 +14,14 @@ use crate::store::{Entry, Listing};
 use crate::value::{InterfaceSchema, panic_message};
 
 /// Hears how many records were read so far.
-pub(crate) type Progress = Box<dyn Fn(usize) + Send + Sync>;
+pub(crate) type Progress = Arc<dyn Fn(usize) + Send + Sync>;
 
 /// What a store has listed.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) schemas: Vec<(InterfaceSchema, Revision)>,
     pub(super) classes: Vec<EventClass>,
+    pub(super) roles: Vec<(RoleName, Role)>,
     /// In parts, as they came: a list of a million is never copied to grow.
     pub(super) subscriptions: Vec<Vec<SubscriptionEntry>>,
 }
@@ -93,9 +95,10 @@ impl Listed {
             let Some(parsed) = RecordKey::parse(&key) else {
                 continue;
             };
-            match record::decode(parsed, &entry.value, entry.revision) {
+            match record::decode(&parsed, &entry.value, entry.revision) {
                 Ok(Record::Schema(schema)) => self.schemas.push((schema, entry.revision)),
                 Ok(Record::Class(class)) => self.classes.push(class),
+                Ok(Record::Role(name, role)) => self.roles.push((name, role)),
                 Ok(Record::Subscription(stored)) => subscriptions.push(stored.into()),
                 Err(error) => {
                     let reason = error.to_string();
@@ -109,6 +112,7 @@ impl Listed {
     fn append(&mut self, other: Self) {
         self.schemas.extend(other.schemas);
         self.classes.extend(other.classes);
+        self.roles.extend(other.roles);
         self.subscriptions.extend(other.subscriptions);
     }
 }

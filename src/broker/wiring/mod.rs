@@ -36,8 +36,9 @@ impl Wiring {
     }
 
     /// Ends the reports of progress: whatever is listed later is no opening.
-    pub(crate) fn opened(&self) -> Option<Progress> {
-        self.progress.lock().take()
+    pub(crate) fn opened(&self) {
+        let progress = self.progress.lock().take();
+        drop(progress);
     }
 
     /// Reads or changes the state. `work` must not call user code; what it replaces goes to the
@@ -87,7 +88,7 @@ impl Wiring {
         if prepared.is_some_and(|wired| wired.put(state, revision, changes)) {
             return;
         }
-        match record::decode(key, value, revision) {
+        match record::decode(&key, value, revision) {
             Ok(record) => state.put(record, revision, changes),
             Err(error) => {
                 let reason = error.to_string();
@@ -103,7 +104,7 @@ impl Wiring {
 
 impl CommitSink for Wiring {
     fn listed(&self, listing: &mut Listing<'_>, revision: Revision, trash: &mut Trash) {
-        let progress = self.opened();
+        let progress = self.progress.lock().clone();
         // An error is the last item: the present state is kept, and the store says the rest.
         let Ok(listed) = listing::read(listing, progress.as_ref(), &self.notices) else {
             return;

@@ -1,6 +1,6 @@
 //! The records, by what they are found by.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
-use crate::model::{BindingPool, EventClass, EventClassId, Revision, SubscriptionId};
+use crate::model::{
+    BindingPool, EventClass, EventClassId, Revision, Role, RoleName, SubscriptionId,
+};
 use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
@@ -19,6 +21,7 @@ use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
 pub(crate) struct State {
     pub(crate) classes: HashMap<EventClassId, ClassEntry>,
     pub(crate) interfaces: HashMap<InterfaceId, InterfaceEntry>,
+    pub(crate) roles: BTreeMap<RoleName, Role>,
     /// Stored and transient subscriptions.
     pub(crate) subscriptions: Entries,
     /// class -> the subscriptions that are bound to it
@@ -83,6 +86,7 @@ impl State {
         match record {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
             Record::Class(class) => self.put_class(class, changes),
+            Record::Role(name, role) => drop(self.roles.insert(name, role)),
             Record::Subscription(stored) => self.put_subscription(stored.into(), None, changes),
         }
     }
@@ -137,6 +141,7 @@ impl State {
             // A schema stays known while the process runs: publishers may use it.
             RecordKey::Schema(..) => {}
             RecordKey::Class(id) => self.remove_class(id, changes, trash),
+            RecordKey::Role(name) => drop(self.roles.remove(&name)),
             RecordKey::Subscription(id) => self.remove_subscription(id, changes),
         }
     }
@@ -260,8 +265,15 @@ impl State {
         for class in listed.classes {
             self.put_class(class, changes);
         }
+        self.roles = listed.roles.into_iter().collect();
+        // A transient one may have the id of one that another process stored.
+        let is_alone = self.subscriptions.iter().next().is_none();
+        self.subscriptions
+            .reserve(listed.subscriptions.iter().map(Vec::len).sum());
         for entry in listed.subscriptions.into_iter().flatten() {
-            self.remove_subscription(entry.record.id(), changes);
+            if !is_alone {
+                self.remove_subscription(entry.record.id(), changes);
+            }
             self.list(entry);
         }
         self.revision = revision;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::filter::{
     EventRow, Filter, FilterError, FilterErrorKind, Scope, UndeclaredProperties, check,
 };
+use crate::model::EventClass;
 use crate::value::{
     EventMethod, FieldSchema, Parameter, Properties, RecordSchema, Value, ValueType,
 };
@@ -85,9 +86,9 @@ fn evaluate(criteria: &str) -> Result<Option<bool>, FilterError> {
         ("limit", 2.5.into()),
         ("none", Vec::<Value>::new().into()),
     ]);
-    let declared = [Parameter::new("region", ValueType::Str)];
+    let class = EventClass::new("stocks", "stocks").with_property("region", ValueType::Str, "");
     let scope = Scope::for_method(&method)
-        .with_publisher(&declared, UndeclaredProperties::Refused)
+        .with_publisher(class.properties(), UndeclaredProperties::Refused)
         .with_subscription(&bag);
     let publisher = Properties::from([("region", "eu")]);
     let row = EventRow {

@@ -181,8 +181,7 @@ pub(super) fn single(name: &'static str, sort: Sort) -> BoxedStrategy<Expr> {
     let between = between.prop_map(move |(negated, low, high, collation)| Expr::Between {
         name: path(name),
         negated,
-        low,
-        high,
+        bounds: Box::new((low, high)),
         collation,
     });
     if sort != Sort::Text {
@@ -274,8 +273,7 @@ pub(super) fn anything() -> impl Strategy<Value = Expr> {
     let between = between.prop_map(|(name, negated, low, high)| Expr::Between {
         name,
         negated,
-        low,
-        high,
+        bounds: Box::new((low, high)),
         collation: Collation::Exact,
     });
     let members = (name.clone(), any::<bool>(), vec(literal, 0..4));

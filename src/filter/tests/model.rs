@@ -50,10 +50,10 @@ impl Model<'_> {
             Expr::Between {
                 name,
                 negated,
-                low,
-                high,
+                bounds,
                 collation,
             } => {
+                let (low, high) = &**bounds;
                 let value = self.value(name);
                 let test =
                     |op, bound| equal_or_ordered(&value, op, &self.operand(bound), *collation);

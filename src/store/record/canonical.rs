@@ -36,10 +36,16 @@ impl<A: Canonical, B: Canonical> Canonical for (A, B) {
     }
 }
 
-impl Canonical for String {
+impl Canonical for str {
     fn write(&self, out: &mut Vec<u8>) {
         write_length(self.len(), out);
         out.extend(self.as_bytes());
+    }
+}
+
+impl Canonical for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.as_str().write(out);
     }
 }
 

@@ -4,14 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::properties::ValueV1;
 use super::schema::TypeV1;
-use crate::model::{EventClass, EventClassId, Nesting};
+use super::settings::{RightV1, SettingsV1};
+use crate::model::{EventClass, EventClassId, Firing, Nesting};
 
 /// Every version that was ever written.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Stored {
     V1(ClassV1),
+    V2(ClassV2),
 }
 
+/// What most classes need, and still written for those: older programs read it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ClassV1 {
     name: String,
@@ -26,7 +29,76 @@ pub(super) struct ClassV1 {
     indexable_filters: bool,
 }
 
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClassV2 {
+    base: ClassV1,
+    /// The most calls at a time, if there may be several.
+    parallel: Option<u64>,
+    settings: SettingsV1,
+    methods: Vec<(String, SettingsV1)>,
+    access: Vec<(RightV1, String)>,
+}
+
 impl From<&EventClass> for Stored {
+    fn from(class: &EventClass) -> Self {
+        let methods = class.method_settings();
+        let methods = methods.map(|(name, settings)| (name.to_owned(), settings.into()));
+        let access = class.access();
+        let access = access.map(|(right, role)| (right.into(), role.to_owned()));
+        let v2 = ClassV2 {
+            base: class.into(),
+            parallel: match class.firing() {
+                Firing::Serial => None,
+                Firing::Parallel { max } => Some(u64::try_from(max).unwrap_or(u64::MAX)),
+            },
+            settings: class.settings().into(),
+            methods: methods.collect(),
+            access: access.collect(),
+        };
+        if v2.is_first_version() {
+            Self::V1(v2.base)
+        } else {
+            Self::V2(v2)
+        }
+    }
+}
+
+impl Stored {
+    pub(super) fn into_class(self, id: EventClassId) -> EventClass {
+        match self {
+            Self::V1(v1) => v1.into_class(id),
+            Self::V2(v2) => v2.into_class(id),
+        }
+    }
+}
+
+impl ClassV2 {
+    /// Returns whether the first version says all that this one does.
+    fn is_first_version(&self) -> bool {
+        self.parallel.is_none()
+            && self.settings.is_empty()
+            && self.methods.is_empty()
+            && self.access.is_empty()
+    }
+
+    fn into_class(self, id: EventClassId) -> EventClass {
+        let mut class = self.base.into_class(id);
+        if let Some(max) = self.parallel {
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            class = class.with_firing(Firing::Parallel { max });
+        }
+        class = self.settings.set(class);
+        for (method, settings) in self.methods {
+            class = settings.set_for(&method, class);
+        }
+        for (right, role) in self.access {
+            class = class.with_access(right.into(), role);
+        }
+        class
+    }
+}
+
+impl From<&EventClass> for ClassV1 {
     fn from(class: &EventClass) -> Self {
         let properties = class.properties().iter().map(|property| {
             let ty = property.value_type().into();
@@ -36,7 +108,7 @@ impl From<&EventClass> for Stored {
                 property.default_value().into(),
             )
         });
-        Self::V1(ClassV1 {
+        Self {
             name: class.name().to_owned(),
             interfaces: class
                 .interfaces()
@@ -51,40 +123,39 @@ impl From<&EventClass> for Stored {
             unordered: class.is_unordered(),
             queues_nested: class.nesting() == Nesting::Queued,
             indexable_filters: class.requires_indexable_filters(),
-        })
+        }
     }
 }
 
-impl Stored {
-    pub(super) fn into_class(self, id: EventClassId) -> EventClass {
-        let Self::V1(stored) = self;
+impl ClassV1 {
+    fn into_class(self, id: EventClassId) -> EventClass {
         let uuid = uuid::Uuid::from_bytes;
-        let mut class = EventClass::new(id, stored.name);
-        for interface in stored.interfaces {
+        let mut class = EventClass::new(id, self.name);
+        for interface in self.interfaces {
             class = class.with_interface(uuid(interface));
         }
-        for (name, ty, default) in stored.properties {
+        for (name, ty, default) in self.properties {
             class = class.with_property(name, ty.into(), crate::value::Value::from(default));
         }
-        if let Some(publisher) = stored.publisher {
+        if let Some(publisher) = self.publisher {
             class = class.with_publisher(uuid(publisher));
         }
-        if let Some(text) = stored.description {
+        if let Some(text) = self.description {
             class = class.with_description(text);
         }
-        if let Some(owner) = stored.owner {
+        if let Some(owner) = self.owner {
             class = class.with_owner(owner);
         }
-        if stored.open_properties {
+        if self.open_properties {
             class = class.with_open_properties();
         }
-        if stored.unordered {
+        if self.unordered {
             class = class.with_unordered();
         }
-        if stored.queues_nested {
+        if self.queues_nested {
             class = class.with_nesting(Nesting::Queued);
         }
-        if stored.indexable_filters {
+        if self.indexable_filters {
             class = class.with_indexable_filters();
         }
         class

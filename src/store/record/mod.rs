@@ -9,12 +9,16 @@ mod class;
 #[cfg(test)]
 mod golden;
 mod properties;
+mod role;
 mod schema;
+mod settings;
 mod subscription;
 
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId, Revision, Subscription, SubscriptionId};
+use crate::model::{
+    EventClass, EventClassId, Revision, Role, RoleName, Subscription, SubscriptionId,
+};
 use crate::value::{InterfaceId, InterfaceSchema};
 
 pub(crate) use self::subscription::StoredSubscription;
@@ -23,11 +27,12 @@ pub(crate) use self::subscription::StoredSubscription;
 pub(crate) const PREFIX: &[u8] = b"r";
 
 /// What a key of the store names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RecordKey {
     /// The schema of an interface; the newest of several is the present one.
     Schema(InterfaceId, [u8; 16]),
     Class(EventClassId),
+    Role(RoleName),
     Subscription(SubscriptionId),
 }
 
@@ -36,6 +41,7 @@ pub(crate) enum RecordKey {
 pub(crate) enum Record {
     Schema(InterfaceSchema),
     Class(EventClass),
+    Role(RoleName, Role),
     Subscription(StoredSubscription),
 }
 
@@ -47,7 +53,7 @@ impl RecordKey {
 
     /// Returns the key's bytes; in key order schemas come first, subscriptions last, so that what a
     /// record refers to is listed before it.
-    pub(crate) fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = PREFIX.to_vec();
         match self {
             Self::Schema(id, hash) => {
@@ -58,6 +64,10 @@ impl RecordKey {
             Self::Class(id) => {
                 bytes.push(b'c');
                 bytes.extend(id.uuid().as_bytes());
+            }
+            Self::Role(name) => {
+                bytes.push(b'r');
+                bytes.extend(name.as_str().as_bytes());
             }
             Self::Subscription(id) => {
                 bytes.push(b's');
@@ -70,6 +80,10 @@ impl RecordKey {
     /// Returns what the bytes of a key name, or `None` if they are no record's.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.strip_prefix(PREFIX)?.split_first()?;
+        if *kind == b'r' {
+            let name = std::str::from_utf8(rest).ok()?;
+            return RoleName::try_from(name).ok().map(Self::Role);
+        }
         let (id, rest) = rest.split_first_chunk::<16>()?;
         let id = uuid::Uuid::from_bytes(*id);
         match kind {
@@ -84,6 +98,15 @@ impl RecordKey {
 /// Returns the stored form of a class.
 pub(crate) fn encode_class(class: &EventClass) -> Result<Vec<u8>> {
     codec::encode(&class::Stored::from(class))
+}
+
+/// Returns the stored form of a role.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the broker has no methods for roles yet")
+)]
+pub(crate) fn encode_role(role: &Role) -> Result<Vec<u8>> {
+    codec::encode(&role::Stored::from(role))
 }
 
 /// Returns the stored form of a schema.
@@ -111,7 +134,7 @@ pub(crate) fn definition_digest(subscription: &Subscription) -> Result<uuid::Uui
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`] if the bytes are no record of that kind, or one that breaks a rule.
-pub(crate) fn decode(key: RecordKey, bytes: &[u8], revision: Revision) -> Result<Record> {
+pub(crate) fn decode(key: &RecordKey, bytes: &[u8], revision: Revision) -> Result<Record> {
     match key {
         RecordKey::Schema(..) => {
             let stored: schema::Stored = codec::decode(bytes)?;
@@ -119,12 +142,17 @@ pub(crate) fn decode(key: RecordKey, bytes: &[u8], revision: Revision) -> Result
         }
         RecordKey::Class(id) => {
             let stored: class::Stored = codec::decode(bytes)?;
-            Ok(Record::Class(stored.into_class(id).at(Some(revision))))
+            Ok(Record::Class(stored.into_class(*id).at(Some(revision))))
+        }
+        RecordKey::Role(name) => {
+            let stored: role::Stored = codec::decode(bytes)?;
+            let role = stored.into_role(name).at(Some(revision));
+            Ok(Record::Role(name.clone(), role))
         }
         RecordKey::Subscription(id) => {
             let stored: subscription::Stored = codec::decode(bytes)?;
             stored
-                .into_subscription(id, revision)
+                .into_subscription(*id, revision)
                 .map(Record::Subscription)
                 .map_err(corrupt)
         }

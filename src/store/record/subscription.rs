@@ -1,5 +1,7 @@
 //! The stored form of subscriptions.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -7,8 +9,8 @@ use super::canonical::Canonical;
 use super::properties::{BagV1, TimeV1, load_bag, store_bag};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Binding, MethodName, Moniker, Principal, Revision, Subscription, SubscriptionId,
-    SubscriptionName, SubscriptionParts, Target,
+    Binding, InvalidName, MethodName, Moniker, PredicateName, Principal, Revision, RoleName,
+    Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target,
 };
 
 /// A subscription with what the store keeps beside the public record.
@@ -22,100 +24,115 @@ pub(crate) struct StoredSubscription {
     pub(crate) ensured: Option<Uuid>,
 }
 
-/// Every version that was ever written.
+/// Every version that was ever written; borrows from the bytes that were read or from the record.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Stored {
-    V1(SubscriptionV1),
+pub(super) enum Stored<'a> {
+    V1(#[serde(borrow)] SubscriptionV1<'a>),
+    V2(#[serde(borrow)] SubscriptionV2<'a>),
 }
 
+/// What most subscriptions need, and still written for those: it is smaller, and its digest is the
+/// one that the programs before the second version compare with.
 #[derive(Serialize, Deserialize)]
-pub(super) struct SubscriptionV1 {
-    name: String,
+pub(super) struct SubscriptionV1<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
     class: Option<[u8; 16]>,
     interface: Option<[u8; 16]>,
-    method: Option<String>,
-    target: TargetV1,
+    #[serde(borrow)]
+    method: Option<Text<'a>>,
+    #[serde(borrow)]
+    target: TargetV1<'a>,
     enabled: bool,
     priority: i32,
     not_before: Option<TimeV1>,
     expires: Option<TimeV1>,
-    owner: Option<String>,
-    filter: Option<String>,
+    #[serde(borrow)]
+    owner: Option<Text<'a>>,
+    #[serde(borrow)]
+    filter: Option<Text<'a>>,
     for_publisher: BagV1,
     for_subscriber: BagV1,
-    description: Option<String>,
+    #[serde(borrow)]
+    description: Option<Text<'a>>,
     order: u64,
     ensured: Option<[u8; 16]>,
 }
 
 #[derive(Serialize, Deserialize)]
-enum TargetV1 {
-    Component([u8; 16]),
-    Moniker(String),
+pub(super) struct SubscriptionV2<'a> {
+    /// With the first of several methods.
+    #[serde(borrow)]
+    base: SubscriptionV1<'a>,
+    #[serde(borrow)]
+    further_methods: Vec<Text<'a>>,
+    publisher: Option<[u8; 16]>,
+    per_user: bool,
+    #[serde(borrow)]
+    predicate: Option<Text<'a>>,
+    #[serde(borrow)]
+    publisher_role: Option<Text<'a>>,
 }
 
-impl TryFrom<&StoredSubscription> for Stored {
+#[derive(Serialize, Deserialize)]
+enum TargetV1<'a> {
+    Component([u8; 16]),
+    Moniker(#[serde(borrow)] Text<'a>),
+}
+
+/// Text that is copied once, into the record; JSON has some that cannot be borrowed.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'a> TryFrom<&'a StoredSubscription> for Stored<'a> {
     type Error = Error;
 
-    fn try_from(stored: &StoredSubscription) -> Result<Self> {
+    fn try_from(stored: &'a StoredSubscription) -> Result<Self> {
         Self::of(&stored.record, stored.order, stored.ensured)
     }
 }
 
-impl Stored {
-    pub(super) fn of(record: &Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
-        let target = match record.target() {
-            Target::Component(id) => TargetV1::Component(id.uuid().into_bytes()),
-            Target::Moniker(moniker) => TargetV1::Moniker(moniker.to_string()),
-            Target::Object => {
-                let message = format!(
-                    "the target of {:?} is a live object, which no store can keep: subscribe it",
-                    record.name()
-                );
-                return Err(Error::new(ErrorKind::Invalid, message));
-            }
-        };
+impl<'a> Stored<'a> {
+    pub(super) fn of(record: &'a Subscription, order: u64, ensured: Option<Uuid>) -> Result<Self> {
         let binding = record.binding();
-        Ok(Self::V1(SubscriptionV1 {
-            name: record.name().to_owned(),
-            class: binding.class.map(|id| id.uuid().into_bytes()),
-            interface: binding.interface.map(|id| id.uuid().into_bytes()),
-            method: binding.method().map(str::to_owned),
-            target,
-            enabled: record.is_enabled(),
-            priority: record.priority(),
-            not_before: record.not_before().map(Into::into),
-            expires: record.expires().map(Into::into),
-            owner: record.owner().map(|owner| owner.as_str().to_owned()),
-            filter: record.filter().map(str::to_owned),
-            for_publisher: store_bag(record.for_publisher()),
-            for_subscriber: store_bag(record.for_subscriber()),
-            description: record.description().map(str::to_owned),
-            order,
-            ensured: ensured.map(Uuid::into_bytes),
-        }))
+        let mut methods = binding.methods().map(Text::from);
+        let base = SubscriptionV1::of(record, methods.next(), order, ensured)?;
+        let v2 = SubscriptionV2 {
+            base,
+            further_methods: methods.collect(),
+            publisher: binding.publisher().map(|id| id.uuid().into_bytes()),
+            per_user: record.is_per_user(),
+            predicate: record.predicate().map(|name| name.as_str().into()),
+            publisher_role: record.publisher_role().map(|name| name.as_str().into()),
+        };
+        Ok(if v2.is_first_version() {
+            Self::V1(v2.base)
+        } else {
+            Self::V2(v2)
+        })
     }
 
     /// Returns the digest of everything but the place in store order and what was ensured.
     ///
     /// It is kept in the store and compared with that of later programs, so the bytes that it is of
-    /// are frozen like the struct: a new version writes its own number first.
+    /// are frozen like the struct: each version writes its own number first.
     pub(super) fn definition_digest(&self) -> Uuid {
         const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0031);
-        let Self::V1(v1) = self;
-        let mut bytes = vec![1];
-        v1.name.write(&mut bytes);
-        (v1.class, v1.interface).write(&mut bytes);
-        v1.method.write(&mut bytes);
-        match &v1.target {
-            TargetV1::Component(id) => (0_u8, id).write(&mut bytes),
-            TargetV1::Moniker(text) => (1_u8, text).write(&mut bytes),
+        let mut bytes = Vec::new();
+        match self {
+            Self::V1(v1) => {
+                bytes.push(1);
+                v1.write_definition(&mut bytes);
+            }
+            Self::V2(v2) => {
+                bytes.push(2);
+                v2.base.write_definition(&mut bytes);
+                (&v2.further_methods, v2.publisher).write(&mut bytes);
+                v2.per_user.write(&mut bytes);
+                (&v2.predicate, &v2.publisher_role).write(&mut bytes);
+            }
         }
-        (v1.enabled, v1.priority).write(&mut bytes);
-        (v1.not_before, v1.expires).write(&mut bytes);
-        (&v1.owner, &v1.filter).write(&mut bytes);
-        (&v1.for_publisher, &v1.for_subscriber).write(&mut bytes);
-        v1.description.write(&mut bytes);
         Uuid::new_v5(&NAMESPACE, &bytes)
     }
 
@@ -125,48 +142,164 @@ impl Stored {
         id: SubscriptionId,
         revision: Revision,
     ) -> Result<StoredSubscription, String> {
-        let Self::V1(stored) = self;
-        let uuid = Uuid::from_bytes;
-        let text = |error: crate::model::InvalidName| error.to_string();
-        let target = match stored.target {
-            TargetV1::Component(id) => Target::Component(uuid(id).into()),
-            TargetV1::Moniker(moniker) => {
-                Target::Moniker(Moniker::try_from(moniker).map_err(text)?)
-            }
+        let v2 = match self {
+            Self::V1(v1) => v1.into(),
+            Self::V2(v2) => v2,
         };
-        let binding = Binding {
-            class: stored.class.map(|id| uuid(id).into()),
-            interface: stored.interface.map(|id| uuid(id).into()),
-            method: stored
-                .method
-                .map(MethodName::try_from)
-                .transpose()
-                .map_err(text)?,
-        };
-        let record = Subscription::from_parts(SubscriptionParts {
-            id,
-            name: SubscriptionName::try_from(stored.name).map_err(text)?,
-            binding,
-            target,
-            enabled: stored.enabled,
-            priority: stored.priority,
-            not_before: stored.not_before.map(Into::into),
-            expires: stored.expires.map(Into::into),
-            owner: stored
-                .owner
-                .map(Principal::try_from)
-                .transpose()
-                .map_err(text)?,
-            filter: stored.filter.map(Into::into),
-            for_publisher: load_bag(stored.for_publisher),
-            for_subscriber: load_bag(stored.for_subscriber),
-            description: stored.description,
-            revision: Some(revision),
-        });
+        let (order, ensured) = (v2.base.order, v2.base.ensured);
+        let record = v2.into_record(id, revision);
         Ok(StoredSubscription {
-            record,
-            order: stored.order,
-            ensured: stored.ensured.map(uuid),
+            record: record.map_err(|error| error.to_string())?,
+            order,
+            ensured: ensured.map(Uuid::from_bytes),
         })
+    }
+}
+
+impl<'a> SubscriptionV1<'a> {
+    fn of(
+        record: &'a Subscription,
+        method: Option<Text<'a>>,
+        order: u64,
+        ensured: Option<Uuid>,
+    ) -> Result<Self> {
+        let binding = record.binding();
+        Ok(Self {
+            name: record.name().into(),
+            class: binding.class.map(|id| id.uuid().into_bytes()),
+            interface: binding.interface.map(|id| id.uuid().into_bytes()),
+            method,
+            target: TargetV1::of(record)?,
+            enabled: record.is_enabled(),
+            priority: record.priority(),
+            not_before: record.not_before().map(Into::into),
+            expires: record.expires().map(Into::into),
+            owner: record.owner().map(|owner| owner.as_str().into()),
+            filter: record.filter().map(Into::into),
+            for_publisher: store_bag(record.for_publisher()),
+            for_subscriber: store_bag(record.for_subscriber()),
+            description: record.description().map(Into::into),
+            order,
+            ensured: ensured.map(Uuid::into_bytes),
+        })
+    }
+
+    /// Writes what the digest is of.
+    fn write_definition(&self, out: &mut Vec<u8>) {
+        self.name.write(out);
+        (self.class, self.interface).write(out);
+        self.method.write(out);
+        match &self.target {
+            TargetV1::Component(id) => (0_u8, id).write(out),
+            TargetV1::Moniker(text) => (1_u8, text).write(out),
+        }
+        (self.enabled, self.priority).write(out);
+        (self.not_before, self.expires).write(out);
+        (&self.owner, &self.filter).write(out);
+        (&self.for_publisher, &self.for_subscriber).write(out);
+        self.description.write(out);
+    }
+}
+
+impl SubscriptionV2<'_> {
+    /// Returns whether the first version says all that this one does.
+    fn is_first_version(&self) -> bool {
+        self.further_methods.is_empty()
+            && self.publisher.is_none()
+            && !self.per_user
+            && self.predicate.is_none()
+            && self.publisher_role.is_none()
+    }
+
+    fn into_record(
+        self,
+        id: SubscriptionId,
+        revision: Revision,
+    ) -> Result<Subscription, InvalidName> {
+        let base = self.base;
+        let uuid = Uuid::from_bytes;
+        let methods = base.method.into_iter().chain(self.further_methods);
+        let methods: Result<_, _> = methods.map(|name| MethodName::try_from(&*name.0)).collect();
+        let binding = Binding {
+            class: base.class.map(|id| uuid(id).into()),
+            interface: base.interface.map(|id| uuid(id).into()),
+            publisher: self.publisher.map(|id| uuid(id).into()),
+            methods: methods?,
+        };
+        let (owner, predicate, role) = (base.owner, self.predicate, self.publisher_role);
+        let owner = owner.map(|name| Principal::try_from(&*name.0));
+        let predicate = predicate.map(|name| PredicateName::try_from(&*name.0));
+        let publisher_role = role.map(|name| RoleName::try_from(&*name.0));
+        Ok(Subscription::from_parts(SubscriptionParts {
+            id,
+            name: SubscriptionName::try_from(&*base.name.0)?,
+            binding,
+            target: base.target.try_into()?,
+            enabled: base.enabled,
+            priority: base.priority,
+            not_before: base.not_before.map(Into::into),
+            expires: base.expires.map(Into::into),
+            owner: owner.transpose()?,
+            per_user: self.per_user,
+            filter: base.filter.map(|filter| filter.0.into()),
+            predicate: predicate.transpose()?,
+            publisher_role: publisher_role.transpose()?,
+            for_publisher: load_bag(base.for_publisher),
+            for_subscriber: load_bag(base.for_subscriber),
+            description: base.description.map(|text| text.0.into()),
+            revision: Some(revision),
+        }))
+    }
+}
+
+impl<'a> From<SubscriptionV1<'a>> for SubscriptionV2<'a> {
+    fn from(base: SubscriptionV1<'a>) -> Self {
+        Self {
+            base,
+            further_methods: Vec::new(),
+            publisher: None,
+            per_user: false,
+            predicate: None,
+            publisher_role: None,
+        }
+    }
+}
+
+impl<'a> TargetV1<'a> {
+    fn of(record: &'a Subscription) -> Result<Self> {
+        match record.target() {
+            Target::Component(id) => Ok(Self::Component(id.uuid().into_bytes())),
+            Target::Moniker(moniker) => Ok(Self::Moniker(moniker.as_str().into())),
+            Target::Object => {
+                let message = format!(
+                    "the target of {:?} is a live object, which no store can keep: subscribe it",
+                    record.name()
+                );
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+}
+
+impl TryFrom<TargetV1<'_>> for Target {
+    type Error = InvalidName;
+
+    fn try_from(target: TargetV1<'_>) -> Result<Self, InvalidName> {
+        match target {
+            TargetV1::Component(id) => Ok(Self::Component(Uuid::from_bytes(id).into())),
+            TargetV1::Moniker(moniker) => Moniker::try_from(&*moniker.0).map(Self::Moniker),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Canonical for Text<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use ::sled::{Batch, Config, Db, IVec};
+use ::sled::{Config, Db, IVec};
 use parking_lot::{Mutex, RwLock};
 
 use self::directory::{Directory, create_private, io, make_private};
@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 mod directory;
 mod open;
+mod sections;
 
 pub use self::open::SledStore;
 
@@ -82,9 +83,14 @@ impl SledEngine {
     }
 
     fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
-        let state = self.open.read();
-        match (&state.database, &state.directory) {
-            (Some(database), _) => call(database),
+        call(self.open.read().database()?)
+    }
+}
+
+impl State {
+    fn database(&self) -> Result<&Database> {
+        match (&self.database, &self.directory) {
+            (Some(database), _) => Ok(database),
             (None, Some(directory)) => {
                 let message = format!("the store {} failed", directory.display());
                 Err(Error::new(ErrorKind::Unavailable, message))
@@ -123,14 +129,14 @@ impl Engine for SledEngine {
     }
 
     fn apply(&self, changes: &[RawChange]) -> Result<()> {
-        let mut batch = Batch::default();
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-                None => batch.remove(key.as_slice()),
-            }
+        if !sections::are_needed(changes) {
+            let batch = sections::batch(changes);
+            return self.with(|database| guarded("write", || database.db.apply_batch(batch)));
         }
-        self.with(|database| guarded("write", || database.db.apply_batch(batch)))
+        // Nobody reads before the last section is there; sled has them wait for a batch as well.
+        let state = self.open.write();
+        let db = &state.database()?.db;
+        guarded("write", || sections::write(db, changes))
     }
 
     fn sync(&self) -> Result<()> {
@@ -184,6 +190,7 @@ impl Database {
     fn open(path: &Path) -> Result<Self> {
         create_private(path).map_err(|error| io(path, error))?;
         let db = open_db(path)?;
+        sections::undo(&db)?;
         let prepare = || {
             make_private(path)?;
             let file = fs::OpenOptions::new().write(true).open(path.join("db"))?;
@@ -295,6 +302,7 @@ fn kind_of(error: &::sled::Error) -> ErrorKind {
 }
 
 /// Wiring of a hundred thousand records stays in memory whole; sled's own default is a gigabyte.
+/// What more would bring stands in `docs::internals`.
 const CACHE_BYTES: u64 = 128 << 20;
 
 /// sled's threads let go of the file within milliseconds; two seconds are for a loaded machine.

@@ -1,0 +1,92 @@
+//! Singletons while they are made.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::thread::{self, ThreadId};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::ActivationError;
+use crate::model::ComponentId;
+
+/// Sees to it that of each singleton there is one, however many threads need it first.
+#[derive(Debug, Default)]
+pub(super) struct Makers {
+    making: Mutex<Making>,
+    made: Condvar,
+}
+
+/// Which singletons are being made, and who waits for one: together the graph in which a cycle is a
+/// deadlock.
+#[derive(Debug, Default)]
+struct Making {
+    /// component -> the thread that runs its factory
+    makers: HashMap<ComponentId, ThreadId>,
+    /// thread -> the component that it waits for
+    waiting: HashMap<ThreadId, ComponentId>,
+}
+
+impl Makers {
+    /// Returns what `present` finds, and otherwise what one thread makes while others wait for it.
+    /// `make` has `present` find it before it returns.
+    pub(super) fn one<T>(
+        &self,
+        component: ComponentId,
+        present: impl Fn() -> Option<T>,
+        make: impl FnOnce() -> Result<T, ActivationError>,
+    ) -> Result<T, ActivationError> {
+        if let Some(instance) = present() {
+            return Ok(instance);
+        }
+        if let Some(instance) = self.enter(component, present)? {
+            return Ok(instance);
+        }
+        let made = make();
+        self.making.lock().makers.remove(&component);
+        self.made.notify_all();
+        made
+    }
+
+    /// Becomes the maker of a singleton, or waits for another thread that is and returns its work.
+    fn enter<T>(
+        &self,
+        component: ComponentId,
+        present: impl Fn() -> Option<T>,
+    ) -> Result<Option<T>, ActivationError> {
+        let me = thread::current().id();
+        let mut making = self.making.lock();
+        loop {
+            if let Some(instance) = present() {
+                return Ok(Some(instance));
+            }
+            if let Entry::Vacant(vacant) = making.makers.entry(component) {
+                vacant.insert(me);
+                return Ok(None);
+            }
+            if making.leads_to(component, me) {
+                return Err(ActivationError::Recursion(component));
+            }
+            making.waiting.insert(me, component);
+            self.made.wait(&mut making);
+            making.waiting.remove(&me);
+        }
+    }
+}
+
+impl Making {
+    /// Returns whether the making of `component` waits, directly or through others, for `thread`.
+    fn leads_to(&self, component: ComponentId, thread: ThreadId) -> bool {
+        let mut next = Some(component);
+        // Each step follows one waiting thread, so there are no more steps than those and one.
+        for _ in 0..=self.waiting.len() {
+            let Some(maker) = next.and_then(|component| self.makers.get(&component)) else {
+                return false;
+            };
+            if *maker == thread {
+                return true;
+            }
+            next = self.waiting.get(maker).copied();
+        }
+        false
+    }
+}

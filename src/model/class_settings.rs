@@ -1,0 +1,171 @@
+//! What an event class says of its publishers: whom they call, how, and who may fire.
+
+use std::fmt;
+
+use super::{EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName};
+use crate::value::EventMethod;
+
+/// The publisher's side. What is set for one method takes the place of what is set for all; a method
+/// may belong to an interface that the class gets later, and all its interfaces' methods of that
+/// name are meant.
+impl EventClass {
+    /// Asks the publisher filter that is registered under this name, after those named before, which
+    /// subscriptions to call and in which order.
+    #[must_use]
+    #[doc(alias("MultiInterfacePublisherFilterCLSID", "SetPublisherFilter"))]
+    pub fn with_publisher_filter(mut self, name: impl Into<String>) -> Self {
+        self.settings.publisher_filters.push(name.into());
+        self
+    }
+
+    /// Asks a publisher filter for the events of one method.
+    #[must_use]
+    pub fn with_method_publisher_filter(
+        self,
+        method: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        let name = name.into();
+        self.change_method(method, |settings| settings.publisher_filters.push(name))
+    }
+
+    /// Asks no publisher filter, for no method.
+    #[must_use]
+    pub fn without_publisher_filters(self) -> Self {
+        self.change_every(|settings| settings.publisher_filters.clear())
+    }
+
+    /// Calls only the subscriptions of which these criteria are true, where there is no publisher
+    /// filter. The columns are those of [`Broker::subscriptions`](crate::Broker::subscriptions).
+    #[must_use]
+    #[doc(alias = "SetDefaultQuery")]
+    pub fn with_default_query(mut self, criteria: impl fmt::Display) -> Self {
+        self.settings.default_query = Some(criteria.to_string());
+        self
+    }
+
+    /// Selects by criteria whom to call for the events of one method.
+    #[must_use]
+    pub fn with_method_default_query(
+        self,
+        method: impl Into<String>,
+        criteria: impl fmt::Display,
+    ) -> Self {
+        let criteria = Some(criteria.to_string());
+        self.change_method(method, |settings| settings.default_query = criteria)
+    }
+
+    /// Selects nobody by criteria, for no method: all are called.
+    #[must_use]
+    pub fn without_default_queries(self) -> Self {
+        self.change_every(|settings| settings.default_query = None)
+    }
+
+    /// Keeps events for subscribers that come later.
+    #[must_use]
+    pub fn with_retained(mut self, retained: Retained) -> Self {
+        self.settings.retained = Some(retained);
+        self
+    }
+
+    /// Keeps events of one method for subscribers that come later.
+    #[must_use]
+    pub fn with_method_retained(self, method: impl Into<String>, retained: Retained) -> Self {
+        self.change_method(method, |settings| settings.retained = Some(retained))
+    }
+
+    /// Keeps no events, of no method.
+    #[must_use]
+    pub fn without_retained(self) -> Self {
+        self.change_every(|settings| settings.retained = None)
+    }
+
+    /// Says whether the subscribers of one event are called at the same time.
+    #[must_use]
+    #[doc(alias = "FireInParallel")]
+    pub fn with_firing(mut self, firing: Firing) -> Self {
+        self.firing = firing;
+        self
+    }
+
+    /// Gives a right to those who have this role. A right that no role has is everybody's.
+    #[must_use]
+    pub fn with_access(mut self, right: Right, role: impl Into<String>) -> Self {
+        self.access.entry(right).or_default().insert(role.into());
+        self
+    }
+
+    /// Gives a right to everybody.
+    #[must_use]
+    pub fn without_access(mut self, right: Right) -> Self {
+        self.access.remove(&right);
+        self
+    }
+
+    /// Returns what is set for all methods.
+    pub fn settings(&self) -> &MethodSettings {
+        &self.settings
+    }
+
+    /// Returns what is set for single methods, by name.
+    pub fn method_settings(&self) -> impl Iterator<Item = (&str, &MethodSettings)> {
+        let methods = self.methods.iter();
+        methods.map(|(name, settings)| (name.as_str(), settings))
+    }
+
+    /// Returns what holds for a method: what is set for it, under its name or a former one, and in
+    /// each place where nothing is, what is set for all.
+    pub fn settings_of(&self, method: &EventMethod) -> MethodSettings {
+        let own = MethodSettings::find(&self.methods, method).cloned();
+        own.unwrap_or_default().or(&self.settings)
+    }
+
+    /// Returns how the subscribers of one event are called.
+    pub fn firing(&self) -> Firing {
+        self.firing
+    }
+
+    /// Returns the roles that have a right, by name; none if everybody has it.
+    pub fn roles_with(&self, right: Right) -> impl ExactSizeIterator<Item = &str> {
+        let roles = self.access.get(&right);
+        let roles = roles.map_or_else(Default::default, |roles| roles.iter());
+        roles.map(String::as_str)
+    }
+
+    /// Returns each right with each role that has it.
+    pub fn access(&self) -> impl Iterator<Item = (Right, &str)> {
+        let rights = self.access.iter();
+        rights.flat_map(|(right, roles)| roles.iter().map(|role| (*right, role.as_str())))
+    }
+
+    /// Finds what is wrong with the settings; what a query says is the broker's to check, which knows
+    /// the columns.
+    pub(super) fn check_settings(&self, problems: &mut Problems) {
+        self.settings.check(None, problems);
+        for (method, settings) in &self.methods {
+            settings.check(Some(method), problems);
+        }
+        if self.firing == (Firing::Parallel { max: 0 }) {
+            problems.add("firing", "not even one subscriber may be called at a time");
+        }
+        for (_, role) in self.access() {
+            problems.take("access", RoleName::try_from(role));
+        }
+    }
+
+    fn change_method(
+        mut self,
+        method: impl Into<String>,
+        change: impl FnOnce(&mut MethodSettings),
+    ) -> Self {
+        change(self.methods.entry(method.into()).or_default());
+        self
+    }
+
+    fn change_every(mut self, change: impl Fn(&mut MethodSettings)) -> Self {
+        change(&mut self.settings);
+        self.methods.values_mut().for_each(change);
+        self.methods.retain(|_, settings| !settings.is_empty());
+        self
+    }
+}

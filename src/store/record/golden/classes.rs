@@ -1,0 +1,66 @@
+//! Golden bytes of event classes.
+
+use uuid::Uuid;
+
+use super::Record;
+use crate::model::{EventClass, Firing, Nesting, Retained, Right};
+use crate::value::ValueType;
+
+pub(super) fn goldens() -> Vec<(Record, &'static str)> {
+    let records = [class(), full(), small()].map(Record::Class);
+    let goldens = [CLASS, SECOND_FULL, SECOND_SMALL];
+    records.into_iter().zip(goldens).collect()
+}
+
+fn class() -> EventClass {
+    EventClass::new(Uuid::from_u128(2), "Stocks")
+        .with_interface(Uuid::from_u128(1))
+        .with_publisher(Uuid::from_u128(3))
+        .with_description("d")
+        .with_owner("ann")
+        .with_property("desk", ValueType::Str, "fx")
+        .with_open_properties()
+        .with_unordered()
+        .with_nesting(Nesting::Queued)
+}
+
+/// A class with everything that the first version cannot say.
+fn full() -> EventClass {
+    let class = class()
+        .with_firing(Firing::Parallel { max: 300 })
+        .with_publisher_filter("b")
+        .with_publisher_filter("a")
+        .with_default_query("enabled = TRUE")
+        .with_retained(Retained::Last)
+        .with_method_publisher_filter("all", "c")
+        .with_method_default_query("none", "ALL")
+        .with_method_retained("all", Retained::LastPer("p1".into()));
+    let rights = [
+        Right::Define,
+        Right::Subscribe,
+        Right::Publish,
+        Right::Administer,
+        Right::Read,
+    ];
+    let rights = rights.into_iter().chain([Right::Publish]).zip(1..);
+    rights.fold(class, |class, (right, role)| {
+        class.with_access(right, format!("r{role}"))
+    })
+}
+
+/// A class with one thing that the first version cannot say.
+fn small() -> EventClass {
+    EventClass::new(Uuid::from_u128(2), "Stocks").with_access(Right::Publish, "r")
+}
+
+const CLASS: &str = "\
+01000653746f636b7301000000000000000000000000000000010100000000000000000000000000
+0000030101640103616e6e01046465736b0c0502667801010100";
+
+const SECOND_FULL: &str = "\
+01010653746f636b7301000000000000000000000000000000010100000000000000000000000000
+0000030101640103616e6e01046465736b0c050266780101010001fb2c010201620161010e656e61
+626c6564203d205452554501000203616c6c010163000101027031046e6f6e65000103414c4c0006
+000272310102723202027233020272360302723404027235";
+
+const SECOND_SMALL: &str = "01010653746f636b73000000000000000000000000000001020172";

@@ -1,0 +1,203 @@
+//! Golden bytes of subscriptions, and the digests of definitions.
+
+use std::time::{Duration, SystemTime};
+
+use uuid::Uuid;
+
+use super::{REVISION, Record, check_read};
+use crate::model::Subscription;
+use crate::store::record::properties::{load_bag, store_bag};
+use crate::store::record::{StoredSubscription, definition_digest};
+use crate::value::{Properties, Value};
+
+pub(super) fn goldens() -> Vec<(Record, &'static str)> {
+    let records = [full(), small()].into_iter().chain(second());
+    let goldens = [FULL, SMALL, SECOND_FULL, SECOND_SMALL];
+    records.map(Record::Subscription).zip(goldens).collect()
+}
+
+/// A bag with a value of every kind.
+fn bag() -> Properties {
+    let time = SystemTime::UNIX_EPOCH;
+    let values = [
+        Value::Null,
+        Value::Bool(true),
+        Value::I64(-300),
+        Value::U64(u64::MAX),
+        Value::F64(0.5),
+        Value::Str("text".into()),
+        Value::Bytes(vec![0, 255]),
+        Value::Uuid(Uuid::from_u128(4)),
+        Value::Time(time + Duration::new(2_000_000_000, 7)),
+        Value::Time(time - Duration::new(1, 1)),
+        Value::Duration(Duration::new(3, 5)),
+        Value::List(vec![Value::I64(1), Value::Null]),
+        Value::Record(Properties::from([("inner", false)])),
+    ];
+    let values = values.into_iter().enumerate();
+    values
+        .map(|(index, value)| (format!("v{index:02}"), value))
+        .collect()
+}
+
+fn full() -> StoredSubscription {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+    let record = Subscription::builder("full")
+        .id(Uuid::from_u128(5))
+        .class(Uuid::from_u128(2))
+        .interface(Uuid::from_u128(1))
+        .method("all")
+        .component(Uuid::from_u128(6))
+        .disabled()
+        .priority(-3)
+        .not_before(time)
+        .expires(time + Duration::from_nanos(1))
+        .owner("ann")
+        .filter("p4 > 1")
+        .for_publisher(bag())
+        .for_subscriber([("level", 3)])
+        .description("d")
+        .build()
+        .unwrap();
+    StoredSubscription {
+        record,
+        order: 70_000,
+        ensured: Some(Uuid::from_u128(7)),
+    }
+}
+
+fn small() -> StoredSubscription {
+    let record = Subscription::builder("small")
+        .id(Uuid::from_u128(8))
+        .interface(Uuid::from_u128(1))
+        .moniker("queue:orders")
+        .build()
+        .unwrap();
+    StoredSubscription {
+        record,
+        order: 1,
+        ensured: None,
+    }
+}
+
+/// Subscriptions that the first version cannot say: one with everything, and one with one thing more.
+fn second() -> [StoredSubscription; 2] {
+    let full = full();
+    let builder = full.record.to_builder().from_publisher(Uuid::from_u128(3));
+    let builder = builder.method("none").per_user().predicate("p");
+    let record = builder.requires_role("r").build().unwrap();
+    let small = small();
+    let asked = small.record.to_builder().predicate("p").build().unwrap();
+    [
+        StoredSubscription { record, ..full },
+        StoredSubscription {
+            record: asked,
+            ..small
+        },
+    ]
+}
+
+/// A digest that changes makes every stored subscription look edited to the program that ensures it.
+#[test]
+fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
+    let digest = |stored: &StoredSubscription| {
+        let digest = definition_digest(&stored.record).unwrap();
+        digest.to_string()
+    };
+    let full = full();
+    assert_eq!(digest(&full), "4cf63b06-a29b-5cfd-a25b-f15d048aa236");
+    assert_eq!(digest(&small()), "2678399c-5a64-5ac9-86e8-8fa365a0343c");
+    let mut elsewhere = full.clone();
+    elsewhere.record = full.record.clone().at(Some(REVISION));
+    elsewhere.order += 1;
+    elsewhere.ensured = None;
+    assert_eq!(digest(&elsewhere), digest(&full));
+    elsewhere.record = full.record.clone().enabled();
+    assert_ne!(digest(&elsewhere), digest(&full));
+    let second = second();
+    assert_eq!(digest(&second[0]), "8fe9b962-b423-5687-8022-fcfe56ca6517");
+    assert_eq!(digest(&second[1]), "91c9ed91-d381-5376-88a9-c5f3629e52fe");
+    let back = second[1].record.to_builder().without_predicate();
+    elsewhere.record = back.build().unwrap();
+    assert_eq!(digest(&elsewhere), digest(&small()), "nothing new is left");
+}
+
+#[test]
+fn json_form_of_a_subscription_stays_as_it_is() {
+    let base = concat!(
+        r#"{"name":"small","class":null,"#,
+        r#""interface":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1],"method":null,"#,
+        r#""target":{"Moniker":"queue:orders"},"enabled":true,"priority":0,"not_before":null,"#,
+        r#""expires":null,"owner":null,"filter":null,"for_publisher":[],"for_subscriber":[],"#,
+        r#""description":null,"order":1,"ensured":null}"#,
+    );
+    let first = format!("\x02{{\"V1\":{base}}}");
+    let rest = concat!(
+        r#""further_methods":[],"publisher":null,"per_user":false,"predicate":"p","#,
+        r#""publisher_role":null"#,
+    );
+    let second = format!("\x02{{\"V2\":{{\"base\":{base},{rest}}}}}");
+    let [_, asked] = self::second();
+    for (stored, golden) in [(small(), first), (asked, second)] {
+        check_read(&Record::Subscription(stored.clone()), golden.as_bytes());
+        #[cfg(not(feature = "bincode"))]
+        {
+            let written = crate::store::record::encode_subscription(&stored).unwrap();
+            assert_eq!(
+                written.escape_ascii().to_string(),
+                golden.as_bytes().escape_ascii().to_string()
+            );
+        }
+    }
+}
+
+#[test]
+fn json_form_of_every_kind_of_value_stays_as_it_is() {
+    let golden = concat!(
+        r#"[["v00","Null"],["v01",{"Bool":true}],["v02",{"I64":-300}],"#,
+        r#"["v03",{"U64":18446744073709551615}],["v04",{"F64":0.5}],["v05",{"Str":"text"}],"#,
+        r#"["v06",{"Bytes":[0,255]}],["v07",{"Uuid":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,4]}],"#,
+        r#"["v08",{"Time":{"seconds":2000000000,"nanoseconds":7}}],"#,
+        r#"["v09",{"Time":{"seconds":-2,"nanoseconds":999999999}}],"#,
+        r#"["v10",{"Duration":[3,5]}],["v11",{"List":[{"I64":1},"Null"]}],"#,
+        r#"["v12",{"Record":[["inner",{"Bool":false}]]}]]"#,
+    );
+    let stored = store_bag(&bag());
+    assert_eq!(serde_json::to_string(&stored).unwrap(), golden);
+    let read = serde_json::from_str(golden).unwrap();
+    assert_eq!(load_bag(read), bag());
+}
+
+#[test]
+fn span_that_no_program_can_have_written_is_the_longest() {
+    let longest = r#"[["v",{"Duration":[18446744073709551615,4294967295]}]]"#;
+    let read = load_bag(serde_json::from_str(longest).unwrap());
+    assert_eq!(read.get("v"), Some(&Value::Duration(Duration::MAX)));
+}
+
+const FULL: &str = "\
+01000466756c6c010000000000000000000000000000000201000000000000000000000000000000
+010103616c6c0000000000000000000000000000000006000501fc00286bee0001fc00286bee0101
+03616e6e01067034203e20310d03763030000376303101010376303202fb57020376303303fdffff
+ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
+3707000000000000000000000000000000040376303808fc00286bee07037630390803fcffc99a3b
+03763130090305037631310a02020200037631320b0105696e6e6572010001056c6576656c020601
+0164fc701101000100000000000000000000000000000007";
+
+const SMALL: &str = "\
+010005736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
+730100000000000000000100";
+
+const SECOND_FULL: &str = "\
+01010466756c6c010000000000000000000000000000000201000000000000000000000000000000
+010103616c6c0000000000000000000000000000000006000501fc00286bee0001fc00286bee0101
+03616e6e01067034203e20310d03763030000376303101010376303202fb57020376303303fdffff
+ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
+3707000000000000000000000000000000040376303808fc00286bee07037630390803fcffc99a3b
+03763130090305037631310a02020200037631320b0105696e6e6572010001056c6576656c020601
+0164fc70110100010000000000000000000000000000000701046e6f6e6501000000000000000000
+0000000000000301010170010172";
+
+const SECOND_SMALL: &str = "\
+010105736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
+73010000000000000000010000000001017000";
