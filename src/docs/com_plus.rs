@@ -29,6 +29,7 @@
 //! | Enabled | [`Broker::enable`], [`Broker::disable`] |
 //! | OwnerSID, UserName | [`Principal`] |
 //! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
+//! | reading the subscriptions to know what to watch, as SENS does | [`Interest`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
 //! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
 //! | EVENT_E_QUERYSYNTAX, EVENT_E_QUERYFIELD | [`FilterErrorKind`], with a span |
@@ -130,6 +131,7 @@
 //! [`Broker::subscriptions`]: crate::Broker::subscriptions
 //! [`Cascade::Remove`]: crate::Cascade::Remove
 //! [`Component::per_call`]: crate::Component::per_call
+//! [`Component::pooled`]: crate::Component::pooled
 //! [`ComponentId`]: crate::ComponentId
 //! [`EventClass`]: crate::EventClass
 //! [`EventClassId`]: crate::EventClassId
@@ -139,6 +141,7 @@
 //! [`FireOutcome`]: crate::FireOutcome
 //! [`FireOutcome::AllFiltered`]: crate::FireOutcome::AllFiltered
 //! [`FireReport::outcome`]: crate::FireReport::outcome
+//! [`Interest`]: crate::Interest
 //! [`Nesting::Queued`]: crate::Nesting::Queued
 //! [`Principal`]: crate::Principal
 //! [`Publisher`]: crate::Publisher

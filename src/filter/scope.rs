@@ -1,7 +1,9 @@
 //! What the names in criteria stand for.
 
+use super::Filter;
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::operand::Name;
+use super::expr::Expr;
+use super::operand::{Name, Span};
 use super::predicate::{Path, Root, Step};
 use super::suggest::nearest;
 use crate::model::{PUBLISHER_ID, PropertyDeclaration};
@@ -108,6 +110,33 @@ impl<'a> Scope<'a> {
     pub(crate) fn with_subscription(mut self, bag: &'a Properties) -> Self {
         self.subscription = Some(bag);
         self
+    }
+
+    /// Returns where the value of a name is, which is written as in criteria, and its type.
+    ///
+    /// # Errors
+    ///
+    /// `Syntax` if it is no name; `UnknownName` or `Type` as for criteria about it.
+    pub(crate) fn place(&self, name: &str) -> Result<(Path, &'a ValueType), FilterError> {
+        let text = format!("{name} IS NULL");
+        let filter = Filter::parse(&text)?;
+        let Expr::IsNull {
+            name: parsed,
+            negated: false,
+        } = filter.expr()
+        else {
+            let (kind, found) = (FilterErrorKind::Syntax, quoted(name));
+            return Err(FilterError::new(kind, Span::default(), found, "a name").in_text(name));
+        };
+        let resolved = self.resolve(parsed).and_then(|resolved| match resolved {
+            Resolved::Row(place, ty) => Ok((place.path(), ty)),
+            Resolved::Constant(_) => {
+                let (kind, found) = (FilterErrorKind::UnknownName, quoted(name));
+                let expected = "a name whose value comes with the event";
+                Err(FilterError::new(kind, parsed.span(), found, expected))
+            }
+        });
+        resolved.map_err(|error| error.in_text(&text))
     }
 
     /// Returns what the name stands for.

@@ -9,6 +9,7 @@ use std::thread;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+use super::demand::Demanded;
 use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
@@ -17,6 +18,7 @@ use super::lane::Lane;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
+use super::pulse::LivePulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
@@ -60,6 +62,8 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
     roster: Mutex<Roster<I>>,
+    /// Counts changes of what subscriptions ask for.
+    pub(super) pulse: LivePulse,
 }
 
 /// The class record and what is derived from it.
@@ -69,7 +73,7 @@ pub(crate) struct ClassFacts {
 }
 
 /// A channel without its type.
-pub(crate) trait AnyChannel: Send + Sync + 'static {
+pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// Returns the interface's schema.
     fn schema(&self) -> &Arc<InterfaceSchema>;
 
@@ -129,6 +133,7 @@ impl<I: Facet + ?Sized> Channel<I> {
                 here: site,
                 others: Vec::new(),
             })),
+            pulse: LivePulse::default(),
         }
     }
 
@@ -194,6 +199,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        self.pulse.get().beat();
     }
 
     fn change(
@@ -210,6 +216,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let added = added.iter_mut().map(prepare).collect();
         roster.change(removed, added, &self.cache, trash);
+        self.pulse.get().beat();
     }
 
     fn is_empty(&self) -> bool {

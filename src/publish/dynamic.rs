@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 
 use super::channel::AnyChannel;
 use super::explain::Explanation;
+use super::interest::Interest;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
 use crate::delivery::{depth, settle, wait};
@@ -62,6 +63,11 @@ impl DynamicPublisher {
             settle();
         }
         Ok(report)
+    }
+
+    /// Returns what subscriptions ask for, as [`Publisher::interest`](crate::Publisher::interest).
+    pub fn interest(&self) -> Interest {
+        Interest::new(Arc::clone(&self.cell))
     }
 
     /// Says what a fire with these arguments would do, and calls nobody.

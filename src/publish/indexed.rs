@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Rank;
 use super::order::{UPPER_HALF, sort_by_upper_half};
@@ -18,6 +18,9 @@ use crate::index::{Columns, PredicateIndex, Scratch};
 /// read before, the subscribers are called behind. What a fire has found is its snapshot.
 pub(crate) struct FilterIndex<I: ?Sized> {
     state: RwLock<IndexState<I>>,
+    identity: Arc<()>,
+    /// Held while all ranges at one place are looked at.
+    pub(super) covering: Mutex<()>,
 }
 
 /// What the lock protects.
@@ -59,7 +62,14 @@ impl<I: ?Sized> FilterIndex<I> {
                 prioritized: 0,
                 generation: 0,
             }),
+            identity: Arc::default(),
+            covering: Mutex::default(),
         }
+    }
+
+    /// Returns what no other index has.
+    pub(super) fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     /// Keeps every fire out, for a change.

@@ -94,7 +94,7 @@ fn fire_guarded<I: Facet + ?Sized>(
             };
             Ok(fire_plain(channel, slots, entries, call))
         }
-        Lane::Guarded { slots } => {
+        Lane::Guarded { slots, .. } => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Ok(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };

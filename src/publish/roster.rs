@@ -241,8 +241,11 @@ impl<I: Facet + ?Sized> Roster<I> {
         let lanes = (0..state.methods.len()).map(|method| {
             let loose = self.loose.values();
             let loose = loose.filter(|prepared| prepared.is_called_for(method));
+            let loose: Box<[_]> = loose.cloned().collect();
+            let wanting = loose.iter().filter(|loose| loose.suspended().is_none());
             Lane::Indexed(IndexedLane {
-                loose: loose.cloned().collect(),
+                unfiltered: wanting.count(),
+                loose,
                 index: Arc::clone(&indexed.index),
                 generation,
                 unordered,

@@ -15,6 +15,7 @@ mod evolution;
 mod explain;
 mod faults;
 mod firing;
+mod interest;
 mod many;
 mod nesting;
 mod operators;
