@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -62,6 +63,8 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
     roster: Mutex<Roster<I>>,
+    /// Whether singletons were made that the snapshot does not know.
+    outdated: AtomicBool,
     /// Counts changes of what subscriptions ask for.
     pub(super) pulse: LivePulse,
 }
@@ -133,14 +136,25 @@ impl<I: Facet + ?Sized> Channel<I> {
                 here: site,
                 others: Vec::new(),
             })),
+            outdated: AtomicBool::new(false),
             pulse: LivePulse::default(),
         }
     }
 
-    /// Takes singletons that were made into the snapshot.
-    pub(crate) fn refresh(&self) {
+    /// Takes singletons that were made into the snapshot, now or at the end of another fire: this one
+    /// does not wait for a change that is being made.
+    pub(crate) fn refresh(&self, made: bool) {
+        if !made && !self.outdated.load(Ordering::Relaxed) {
+            return;
+        }
+        self.outdated.store(true, Ordering::Relaxed);
+        let Some(mut roster) = self.roster.try_lock() else {
+            return;
+        };
+        self.outdated.store(false, Ordering::Relaxed);
         let mut trash = Trash::default();
-        self.roster.lock().adopt(&self.cache, &mut trash);
+        roster.adopt(&self.cache, &mut trash);
+        drop(roster);
         trash.dispose();
     }
 

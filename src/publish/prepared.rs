@@ -47,6 +47,14 @@ impl Detail {
         sites: &Sites,
     ) -> Self {
         let scope = sites.here.bound(entry.record.binding());
+        if !entry.record.is_enabled() {
+            // Nobody asks its filter before it is switched on, as another entry.
+            return Self {
+                scope,
+                predicates: Predicates::new(),
+                suspended: None,
+            };
+        }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
         let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
             Ok(predicates) => (predicates, None),
@@ -95,7 +103,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         Self {
             id: entry.record.id(),
             conditional: detail.suspended.is_some() || entry.is_timed(),
-            filtered: !detail.predicates.is_empty() && entry.record.is_enabled(),
+            filtered: !detail.predicates.is_empty(),
             target,
             entry: Arc::clone(entry),
             detail: Arc::new(detail),

@@ -22,6 +22,8 @@ use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 pub(crate) struct Wiring {
     state: Mutex<State>,
     notices: Notices,
+    /// Transient subscriptions whose object was found gone.
+    gone: Mutex<Vec<Arc<SubscriptionEntry>>>,
     /// Who is told how many records were read while the broker is opened.
     progress: Mutex<Option<Progress>>,
 }
@@ -30,6 +32,7 @@ impl Wiring {
     pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Self {
         Self {
             state: Mutex::new(State::default()),
+            gone: Mutex::default(),
             notices,
             progress: Mutex::new(progress),
         }
@@ -56,9 +59,22 @@ impl Wiring {
         self.with(|state, trash| {
             let mut changes = Changes::default();
             let result = work(state, &mut changes);
+            self.prune_all(state, &mut changes);
             state.publish(changes, trash);
             result
         })
+    }
+
+    /// Takes out the subscriptions whose object was found gone, unless they have another by now.
+    fn prune_all(&self, state: &mut State, changes: &mut Changes) {
+        for entry in std::mem::take(&mut *self.gone.lock()) {
+            let id = entry.record.id();
+            let present = state.subscriptions.get(id);
+            if present.is_some_and(|present| Arc::ptr_eq(present, &entry)) {
+                state.remove_subscription(id, changes);
+            }
+            changes.dropped.push(entry);
+        }
     }
 
     /// Returns the next place in store order.
@@ -123,20 +139,28 @@ impl CommitSink for Wiring {
             self.apply(&mut state, change, commit.revision(), &mut changes, trash);
         }
         state.revision = commit.revision();
+        self.prune_all(&mut state, &mut changes);
         state.publish(changes, trash);
     }
 }
 
 impl Upkeep for Wiring {
+    /// A fire does not wait for a change that is being made: whoever makes it prunes too, or the next
+    /// fire that finds the object gone.
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]) {
-        self.change(|state, changes| {
-            for entry in gone {
-                let id = entry.record.id();
-                let present = state.subscriptions.get(id);
-                if present.is_some_and(|present| Arc::ptr_eq(present, entry)) {
-                    state.remove_subscription(id, changes);
-                }
+        let mut pending = self.gone.lock();
+        for entry in gone {
+            if !pending.iter().any(|known| Arc::ptr_eq(known, entry)) {
+                pending.push(Arc::clone(entry));
             }
-        });
+        }
+        drop(pending);
+        if let Some(mut state) = self.state.try_lock() {
+            let (mut changes, mut trash) = (Changes::default(), Trash::default());
+            self.prune_all(&mut state, &mut changes);
+            state.publish(changes, &mut trash);
+            drop(state);
+            trash.dispose();
+        }
     }
 }

@@ -59,6 +59,8 @@ struct WiredSubscription {
 pub(crate) struct Changes {
     pub(super) removed: Vec<Arc<SubscriptionEntry>>,
     pub(super) added: Vec<Added>,
+    /// Nothing to the channels; to be dropped without a lock.
+    pub(super) dropped: Vec<Arc<SubscriptionEntry>>,
     /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
     pub(super) interfaces: HashSet<InterfaceId>,
 }
