@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
 mod activation;
+mod awkward;
 mod bindings;
 mod class_settings;
 mod classes;
