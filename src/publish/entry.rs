@@ -41,6 +41,12 @@ impl SubscriptionEntry {
         )
     }
 
+    /// Returns whether an event may have to pass a filter to reach it.
+    pub(crate) fn may_be_filtered(&self) -> bool {
+        let asks = self.record.filter().is_some() || self.record.binding().publisher().is_some();
+        asks && self.record.is_enabled()
+    }
+
     pub(super) fn is_timed(&self) -> bool {
         self.record.not_before().is_some() || self.record.expires().is_some()
     }
