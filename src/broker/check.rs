@@ -97,7 +97,7 @@ impl Broker {
 
     /// Checks a subscription of which some methods may be gone since it was stored: it is served for
     /// the others.
-    fn examine(&self, subscription: &Subscription) -> Result<Checked> {
+    pub(super) fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
         let filter = filter_of(subscription)?;
         let binding = subscription.binding();
