@@ -68,6 +68,11 @@ impl Wired {
         Self(Mutex::new(Some(WiredSubscription { stored, compiled })))
     }
 
+    /// Reads or changes the record before its commit, unless a sink took it.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut StoredSubscription) -> R) -> Option<R> {
+        self.0.lock().as_mut().map(|wired| work(&mut wired.stored))
+    }
+
     /// Puts it into the state as of the commit that wrote it, or says that it was taken before.
     pub(super) fn put(&self, state: &mut State, revision: Revision, changes: &mut Changes) -> bool {
         let Some(WiredSubscription { stored, compiled }) = self.0.lock().take() else {
