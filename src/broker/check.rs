@@ -79,13 +79,15 @@ impl Broker {
         Ok(self.check(subscription)?.cost)
     }
 
-    /// Says of a subscription that was stored that the index cannot help its filter.
-    pub(super) fn note_cost(&self, name: &str, cost: Option<FilterCost>) {
+    /// Says of a subscription that was stored, and of so many others, that the index cannot help
+    /// its filter.
+    pub(super) fn note_cost(&self, name: &str, others: usize, cost: Option<FilterCost>) {
         if let Some(cost) = cost.filter(|cost| cost.help == IndexHelp::Scanned) {
-            let (subscription, cost) = (name.to_owned(), cost.to_string());
-            self.core
-                .notices
-                .push(Notice::FilterScanned { subscription, cost });
+            self.core.notices.push(Notice::FilterScanned {
+                subscription: name.to_owned(),
+                others,
+                cost: cost.to_string(),
+            });
         }
     }
 
@@ -97,7 +99,7 @@ impl Broker {
 
     /// Checks a subscription of which some methods may be gone since it was stored: it is served for
     /// the others.
-    fn examine(&self, subscription: &Subscription) -> Result<Checked> {
+    pub(super) fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
         let filter = filter_of(subscription)?;
         let binding = subscription.binding();

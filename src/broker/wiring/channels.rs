@@ -209,6 +209,15 @@ impl State {
     }
 }
 
+impl Retired {
+    /// Forgets the channels that nobody has any more, and returns whether there are others.
+    pub(super) fn is_held(&mut self) -> bool {
+        self.typed.retain(|_, channel| channel.strong_count() > 0);
+        self.untyped.retain(|_, cell| cell.strong_count() > 0);
+        !self.typed.is_empty() || !self.untyped.is_empty()
+    }
+}
+
 /// Subscriptions that come and go together.
 struct Section<'a> {
     removed: Vec<Arc<SubscriptionEntry>>,
