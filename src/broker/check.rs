@@ -78,12 +78,13 @@ impl Broker {
     }
 
     /// Says of a subscription that was stored that the index cannot help its filter.
-    pub(super) fn note_cost(&self, name: &str, cost: Option<FilterCost>) {
+    pub(super) fn note_cost(&self, stored: &Subscription, cost: Option<FilterCost>) {
         if let Some(cost) = cost.filter(|cost| cost.help == IndexHelp::Scanned) {
-            let (subscription, cost) = (name.to_owned(), cost.to_string());
-            self.core
-                .notices
-                .push(Notice::FilterScanned { subscription, cost });
+            self.core.notices.push(Notice::FilterScanned {
+                id: stored.id().uuid(),
+                subscription: stored.name().to_owned(),
+                cost: cost.to_string(),
+            });
         }
     }
 

@@ -60,7 +60,7 @@ impl Broker {
     /// Adds one to the batch and returns whether it replaces another.
     fn import_one(&self, subscription: &Subscription, batch: &mut Batch) -> Result<bool> {
         let checked = self.check(subscription)?;
-        self.note_cost(subscription.name(), checked.cost());
+        self.note_cost(subscription, checked.cost());
         let present = self.present_stored(subscription.id())?;
         let key = RecordKey::Subscription(subscription.id()).to_bytes();
         if let Some(revision) = subscription.revision() {

@@ -87,7 +87,7 @@ impl Broker {
                 ensured: Some(digest),
             };
             self.put(stored, compiled.take(), Expected::Exactly(expected))?;
-            self.note_cost(subscription.name(), cost);
+            self.note_cost(subscription, cost);
             Ok(())
         })?;
         Ok(outcome)
@@ -127,7 +127,7 @@ impl Broker {
                 Ok(())
             })?;
         }
-        self.note_cost(subscription.name(), cost);
+        self.note_cost(subscription, cost);
         Ok(revision)
     }
 
