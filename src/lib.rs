@@ -124,8 +124,12 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
-    Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder, SubscriptionGuard,
-    SubscriptionStatus, WiringChange, WiringObject,
+    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
+    HealthEventsPublisher, Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder,
+    SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange,
+    WiringChanges, WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged,
+    WiringContents, WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher,
+    WiringFeed, WiringObject,
 };
 pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy, Pool};
 pub use crate::delivery::{

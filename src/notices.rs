@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use uuid::Uuid;
 
+use crate::clock::Alarm;
 use crate::value::Revision;
 
 /// Collects notices until somebody drains them; the oldest give way when nobody does.
@@ -25,9 +27,32 @@ struct Shared {
 }
 
 struct Queue {
-    waiting: VecDeque<Notice>,
+    waiting: VecDeque<Numbered>,
     capacity: usize,
     dropped: u64,
+    /// How many were ever pushed: the number of the last.
+    pushed: u64,
+    /// The number of the last that a watcher heard of.
+    heard: u64,
+    watch: Option<Watch>,
+}
+
+/// A notice and its number, which rises by one from notice to notice.
+type Numbered = (u64, Notice);
+
+/// What waits for the one who watches. It is kept apart, so that neither who watches nor who drains
+/// takes anything from the other.
+struct Watch {
+    waiting: VecDeque<Numbered>,
+    alarm: Arc<Alarm>,
+}
+
+/// What a watcher hears of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Notice(u64, Notice),
+    /// So many gave way to later ones; the number is that of the last.
+    Dropped(u64, u64),
 }
 
 /// Something that happened below the public interface and that no call returned.
@@ -83,6 +108,8 @@ pub enum Notice {
     },
     /// A subscription was stored whose filter the index cannot help.
     FilterScanned {
+        /// The subscription's id.
+        id: Uuid,
         /// The subscription's name.
         subscription: String,
         /// How many others came with it of which the same is true: not 0 only for an import of so
@@ -90,6 +117,23 @@ pub enum Notice {
         others: usize,
         /// What its filter costs.
         cost: String,
+    },
+    /// An event met a subscription that is suspended; told once, until the reason is another.
+    SubscriptionSuspended {
+        /// The subscription's id.
+        id: Uuid,
+        /// The subscription's name.
+        subscription: String,
+        /// Why its filter does not fit.
+        reason: String,
+    },
+    /// Subscribers of [`WiringChanges`](crate::WiringChanges) were too slow, or the store was opened
+    /// again: they were not told of these commits, and read what is there now anew.
+    ChangesMissed {
+        /// The last revision before them.
+        after: Revision,
+        /// The last of them.
+        until: Revision,
     },
     /// A commit sink panicked and was detached: what it feeds is out of date from now on.
     SinkDetached {
@@ -109,6 +153,9 @@ impl Notices {
             waiting: VecDeque::new(),
             capacity: capacity.max(1),
             dropped: 0,
+            pushed: 0,
+            heard: 0,
+            watch: None,
         };
         Self {
             shared: Arc::new(Shared {
@@ -121,18 +168,75 @@ impl Notices {
     /// Adds a notice; when full, the oldest is dropped and counted.
     pub fn push(&self, notice: Notice) {
         let mut queue = self.shared.queue.lock();
-        if queue.waiting.len() == queue.capacity {
+        queue.pushed += 1;
+        let (capacity, numbered) = (queue.capacity, (queue.pushed, notice));
+        let alarm = queue.watch.as_mut().map(|watch| {
+            // What gives way is missed by its number.
+            if watch.waiting.len() == capacity {
+                watch.waiting.pop_front();
+            }
+            watch.waiting.push_back(numbered.clone());
+            Arc::clone(&watch.alarm)
+        });
+        if queue.waiting.len() == capacity {
             queue.waiting.pop_front();
             queue.dropped += 1;
         }
-        queue.waiting.push_back(notice);
+        queue.waiting.push_back(numbered);
         drop(queue);
         self.shared.pushed.notify_all();
+        if let Some(alarm) = alarm {
+            alarm.ring();
+        }
+    }
+
+    /// Rings the alarm at every notice from now on, and has each wait to be heard; first those that
+    /// wait to be drained and were not heard before.
+    pub(crate) fn watch(&self, alarm: &Arc<Alarm>) {
+        let mut queue = self.shared.queue.lock();
+        if queue.watch.is_some() {
+            return;
+        }
+        let heard = queue.heard;
+        let unheard = queue.waiting.iter().filter(|(number, _)| *number > heard);
+        let waiting = unheard.cloned().collect();
+        // What was drained before somebody watched is nobody's loss.
+        queue.heard = heard.max(queue.pushed - queue.waiting.len() as u64);
+        queue.watch = Some(Watch {
+            waiting,
+            alarm: Arc::clone(alarm),
+        });
+    }
+
+    /// Ends the watch.
+    pub(crate) fn unwatch(&self) {
+        let mut queue = self.shared.queue.lock();
+        if queue.watch.take().is_some() {
+            queue.heard = queue.pushed;
+        }
+    }
+
+    /// Returns what is to be heard next, if somebody watches.
+    pub(crate) fn hear(&self) -> Option<Heard> {
+        let mut queue = self.shared.queue.lock();
+        let heard = queue.heard;
+        let waiting = &mut queue.watch.as_mut()?.waiting;
+        let (number, _) = waiting.front()?;
+        let before = *number - 1;
+        if before > heard {
+            queue.heard = before;
+            return Some(Heard::Dropped(before, before - heard));
+        }
+        let (number, notice) = waiting.pop_front()?;
+        queue.heard = number;
+        Some(Heard::Notice(number, notice))
     }
 
     /// Takes all that wait, oldest first.
     pub fn drain(&self) -> Vec<Notice> {
-        self.shared.queue.lock().waiting.drain(..).collect()
+        let mut queue = self.shared.queue.lock();
+        let drained = queue.waiting.drain(..);
+        drained.map(|(_, notice)| notice).collect()
     }
 
     /// Returns how many were dropped, since the beginning, because nobody drained in time.
@@ -223,6 +327,7 @@ impl fmt::Display for Notice {
                 subscription,
                 others,
                 cost,
+                ..
             } => {
                 write!(f, "the filter of {subscription:?} ")?;
                 match others {
@@ -230,6 +335,15 @@ impl fmt::Display for Notice {
                     _ => write!(f, "and {others} others are expensive; of the first: {cost}"),
                 }
             }
+            Self::SubscriptionSuspended {
+                subscription,
+                reason,
+                ..
+            } => write!(f, "{subscription:?} is suspended: {reason}"),
+            Self::ChangesMissed { after, until } => write!(
+                f,
+                "subscribers were not told of the changes after revision {after} up to {until}"
+            ),
             Self::SinkDetached { revision } => write!(
                 f,
                 "a commit sink panicked at revision {revision} and was detached"
@@ -271,6 +385,39 @@ mod tests {
     #[test]
     fn wait_returns_false_when_nothing_came_in_time() {
         assert!(!Notices::default().wait(Duration::ZERO));
+    }
+
+    #[test]
+    fn watcher_hears_what_others_drain_and_each_notice_once() {
+        let notices = Notices::default();
+        notices.push(reopened(1));
+        notices.drain();
+        notices.push(reopened(2));
+        let alarm = Arc::default();
+        notices.watch(&alarm);
+        let before = alarm.rings();
+        notices.push(reopened(3));
+        assert_ne!(alarm.rings(), before);
+        assert_eq!(notices.drain().len(), 2);
+        assert_eq!(notices.hear(), Some(Heard::Notice(2, reopened(2))));
+        assert_eq!(notices.hear(), Some(Heard::Notice(3, reopened(3))));
+        assert_eq!(notices.hear(), None);
+        notices.push(reopened(4));
+        notices.unwatch();
+        notices.push(reopened(5));
+        notices.watch(&alarm);
+        assert_eq!(notices.hear(), Some(Heard::Notice(5, reopened(5))));
+    }
+
+    #[test]
+    fn slow_watcher_hears_how_many_gave_way() {
+        let notices = Notices::with_capacity(2);
+        notices.watch(&Arc::default());
+        for revision in 1..=5 {
+            notices.push(reopened(revision));
+        }
+        assert_eq!(notices.hear(), Some(Heard::Dropped(3, 3)));
+        assert_eq!(notices.hear(), Some(Heard::Notice(4, reopened(4))));
     }
 
     #[test]

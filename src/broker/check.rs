@@ -81,9 +81,15 @@ impl Broker {
 
     /// Says of a subscription that was stored, and of so many others, that the index cannot help
     /// its filter.
-    pub(super) fn note_cost(&self, name: &str, others: usize, cost: Option<FilterCost>) {
+    pub(super) fn note_cost(
+        &self,
+        (id, name): (SubscriptionId, &str),
+        others: usize,
+        cost: Option<FilterCost>,
+    ) {
         if let Some(cost) = cost.filter(|cost| cost.help == IndexHelp::Scanned) {
             self.core.notices.push(Notice::FilterScanned {
+                id: id.uuid(),
                 subscription: name.to_owned(),
                 others,
                 cost: cost.to_string(),

@@ -127,7 +127,9 @@ impl Broker {
     ///
     /// The columns are those of the record: `id`, `name`, `publisher`, `description`, `owner`,
     /// `open_properties`, `unordered`, `publisher_filters` (a list: those for all methods), `parallel`,
-    /// `revision`; COM+'s names for them are taken too.
+    /// `revision`; COM+'s names for them are taken too. The built-in classes, such as
+    /// [`WIRING_CHANGES`](crate::WIRING_CHANGES), have no record unless somebody stored one, and are
+    /// found by their ids alone.
     ///
     /// # Errors
     ///
@@ -140,6 +142,7 @@ impl Broker {
                 .classes
                 .values()
                 .map(|entry| Arc::clone(&entry.record))
+                .filter(|class| class.revision().is_some())
                 .collect()
         });
         let mut found: Vec<_> = all
@@ -193,6 +196,7 @@ impl Broker {
 
     /// Removes a class; publishers that still have it reach nobody from then on. Subscriptions to
     /// its interface from any class are not bound to it, and stay. Returns whether there was one.
+    /// A built-in class is there all the same: what goes is the record that somebody stored of it.
     ///
     /// # Errors
     ///
@@ -208,7 +212,10 @@ impl Broker {
                 found = self.remove_unreadable(key.clone())?;
                 return Ok(());
             };
-            found = true;
+            found = class.revision().is_some();
+            if !found {
+                return self.core.check_open();
+            }
             if cascade == Cascade::Refuse && !bound.is_empty() {
                 let message = format!(
                     "{} subscriptions are bound to {:?}",
@@ -308,9 +315,12 @@ fn put_class(batch: &mut Batch, class: &EventClass) -> Result<()> {
     Ok(())
 }
 
-/// Expects the class to be at the revision at which the record was read.
+/// Expects the class to be at the revision at which the record was read; one that has none is built
+/// in, and nobody has stored another.
 fn expect(batch: &mut Batch, class: &EventClass) {
-    if let Some(revision) = class.revision() {
-        batch.expect_revision(RecordKey::Class(class.id()).to_bytes(), revision);
-    }
+    let key = RecordKey::Class(class.id()).to_bytes();
+    match class.revision() {
+        Some(revision) => batch.expect_revision(key, revision),
+        None => batch.expect_absent(key),
+    };
 }

@@ -52,9 +52,7 @@ impl Broker {
                 .try_for_each(|(schema, rust_type)| claim(&self.core.wiring, schema, rust_type))
         };
         if self.core.registry.register(recipe, claim_all)? {
-            self.core
-                .wiring
-                .with(|state, trash| state.rebind(id, trash));
+            self.core.wiring.rebind(id);
         }
         Ok(())
     }
@@ -65,9 +63,7 @@ impl Broker {
         let id = id.into();
         let removed = self.core.registry.unregister(id);
         if removed.is_some() {
-            self.core
-                .wiring
-                .with(|state, trash| state.rebind(id, trash));
+            self.core.wiring.rebind(id);
         }
         removed.is_some()
     }

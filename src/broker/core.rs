@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Broker;
+use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Activation, Registry};
@@ -39,26 +40,28 @@ impl Core {
         notices: Notices,
         progress: Option<Progress>,
     ) -> Result<Arc<Self>> {
-        let wiring = Arc::new(Wiring::new(notices.clone(), progress));
+        let wiring = Wiring::new(notices.clone(), progress);
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
-        let around = Surroundings {
+        let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             clock,
-            hook,
+            hook: health::noting_suspended(hook, notices.clone()),
             host: Arc::clone(&host) as _,
             upkeep,
-        };
-        let (store, owns_store) = open(Arc::clone(&wiring) as _)?;
+        });
+        wiring.teller.begin(&around);
+        let opened = open(Arc::clone(&wiring) as _);
+        let (store, owns_store) = opened.inspect_err(|_| wiring.end_at_once())?;
         wiring.opened();
         let core = Arc::new(Self {
             store,
             owns_store,
             wiring,
             registry,
-            around: Arc::new(around),
+            around,
             notices,
             closed: AtomicBool::new(false),
         });
@@ -83,10 +86,23 @@ impl Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        let until = Instant::now().checked_add(deadline);
         self.detach();
-        if !self.owns_store {
-            return Ok(());
+        let told = self.wiring.end(until);
+        self.let_go();
+        let closed = if self.owns_store {
+            self.close_store(deadline, until)
+        } else {
+            Ok(())
+        };
+        if told {
+            return closed;
         }
+        let message = format!("subscribers were not told of all changes within {deadline:?}");
+        closed.and(Err(Error::new(ErrorKind::TimedOut, message)))
+    }
+
+    fn close_store(&self, deadline: Duration, until: Option<Instant>) -> Result<()> {
         let store = Arc::clone(&self.store);
         let (done, closed) = mpsc::channel();
         let closing = move || drop(done.send(store.close()));
@@ -97,16 +113,23 @@ impl Core {
         {
             return self.store.close();
         }
-        closed.recv_timeout(deadline).unwrap_or_else(|_| {
+        let rest = until.map_or(deadline, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        closed.recv_timeout(rest).unwrap_or_else(|_| {
             let message = format!("the store was not closed within {deadline:?}");
             Err(Error::new(ErrorKind::TimedOut, message))
         })
     }
 
-    /// Lets go of the store and of the components, which may hold publishers of this broker.
+    /// Hears of no commit any more.
     fn detach(&self) {
         let sink: Arc<dyn CommitSink> = Arc::clone(&self.wiring) as _;
         self.store.detach(&sink);
+    }
+
+    /// Lets go of the components, which may hold publishers of this broker.
+    fn let_go(&self) {
         drop(self.registry.clear());
     }
 }
@@ -117,6 +140,8 @@ impl Drop for Core {
             return;
         }
         self.detach();
+        self.wiring.end_at_once();
+        self.let_go();
         if self.owns_store {
             // Nobody is left to take the error; the store has told the notices.
             drop(self.store.close());

@@ -8,7 +8,7 @@ use super::Broker;
 use super::check::{FilterCost, IndexHelp};
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Revision, Subscription};
+use crate::model::{Revision, Subscription, SubscriptionId};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
 
@@ -30,8 +30,8 @@ struct Checked {
 /// Filters that the index cannot help.
 #[derive(Default)]
 struct Scanned {
-    /// The first of them and the names of their subscriptions, up to [`FEW`].
-    first: Vec<(String, FilterCost)>,
+    /// The first of them and their subscriptions, up to [`FEW`].
+    first: Vec<((SubscriptionId, String), FilterCost)>,
     count: usize,
 }
 
@@ -110,7 +110,7 @@ impl Broker {
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
             let checked = self.check(subscription)?;
-            all.scanned.add(subscription.name(), checked.cost());
+            all.scanned.add(subscription, checked.cost());
             let stored = StoredSubscription {
                 record: subscription.clone(),
                 order: 0,
@@ -205,23 +205,24 @@ impl Broker {
     fn note_scanned(&self, scanned: Scanned) {
         let others = scanned.count.saturating_sub(1);
         let each = scanned.count <= FEW;
-        for (name, cost) in scanned.first {
+        for ((id, name), cost) in scanned.first {
             if each {
-                self.note_cost(&name, 0, Some(cost));
+                self.note_cost((id, &name), 0, Some(cost));
             } else {
-                return self.note_cost(&name, others, Some(cost));
+                return self.note_cost((id, &name), others, Some(cost));
             }
         }
     }
 }
 
 impl Scanned {
-    fn add(&mut self, name: &str, cost: Option<FilterCost>) {
+    fn add(&mut self, subscription: &Subscription, cost: Option<FilterCost>) {
         let Some(cost) = cost.filter(|cost| cost.help() == IndexHelp::Scanned) else {
             return;
         };
         if self.count < FEW {
-            self.first.push((name.to_owned(), cost));
+            let named = (subscription.id(), subscription.name().to_owned());
+            self.first.push((named, cost));
         }
         self.count += 1;
     }

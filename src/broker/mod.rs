@@ -7,12 +7,14 @@ mod classes;
 mod columns;
 mod components;
 mod core;
+mod health;
 mod import;
 mod publishers;
 mod subscription_builder;
 mod subscriptions;
 mod transient;
 mod wiring;
+mod wiring_changes;
 
 use std::fmt;
 #[cfg(feature = "sled")]
@@ -26,10 +28,19 @@ pub use self::check::{FilterCost, IndexHelp, SubscriptionStatus};
 pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
+pub use self::health::{
+    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
+    HealthEventsPublisher,
+};
 pub use self::import::Imported;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
+pub use self::wiring_changes::{
+    WIRING_CHANGES, WIRING_CONTENTS, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
+    WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+};
 use crate::error::Result;
 use crate::model::Revision;
 use crate::notices::Notice;
@@ -97,12 +108,14 @@ impl Broker {
     /// error of kind [`Closed`](crate::ErrorKind::Closed); publishers go on firing from their caches
     /// to the subscribers that are there.
     ///
-    /// A store that was given to the builder is detached from and left open.
+    /// Before that, subscribers of [`WiringChanges`](crate::WiringChanges) are told of everything that
+    /// was committed until now; but not when this is called from inside a delivery. A store that was
+    /// given to the builder is detached from and left open.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) if the flush takes longer than `deadline`; it goes
-    /// on in the background. Else what the flush met; the directory is released all the same.
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) if all this takes longer than `deadline`: no more is
+    /// told then, and the flush goes on in the background. Else what the flush met; the directory is released all the same.
     pub fn close(&self, deadline: Duration) -> Result<()> {
         self.core.close(deadline)
     }

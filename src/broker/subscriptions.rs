@@ -88,7 +88,7 @@ impl Broker {
                 ensured: Some(digest),
             };
             self.put(stored, checked.take(), Expected::Exactly(expected))?;
-            self.note_cost(subscription.name(), 0, cost);
+            self.note_cost((subscription.id(), subscription.name()), 0, cost);
             Ok(())
         })?;
         Ok(outcome)
@@ -128,7 +128,7 @@ impl Broker {
                 Ok(())
             })?;
         }
-        self.note_cost(subscription.name(), 0, cost);
+        self.note_cost((subscription.id(), subscription.name()), 0, cost);
         Ok(revision)
     }
 

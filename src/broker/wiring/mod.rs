@@ -5,13 +5,14 @@ mod entries;
 mod listing;
 mod state;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
-use crate::model::Revision;
+use super::wiring_changes::Teller;
+use crate::model::{ComponentId, Revision};
 use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
@@ -20,8 +21,10 @@ use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 /// The records and channels of a broker. Guards hold it strongly, so that they still unsubscribe
 /// when the broker is gone; it holds no store.
 pub(crate) struct Wiring {
+    pub(super) me: Weak<Self>,
     state: Mutex<State>,
-    notices: Notices,
+    pub(super) notices: Notices,
+    pub(super) teller: Teller,
     /// Transient subscriptions whose object was found gone.
     gone: Mutex<Vec<Arc<SubscriptionEntry>>>,
     /// Who is told how many records were read while the broker is opened.
@@ -29,13 +32,15 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Self {
-        Self {
-            state: Mutex::new(State::default()),
+    pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            state: Mutex::new(State::new()),
             gone: Mutex::default(),
             notices,
+            teller: Teller::default(),
             progress: Mutex::new(progress),
-        }
+        })
     }
 
     /// Ends the reports of progress: whatever is listed later is no opening.
@@ -60,7 +65,11 @@ impl Wiring {
             let mut changes = Changes::default();
             let result = work(state, &mut changes);
             self.prune_all(state, &mut changes);
+            let listen = changes.listeners;
             state.publish(changes, trash);
+            if listen {
+                self.listen(state);
+            }
             result
         })
     }
@@ -75,6 +84,14 @@ impl Wiring {
             }
             changes.dropped.push(entry);
         }
+    }
+
+    /// Binds the subscriptions of a component anew, since it came or went.
+    pub(crate) fn rebind(&self, component: ComponentId) {
+        self.with(|state, trash| {
+            state.rebind(component, trash);
+            self.listen(state);
+        });
     }
 
     /// Returns the next place in store order.
@@ -127,9 +144,14 @@ impl CommitSink for Wiring {
         };
         let mut state = self.state.lock();
         let mut changes = Changes::default();
+        let previous = state.revision;
         state.list_anew(listed, revision, &mut changes, trash);
         state.reset_all(trash);
         trash.add(changes);
+        if previous != revision {
+            state.telling.miss(previous, revision);
+        }
+        self.listen(&mut state);
     }
 
     fn committed(&self, commit: &Commit<'_>, trash: &mut Trash) {
@@ -138,9 +160,16 @@ impl CommitSink for Wiring {
         for change in commit.changes() {
             self.apply(&mut state, change, commit.revision(), &mut changes, trash);
         }
-        state.revision = commit.revision();
+        let previous = std::mem::replace(&mut state.revision, commit.revision());
+        if changes.listeners {
+            self.listen(&mut state);
+        }
+        state.tell(commit, &changes, previous);
         self.prune_all(&mut state, &mut changes);
         state.publish(changes, trash);
+        self.start(&mut state);
+        drop(state);
+        self.teller.alarm.ring();
     }
 }
 

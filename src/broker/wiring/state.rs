@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
+use crate::broker::wiring_changes::{BUILT_IN, BuiltIn, Listeners, PutSchema, Telling};
 use crate::model::{
     BindingPool, EventClass, EventClassId, Revision, Role, RoleName, SubscriptionId,
 };
@@ -36,6 +37,8 @@ pub(crate) struct State {
     /// The greatest place in store order that was given.
     pub(super) last_order: u64,
     pub(crate) revision: Revision,
+    /// What is told of all this.
+    pub(in crate::broker) telling: Telling,
 }
 
 /// An interface: its schema, the newest that the store has until code says otherwise.
@@ -43,6 +46,8 @@ pub(crate) struct InterfaceEntry {
     pub(crate) schema: Arc<InterfaceSchema>,
     /// The newest schema in the store, and the commit that wrote it.
     stored: Option<(SchemaHash, Revision)>,
+    /// All that are in the store.
+    hashes: Vec<SchemaHash>,
     rust_type: Option<RustType>,
 }
 
@@ -59,12 +64,20 @@ struct WiredSubscription {
 /// What changes of the records mean to the channels.
 #[derive(Default)]
 pub(crate) struct Changes {
-    pub(super) removed: Vec<Arc<SubscriptionEntry>>,
+    pub(in crate::broker) removed: Vec<Arc<SubscriptionEntry>>,
     pub(super) added: Vec<Added>,
     /// Nothing to the channels; to be dropped without a lock.
     pub(super) dropped: Vec<Arc<SubscriptionEntry>>,
     /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
     pub(super) interfaces: HashSet<InterfaceId>,
+    /// The stored classes that were replaced or removed.
+    pub(in crate::broker) classes: Vec<Arc<EventClass>>,
+    /// Roles that were replaced or removed.
+    pub(in crate::broker) roles: Vec<Role>,
+    /// The schemas that were stored.
+    pub(in crate::broker) schemas: Vec<PutSchema>,
+    /// Whether a subscription to a built-in class came or went.
+    pub(in crate::broker) listeners: bool,
 }
 
 impl Wired {
@@ -90,12 +103,27 @@ impl Wired {
 }
 
 impl State {
+    /// Returns the state of a store that holds nothing: the built-in classes.
+    pub(super) fn new() -> Self {
+        let mut state = Self::default();
+        let mut changes = Changes::default();
+        for class in &BUILT_IN {
+            // Nothing else is there yet whose type could have the id.
+            let _ = state.claim((class.schema)(), (class.rust_type)(), &mut changes);
+            state.put_class(class.record(), &mut changes);
+        }
+        state
+    }
+
     /// Takes a record in, in place of the one with its id.
     pub(super) fn put(&mut self, record: Record, revision: Revision, changes: &mut Changes) {
         match record {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
             Record::Class(class) => self.put_class(class, changes),
-            Record::Role(name, role) => drop(self.roles.insert(name, role)),
+            Record::Role(name, role) => {
+                let replaced = self.roles.insert(name, role);
+                changes.roles.extend(replaced);
+            }
             Record::Subscription(stored) => self.put_subscription(stored.into(), None, changes),
         }
     }
@@ -109,6 +137,7 @@ impl State {
     ) {
         self.remove_subscription(entry.record.id(), changes);
         let entry = self.list(entry);
+        changes.listeners |= Listeners::may_be(&entry);
         changes.added.push(Added { entry, compiled });
     }
 
@@ -133,6 +162,18 @@ impl State {
         (entry.order == order && entry.record.is_object()).then_some(entry)
     }
 
+    /// Returns the subscriptions that are bound to a class, or to an interface that it offers.
+    pub(in crate::broker) fn bound_to(
+        &self,
+        class: EventClassId,
+    ) -> impl Iterator<Item = &Arc<SubscriptionEntry>> {
+        let record = self.classes.get(&class).map(|entry| &entry.record);
+        let interfaces = record.into_iter().flat_map(|class| class.interfaces());
+        let of_any = interfaces.filter_map(|id| self.by_interface.get(&Some(*id)));
+        let of_class = self.by_class.get(&class).into_iter();
+        of_class.chain(of_any).flat_map(Entries::iter)
+    }
+
     /// Removes a subscription. The channels that have it let it go with the changes.
     pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, changes: &mut Changes) {
         if let Some(entry) = self.subscriptions.remove(id) {
@@ -141,6 +182,7 @@ impl State {
                 (Some(class), _) => take_out(&mut self.by_class, class, id),
                 (None, interface) => take_out(&mut self.by_interface, interface, id),
             }
+            changes.listeners |= Listeners::may_be(&entry);
             changes.removed.push(entry);
         }
     }
@@ -148,9 +190,13 @@ impl State {
     pub(super) fn delete(&mut self, key: RecordKey, changes: &mut Changes, trash: &mut Trash) {
         match key {
             // A schema stays known while the process runs: publishers may use it.
-            RecordKey::Schema(..) => {}
+            RecordKey::Schema(id, hash) => {
+                if let Some(known) = self.interfaces.get_mut(&id) {
+                    known.hashes.retain(|known| *known.as_bytes() != hash);
+                }
+            }
             RecordKey::Class(id) => self.remove_class(id, changes, trash),
-            RecordKey::Role(name) => drop(self.roles.remove(&name)),
+            RecordKey::Role(name) => changes.roles.extend(self.roles.remove(&name)),
             RecordKey::Subscription(id) => self.remove_subscription(id, changes),
         }
     }
@@ -162,7 +208,11 @@ impl State {
         match self.classes.get_mut(&id) {
             Some(entry) => {
                 changes.interfaces.extend(entry.record.interfaces());
-                entry.record = record;
+                let replaced = std::mem::replace(&mut entry.record, record);
+                // One without a revision is built in, and was never stored.
+                if replaced.revision().is_some() {
+                    changes.classes.push(replaced);
+                }
             }
             None => {
                 let retired = self.retired.remove(&id).unwrap_or_default();
@@ -171,12 +221,17 @@ impl State {
         }
     }
 
-    /// Removes a class; publishers that still have it reach nobody until it comes back.
+    /// Removes a class; publishers that still have it reach nobody until it comes back. One that is
+    /// built in is again as it is without a record.
     fn remove_class(&mut self, id: EventClassId, changes: &mut Changes, trash: &mut Trash) {
+        if let Some(built_in) = BuiltIn::find(id) {
+            return self.put_class(built_in.record(), changes);
+        }
         let Some(class) = self.classes.remove(&id) else {
             return;
         };
         changes.interfaces.extend(class.record.interfaces());
+        changes.classes.push(Arc::clone(&class.record));
         // Those whose publishers have gone since.
         self.retired.retain(|_, retired| retired.is_held());
         let mut retired = class.retire(trash);
@@ -191,7 +246,17 @@ impl State {
         let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
             schema: Arc::clone(&schema),
             stored: None,
+            hashes: Vec::new(),
             rust_type: None,
+        });
+        let is_new = !known.hashes.contains(&hash);
+        if is_new {
+            known.hashes.push(hash);
+        }
+        let put = Arc::clone(&schema);
+        changes.schemas.push(PutSchema {
+            schema: put,
+            is_new,
         });
         // Of several in the store the newest counts.
         if known.stored.is_some_and(|(_, newest)| newest > revision) {
@@ -223,6 +288,7 @@ impl State {
         let known = self.interfaces.entry(id).or_insert_with(|| InterfaceEntry {
             schema: Arc::new(schema.clone()),
             stored: None,
+            hashes: Vec::new(),
             rust_type: None,
         });
         match known.rust_type {
@@ -258,6 +324,7 @@ impl State {
     ) {
         for known in self.interfaces.values_mut() {
             known.stored = None;
+            known.hashes.clear();
         }
         let stored = self.subscriptions.iter();
         let stored: Vec<_> = stored
@@ -268,8 +335,12 @@ impl State {
             self.remove_subscription(id, changes);
         }
         let present: HashSet<_> = listed.classes.iter().map(EventClass::id).collect();
-        let known = self.classes.keys().copied();
-        let gone: Vec<_> = known.filter(|id| !present.contains(id)).collect();
+        let stored = self.classes.values().map(|entry| &entry.record);
+        let stored = stored.filter(|class| class.revision().is_some());
+        let gone: Vec<_> = stored
+            .map(|class| class.id())
+            .filter(|id| !present.contains(id))
+            .collect();
         for id in gone {
             self.remove_class(id, changes, trash);
         }
