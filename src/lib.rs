@@ -60,6 +60,8 @@
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
+//! - The broker itself fires [`WiringChanges`], of every record that a commit changed, and
+//!   [`HealthEvents`], of what is not well: classes that are there without being registered.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //!

@@ -187,6 +187,24 @@ fn forwarded_event_is_filtered_and_nested_in_the_first() {
     );
 }
 
+#[test]
+fn auditor_hears_what_the_administrator_does() {
+    assert_says(
+        "wiring_changes",
+        &[
+            "the auditor heard:",
+            "  revision 1: subscription \"audit\" added",
+            "  revision 2: class \"Orders\" added",
+            "  revision 3: subscription \"thank you\" added",
+            "  revision 4: subscription \"thank you\" changed",
+            "  revision 5: class \"Orders\" removed",
+            "  revision 5: subscription \"thank you\" removed",
+            "who was away since revision 1 reads 6 changes",
+            "and goes on from revision 5",
+        ],
+    );
+}
+
 #[cfg(feature = "sled")]
 mod stock_ticker {
     use super::{Outcome, run};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loosely::{
     Broker, Component, Engine, Error, ErrorKind, Failure, FireReport, LocalStore, MemoryEngine,
-    RawChange, RawPair, Result, Store, StoreOptions, Subscription, SubscriptionBuilder,
+    RawChange, RawPair, Result, Revision, Store, StoreOptions, Subscription, SubscriptionBuilder,
     event_interface,
 };
 
@@ -141,6 +141,12 @@ pub(crate) fn subscription(name: &str, component: &str) -> SubscriptionBuilder {
     Subscription::builder(name)
         .to::<dyn StockEvents>()
         .component(component)
+}
+
+/// Stores a subscription of a component to all stock events and returns the revision.
+pub(crate) fn store(broker: &Broker, name: &str) -> Revision {
+    let record = subscription(name, "nobody").build().unwrap();
+    broker.store(&record).unwrap()
 }
 
 /// Begins a subscription of a live object to all stock events.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::thread::ThreadId;
 
 use uuid::Uuid;
 
@@ -20,8 +21,8 @@ use crate::value::InterfaceSchema;
 pub(in crate::broker) struct Telling {
     pub(super) listeners: Listeners,
     pub(super) backlog: Backlog,
-    /// Whether the thread is there.
-    pub(super) running: bool,
+    /// The thread, while it is there.
+    pub(super) thread: Option<ThreadId>,
     pub(super) ending: Ending,
 }
 

@@ -91,7 +91,7 @@ pub(super) struct BuiltIn {
 }
 
 /// All of them.
-pub(super) const BUILT_IN: [BuiltIn; 3] = [
+pub(super) static BUILT_IN: [BuiltIn; 3] = [
     BuiltIn {
         id: WIRING_CHANGES,
         description: "fired by the broker: a record of the stored wiring was changed",
@@ -115,7 +115,7 @@ pub(super) const BUILT_IN: [BuiltIn; 3] = [
 impl BuiltIn {
     /// Returns the built-in class of this id.
     pub(super) fn find(id: EventClassId) -> Option<&'static Self> {
-        const { &BUILT_IN }.iter().find(|class| class.id == id)
+        BUILT_IN.iter().find(|class| class.id == id)
     }
 
     /// Returns the record that it has as long as nobody stores another.

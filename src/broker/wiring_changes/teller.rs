@@ -132,7 +132,8 @@ impl Wiring {
     /// listeners, or commit, tries again.
     pub(in crate::broker) fn start(&self, state: &mut State) {
         let telling = &mut state.telling;
-        if telling.running || !telling.listeners.any() || telling.ending != Ending::NotYet {
+        if telling.thread.is_some() || !telling.listeners.any() || telling.ending != Ending::NotYet
+        {
             return;
         }
         let (Some(wiring), Some(around)) = (self.me.upgrade(), self.teller.around.get()) else {
@@ -140,38 +141,35 @@ impl Wiring {
         };
         let around = Arc::clone(around);
         let thread = thread::Builder::new().name("loosely-tell".to_owned());
-        telling.running = thread.spawn(move || wiring.run(&around)).is_ok();
+        let started = thread.spawn(move || wiring.run(&around));
+        telling.thread = started.ok().map(|handle| handle.thread().id());
     }
 
-    /// Ends the thread: when all that was committed is told, or `until` has come; from inside a
-    /// delivery, which may be one that would be waited for, at once. Returns whether all was told.
+    /// Ends the thread: when all that was committed is told, or `until` has come. At once, if it would
+    /// have to be waited for by itself or by a delivery. Returns whether all was told.
     pub(in crate::broker) fn end(&self, until: Option<Instant>) -> bool {
-        if is_delivering() {
+        let thread = self.with(|state, _| state.telling.thread);
+        if is_delivering() || thread == Some(thread::current().id()) {
             self.end_at_once();
             return true;
         }
-        let mut ending = Ending::WhenTold;
+        self.with(|state, _| {
+            let ending = &mut state.telling.ending;
+            *ending = (*ending).max(Ending::WhenTold);
+        });
+        self.teller.alarm.ring();
         loop {
             let seen = self.teller.alarm.rings();
-            let running = self.with(|state, _| {
-                state.telling.ending = state.telling.ending.max(ending);
-                state.telling.running
-            });
-            if ending == Ending::WhenTold {
-                self.teller.alarm.ring();
+            if self.with(|state, _| state.telling.thread.is_none()) {
+                self.notices.unwatch();
+                return true;
             }
-            if !running {
-                break;
-            }
-            ending = Ending::NotYet;
             if until.is_some_and(|until| until <= Instant::now()) {
                 self.end_at_once();
                 return false;
             }
             self.wait(seen, until);
         }
-        self.notices.unwatch();
-        true
     }
 
     /// Ends the thread after the event that it is firing, and waits for nothing.
@@ -210,7 +208,7 @@ impl Wiring {
             let telling = &mut state.telling;
             let listeners = telling.listeners;
             if telling.ending == Ending::AtOnce || !listeners.any() {
-                telling.running = false;
+                telling.thread = None;
                 return Task::End;
             }
             if let Some(gap) = telling.backlog.gap() {
@@ -222,7 +220,7 @@ impl Wiring {
             match telling.backlog.next() {
                 Some(told) => Task::Changes(told, listeners),
                 None if telling.ending == Ending::WhenTold => {
-                    telling.running = false;
+                    telling.thread = None;
                     Task::End
                 }
                 None => Task::Wait,
@@ -272,7 +270,7 @@ struct Stopped<'a>(&'a Wiring);
 
 impl Drop for Stopped<'_> {
     fn drop(&mut self) {
-        self.0.with(|state, _| state.telling.running = false);
+        self.0.with(|state, _| state.telling.thread = None);
         self.0.teller.alarm.ring();
     }
 }
@@ -280,5 +278,94 @@ impl Drop for Stopped<'_> {
 impl fmt::Debug for Teller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Teller").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+mod tests {
+    use crate::broker::wiring::Wiring;
+    use crate::broker::{HealthEventsHandlers, WiringChangesHandlers};
+    use crate::notices::Notice;
+    use crate::{Broker, Component, HealthEvents, Subscription, WiringChanges};
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Mutex};
+
+    fn is_running(wiring: &Wiring) -> bool {
+        wiring.with(|state, _| state.telling.thread.is_some())
+    }
+
+    /// Waits until the thread is gone; nextest or a person ends a test that hangs here.
+    fn wait_for_end(wiring: &Wiring) {
+        loop {
+            let seen = wiring.teller.alarm.rings();
+            if !is_running(wiring) {
+                return;
+            }
+            wiring.wait(seen, None);
+        }
+    }
+
+    fn audit() -> Subscription {
+        let audit = Subscription::builder("audit").to::<dyn WiringChanges>();
+        audit.component("auditor").build().unwrap()
+    }
+
+    #[test]
+    fn thread_is_there_only_while_somebody_listens() {
+        let broker = Broker::in_memory().unwrap();
+        let wiring = &broker.core.wiring;
+        broker.ensure(&audit()).unwrap();
+        assert!(!is_running(wiring), "the component is not registered");
+        let backlog = wiring.with(|state, _| state.telling.backlog.next().is_some());
+        assert!(!backlog, "kept for nobody");
+
+        let auditor = Component::new("auditor", WiringChangesHandlers::new);
+        let auditor = auditor.implements::<dyn WiringChanges>();
+        broker.register_component(auditor).unwrap();
+        assert!(is_running(wiring));
+        broker.disable(audit().id()).unwrap();
+        wait_for_end(wiring);
+        broker.enable(audit().id()).unwrap();
+        assert!(is_running(wiring));
+        broker.unregister_component("auditor");
+        wait_for_end(wiring);
+
+        let health: Arc<dyn HealthEvents> = Arc::new(HealthEventsHandlers::new());
+        let guard = broker.subscribe(health).unwrap();
+        assert!(is_running(wiring));
+        drop(guard);
+        wait_for_end(wiring);
+    }
+
+    #[test]
+    fn thread_holds_no_broker_open() {
+        let broker = Broker::in_memory().unwrap();
+        let wiring = Arc::clone(&broker.core.wiring);
+        let health: Arc<dyn HealthEvents> = Arc::new(HealthEventsHandlers::new());
+        broker.subscribe(health).unwrap().detach();
+        assert!(is_running(&wiring));
+        drop(broker);
+        wait_for_end(&wiring);
+    }
+
+    #[test]
+    fn notices_that_wait_are_told_to_who_comes_and_left_to_be_taken() {
+        let broker = Broker::in_memory().unwrap();
+        let reason = "the disk is out".to_owned();
+        let notice = Notice::StoreUnavailable { reason };
+        broker.core.notices.push(notice.clone());
+        let (sender, receiver) = channel();
+        let sender = Mutex::new(sender);
+        let handlers =
+            HealthEventsHandlers::new().on_health_changed(move |sequence, kind, subject, text| {
+                let told = (sequence, kind.to_owned(), subject, text.to_owned());
+                sender.lock().unwrap().send(told).unwrap();
+            });
+        let health: Arc<dyn HealthEvents> = Arc::new(handlers);
+        let _guard = broker.subscribe(health).unwrap();
+        let expected = (1, "store_unavailable".into(), None, notice.to_string());
+        assert_eq!(receiver.recv().unwrap(), expected);
+        assert_eq!(broker.notices(), [notice]);
     }
 }
