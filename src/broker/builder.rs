@@ -93,6 +93,13 @@ impl BrokerBuilder {
 
     /// Calls `progress` with the number of records read so far, now and then while the broker is
     /// opened, and at the end.
+    ///
+    /// If the database turns out to be damaged while it is read, and is restored from its copy, the
+    /// count begins again at 0. The index over filters is not part of it: that is built when
+    /// [`publisher`](Broker::publisher) is first called for a class.
+    ///
+    /// `progress` runs on the thread that opens, which has the directory by then, so it must not open
+    /// the same one: that is [`Locked`](ErrorKind::Locked). A panic of it is caught.
     #[must_use]
     pub fn on_progress<F>(mut self, progress: F) -> Self
     where

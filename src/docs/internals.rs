@@ -80,7 +80,9 @@
 //!
 //! ```text
 //! store commit lock -> wiring state -> a channel's roster -> its index
+//! an index, for reading -> component registry
 //! a channel's roster -> component registry
+//! wiring state -> what a commit hands to the wiring
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks
@@ -107,11 +109,22 @@
 //!   registry's lock covers look-ups and insertions only. No factory runs under it: one that makes
 //!   a singleton is noted as the maker, other threads wait for it, and a circle of such waits is
 //!   found and is an error.
+//! - *index -> registry*: when a component comes or goes, those of the indexed subscriptions that
+//!   have it are bound anew, and are looked for with the index locked for reading.
+//! - *wiring state -> what a commit hands over*: the decoded record and its compiled filter, which
+//!   the first wiring that is told takes out. The lock is held for that alone.
+//! - Large listings are decoded, and filters of many subscriptions compiled, on a thread more. It is
+//!   joined under the commit lock, and for filters under the wiring state as well: so neither kind
+//!   of work takes a lock but that of the notices.
+//! - A fire that found weak objects gone asks the wiring to remove their subscriptions, and does not
+//!   wait for its lock.
 //! - *flush progress* and *duties* are taken for a moment by whoever commits, and call nobody while
 //!   held.
 //!
 //! Three rules keep this list short. A subscriber, a factory, a failure hook and a user's `Drop`
-//! run with no lock held. What must be held for a function is its `&mut` parameter, not a remark.
+//! run with no lock held. The one exception is `on_progress` of
+//! [`BrokerBuilder`](crate::BrokerBuilder), which runs under the commit lock of a store that nobody
+//! else has yet. What must be held for a function is its `&mut` parameter, not a remark.
 //! And what is shared with fires is immutable: a change makes a new one.
 //!
 //! # A million records on disk

@@ -94,6 +94,9 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Writes a batch and returns its revision, or the present one if it changed nothing.
     ///
+    /// A store may have readers wait while it writes a batch of many keys; when and why stands with
+    /// the store, as with `SledStore`.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty or reserved key,
