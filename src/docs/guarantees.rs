@@ -114,8 +114,8 @@
 //!   seen: `many.rs: import_stores_all_in_one_commit_and_all_are_seen_when_it_returned`. A class
 //!   without subscriptions takes an import in at once: `many.rs:
 //!   import_into_a_class_without_subscriptions_is_seen_whole_or_not_at_all`.
-//! - An index selects whom asking every filter would select, in the same order: `operators.rs`, each
-//!   operator, and `many.rs: fires_agree_with_a_scan_while_subscriptions_come_and_go`.
+//! - An index selects whom asking every filter would select, in the same order: `operators.rs`,
+//!   each operator, and `many.rs: fires_agree_with_a_scan_while_subscriptions_come_and_go`.
 //! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
 //!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
 //!   `fire_reads_nothing_from_the_store`.

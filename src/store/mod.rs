@@ -122,8 +122,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) when the log does not lead on from that
-    /// revision, `Closed` after a close.
+    /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) when the log does not lead on from
+    /// that revision, `Closed` after a close.
     fn changes_since(&self, revision: Revision) -> Result<Vec<LoggedCommit>>;
 
     /// Returns once every commit that returned before is durable.

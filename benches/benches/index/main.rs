@@ -1,9 +1,9 @@
 //! What finding the filters that select an event costs, against a scan and against other crates.
 //!
 //! All sides have the same subscriptions and get the same events, and their answers are compared
-//! before anything is measured. A match includes reading the event; what it finds is visited slice by
-//! slice. Ratios are of mean times over two thousand events, a few of which have most of the matches
-//! of W1.
+//! before anything is measured. A match includes reading the event; what it finds is visited slice
+//! by slice. Ratios are of mean times over two thousand events, a few of which have most of the
+//! matches of W1.
 //!
 //! ```text
 //! cargo bench --manifest-path benches/Cargo.toml --bench index -- --quick

@@ -19,8 +19,8 @@ pub(crate) struct ClassEntry {
     untyped: HashMap<InterfaceId, Arc<ChannelCell>>,
 }
 
-/// The channels of a class that is gone, as long as a publisher has them: they are the class's again
-/// when it comes back.
+/// The channels of a class that is gone, as long as a publisher has them: they are the class's
+/// again when it comes back.
 #[derive(Default)]
 pub(super) struct Retired {
     typed: HashMap<InterfaceId, Weak<dyn AnyChannel>>,
@@ -225,8 +225,8 @@ struct Section<'a> {
 }
 
 impl Changes {
-    /// Returns the changes that concern a channel in sections of at most this many. What replaces an
-    /// entry comes in the same section as that goes, so that no fire misses both.
+    /// Returns the changes that concern a channel in sections of at most this many. What replaces
+    /// an entry comes in the same section as that goes, so that no fire misses both.
     fn sections(
         &mut self,
         takes: impl Fn(&SubscriptionEntry) -> bool,
