@@ -1,9 +1,9 @@
 //! A million price alerts in a store on disk, and ten years of real prices fired at them.
 //!
-//! Every alert is a stored subscription: a stock, and a price that it must exceed or a range that it
-//! must enter. Five of the thousand stocks are those of `data/stocks.csv`. Watch for: what a fire
-//! takes goes with what it delivers, not with what is stored; and who was called is compared with a
-//! plain scan, for each price once.
+//! Every alert is a stored subscription: a stock, and a price that it must exceed or a range that
+//! it must enter. Five of the thousand stocks are those of `data/stocks.csv`. Watch for: what a
+//! fire takes goes with what it delivers, not with what is stored; and who was called is compared
+//! with a plain scan, for each price once.
 //!
 //! ```text
 //! cargo run --release --example million

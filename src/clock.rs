@@ -20,8 +20,8 @@ pub(crate) trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the time that never goes back.
     fn instant(&self) -> Instant;
 
-    /// Waits until the alarm was rung more often than `seen`, or it is `until`; without that, for as
-    /// long as it takes.
+    /// Waits until the alarm was rung more often than `seen`, or it is `until`; without that, for
+    /// as long as it takes.
     fn wait(&self, alarm: &Arc<Alarm>, seen: Rings, until: Option<Instant>);
 }
 

@@ -8,8 +8,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, with the object at fault and, where there is one, the cause.
 ///
-/// [`kind`](Self::kind) is for programs, `Display` for people; [`source`](StdError::source) leads to
-/// the cause. A subscriber that fails is not an error of a fire: it is a line of the
+/// [`kind`](Self::kind) is for programs, `Display` for people; [`source`](StdError::source) leads
+/// to the cause. A subscriber that fails is not an error of a fire: it is a line of the
 /// [`FireReport`](crate::FireReport).
 #[derive(Debug)]
 pub struct Error {
@@ -109,7 +109,8 @@ impl Error {
     }
 }
 
-/// The alternate form, `{:#}`, shows at length what is wrong with criteria, with the place underlined.
+/// The alternate form, `{:#}`, shows at length what is wrong with criteria, with the place
+/// underlined.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.message)?;

@@ -89,8 +89,8 @@
 //!
 //! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
 //! time; there is no queued, detached or parallel delivery in this version. Nor are there roles
-//! or publisher filters. Many filters are found by an index, few are asked in turn. One process owns
-//! a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
+//! or publisher filters. Many filters are found by an index, few are asked in turn. One process
+//! owns a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
 //! # Features
 //!

@@ -1,8 +1,8 @@
 //! Subscriptions and events in large numbers, always the same ones.
 //!
-//! Money is in whole cents. The workloads are those that the trial of the index was measured with: W1
-//! is a symbol and a threshold, W2 one to five of twenty attributes, W3 a range, W4 no filter or always
-//! the same one; labels are one to four of fifty keys of a map.
+//! Money is in whole cents. The workloads are those that the trial of the index was measured with:
+//! W1 is a symbol and a threshold, W2 one to five of twenty attributes, W3 a range, W4 no filter or
+//! always the same one; labels are one to four of fifty keys of a map.
 
 use std::fmt::Write;
 

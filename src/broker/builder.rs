@@ -51,8 +51,8 @@ impl BrokerBuilder {
     }
 
     /// Attaches to a store that is open already and may serve several brokers of this process. The
-    /// broker does not close it. What the store does by itself was chosen when it was opened: a path,
-    /// a durability and the copy cannot be chosen beside it.
+    /// broker does not close it. What the store does by itself was chosen when it was opened: a
+    /// path, a durability and the copy cannot be chosen beside it.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
@@ -93,6 +93,13 @@ impl BrokerBuilder {
 
     /// Calls `progress` with the number of records read so far, now and then while the broker is
     /// opened, and at the end.
+    ///
+    /// If the database turns out to be damaged while it is read, and is restored from its copy, the
+    /// count begins again at 0. The index over filters is not part of it: that is built when
+    /// [`publisher`](Broker::publisher) is first called for a class.
+    ///
+    /// `progress` runs on the thread that opens, which has the directory by then, so it must not
+    /// open the same one: that is [`Locked`](ErrorKind::Locked). A panic of it is caught.
     #[must_use]
     pub fn on_progress<F>(mut self, progress: F) -> Self
     where
@@ -106,8 +113,8 @@ impl BrokerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if a store was given and a path, a durability, anything about
-    /// the copy or [`on_progress`](Self::on_progress) too; else as [`Broker::open`].
+    /// [`Invalid`](ErrorKind::Invalid) if a store was given and a path, a durability, anything
+    /// about the copy or [`on_progress`](Self::on_progress) too; else as [`Broker::open`].
     pub fn open(self) -> Result<Broker> {
         self.check()?;
         let notices = Notices::default();

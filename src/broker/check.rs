@@ -103,8 +103,8 @@ impl Broker {
         checked.unknown_method.take().map_or(Ok(checked), Err)
     }
 
-    /// Checks a subscription of which some methods may be gone since it was stored: it is served for
-    /// the others.
+    /// Checks a subscription of which some methods may be gone since it was stored: it is served
+    /// for the others.
     pub(super) fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
         let filter = filter_of(subscription)?;
@@ -140,8 +140,8 @@ impl Broker {
     }
 
     /// Returns the interfaces and classes that a binding means, as far as they are known. For an
-    /// interface that no class offers yet that is a class which might come, with whatever properties;
-    /// the second value says whether the classes are known ones.
+    /// interface that no class offers yet that is a class which might come, with whatever
+    /// properties; the second value says whether the classes are known ones.
     fn sites(&self, binding: &Binding) -> (Vec<Site>, bool) {
         self.core.wiring.with(|state, _| {
             let classes = match (binding.class(), binding.interface()) {
@@ -182,8 +182,8 @@ impl Broker {
     }
 }
 
-/// Returns what is wrong with the first method that is named and that no site has, and how many there
-/// are.
+/// Returns what is wrong with the first method that is named and that no site has, and how many
+/// there are.
 fn unknown_methods(binding: &Binding, sites: &[Site]) -> (Option<Error>, usize) {
     let Some(first) = sites.first() else {
         return (None, 0);

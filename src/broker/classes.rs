@@ -25,10 +25,10 @@ pub enum Cascade {
 impl Broker {
     /// Registers an event class on the interface `I`.
     ///
-    /// Code owns the interface's schema; the store owns every attribute of the class after the first
-    /// registration. So registering it again changes nothing but what it must: the interface, if the
-    /// class did not have it. Without an explicit registration a default class is made, with the
-    /// interface's name and the id that this name stands for.
+    /// Code owns the interface's schema; the store owns every attribute of the class after the
+    /// first registration. So registering it again changes nothing but what it must: the interface,
+    /// if the class did not have it. Without an explicit registration a default class is made, with
+    /// the interface's name and the id that this name stands for.
     ///
     /// # Errors
     ///
@@ -92,8 +92,8 @@ impl Broker {
         Ok(class.id())
     }
 
-    /// Makes the schema the newest of its interface in the store, for programs without the Rust type;
-    /// an older version that comes back makes its own the newest again.
+    /// Makes the schema the newest of its interface in the store, for programs without the Rust
+    /// type; an older version that comes back makes its own the newest again.
     pub(super) fn keep_schema(&self, schema: &InterfaceSchema) -> Result<()> {
         let mut batch = Batch::new();
         self.put_schema(&mut batch, schema)?;
@@ -236,7 +236,8 @@ impl Broker {
         Ok(found)
     }
 
-    /// Returns a class and the stored subscriptions that are bound to it by its id, as of a revision.
+    /// Returns a class and the stored subscriptions that are bound to it by its id, as of a
+    /// revision.
     fn with_bound(
         &self,
         id: EventClassId,
@@ -260,8 +261,8 @@ impl Broker {
 
     /// Repeats a commit that was prepared from what somebody else has changed meanwhile.
     ///
-    /// Whoever causes a conflict has committed, and this broker was told of it under the commit lock.
-    /// If it was told of nothing, the record that conflicts is one that it cannot read.
+    /// Whoever causes a conflict has committed, and this broker was told of it under the commit
+    /// lock. If it was told of nothing, the record that conflicts is one that it cannot read.
     pub(super) fn until_settled(&self, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
         loop {
             let before = self.revision();

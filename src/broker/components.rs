@@ -28,16 +28,16 @@ pub enum Availability {
 }
 
 impl Broker {
-    /// Registers a component. The same one again, by id, type, policy, idle time-out and interfaces,
-    /// is a no-op; a subscription that named it before is served from now on.
+    /// Registers a component. The same one again, by id, type, policy, idle time-out and
+    /// interfaces, is a no-op; a subscription that named it before is served from now on.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if its pool can have no instances or has a minimum
     /// above its maximum, or if it is made for each call and has an idle time-out;
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a component of another type, policy or
-    /// idle time-out, or with other interfaces, has the id, or another Rust type has claimed the id of one of its
-    /// interfaces, and then nothing was registered;
+    /// idle time-out, or with other interfaces, has the id, or another Rust type has claimed the id
+    /// of one of its interfaces, and then nothing was registered;
     /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
     pub fn register_component<T>(&self, component: Component<T>) -> Result<()>
     where
@@ -57,8 +57,9 @@ impl Broker {
         Ok(())
     }
 
-    /// Removes a component and returns whether there was one. Its instances are dropped when the last
-    /// fire that may use them is over; subscriptions that name it stay, and fail until it is back.
+    /// Removes a component and returns whether there was one. Its instances are dropped when the
+    /// last fire that may use them is over; subscriptions that name it stay, and fail until it is
+    /// back.
     pub fn unregister_component(&self, id: impl Into<ComponentId>) -> bool {
         let id = id.into();
         let removed = self.core.registry.unregister(id);

@@ -32,8 +32,8 @@ pub(crate) struct Core {
 struct WeakBroker(OnceLock<Weak<Core>>);
 
 impl Core {
-    /// Makes a broker on a store that `open` opens or is given, and that it attaches the sink to; the
-    /// second value says whether it is the broker's own.
+    /// Makes a broker on a store that `open` opens or is given, and that it attaches the sink to;
+    /// the second value says whether it is the broker's own.
     pub(super) fn open(
         open: impl FnOnce(Arc<dyn CommitSink>) -> Result<(Arc<dyn Store>, bool)>,
         hook: Hook,

@@ -61,12 +61,12 @@ impl Broker {
     ///
     /// The store takes all in one step; if somebody else stores one of them meanwhile, that comes
     /// first, and keeps its place in store order. Publishers take them in by sections of about a
-    /// thousand, so that no fire waits for all; a class without subscriptions takes them in at once.
-    /// When this returned, every fire that begins sees all of them.
+    /// thousand, so that no fire waits for all; a class without subscriptions takes them in at
+    /// once. When this returned, every fire that begins sees all of them.
     ///
-    /// One commit is held in memory, about a kilobyte a subscription: hundreds of thousands at a time
-    /// are written fastest. A sled store has those who read from it wait while it writes more than
-    /// 16,384; fires do not read from it.
+    /// One commit is held in memory, about a kilobyte a subscription: hundreds of thousands at a
+    /// time are written fastest. A sled store has those who read from it wait while it writes more
+    /// than 16,384; fires do not read from it.
     ///
     /// # Examples
     ///
@@ -152,8 +152,8 @@ impl Broker {
         }
     }
 
-    /// Makes the commit, and says how many take the place of another; `conflict` is why the last one
-    /// did not happen.
+    /// Makes the commit, and says how many take the place of another; `conflict` is why the last
+    /// one did not happen.
     fn batch_of(
         &self,
         wired: &[Arc<Wired>],

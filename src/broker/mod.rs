@@ -53,8 +53,8 @@ use crate::notices::Notice;
 ///
 /// # Consistency
 ///
-/// When a call that changes the wiring returned, no fire that begins afterwards in this process uses
-/// the old wiring; one that began before finishes with it. Under
+/// When a call that changes the wiring returned, no fire that begins afterwards in this process
+/// uses the old wiring; one that began before finishes with it. Under
 /// [`Durability::Immediate`](crate::Durability) the change has also reached the device.
 #[derive(Clone)]
 #[doc(alias("IEventSystem", "EventSystem.EventSystem"))]
@@ -70,7 +70,8 @@ impl Broker {
     /// [`Locked`](crate::ErrorKind::Locked) if a broker of this or another process has it open,
     /// [`NewerFormat`](crate::ErrorKind::NewerFormat) if a newer version of this crate wrote it,
     /// [`Io`](crate::ErrorKind::Io) if the directory cannot be made or read. Damaged files are no
-    /// error: the wiring is restored from its copy, and [`notices`](Self::notices) says what is lost.
+    /// error: the wiring is restored from its copy, and [`notices`](Self::notices) says what is
+    /// lost.
     #[cfg(feature = "sled")]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::builder().path(path).open()
@@ -105,8 +106,8 @@ impl Broker {
     }
 
     /// Flushes the store, releases the directory and makes every later call that needs the store an
-    /// error of kind [`Closed`](crate::ErrorKind::Closed); publishers go on firing from their caches
-    /// to the subscribers that are there.
+    /// error of kind [`Closed`](crate::ErrorKind::Closed); publishers go on firing from their
+    /// caches to the subscribers that are there.
     ///
     /// Before that, subscribers of [`WiringChanges`](crate::WiringChanges) are told of everything that
     /// was committed until now; but not when this is called from inside a delivery. A store that was

@@ -12,8 +12,8 @@ use crate::publish::{DynamicPublisher, Explanation, Own, Publisher, Publishes};
 use crate::value::{EventInterface, InterfaceId, RustType, ValueRef};
 
 impl Broker {
-    /// Returns a new publisher object that fires the interface `I`: of the one class that offers it,
-    /// or of a default class, made now, if none does.
+    /// Returns a new publisher object that fires the interface `I`: of the one class that offers
+    /// it, or of a default class, made now, if none does.
     ///
     /// # Errors
     ///
@@ -123,8 +123,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that are
-    /// known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that
+    /// are known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
     /// [`dynamic_publisher_of`](Self::dynamic_publisher_of) one of them. Else as
     /// [`DynamicPublisher::explain`].
     pub fn explain(

@@ -330,12 +330,12 @@ impl SubscriptionBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in the
-    /// source: names that break their rules, no class and no interface, no target or more than one,
-    /// an expiry that is not after the not-before time, a per-user subscription without an owner, a
-    /// filter that does not parse.
-    /// [`Filter`](ErrorKind::Filter) if that filter is all that is wrong. Of both kinds
-    /// [`filter_error`](Error::filter_error) is what is wrong with the filter.
+    /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in
+    /// the source: names that break their rules, no class and no interface, no target or more than
+    /// one, an expiry that is not after the not-before time, a per-user subscription without an
+    /// owner, a filter that does not parse. [`Filter`](ErrorKind::Filter) if that filter is all
+    /// that is wrong. Of both kinds [`filter_error`](Error::filter_error) is what is wrong with the
+    /// filter.
     pub fn build(self) -> Result<Subscription> {
         let mut problems = Problems::default();
         let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));

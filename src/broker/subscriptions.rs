@@ -41,10 +41,10 @@ pub enum Bags {
 impl Broker {
     /// Stores a subscription if there is none with its id: what a program calls at its start.
     ///
-    /// It never undoes what somebody else changed. A subscription that is as this program ensured it
-    /// last time follows the program's new definition; one that was edited or switched off since is
-    /// left alone. One that was removed is added again: to stop a program's subscription, switch it
-    /// off. What it is bound to need not be registered yet: then it is
+    /// It never undoes what somebody else changed. A subscription that is as this program ensured
+    /// it last time follows the program's new definition; one that was edited or switched off since
+    /// is left alone. One that was removed is added again: to stop a program's subscription, switch
+    /// it off. What it is bound to need not be registered yet: then it is
     /// [`Unchecked`](crate::SubscriptionStatus::Unchecked) until that is.
     ///
     /// # Errors
@@ -175,11 +175,11 @@ impl Broker {
     /// Returns the subscriptions of which `criteria` are true, transient ones too, in store order;
     /// `"ALL"` selects every one.
     ///
-    /// The columns are those of the record: `id`, `name`, `class`, `interface`, `publisher`, `method`,
-    /// `component`, `moniker`, `transient`, `enabled`, `priority`, `not_before`, `expires`, `owner`,
-    /// `per_user`, `filter`, `predicate`, `publisher_role`, `description`, `revision`,
-    /// `for_publisher.NAME`, `for_subscriber.NAME`; COM+'s names for them are taken too, such as
-    /// `EventClassID` and `MethodName`. `method` is a list, NULL for all methods:
+    /// The columns are those of the record: `id`, `name`, `class`, `interface`, `publisher`,
+    /// `method`, `component`, `moniker`, `transient`, `enabled`, `priority`, `not_before`,
+    /// `expires`, `owner`, `per_user`, `filter`, `predicate`, `publisher_role`, `description`,
+    /// `revision`, `for_publisher.NAME`, `for_subscriber.NAME`; COM+'s names for them are taken
+    /// too, such as `EventClassID` and `MethodName`. `method` is a list, NULL for all methods:
     /// `method = 'price_changed'` is true of a subscription that names this method among others.
     ///
     /// # Errors
@@ -242,8 +242,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns, and what
-    /// the store reports.
+    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns, and
+    /// what the store reports.
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove_where(&self, criteria: &str) -> Result<Vec<Subscription>> {
         let mut removed = Vec::new();

@@ -15,8 +15,8 @@ use crate::model::{Subscription, SubscriptionId, Target};
 use crate::publish::{LiveObject, LiveTarget, SubscriptionEntry};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
-/// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the trait,
-/// an `Arc<dyn Trait>`, or a `Weak` of either, which does not keep the object.
+/// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the
+/// trait, an `Arc<dyn Trait>`, or a `Weak` of either, which does not keep the object.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be subscribed to `{I}`",
     note = "subscribe an `Arc` or a `Weak` of a type that implements the trait"
@@ -39,8 +39,8 @@ impl<I: ImplementedBy<T> + ?Sized, T: Send + Sync + 'static> IntoTarget<I> for W
     }
 }
 
-/// A live object that can be subscribed to any interface: an `Arc` or a `Weak` of a [`Subscriber`], or
-/// of `dyn Subscriber`.
+/// A live object that can be subscribed to any interface: an `Arc` or a `Weak` of a [`Subscriber`],
+/// or of `dyn Subscriber`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be subscribed to events of any interface",
     note = "subscribe an `Arc` or a `Weak` of a `Subscriber`"
@@ -135,8 +135,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if the record's target is not `object`, or the record asks for
-    /// another interface than `I` or for a class that is known and does not offer `I`;
+    /// [`Invalid`](ErrorKind::Invalid) if the record's target is not `object`, or the record asks
+    /// for another interface than `I` or for a class that is known and does not offer `I`;
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if a subscription has its id; for the filter as
     /// [`ensure`](Self::ensure), else as [`subscribe`](Self::subscribe).
     pub fn subscribe_with<I: EventInterface + ?Sized>(
@@ -216,8 +216,8 @@ impl SubscriptionGuard {
         self.wiring = None;
     }
 
-    /// Puts another object in the place of the present one, which is dropped when the last fire that
-    /// uses it is over.
+    /// Puts another object in the place of the present one, which is dropped when the last fire
+    /// that uses it is over.
     ///
     /// # Errors
     ///
@@ -258,11 +258,12 @@ impl SubscriptionGuard {
         })
     }
 
-    /// Unsubscribes, as dropping the guard does. A fire that began before may still call the object.
+    /// Unsubscribes, as dropping the guard does. A fire that began before may still call the
+    /// object.
     pub fn close(self) {}
 
-    /// Unsubscribes and waits until no fire can call the object any more, and the broker's hold on it
-    /// is gone.
+    /// Unsubscribes and waits until no fire can call the object any more, and the broker's hold on
+    /// it is gone.
     ///
     /// # Errors
     ///

@@ -2,10 +2,38 @@
 //!
 //! # The coherence contract
 //!
-//! A [`SubscriptionCache`] holds one immutable [`Snapshot`], which a fire loads once and uses to its
-//! end. A change makes a new snapshot and swaps it in before the call that asked for the change
-//! returns. So a fire that begins after `store`, `ensure`, `remove`, `enable`, `disable` or a guard's
-//! drop returned never sees the state before; one that began earlier finishes with what it loaded.
+//! A fire that begins after `store`, `ensure`, `import`, `remove`, `enable`, `disable` or a guard's
+//! drop returned never sees the state before; one that began earlier finishes with what it found.
+//! That holds for both kinds of channel:
+//!
+//! - *Few filters.* A [`SubscriptionCache`] holds one immutable [`Snapshot`]: for each method a
+//!   lane with all its subscriptions. A fire loads it once and uses it to its end. A change makes a
+//!   new snapshot and swaps it in before its call returns.
+//! - *Many filters.* Those with a filter are in an index, which is changed in place under its write
+//!   lock; the lanes of the snapshot have the rest. A fire reads its event first, then locks the
+//!   index for reading. What it finds are numbers of slots, and with them it takes one snapshot of
+//!   the [`SlotTable`]: that is its match result. It holds no lock when it calls, and what a number
+//!   names stays the same to the end of the fire. What was removed meanwhile is dropped when the
+//!   last snapshot that has it goes.
+//!
+//! Lane and index carry a generation. What moves between them (a subscription gets a filter or
+//! loses it, or the index begins) does so under the write lock, and raises both. A fire that finds
+//! a lane of one generation and an index of another loads its snapshot again, so it sees every
+//! subscription in exactly one place.
+//!
+//! # Several changes at once
+//!
+//! All that one commit changes for a channel is seen together: by one swap or under one lock, up to
+//! a thousand subscriptions. A larger commit, which is an import or a removal by criteria, is taken
+//! in by sections of so many; a fire between two of them sees the first without the second. What
+//! replaces a subscription is in the section in which that goes, so no fire misses both or calls
+//! both. A channel without subscriptions takes everything in at once. In each case all of it is
+//! seen when the call returned.
+//!
+//! Across channels nothing is promised: of a subscription to an interface from any class, one class
+//! may know before another.
+//!
+//! # What it costs
 //!
 //! The reader pays one `ArcSwap::load`, which takes no lock and shares no counter with other
 //! publishers. A kept `arc_swap::Cache` would save it, but would hold the targets of a replaced

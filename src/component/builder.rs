@@ -24,9 +24,9 @@ use crate::value::{ImplementedBy, Invoker, RustType, Subscriber, SubscriberError
 ///
 /// A component that holds a strong [`Broker`](crate::Broker) keeps that broker open for ever: the
 /// broker holds the component. [`Activation::broker`] gives a handle to use and let go. Likewise a
-/// component that holds a publisher of a class whose events reach it, directly or through others, is
-/// a circle that nobody breaks: publishers hold their class, and the class holds its subscribers. It
-/// is dropped when it is unregistered, or subscribed no more.
+/// component that holds a publisher of a class whose events reach it, directly or through others,
+/// is a circle that nobody breaks: publishers hold their class, and the class holds its
+/// subscribers. It is dropped when it is unregistered, or subscribed no more.
 #[doc(alias = "CLSID")]
 pub struct Component<T> {
     recipe: Recipe,

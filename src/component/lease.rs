@@ -17,8 +17,8 @@ pub(crate) enum Activated {
 
 /// The right to one call of an instance.
 ///
-/// It ends when it is dropped, and the next call may have the instance then: so all that was made of
-/// the instance is dropped before.
+/// It ends when it is dropped, and the next call may have the instance then: so all that was made
+/// of the instance is dropped before.
 #[derive(Default)]
 #[must_use]
 pub(crate) struct Lease(Option<Held>);
@@ -43,8 +43,8 @@ impl Lease {
         Self(Some(Held::Lent(held)))
     }
 
-    /// Says that the call panicked: an instance of a pool is not lent again. A lease that is dropped
-    /// by the unwinding of the panic itself knows.
+    /// Says that the call panicked: an instance of a pool is not lent again. A lease that is
+    /// dropped by the unwinding of the panic itself knows.
     pub(crate) fn spoil(&mut self) {
         if let Some(Held::Lent(lent)) = &mut self.0 {
             lent.spoil();

@@ -27,14 +27,15 @@ pub enum ComponentPolicy {
 /// first that is given back. Those in calls and those being made count too. This is how COM+ pools
 /// objects ("How Object Pooling Works", "Configuring a Component to Be Pooled").
 ///
-/// The minimum is made at first need: the first event has its own instance made and then, before its
-/// call, the others, as COM+ fills a pool when the application starts. Registering makes nothing,
-/// since a factory is told of the subscription that needs it. A later event that must have an
-/// instance made also brings the pool up to its minimum again. The factory that makes a spare may
-/// fail: the event has its instance and is delivered, and the next that has one made tries again.
+/// The minimum is made at first need: the first event has its own instance made and then, before
+/// its call, the others, as COM+ fills a pool when the application starts. Registering makes
+/// nothing, since a factory is told of the subscription that needs it. A later event that must have
+/// an instance made also brings the pool up to its minimum again. The factory that makes a spare
+/// may fail: the event has its instance and is delivered, and the next that has one made tries
+/// again.
 ///
-/// An instance whose call panicked is not lent again: it is dropped, and its place is free. One that
-/// returned an error is given back.
+/// An instance whose call panicked is not lent again: it is dropped, and its place is free. One
+/// that returned an error is given back.
 ///
 /// # Deadlocks
 ///

@@ -33,8 +33,8 @@ impl Registry {
         }
     }
 
-    /// Adds a component if `accept` says so; the same one again, by id, type, policy and interfaces,
-    /// is a no-op.
+    /// Adds a component if `accept` says so; the same one again, by id, type, policy and
+    /// interfaces, is a no-op.
     ///
     /// # Errors
     ///

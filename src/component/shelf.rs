@@ -55,8 +55,8 @@ enum Grant {
     Place,
 }
 
-/// A place that a thread holds, with the instance that is lent to it once there is one. Dropped, the
-/// instance goes back to the shelf, and without one the place is free.
+/// A place that a thread holds, with the instance that is lent to it once there is one. Dropped,
+/// the instance goes back to the shelf, and without one the place is free.
 pub(super) struct Lent {
     shelf: Arc<Shelf>,
     thread: ThreadId,
@@ -213,8 +213,8 @@ impl State {
         self.idle.len() + self.out.len()
     }
 
-    /// Ends a thread's hold of one place and returns who has it now, if somebody waits. A grant must
-    /// follow before the lock is let go: one who leaves the queue looks for it only then.
+    /// Ends a thread's hold of one place and returns who has it now, if somebody waits. A grant
+    /// must follow before the lock is let go: one who leaves the queue looks for it only then.
     fn replace(&mut self, holder: ThreadId) -> Option<Arc<Waiter>> {
         if let Some(at) = self.out.iter().position(|thread| *thread == holder) {
             self.out.swap_remove(at);

@@ -28,7 +28,8 @@ pub struct EventContext {
     depth: u32,
 }
 
-/// What an event gets when somebody first asks for it, so that a fire nobody asks about pays nothing.
+/// What an event gets when somebody first asks for it, so that a fire nobody asks about pays
+/// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Drawn {
     id: EventId,
@@ -111,13 +112,14 @@ impl EventContext {
         self.drawn.sequence
     }
 
-    /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which is
-    /// not repeated.
+    /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which
+    /// is not repeated.
     pub fn attempt(&self) -> u32 {
         1
     }
 
-    /// Returns how many fires this one is nested in, itself included: 1 for one that no event caused.
+    /// Returns how many fires this one is nested in, itself included: 1 for one that no event
+    /// caused.
     pub fn depth(&self) -> u32 {
         self.depth
     }

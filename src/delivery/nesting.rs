@@ -33,8 +33,8 @@ pub(crate) fn settle() {
     }
 }
 
-/// What is fired goes on from the depth at which it was fired, so that a cycle of events ends at the
-/// nesting limit here too.
+/// What is fired goes on from the depth at which it was fired, so that a cycle of events ends at
+/// the nesting limit here too.
 #[cold]
 fn fire_waiting() {
     let mut panic = None;

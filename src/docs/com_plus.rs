@@ -18,7 +18,7 @@
 //! | SubscriberMoniker | [`Target::Moniker`]; nothing resolves it yet |
 //! | SubscriberInterface, transient | [`Broker::subscribe`], [`SubscriptionGuard`] |
 //! | activation for each call | [`Component::per_call`]; a singleton by default |
-//! | object pooling (MinPoolSize, MaxPoolSize, CreationTimeout) | [`Component::pooled`] with a [`Pool`](crate::Pool) |
+//! | object pooling (MinPoolSize, MaxPoolSize, CreationTimeout) | [`Component::pooled`], [`Pool`] |
 //! | FilterCriteria | [`Filter`] |
 //! | `PutPublisherProperty` of a subscription | [`SubscriptionBuilder::for_publisher`] |
 //! | `PutSubscriberProperty` | [`SubscriptionBuilder::for_subscriber`] |
@@ -60,8 +60,8 @@
 //! - *A class in use is not removed*, unless [`Cascade::Remove`] is asked for. For COM+ nothing is
 //!   stated.
 //! - *A subscription may be stored before its class*, and is checked once the class is there.
-//! - *A subscription may name several methods.* In COM+ it is one or all, and a subset takes several
-//!   records ("Registering a Subscription").
+//! - *A subscription may name several methods.* In COM+ it is one or all, and a subset takes
+//!   several records ("Registering a Subscription").
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
@@ -145,6 +145,7 @@
 //! [`Nesting::Queued`]: crate::Nesting::Queued
 //! [`Principal`]: crate::Principal
 //! [`Publisher`]: crate::Publisher
+//! [`Pool`]: crate::Pool
 //! [`Publisher::interface`]: crate::Publisher::interface
 //! [`Store`]: crate::Store
 //! [`Broker::changes_since`]: crate::Broker::changes_since

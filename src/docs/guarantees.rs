@@ -29,6 +29,10 @@
 //!   every three minutes, and at close; [`Broker::notices`](crate::Broker::notices) says which
 //!   revision came back. Without a copy the loss is reported: `copy.rs:
 //!   database_damaged_without_a_copy_is_lost_aloud`.
+//! - *An import* is in the store whole or not at all: `many.rs:
+//!   import_with_one_that_is_not_valid_stores_none`; read beside it, `large.rs:
+//!   large_batch_is_never_seen_in_part`; cut off by a crash, `durability.rs:
+//!   large_batch_cut_off_by_a_kill_is_not_there_in_part`.
 //! - *One record that cannot be read* is quarantined, reported, and the rest served: `damage.rs:
 //!   value_damaged_below_sled_is_quarantined_and_the_rest_served`.
 //! - *Commits that a damaged log lost* are noticed when the directory is opened, by a mark beside
@@ -57,7 +61,9 @@
 //!   several at once: `ensures_at_the_same_time_add_one`.
 //! - A record that somebody else changed after it was read is a
 //!   [`Conflict`](crate::ErrorKind::Conflict) when it is stored: `store.rs:
-//!   record_read_before_somebody_elses_change_is_a_conflict`.
+//!   record_read_before_somebody_elses_change_is_a_conflict`. The same holds for an import, which
+//!   leaves to others what they stored while it was prepared: `faults.rs:
+//!   import_leaves_place_and_definition_to_what_came_while_it_was_prepared`.
 //! - Code owns the schema of an interface, the store owns every attribute of a class: `classes.rs:
 //!   store_owns_the_attributes_after_the_first_registration`.
 //! - A filter is checked when it is stored, against every class that is known: `ensure.rs:
@@ -100,8 +106,16 @@
 //!   `components_that_need_each_other_are_an_error_across_threads`.
 //! - An instance of a pool serves one call at a time, and one that panicked serves no other:
 //!   `activation.rs`. An unused one is dropped after its idle time-out, down to the minimum.
-//! - While many change the wiring and others fire, there is one revision at which all calls of a fire
-//!   are right together, whether filters are asked in turn or found by index: `tests/stress`.
+//! - While many change the wiring and others fire, there is one revision at which all calls of a
+//!   fire are right together, whether filters are asked in turn or found by index: `tests/stress`,
+//!   with commits of a few subscriptions. One commit of more than a thousand for a class that has
+//!   subscriptions, which is an import or a removal by criteria, is taken in by sections of a
+//!   thousand, and a fire between two sections sees it in part. When the call returned all of it is
+//!   seen: `many.rs: import_stores_all_in_one_commit_and_all_are_seen_when_it_returned`. A class
+//!   without subscriptions takes an import in at once: `many.rs:
+//!   import_into_a_class_without_subscriptions_is_seen_whole_or_not_at_all`.
+//! - An index selects whom asking every filter would select, in the same order: `operators.rs`,
+//!   each operator, and `many.rs: fires_agree_with_a_scan_while_subscriptions_come_and_go`.
 //! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
 //!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
 //!   `fire_reads_nothing_from_the_store`.

@@ -40,13 +40,13 @@
 //! The store then refuses writes until it has opened the engine again, by itself and with growing
 //! pauses, and lists everything to the sinks anew.
 //!
-//! What a change costs depends on the channel. With few filtered subscriptions each change makes new
-//! lists of those that are called for a method, in proportion to their number. From sixty-four
+//! What a change costs depends on the channel. With few filtered subscriptions each change makes
+//! new lists of those that are called for a method, in proportion to their number. From sixty-four
 //! filtered ones on those are in an index for each method, which is changed in place; only a
 //! subscription without a filter then makes a new list, of those without one. An
 //! [`import`](crate::Broker::import) changes an index by sections of a thousand, or, if the channel
-//! has no subscription yet, builds it aside and puts it in place at once. A filter is compiled once,
-//! when it is checked; where a class or a schema has changed since, it is compiled anew.
+//! has no subscription yet, builds it aside and puts it in place at once. A filter is compiled
+//! once, when it is checked; where a class or a schema has changed since, it is compiled anew.
 //!
 //! A transient subscription has no commit: it takes the wiring's lock alone.
 //!
@@ -70,15 +70,15 @@
 //!    what it loaded to its end.
 //! 2. *Match.* If every subscription of the method is ready to be called as it is, there is nothing
 //!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
-//!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are asked
-//!    in turn, times and filter. Many filtered ones are in an index: the values that it needs are
-//!    copied out of the event, then the index is locked for reading, and what it finds is a list of
-//!    numbers. They name slots of a table, of which the fire has one snapshot: as long as no fire
-//!    has one a change is made in place, else it copies the three small nodes that lead to the slot.
-//!    So no match is counted by itself, which would be a wait for memory each; and what was removed
-//!    is dropped when the last fire that began before is over. A lane and an index carry a generation; if they do not fit, since a subscription
-//!    moved between them, the fire loads its snapshot again. Then what was found is brought into the
-//!    order of calling.
+//!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are
+//!    asked in turn, times and filter. Many filtered ones are in an index: the values that it needs
+//!    are copied out of the event, then the index is locked for reading, and what it finds is a
+//!    list of numbers. They name slots of a table, of which the fire has one snapshot: as long as
+//!    no fire has one a change is made in place, else it copies the three small nodes that lead to
+//!    the slot. So no match is counted by itself, which would be a wait for memory each; and what
+//!    was removed is dropped when the last fire that began before is over. A lane and an index
+//!    carry a generation; if they do not fit, since a subscription moved between them, the fire
+//!    loads its snapshot again. Then what was found is brought into the order of calling.
 //! 3. *Delivery.* The target is found: a live object, a weak one that is still there, or a
 //!    component, made now if need be. The trait's method is called with the publisher's own
 //!    arguments, inside `catch_unwind`.
@@ -86,7 +86,8 @@
 //!    hook is told last.
 //!
 //! A singleton that was made, or a weak object found gone, changes the snapshot after the fire, so
-//! that the next one need not look. An instance of a pool is given back behind its call. `explain` takes the same steps and calls nobody.
+//! that the next one need not look. An instance of a pool is given back behind its call. `explain`
+//! takes the same steps and calls nobody.
 //!
 //! # Locks
 //!
@@ -94,7 +95,9 @@
 //!
 //! ```text
 //! store commit lock -> wiring state -> a channel's roster -> its index
+//! an index, for reading -> component registry
 //! a channel's roster -> component registry
+//! wiring state -> what a commit hands to the wiring
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks
@@ -114,18 +117,29 @@
 //!   if the revision they expected has passed.
 //! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
 //!   neither of the two, but for the roster at its end, if it made a singleton.
-//! - *roster -> index*: it is locked, for all methods together, while a subscription moves between it
-//!   and the snapshot, so that every fire sees it in one place. Under them runs library
-//!   code alone: an event is read before, and subscribers are called behind.
-//! - *roster -> registry*: a subscription that is made ready takes over a singleton that exists. The
-//!   registry's lock covers look-ups and insertions only. No factory runs under it: one that makes
-//!   a singleton is noted as the maker, other threads wait for it, and a circle of such waits is
-//!   found and is an error.
+//! - *roster -> index*: it is locked, for all methods together, while a subscription moves between
+//!   it and the snapshot, so that every fire sees it in one place. Under them runs library code
+//!   alone: an event is read before, and subscribers are called behind.
+//! - *roster -> registry*: a subscription that is made ready takes over a singleton that exists.
+//!   The registry's lock covers look-ups and insertions only. No factory runs under it: one that
+//!   makes a singleton is noted as the maker, other threads wait for it, and a circle of such waits
+//!   is found and is an error.
+//! - *index -> registry*: when a component comes or goes, those of the indexed subscriptions that
+//!   have it are bound anew, and are looked for with the index locked for reading.
+//! - *wiring state -> what a commit hands over*: the decoded record and its compiled filter, which
+//!   the first wiring that is told takes out. The lock is held for that alone.
+//! - Large listings are decoded, and filters of many subscriptions compiled, on a thread more. It
+//!   is joined under the commit lock, and for filters under the wiring state as well: so neither
+//!   kind of work takes a lock but that of the notices.
+//! - A fire that found weak objects gone asks the wiring to remove their subscriptions, and does
+//!   not wait for its lock.
 //! - *flush progress* and *duties* are taken for a moment by whoever commits, and call nobody while
 //!   held.
 //!
 //! Three rules keep this list short. A subscriber, a factory, a failure hook and a user's `Drop`
-//! run with no lock held. What must be held for a function is its `&mut` parameter, not a remark.
+//! run with no lock held. The one exception is `on_progress` of
+//! [`BrokerBuilder`](crate::BrokerBuilder), which runs under the commit lock of a store that nobody
+//! else has yet. What must be held for a function is its `&mut` parameter, not a remark.
 //! And what is shared with fires is immutable: a change makes a new one.
 //!
 //! # A million records on disk

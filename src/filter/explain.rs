@@ -55,9 +55,9 @@ impl fmt::Display for Decision {
 impl Predicate {
     /// Returns what decides whether the row is selected; the outcome is that of the whole.
     ///
-    /// Of a conjunction that is its first part that is FALSE, or else the first that is UNKNOWN; one
-    /// that is TRUE is named whole, since all its parts decide. Of a disjunction it is the first part
-    /// that is TRUE; one that is not is named whole, as is a negation.
+    /// Of a conjunction that is its first part that is FALSE, or else the first that is UNKNOWN;
+    /// one that is TRUE is named whole, since all its parts decide. Of a disjunction it is the
+    /// first part that is TRUE; one that is not is named whole, as is a negation.
     pub(crate) fn explain<R: Row + ?Sized>(&self, row: &R) -> Decision {
         let whole = Part {
             expr: self.filter.expr(),

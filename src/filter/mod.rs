@@ -1,4 +1,5 @@
-//! Filter criteria: which events a subscription wants. [`Filter`] has the grammar and what it means.
+//! Filter criteria: which events a subscription wants. [`Filter`] has the grammar and what it
+//! means.
 
 mod builder;
 mod check;
@@ -138,7 +139,8 @@ impl Filter {
         Ok(Self::new(expr, text.into(), None))
     }
 
-    /// Parses criteria as [`parse`](Self::parse) does, and holds the text in common with the caller.
+    /// Parses criteria as [`parse`](Self::parse) does, and holds the text in common with the
+    /// caller.
     pub(crate) fn parse_shared(text: &Arc<str>) -> Result<Self, FilterError> {
         let expr = parse::parse(text)?;
         Ok(Self::new(expr, Arc::clone(text), None))
@@ -191,8 +193,8 @@ impl Filter {
         Ok(self.checked(method)?.evaluate(&row))
     }
 
-    /// Returns which part of the criteria decides about such an event, and what it comes to; else as
-    /// [`matches`](Self::matches).
+    /// Returns which part of the criteria decides about such an event, and what it comes to; else
+    /// as [`matches`](Self::matches).
     ///
     /// # Errors
     ///

@@ -51,8 +51,8 @@ impl Pattern {
         Some(Self { items, collation })
     }
 
-    /// Returns the text that every match starts with, and what may follow it; folded if the collation
-    /// folds.
+    /// Returns the text that every match starts with, and what may follow it; folded if the
+    /// collation folds.
     pub(crate) fn prefix(&self) -> (String, Tail) {
         let literal = |item: &Item| match item {
             Item::One(c) => Some(*c),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{EventClassId, MethodName, MethodNames, PublisherId};
 use crate::value::InterfaceId;
 
-/// Which events: of a class, of an interface from any class, or both; of any publisher or of one; all
-/// methods or some.
+/// Which events: of a class, of an interface from any class, or both; of any publisher or of one;
+/// all methods or some.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Binding {
     pub(crate) class: Option<EventClassId>,

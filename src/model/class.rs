@@ -17,9 +17,10 @@ pub(crate) const PUBLISHER_ID: &str = "publisher_id";
 
 /// An event type as it stands in the store: what publishers fire and subscriptions bind to.
 ///
-/// A default one is made of an interface when a publisher of it is first asked for; make one of your
-/// own for an id, a name or attributes of your choice, or to have several classes on one interface.
-/// The `with_` methods check nothing; registering the class does, and reports all at once.
+/// A default one is made of an interface when a publisher of it is first asked for; make one of
+/// your own for an id, a name or attributes of your choice, or to have several classes on one
+/// interface. The `with_` methods check nothing; registering the class does, and reports all at
+/// once.
 ///
 /// The serde form is for people: JSON or TOML with these fields, where a name may stand for an id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,8 +194,8 @@ impl EventClass {
         self
     }
 
-    /// Refuses subscriptions whose filter the index cannot help, so that no event is checked against
-    /// each of them.
+    /// Refuses subscriptions whose filter the index cannot help, so that no event is checked
+    /// against each of them.
     #[must_use]
     pub fn with_indexable_filters(mut self) -> Self {
         self.indexable_filters = true;

@@ -5,12 +5,12 @@ use std::fmt;
 use super::{EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName};
 use crate::value::EventMethod;
 
-/// The publisher's side. What is set for one method takes the place of what is set for all; a method
-/// may belong to an interface that the class gets later, and all its interfaces' methods of that
-/// name are meant.
+/// The publisher's side. What is set for one method takes the place of what is set for all; a
+/// method may belong to an interface that the class gets later, and all its interfaces' methods of
+/// that name are meant.
 impl EventClass {
-    /// Asks the publisher filter that is registered under this name, after those named before, which
-    /// subscriptions to call and in which order.
+    /// Asks the publisher filter that is registered under this name, after those named before,
+    /// which subscriptions to call and in which order.
     #[must_use]
     #[doc(alias("MultiInterfacePublisherFilterCLSID", "SetPublisherFilter"))]
     pub fn with_publisher_filter(mut self, name: impl Into<String>) -> Self {
@@ -138,8 +138,8 @@ impl EventClass {
         rights.flat_map(|(right, roles)| roles.iter().map(|role| (*right, role.as_str())))
     }
 
-    /// Finds what is wrong with the settings; what a query says is the broker's to check, which knows
-    /// the columns.
+    /// Finds what is wrong with the settings; what a query says is the broker's to check, which
+    /// knows the columns.
     pub(super) fn check_settings(&self, problems: &mut Problems) {
         self.settings.check(None, problems);
         for (method, settings) in &self.methods {

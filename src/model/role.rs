@@ -11,8 +11,8 @@ use crate::error::Error;
 ///
 /// Members are principals and other roles, whose members are then members of this one too. What a
 /// role may do is said where it is asked: by a class ([`EventClass::with_access`]) and by a
-/// subscription ([`SubscriptionBuilder::requires_role`]). The `with_` methods check nothing; storing
-/// the role does, and reports all at once.
+/// subscription ([`SubscriptionBuilder::requires_role`]). The `with_` methods check nothing;
+/// storing the role does, and reports all at once.
 ///
 /// The serde form is for people: JSON or TOML with these fields.
 ///

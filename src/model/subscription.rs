@@ -11,15 +11,16 @@ use super::{
 use crate::error::Error;
 use crate::value::Properties;
 
-/// The stored request to be called: which events, by whom they are received, under which conditions.
+/// The stored request to be called: which events, by whom they are received, under which
+/// conditions.
 ///
 /// A plain record: building one stores nothing. Read it from a broker, change it with the `with_`
 /// methods or, in every field, by way of [`to_builder`](Self::to_builder), and hand it back to
-/// `store`. A record that was read carries the revision it was read at, and storing it fails with [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed
-/// the subscription since.
+/// `store`. A record that was read carries the revision it was read at, and storing it fails with
+/// [`Conflict`](crate::ErrorKind::Conflict) if somebody else changed the subscription since.
 ///
-/// The serde form is for people: JSON or TOML with the fields of the builder, where a name may stand
-/// for an id and only `name`, a `class` or `interface`, and a target are needed.
+/// The serde form is for people: JSON or TOML with the fields of the builder, where a name may
+/// stand for an id and only `name`, a `class` or `interface`, and a target are needed.
 #[derive(Debug, Clone, PartialEq)]
 #[doc(alias("IEventSubscription", "IEventSubscription2", "IEventSubscription3"))]
 pub struct Subscription {
@@ -417,7 +418,8 @@ mod tests {
         assert_eq!(bag.with_for_publisher(Properties::new()), plain);
     }
 
-    /// Programs that ran before there were publishers and several methods mean the same subscription.
+    /// Programs that ran before there were publishers and several methods mean the same
+    /// subscription.
     #[test]
     fn id_made_of_a_binding_stays_as_it_is() {
         let alert = |binding: fn(SubscriptionBuilder) -> SubscriptionBuilder| {

@@ -94,6 +94,9 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Writes a batch and returns its revision, or the present one if it changed nothing.
     ///
+    /// A store may have readers wait while it writes a batch of many keys; when and why stands with
+    /// the store, as with `SledStore`.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty or reserved key,
@@ -119,8 +122,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) when the log does not lead on from that
-    /// revision, `Closed` after a close.
+    /// [`ErrorKind::Compacted`](crate::ErrorKind::Compacted) when the log does not lead on from
+    /// that revision, `Closed` after a close.
     fn changes_since(&self, revision: Revision) -> Result<Vec<LoggedCommit>>;
 
     /// Returns once every commit that returned before is durable.

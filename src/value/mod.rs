@@ -32,8 +32,8 @@ pub use self::view::{ListView, RecordView, ValueRef};
 
 /// An owned value of any type that an event parameter or a property can have.
 ///
-/// The serde form is the one a person would write: `null`, `true`, `185.5`, `"text"`, a list, a map.
-/// What JSON has no type for is a map with one key that starts with `$`: `{"$bytes": [1, 2]}`,
+/// The serde form is the one a person would write: `null`, `true`, `185.5`, `"text"`, a list, a
+/// map. What JSON has no type for is a map with one key that starts with `$`: `{"$bytes": [1, 2]}`,
 /// `{"$uuid": "..."}`, `{"$time": "2000-01-01T00:00:00Z"}`, `{"$duration": "PT1.5S"}`. So a map of
 /// one's own whose only key starts with `$` is written inside another, `{"$record": {"$key": 1}}`.
 #[derive(Debug, Clone, Default, PartialEq)]

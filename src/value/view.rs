@@ -52,10 +52,11 @@ pub trait ListView {
 /// A struct or a map seen field by field.
 ///
 /// Both ways to a value must agree: [`field_named`](Self::field_named) finds under a name what
-/// [`field`](Self::field) gives with it, and nothing under any other. Criteria that are evaluated one
-/// by one ask a map by name; the index over filters reads a small map once, field by field, and looks
-/// each name up among the keys that filters are about. Where the two differ, a filter selects an event
-/// or not depending on how many other filters there are. For the same reason a name comes once.
+/// [`field`](Self::field) gives with it, and nothing under any other. Criteria that are evaluated
+/// one by one ask a map by name; the index over filters reads a small map once, field by field, and
+/// looks each name up among the keys that filters are about. Where the two differ, a filter selects
+/// an event or not depending on how many other filters there are. For the same reason a name comes
+/// once.
 pub trait RecordView {
     /// Returns how many fields there are.
     fn field_count(&self) -> usize;
@@ -66,8 +67,8 @@ pub trait RecordView {
 
     /// Returns the value of the field or key of this name.
     ///
-    /// Write one where a name is found faster than by looking at every field, and let it give what the
-    /// provided one would.
+    /// Write one where a name is found faster than by looking at every field, and let it give what
+    /// the provided one would.
     fn field_named(&self, name: &str) -> Option<ValueRef<'_>> {
         let mut fields = (0..self.field_count()).map_while(|index| self.field(index));
         fields

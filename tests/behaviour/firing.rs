@@ -230,7 +230,8 @@ fn times_of_a_subscription_bound_its_deliveries() {
     );
 }
 
-/// Subscribes what fires the next event of the same class from within one, and notes how deep it is.
+/// Subscribes what fires the next event of the same class from within one, and notes how deep it
+/// is.
 fn echo(
     broker: &Broker,
     depths: &Tape,
@@ -292,7 +293,8 @@ fn nested_fires_end_at_the_limit_where_a_filter_guards_too() {
 }
 
 /// A failure hook may well fire an event about the failure. When that event fails too, the hook
-/// would hear of it and fire again, for ever: beyond the limit nothing is entered that could end it.
+/// would hear of it and fire again, for ever: beyond the limit nothing is entered that could end
+/// it.
 #[test]
 fn hook_that_fires_what_fails_ends() {
     let _watchdog = Watchdog::new();

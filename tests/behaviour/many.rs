@@ -251,8 +251,8 @@ fn unordered_class_keeps_priorities_and_calls_everybody() {
     assert!(called.is_sorted_by_key(|id| std::cmp::Reverse(priority(id))));
 }
 
-/// The subscription moves between the lane and the index, or within the index, while others fire: none
-/// may miss it, and none may call it twice.
+/// The subscription moves between the lane and the index, or within the index, while others fire:
+/// none may miss it, and none may call it twice.
 #[test]
 fn subscription_that_changes_its_filter_is_called_exactly_once_by_every_fire() -> Result<()> {
     let _watchdog = Watchdog::new();

@@ -123,8 +123,8 @@ pub(crate) fn subscribers(n: usize, roll: &Roll) -> Vec<Arc<dyn StockEvents>> {
     (0..n).map(one).collect()
 }
 
-/// Stores `n` subscriptions, every `filtered`th of them with a filter, in a new directory, and opens
-/// it again.
+/// Stores `n` subscriptions, every `filtered`th of them with a filter, in a new directory, and
+/// opens it again.
 pub(crate) fn wired(
     n: usize,
     filtered: Option<usize>,

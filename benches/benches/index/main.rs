@@ -1,9 +1,9 @@
 //! What finding the filters that select an event costs, against a scan and against other crates.
 //!
 //! All sides have the same subscriptions and get the same events, and their answers are compared
-//! before anything is measured. A match includes reading the event; what it finds is visited slice by
-//! slice. Ratios are of mean times over two thousand events, a few of which have most of the matches
-//! of W1.
+//! before anything is measured. A match includes reading the event; what it finds is visited slice
+//! by slice. Ratios are of mean times over two thousand events, a few of which have most of the
+//! matches of W1.
 //!
 //! ```text
 //! cargo bench --manifest-path benches/Cargo.toml --bench index -- --quick
@@ -11,6 +11,7 @@
 
 mod broker;
 mod change;
+mod large;
 mod peers;
 mod scan;
 mod sides;
@@ -27,7 +28,11 @@ use crate::peers::{Automaton, Tree, json};
 use crate::sides::{Cursor, Sides};
 
 fn main() -> ExitCode {
-    loosely_benches::main("index", bench)
+    match large::child() {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(_)) => ExitCode::FAILURE,
+        None => loosely_benches::main("index", bench),
+    }
 }
 
 fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
@@ -37,6 +42,10 @@ fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
     let columns = ["index us", "peer us", "ratio"];
     let mut beside = Table::new("peer", columns);
     peers(effort, &mut beside)?;
+    large::peers(effort)?;
+    for workload in [Workload::W4Unfiltered, Workload::W4Identical] {
+        Sides::new(workload, MILLION)?.check(checked(effort))?;
+    }
     small(effort, &mut table)?;
     let labels = Sides::new(Workload::Labels, 100_000)?;
     let ratio = against_scan("labels 100k", &labels, effort, &mut table)?;
@@ -69,7 +78,7 @@ fn against_scan(
     effort: Effort,
     table: &mut Table,
 ) -> Result<f64, Box<dyn Error>> {
-    let matches = sides.check(40)?;
+    let matches = sides.check(checked(effort))?;
     let (mut index, mut scan) = (Cursor::default(), Cursor::default());
     let mut contest = Contest::new(Duration::from_millis(20));
     let by_index = contest.enter(|| _ = sides.by_index(&mut index));
@@ -204,6 +213,14 @@ fn two_threads(sides: &Sides, effort: Effort) {
         speed_up(index) / speed_up(scan)
     });
     bar("two_threads_vs_scan", format!("{ratio:.2}"));
+}
+
+/// Returns for how many events the answers are compared.
+fn checked(effort: Effort) -> usize {
+    match effort {
+        Effort::Quick => 40,
+        Effort::Full => 400,
+    }
 }
 
 fn rounded(ratio: f64) -> String {

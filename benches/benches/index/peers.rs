@@ -13,7 +13,7 @@ use quamina::{Quamina, QuaminaBuilder};
 #[derive(Debug)]
 pub(crate) struct Tree(ATree<u64>);
 
-/// quamina with the subscriptions of W3.
+/// quamina with subscriptions of one workload.
 pub(crate) struct Automaton(Quamina<u32>);
 
 impl Tree {
@@ -55,17 +55,25 @@ impl Tree {
 impl Automaton {
     /// Its own budget refuses more than half of ten thousand of these.
     pub(crate) fn new(n: usize) -> Result<Self, Box<dyn Error>> {
+        Self::of(Workload::W3, n)
+    }
+
+    /// Returns one with the subscriptions of W1 or of W3.
+    pub(crate) fn of(workload: Workload, n: usize) -> Result<Self, Box<dyn Error>> {
         let mut automaton = QuaminaBuilder::new()
             .with_arena_byte_budget(usize::MAX / 2)
             .build()?;
-        for (id, parts) in (0_u32..).zip(Subscriptions::stored(Workload::W3).take(n)) {
-            for (_, test) in &parts {
-                if let Test::Within(low, high) = test {
-                    let pattern =
-                        format!(r#"{{"price": [{{"numeric": [">=", {low}, "<", {high}]}}]}}"#);
-                    automaton.add_pattern(id, &pattern)?;
-                }
-            }
+        for (id, parts) in (0_u32..).zip(Subscriptions::stored(workload).take(n)) {
+            let tests = parts.iter().filter_map(|(_, test)| match test {
+                Test::Is(value) => Some(format!(r#""symbol": ["{value}"]"#)),
+                Test::Above(low) => Some(format!(r#""price": [{{"numeric": [">", {low}]}}]"#)),
+                Test::Within(low, high) => Some(format!(
+                    r#""price": [{{"numeric": [">=", {low}, "<", {high}]}}]"#
+                )),
+                _ => None,
+            });
+            let tests: Vec<_> = tests.collect();
+            automaton.add_pattern(id, &format!("{{{}}}", tests.join(", ")))?;
         }
         Ok(Self(automaton))
     }

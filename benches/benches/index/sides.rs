@@ -46,8 +46,8 @@ impl Sides {
         Ok(sides)
     }
 
-    /// Fails unless the index gives the answers of the scan for the first so many events; returns how
-    /// many match on average.
+    /// Fails unless the index gives the answers of the scan for the first so many events; returns
+    /// how many match on average.
     pub(crate) fn check(&self, events: usize) -> Result<f64, Box<dyn Error>> {
         let mut cursor = Cursor::default();
         let mut total = 0;

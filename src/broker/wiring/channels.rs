@@ -19,8 +19,8 @@ pub(crate) struct ClassEntry {
     untyped: HashMap<InterfaceId, Arc<ChannelCell>>,
 }
 
-/// The channels of a class that is gone, as long as a publisher has them: they are the class's again
-/// when it comes back.
+/// The channels of a class that is gone, as long as a publisher has them: they are the class's
+/// again when it comes back.
 #[derive(Default)]
 pub(super) struct Retired {
     typed: HashMap<InterfaceId, Weak<dyn AnyChannel>>,

@@ -58,8 +58,8 @@ impl Wiring {
         result
     }
 
-    /// Changes the records and makes the channels follow. For `work` the same holds as above; what it
-    /// removes is in the changes, which are dropped when the lock is released.
+    /// Changes the records and makes the channels follow. For `work` the same holds as above; what
+    /// it removes is in the changes, which are dropped when the lock is released.
     pub(crate) fn change<R>(&self, work: impl FnOnce(&mut State, &mut Changes) -> R) -> R {
         self.with(|state, trash| {
             let mut changes = Changes::default();

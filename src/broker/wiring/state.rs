@@ -156,7 +156,8 @@ impl State {
         entry
     }
 
-    /// Returns the live subscription that was given this place in store order, if it is still there.
+    /// Returns the live subscription that was given this place in store order, if it is still
+    /// there.
     pub(crate) fn live(&self, id: SubscriptionId, order: u64) -> Option<&Arc<SubscriptionEntry>> {
         let entry = self.subscriptions.get(id)?;
         (entry.order == order && entry.record.is_object()).then_some(entry)
@@ -277,7 +278,8 @@ impl State {
         newest.is_some_and(|(hash, _)| hash == schema.hash())
     }
 
-    /// Makes the schema of a Rust type the interface's, or returns the type that has the id already.
+    /// Makes the schema of a Rust type the interface's, or returns the type that has the id
+    /// already.
     pub(crate) fn claim(
         &mut self,
         schema: &InterfaceSchema,

@@ -1,8 +1,8 @@
 //! The stored form of records: what stands on disk, apart from what the rest of the crate uses.
 //!
 //! Each kind has one frozen struct per version and conversions from and to the present one. A new
-//! version is a new variant at the end of the kind's enum; the old ones stay readable for ever, which
-//! the golden bytes in the tests hold. The codec puts its own version byte in front.
+//! version is a new variant at the end of the kind's enum; the old ones stay readable for ever,
+//! which the golden bytes in the tests hold. The codec puts its own version byte in front.
 
 mod canonical;
 mod class;

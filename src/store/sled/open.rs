@@ -18,6 +18,10 @@ use crate::store::local::First;
 use crate::store::{CommitSink, LocalStore, StoreOptions};
 
 /// A store in a directory.
+///
+/// A batch of more than 16,384 keys is written in sections, as sled keeps all that a batch replaces
+/// in memory to its end. They count as one: a crash between two of them takes back the first, and
+/// whoever reads from the store waits until the last is there, some seconds for a million keys.
 pub type SledStore = LocalStore<SledEngine>;
 
 impl SledStore {

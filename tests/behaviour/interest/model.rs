@@ -71,7 +71,10 @@ fn value_at<'a>(event: &'a [Value; 6], at: usize) -> ValueRef<'a> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(48)
+    })]
 
     #[test]
     fn nothing_that_a_filter_selects_is_called_unwanted(

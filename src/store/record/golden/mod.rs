@@ -19,8 +19,8 @@ use crate::model::{Revision, RoleName};
 
 const REVISION: Revision = Revision::from_u64(9);
 
-/// Returns a record of every version of every kind, and the bytes as which this build writes it if it
-/// has bincode.
+/// Returns a record of every version of every kind, and the bytes as which this build writes it if
+/// it has bincode.
 fn goldens() -> Vec<(Record, &'static str)> {
     let mut all = schemas::goldens();
     all.extend(classes::goldens());

@@ -80,7 +80,8 @@ fn small() -> StoredSubscription {
     }
 }
 
-/// Subscriptions that the first version cannot say: one with everything, and one with one thing more.
+/// Subscriptions that the first version cannot say: one with everything, and one with one thing
+/// more.
 fn second() -> [StoredSubscription; 2] {
     let full = full();
     let builder = full.record.to_builder().from_publisher(Uuid::from_u128(3));
@@ -97,7 +98,8 @@ fn second() -> [StoredSubscription; 2] {
     ]
 }
 
-/// A digest that changes makes every stored subscription look edited to the program that ensures it.
+/// A digest that changes makes every stored subscription look edited to the program that ensures
+/// it.
 #[test]
 fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
     let digest = |stored: &StoredSubscription| {
