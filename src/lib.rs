@@ -124,8 +124,8 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
-    Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder, SubscriptionGuard,
-    SubscriptionStatus, WiringChange, WiringObject,
+    Imported, IndexHelp, IntoSubscriber, IntoTarget, Session, SubscriptionBuilder,
+    SubscriptionGuard, SubscriptionStatus, WiringChange, WiringObject,
 };
 pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy, Pool};
 pub use crate::delivery::{

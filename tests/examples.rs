@@ -156,6 +156,26 @@ fn forwarded_event_is_filtered_and_nested_in_the_first() {
     );
 }
 
+#[test]
+fn per_user_subscription_is_delivered_where_its_owner_is_logged_on() {
+    assert_says(
+        "roaming",
+        &[
+            "before she came: shown 0 times",
+            "  the screen at the window shows \"at the window\"",
+            "at the window: shown 1 times",
+            "  the screen at the window shows \"at both\"",
+            "  the screen at the door shows \"at both\"",
+            "at both: shown 2 times",
+            "  the screen at the door shows \"at the door\"",
+            "at the door: shown 1 times",
+            "after she left: shown 0 times",
+            "arrived(subject = 'anything')",
+            "  \"ann's mail\": its owner is not logged on",
+        ],
+    );
+}
+
 #[cfg(feature = "sled")]
 mod stock_ticker {
     use super::{Outcome, run};

@@ -182,6 +182,7 @@ impl Broker {
             order,
             ensured: None,
             live: Some(source),
+            absent: false,
         };
         let mut new = Some((entry, compiled));
         self.core.wiring.change(|state, changes| {
@@ -248,6 +249,7 @@ impl SubscriptionGuard {
                 order: present.order,
                 ensured: None,
                 live: Some(source),
+                absent: false,
             };
             state.put_subscription(entry, None, changes);
             Ok(())

@@ -28,6 +28,7 @@
 //! | `SetCOMCatalogBehaviour` | [`Bags`] |
 //! | Enabled | [`Broker::enable`], [`Broker::disable`] |
 //! | OwnerSID, UserName | [`Principal`] |
+//! | PerUser, logon, logoff | [`SubscriptionBuilder::per_user`], [`Broker::log_on`], [`Session`] |
 //! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
 //! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
@@ -63,11 +64,13 @@
 //!   records ("Registering a Subscription").
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
+//! - *A per-user subscription* follows sessions that the program begins, at each broker by itself.
+//!   COM+ watches the logons of the publisher's machine ("IEventSubscription::PerUser").
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
 //!   reference until it is removed ("Registering a Transient Subscription").
 //!
 //! Not in this version: publisher filters and default queries, parallel firing, queued
-//! subscriptions, per-user subscriptions, roles, transactions, partitions, remote activation by
+//! subscriptions, roles, transactions, partitions, remote activation by
 //! MachineName, subscriptions by PublisherID, and events about changes of the store, in place of
 //! which [`Broker::changes_since`] tells what changed.
 //!
@@ -124,6 +127,7 @@
 //! [`Broker::ensure`]: crate::Broker::ensure
 //! [`Broker::publisher`]: crate::Broker::publisher
 //! [`Broker::remove`]: crate::Broker::remove
+//! [`Broker::log_on`]: crate::Broker::log_on
 //! [`Broker::remove_where`]: crate::Broker::remove_where
 //! [`Broker::store`]: crate::Broker::store
 //! [`Broker::subscribe`]: crate::Broker::subscribe
@@ -149,6 +153,8 @@
 //! [`Subscription`]: crate::Subscription
 //! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher
 //! [`SubscriptionBuilder::for_subscriber`]: crate::SubscriptionBuilder::for_subscriber
+//! [`SubscriptionBuilder::per_user`]: crate::SubscriptionBuilder::per_user
+//! [`Session`]: crate::Session
 //! [`SubscriptionGuard`]: crate::SubscriptionGuard
 //! [`SubscriptionGuard::replace`]: crate::SubscriptionGuard::replace
 //! [`SubscriptionStatus::Unchecked`]: crate::SubscriptionStatus::Unchecked

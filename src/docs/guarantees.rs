@@ -82,6 +82,8 @@
 //!   object any more, and refuses to wait where the wait could not end: `transient.rs:
 //!   close_and_wait_waits_for_the_fire_that_calls_the_object`,
 //!   `close_and_wait_inside_any_delivery_would_deadlock`.
+//! - A per-user subscription is called while its owner has a session at the broker that fires, and
+//!   not before or after: `sessions.rs`, and `examples/roaming.rs` to look at.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
 //!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
 //!   place_in_store_order_is_kept_over_an_update`.

@@ -20,6 +20,8 @@ pub(crate) struct SubscriptionEntry {
     pub(crate) ensured: Option<Uuid>,
     /// The target, if the record says that it is a live object.
     pub(crate) live: Option<Arc<dyn LiveObject>>,
+    /// Whether it is a per-user one whose owner has no session at the broker that lists it.
+    pub(crate) absent: bool,
 }
 
 /// A subscription that came, with its filter as far as it was compiled before any lock was taken.
@@ -53,6 +55,7 @@ impl From<StoredSubscription> for SubscriptionEntry {
             order: stored.order,
             ensured: stored.ensured,
             live: None,
+            absent: false,
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Explained {
 pub enum Stage {
     /// It is switched off.
     Disabled,
+    /// It is a per-user one, and its owner has no session at this broker.
+    OwnerAbsent,
     /// Its filter or its object does not fit the interface; the text says why.
     Suspended(String),
     /// Its not-before time is still to come.
@@ -101,6 +103,9 @@ fn stage<I: Facet + ?Sized>(
     if !prepared.entry.record.is_enabled() {
         return Stage::Disabled;
     }
+    if prepared.is_absent() {
+        return Stage::OwnerAbsent;
+    }
     if let Some(why) = prepared.suspended() {
         return Stage::Suspended(why.to_owned());
     }
@@ -161,6 +166,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("disabled"),
+            Self::OwnerAbsent => f.write_str("its owner is not logged on"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::TooEarly => f.write_str("not yet, its time is still to come"),
             Self::Expired => f.write_str("expired"),

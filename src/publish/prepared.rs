@@ -96,7 +96,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         Self {
             id: entry.record.id(),
             conditional: detail.suspended.is_some() || entry.is_timed(),
-            filtered: !detail.predicates.is_empty() && entry.record.is_enabled(),
+            filtered: !detail.predicates.is_empty() && entry.record.is_enabled() && !entry.absent,
             target,
             entry: Arc::clone(entry),
             detail: Arc::new(detail),
@@ -154,6 +154,11 @@ impl<I: ?Sized> Prepared<I> {
     /// Returns whether the subscription has a part in fires of `method`.
     pub(crate) fn is_called_for(&self, method: usize) -> bool {
         self.entry.record.is_enabled() && self.is_bound_to(method)
+    }
+
+    /// Returns whether its owner has to log on before it is called.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.entry.absent
     }
 
     /// Returns why it is not called although it is stored and enabled.

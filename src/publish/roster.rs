@@ -33,6 +33,8 @@ pub(super) struct Roster<I: ?Sized> {
     pub(super) components: Components<I>,
     /// Those that no index has, in the order of calling.
     loose: BTreeMap<Rank, Arc<Prepared<I>>>,
+    /// Per-user ones whose owners are not logged on, which no fire looks at.
+    absent: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// How many of the loose ones have a filter; none, where there is an index.
     filtered: usize,
     indexed: Option<Indexed<I>>,
@@ -53,6 +55,7 @@ impl<I: Facet + ?Sized> Roster<I> {
             sites,
             components: Components::default(),
             loose: BTreeMap::new(),
+            absent: BTreeMap::new(),
             filtered: 0,
             indexed: None,
         }
@@ -61,6 +64,7 @@ impl<I: Facet + ?Sized> Roster<I> {
     /// Returns whether there is no subscription.
     pub(super) fn is_empty(&self) -> bool {
         self.loose.is_empty()
+            && self.absent.is_empty()
             && self
                 .indexed
                 .as_ref()
@@ -69,14 +73,13 @@ impl<I: Facet + ?Sized> Roster<I> {
 
     /// Returns all of them in the order of calling; the filters of some may be in the index alone.
     pub(super) fn all(&self) -> Vec<Prepared<I>> {
-        let loose = self.loose.values().map(|loose| Prepared::clone(loose));
-        let mut all: Vec<_> = loose.collect();
+        let loose = self.loose.values().chain(self.absent.values());
+        let mut all: Vec<_> = loose.map(|loose| Prepared::clone(loose)).collect();
         if let Some(indexed) = &self.indexed {
             let state = indexed.index.read();
             all.extend(state.slots.iter().map(|(_, prepared)| prepared.clone()));
-            drop(state);
-            all.sort_by_cached_key(|prepared| prepared.entry.rank());
         }
+        all.sort_by_cached_key(|prepared| prepared.entry.rank());
         all
     }
 
@@ -91,8 +94,10 @@ impl<I: Facet + ?Sized> Roster<I> {
     ) {
         let is_new = self.begin_index(&added, trash);
         let Some(index) = self.index() else {
-            self.exchange(None, removed, added, trash);
-            return self.publish(cache, trash);
+            if self.exchange(None, removed, added, trash) {
+                self.publish(cache, trash);
+            }
+            return;
         };
         // While no fire looks at the index.
         let mut state = index.write();
@@ -110,7 +115,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         self.exchange(state.as_deref_mut(), &[], added, trash);
     }
 
-    /// Takes some out and others in, and returns whether any of them is one that no index has.
+    /// Takes some out and others in, and returns whether any of them is one that a lane has.
     fn exchange(
         &mut self,
         state: Option<&mut IndexState<I>>,
@@ -124,6 +129,11 @@ impl<I: Facet + ?Sized> Roster<I> {
             let filtered = added.extract_if(.., |added| added.is_filtered());
             filtered.for_each(|added| indexed.insert(state, added));
         }
+        let absent = added.extract_if(.., |added| added.is_absent());
+        let absent: Vec<_> = absent.map(|it| (it.entry.rank(), Arc::new(it))).collect();
+        let left = removed.iter().filter_map(|it| self.take_absent(it));
+        trash.add(left.collect::<Vec<_>>());
+        self.absent.extend(absent);
         let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
         let changed = !added.is_empty() || !gone.is_empty();
         let displaced: Vec<_> = added.into_iter().filter_map(|it| self.put(it)).collect();
@@ -147,6 +157,12 @@ impl<I: Facet + ?Sized> Roster<I> {
                 let new = Arc::new(prepared.rebound(schema, around, components));
                 trash.add(std::mem::replace(prepared, new));
                 rebound = true;
+            }
+        }
+        for prepared in self.absent.values_mut() {
+            if prepared.is_component(component) {
+                let new = Arc::new(prepared.rebound(schema, around, components));
+                trash.add(std::mem::replace(prepared, new));
             }
         }
         if let Some(indexed) = &self.indexed {
@@ -261,6 +277,16 @@ impl<I: Facet + ?Sized> Roster<I> {
         }
         self.filtered -= usize::from(present.is_filtered());
         self.loose.remove(&rank)
+    }
+
+    /// Takes one out of those whose owners are not logged on.
+    fn take_absent(&mut self, entry: &Arc<SubscriptionEntry>) -> Option<Arc<Prepared<I>>> {
+        let rank = entry.rank();
+        let present = self.absent.get(&rank)?;
+        if !Arc::ptr_eq(&present.entry, entry) {
+            return None;
+        }
+        self.absent.remove(&rank)
     }
 
     /// Puts one among the loose ones, and returns what it displaces, not to be dropped here: its

@@ -25,6 +25,7 @@ mod registration;
 mod report;
 mod roles;
 mod serde;
+mod sessions;
 mod sharing;
 mod sites;
 mod store;

@@ -8,8 +8,10 @@ use parking_lot::Mutex;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
+use crate::component::Sessions;
 use crate::model::{
-    BindingPool, EventClass, EventClassId, Revision, Role, RoleName, SubscriptionId,
+    BindingPool, EventClass, EventClassId, Principal, Revision, Role, RoleName, Subscription,
+    SubscriptionId,
 };
 use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
@@ -28,6 +30,10 @@ pub(crate) struct State {
     pub(super) by_class: HashMap<EventClassId, Entries>,
     /// interface -> the subscriptions that take it from any class
     pub(super) by_interface: HashMap<Option<InterfaceId>, Entries>,
+    /// Who is logged on.
+    pub(crate) sessions: Sessions,
+    /// owner -> the per-user subscriptions that follow the owner's sessions
+    per_user: HashMap<Principal, Entries>,
     /// class that is gone -> the channels that its publishers may still have
     retired: HashMap<EventClassId, Retired>,
     bindings: BindingPool,
@@ -107,7 +113,15 @@ impl State {
     fn list(&mut self, mut entry: SubscriptionEntry) -> Arc<SubscriptionEntry> {
         entry.record.share_binding(&mut self.bindings);
         self.last_order = self.last_order.max(entry.order);
+        let follows = followed(&entry.record).cloned();
+        entry.absent = follows
+            .as_ref()
+            .is_some_and(|owner| !self.sessions.has(owner));
         let entry = Arc::new(entry);
+        if let Some(owner) = follows {
+            let of_owner = self.per_user.entry(owner).or_default();
+            of_owner.insert(Arc::clone(&entry));
+        }
         self.bound(&entry).insert(Arc::clone(&entry));
         self.subscriptions.insert(Arc::clone(&entry));
         entry
@@ -132,8 +146,27 @@ impl State {
     pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, changes: &mut Changes) {
         if let Some(entry) = self.subscriptions.remove(id) {
             self.bound(&entry).remove(id);
+            self.unfollow(&entry);
             changes.removed.push(entry);
         }
+    }
+
+    fn unfollow(&mut self, entry: &SubscriptionEntry) {
+        let Some(owner) = followed(&entry.record) else {
+            return;
+        };
+        if let Some(of_owner) = self.per_user.get_mut(owner) {
+            of_owner.remove(entry.record.id());
+            if of_owner.iter().next().is_none() {
+                self.per_user.remove(owner);
+            }
+        }
+    }
+
+    /// Returns the subscriptions that follow this owner's sessions.
+    pub(crate) fn followers(&self, owner: &Principal) -> Vec<Arc<SubscriptionEntry>> {
+        let of_owner = self.per_user.get(owner).into_iter();
+        of_owner.flat_map(Entries::iter).cloned().collect()
     }
 
     pub(super) fn delete(&mut self, key: RecordKey, changes: &mut Changes, trash: &mut Trash) {
@@ -278,4 +311,9 @@ impl State {
         }
         self.revision = revision;
     }
+}
+
+/// Returns whose sessions a subscription follows.
+fn followed(record: &Subscription) -> Option<&Principal> {
+    record.owner().filter(|_| record.is_per_user())
 }
