@@ -62,6 +62,8 @@
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
+//! - A [`Role`] is had by principals. A broker with an [`Authorizer`] asks it about all that is done
+//!   through a view of a principal, [`Broker::as_principal`].
 //!
 //! # Values
 //!
@@ -86,8 +88,8 @@
 //! wiring, and no lock is held while anything of the user's runs.
 //!
 //! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
-//! time; there is no queued, detached or parallel delivery in this version. Nor are there roles
-//! or publisher filters. Many filters are found by an index, few are asked in turn. One process owns
+//! time; there is no queued, detached or parallel delivery in this version. Nor are there
+//! publisher filters. Many filters are found by an index, few are asked in turn. One process owns
 //! a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
 //! # Features
@@ -127,7 +129,10 @@ pub use crate::broker::{
     Imported, IndexHelp, IntoSubscriber, IntoTarget, Session, SubscriptionBuilder,
     SubscriptionGuard, SubscriptionStatus, WiringChange, WiringObject,
 };
-pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy, Pool};
+pub use crate::component::{
+    AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
+    RoleAuthorizer,
+};
 pub use crate::delivery::{
     Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason,
 };

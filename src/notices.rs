@@ -88,6 +88,16 @@ pub enum Notice {
         /// What its filter costs.
         cost: String,
     },
+    /// A principal was refused what it lacks a right to. For a publisher object whose fires reach
+    /// nobody any more, this is said once.
+    Denied {
+        /// The principal's name.
+        principal: String,
+        /// The right that is lacking.
+        right: String,
+        /// The name of the class; none where no class is concerned.
+        class: Option<String>,
+    },
     /// A commit sink panicked and was detached: what it feeds is out of date from now on.
     SinkDetached {
         /// The revision that the sink was being told of.
@@ -218,6 +228,20 @@ impl fmt::Display for Notice {
             }
             Self::FilterScanned { subscription, cost } => {
                 write!(f, "the filter of {subscription:?} is expensive: {cost}")
+            }
+            Self::Denied {
+                principal,
+                right,
+                class,
+            } => {
+                write!(
+                    f,
+                    "{principal:?} was refused: it lacks the right to {right}"
+                )?;
+                match class {
+                    Some(class) => write!(f, ", for the class {class:?}"),
+                    None => Ok(()),
+                }
             }
             Self::SinkDetached { revision } => write!(
                 f,

@@ -33,7 +33,8 @@ impl Broker {
     /// Returns what commits changed after `revision`, oldest first: ids and kinds of change.
     ///
     /// Together with a query and [`revision`](Self::revision), taken before the query, this is a
-    /// list and a watch without a gap; what the query saw already may come again.
+    /// list and a watch without a gap; what the query saw already may come again. A view is told of
+    /// everything: ids and kinds say little.
     ///
     /// # Errors
     ///

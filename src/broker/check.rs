@@ -61,6 +61,11 @@ impl Broker {
     /// Returns what the subscription of this id is worth now.
     pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
         let entry = self.present(id.into())?;
+        if let Some(access) = self.access()
+            && !self.may_read(&access, &entry.record)
+        {
+            return None;
+        }
         let record = &entry.record;
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Broker;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
-use crate::component::{Activation, Registry};
+use crate::component::{Activation, Policy, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
@@ -24,6 +24,7 @@ pub(crate) struct Core {
     pub(super) registry: Arc<Registry>,
     pub(super) around: Arc<Surroundings>,
     pub(super) notices: Notices,
+    pub(super) policy: Arc<Policy>,
     closed: AtomicBool,
 }
 
@@ -38,8 +39,10 @@ impl Core {
         hook: Hook,
         notices: Notices,
         progress: Option<Progress>,
+        policy: Arc<Policy>,
     ) -> Result<Arc<Self>> {
-        let wiring = Arc::new(Wiring::new(notices.clone(), progress));
+        let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
+        let wiring = Arc::new(wiring);
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -60,6 +63,7 @@ impl Core {
             registry,
             around: Arc::new(around),
             notices,
+            policy,
             closed: AtomicBool::new(false),
         });
         host.0.get_or_init(|| Arc::downgrade(&core));

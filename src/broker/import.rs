@@ -63,9 +63,12 @@ impl Broker {
 
     /// Adds one to the batch and returns whether it replaces another.
     fn import_one(&self, subscription: &Subscription, batch: &mut Batch) -> Result<bool> {
+        let subscription = &*self.owned(subscription);
+        self.require_writing([subscription])?;
         let checked = self.check(subscription)?;
         self.note_cost(subscription.name(), checked.cost());
         let present = self.present_stored(subscription.id())?;
+        self.require_writing(present.as_ref().map(|present| &present.record))?;
         let key = RecordKey::Subscription(subscription.id()).to_bytes();
         if let Some(revision) = subscription.revision() {
             batch.expect_revision(key.clone(), revision);

@@ -1,5 +1,6 @@
 //! The broker: the one way in.
 
+mod access;
 mod builder;
 mod changes;
 mod check;
@@ -9,6 +10,7 @@ mod components;
 mod core;
 mod import;
 mod publishers;
+mod roles;
 mod sessions;
 mod subscription_builder;
 mod subscriptions;
@@ -33,7 +35,7 @@ pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
 use crate::error::Result;
-use crate::model::Revision;
+use crate::model::{Principal, Revision};
 use crate::notices::Notice;
 
 /// The event system in your process: the records, the components, and the publishers made from it.
@@ -51,6 +53,8 @@ use crate::notices::Notice;
 #[doc(alias("IEventSystem", "EventSystem.EventSystem"))]
 pub struct Broker {
     core: Arc<Core>,
+    /// In whose name everything is done; the system's, if in nobody's.
+    principal: Option<Principal>,
 }
 
 impl Broker {
@@ -110,7 +114,10 @@ impl Broker {
     }
 
     pub(crate) fn from_core(core: Arc<Core>) -> Self {
-        Self { core }
+        Self {
+            core,
+            principal: None,
+        }
     }
 }
 
@@ -118,6 +125,7 @@ impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker")
             .field("store", &self.core.store)
+            .field("principal", &self.principal)
             .finish_non_exhaustive()
     }
 }

@@ -31,6 +31,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if this is no name for a principal,
+    /// [`Denied`](ErrorKind::Denied) if a view of another principal would begin it without the right
+    /// to administer where no class is concerned,
     /// [`Closed`](ErrorKind::Closed) after the broker was closed.
     ///
     /// # Consistency
@@ -41,6 +43,7 @@ impl Broker {
     pub fn log_on(&self, principal: impl AsRef<str>) -> Result<Session> {
         self.core.check_open()?;
         let principal = named(principal.as_ref())?;
+        self.require_self(&principal)?;
         let wiring = Arc::clone(&self.core.wiring);
         let mut compiled = self.compile_followers(&principal);
         wiring.change(|state, changes| {

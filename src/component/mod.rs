@@ -1,5 +1,6 @@
 //! Components: subscribers that the broker makes when an event needs them.
 
+mod access;
 mod activation;
 mod builder;
 mod lease;
@@ -14,6 +15,8 @@ mod sweeper;
 #[cfg(test)]
 mod tests;
 
+pub use self::access::{AccessRequest, Authorizer, RoleAuthorizer};
+pub(crate) use self::access::{HeldRoles, Policy, Roles};
 pub use self::activation::{Activation, ActivationError};
 pub use self::builder::Component;
 pub(crate) use self::lease::{Activated, Lease};

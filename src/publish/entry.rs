@@ -43,6 +43,11 @@ impl SubscriptionEntry {
         )
     }
 
+    /// Returns whether delivery depends on more than the event.
+    pub(super) fn has_conditions(&self) -> bool {
+        self.is_timed() || self.record.publisher_role().is_some()
+    }
+
     pub(super) fn is_timed(&self) -> bool {
         self.record.not_before().is_some() || self.record.expires().is_some()
     }

@@ -95,7 +95,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
         Self {
             id: entry.record.id(),
-            conditional: detail.suspended.is_some() || entry.is_timed(),
+            conditional: detail.suspended.is_some() || entry.has_conditions(),
             filtered: !detail.predicates.is_empty() && entry.record.is_enabled() && !entry.absent,
             target,
             entry: Arc::clone(entry),
@@ -216,7 +216,8 @@ impl<I: ?Sized> Prepared<I> {
             .map(|(_, predicate)| predicate)
     }
 
-    /// Returns whether it may be suspended or out of its time, so that a fire has to ask.
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
+    /// has to ask.
     #[inline]
     pub(crate) fn is_conditional(&self) -> bool {
         self.conditional

@@ -1,6 +1,7 @@
 //! What the broker promises, a module per noun.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
+mod access;
 mod activation;
 mod bindings;
 mod class_settings;

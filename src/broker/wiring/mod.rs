@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
+use crate::component::Policy;
 use crate::model::Revision;
 use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
@@ -21,15 +22,17 @@ use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 /// when the broker is gone; it holds no store.
 pub(crate) struct Wiring {
     state: Mutex<State>,
+    policy: Arc<Policy>,
     notices: Notices,
     /// Who is told how many records were read while the broker is opened.
     progress: Mutex<Option<Progress>>,
 }
 
 impl Wiring {
-    pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Self {
+    pub(crate) fn new(notices: Notices, progress: Option<Progress>, policy: Arc<Policy>) -> Self {
         Self {
             state: Mutex::new(State::default()),
+            policy,
             notices,
             progress: Mutex::new(progress),
         }
@@ -113,6 +116,7 @@ impl CommitSink for Wiring {
         let mut changes = Changes::default();
         state.list_anew(listed, revision, &mut changes, trash);
         state.reset_all(trash);
+        self.policy.renew(&state.roles);
         trash.add(changes);
     }
 
@@ -123,7 +127,11 @@ impl CommitSink for Wiring {
             self.apply(&mut state, change, commit.revision(), &mut changes, trash);
         }
         state.revision = commit.revision();
+        let is_access_changed = changes.access;
         state.publish(changes, trash);
+        if is_access_changed {
+            self.policy.renew(&state.roles);
+        }
     }
 }
 

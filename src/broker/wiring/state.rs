@@ -1,6 +1,6 @@
 //! The records, by what they are found by.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,10 +8,9 @@ use parking_lot::Mutex;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
-use crate::component::Sessions;
+use crate::component::{Roles, Sessions};
 use crate::model::{
-    BindingPool, EventClass, EventClassId, Principal, Revision, Role, RoleName, Subscription,
-    SubscriptionId,
+    BindingPool, EventClass, EventClassId, Principal, Revision, Subscription, SubscriptionId,
 };
 use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
@@ -23,7 +22,7 @@ use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
 pub(crate) struct State {
     pub(crate) classes: HashMap<EventClassId, ClassEntry>,
     pub(crate) interfaces: HashMap<InterfaceId, InterfaceEntry>,
-    pub(crate) roles: BTreeMap<RoleName, Role>,
+    pub(crate) roles: Roles,
     /// Stored and transient subscriptions.
     pub(crate) subscriptions: Entries,
     /// class -> the subscriptions that are bound to it
@@ -67,6 +66,8 @@ pub(crate) struct Changes {
     pub(super) added: Vec<Added>,
     /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
     pub(super) interfaces: HashSet<InterfaceId>,
+    /// Whether roles or classes have changed, and so who may do what.
+    pub(super) access: bool,
 }
 
 impl Wired {
@@ -92,7 +93,10 @@ impl State {
         match record {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
             Record::Class(class) => self.put_class(class, changes),
-            Record::Role(name, role) => drop(self.roles.insert(name, role)),
+            Record::Role(name, role) => {
+                changes.access = true;
+                self.roles.insert(name, role);
+            }
             Record::Subscription(stored) => self.put_subscription(stored.into(), None, changes),
         }
     }
@@ -174,13 +178,17 @@ impl State {
             // A schema stays known while the process runs: publishers may use it.
             RecordKey::Schema(..) => {}
             RecordKey::Class(id) => self.remove_class(id, changes, trash),
-            RecordKey::Role(name) => drop(self.roles.remove(&name)),
+            RecordKey::Role(name) => {
+                changes.access = true;
+                self.roles.remove(&name);
+            }
             RecordKey::Subscription(id) => self.remove_subscription(id, changes),
         }
     }
 
     fn put_class(&mut self, class: EventClass, changes: &mut Changes) {
         let id = class.id();
+        changes.access = true;
         changes.interfaces.extend(class.interfaces());
         let record = Arc::new(class);
         match self.classes.get_mut(&id) {
