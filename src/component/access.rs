@@ -1,6 +1,6 @@
 //! Who may do what: roles as they are stored, and the authorizer that decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -148,36 +148,41 @@ impl Roles {
         }
     }
 
-    /// Returns the way from a role back to itself that it would have if it were stored: each is a
-    /// member of the one before.
+    /// Returns the shortest way from a role back to itself that it would have if it were stored:
+    /// each is a member of the one before.
     pub(crate) fn circle(&self, role: &Role) -> Option<Vec<String>> {
-        let mut seen = BTreeSet::new();
-        let mut way = vec![role.name().to_owned()];
-        self.leads_to(role, role.name(), &mut seen, &mut way)
-            .then_some(way)
-    }
-
-    fn leads_to<'a>(
-        &'a self,
-        from: &'a Role,
-        goal: &str,
-        seen: &mut BTreeSet<&'a str>,
-        way: &mut Vec<String>,
-    ) -> bool {
-        for name in from.roles() {
-            way.push(name.to_owned());
-            if name == goal {
-                return true;
+        let goal = role.name();
+        // Role -> the one that it was found a member of.
+        let mut found: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut waiting = VecDeque::from([role]);
+        while let Some(from) = waiting.pop_front() {
+            for name in from.roles() {
+                if name == goal {
+                    return Some(way_back(&found, from.name(), goal));
+                }
+                if found.contains_key(name) {
+                    continue;
+                }
+                found.insert(name, from.name());
+                let name = RoleName::try_from(name).ok();
+                waiting.extend(name.and_then(|name| self.get(&name)));
             }
-            let next = RoleName::try_from(name).ok();
-            let next = next.and_then(|name| self.get(&name));
-            if seen.insert(name) && next.is_some_and(|next| self.leads_to(next, goal, seen, way)) {
-                return true;
-            }
-            way.pop();
         }
-        false
+        None
     }
+}
+
+/// Returns the way from `goal` to `last`, and on to `goal` again.
+fn way_back(found: &BTreeMap<&str, &str>, last: &str, goal: &str) -> Vec<String> {
+    let mut way = vec![goal.to_owned()];
+    let mut at = last;
+    while at != goal {
+        way.push(at.to_owned());
+        at = found.get(at).copied().unwrap_or(goal);
+    }
+    way.push(goal.to_owned());
+    way.reverse();
+    way
 }
 
 impl FromIterator<(RoleName, Role)> for Roles {
@@ -307,6 +312,8 @@ mod tests {
         assert_eq!(roles.circle(&Role::new("d").with_role("e")), None);
         let way = roles.circle(&Role::new("d").with_role("b")).unwrap();
         assert_eq!(way, ["d", "b", "c", "d"]);
+        let way = roles.circle(&Role::new("c").with_role("c"));
+        assert_eq!(way.unwrap(), ["c", "c"]);
         assert_eq!(roles.circle(&Role::new("a").with_role("b")), None);
     }
 }
