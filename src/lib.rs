@@ -149,7 +149,8 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    DynamicPublisher, Explained, Explanation, FireError, FireOutcome, FirePolicy, FireReport,
+    AskedValue, AskedValues, DynamicPublisher, Explained, Explanation, FireError, FireOutcome,
+    FirePolicy, FireReport, Interest, InterestChanges, MethodInterest, ParameterInterest,
     Publisher, Publishes, Stage,
 };
 pub use crate::store::{

@@ -85,6 +85,9 @@ pub enum Notice {
     FilterScanned {
         /// The subscription's name.
         subscription: String,
+        /// How many others came with it of which the same is true: not 0 only for an import of so
+        /// many that one notice stands for all.
+        others: usize,
         /// What its filter costs.
         cost: String,
     },
@@ -226,8 +229,16 @@ impl fmt::Display for Notice {
             Self::CopyFailed { reason } => {
                 write!(f, "the copy of the store could not be written: {reason}")
             }
-            Self::FilterScanned { subscription, cost } => {
-                write!(f, "the filter of {subscription:?} is expensive: {cost}")
+            Self::FilterScanned {
+                subscription,
+                others,
+                cost,
+            } => {
+                write!(f, "the filter of {subscription:?} ")?;
+                match others {
+                    0 => write!(f, "is expensive: {cost}"),
+                    _ => write!(f, "and {others} others are expensive; of the first: {cost}"),
+                }
             }
             Self::Denied {
                 principal,

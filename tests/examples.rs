@@ -131,6 +131,37 @@ fn explanation_names_the_deciding_stage_of_every_subscription() {
 }
 
 #[test]
+fn ticker_makes_the_prices_that_subscriptions_ask_for() {
+    assert_says(
+        "interest",
+        &[
+            "asked for: []; quoting: []",
+            "  calls of the exchange: 0",
+            "asked for: ['IBM']; quoting: [\"IBM\"]",
+            "  ibm: IBM at 216",
+            "  calls of the exchange: 1",
+            "asked for: ['IBM', 'SAP', 'XYZ']; quoting: [\"IBM\", \"SAP\"]",
+            "  ibm: IBM at 216",
+            "  both: IBM at 216",
+            "  both: SAP at 228",
+            "  calls of the exchange: 2",
+            "asked for: ['IBM', 'SAP', 'XYZ']; quoting: [\"IBM\", \"SAP\"]",
+            "  both: IBM at 216",
+            "  both: SAP at 228",
+            "  calls of the exchange: 2",
+            "asked for: any symbol; quoting: [\"AAPL\", \"IBM\", \"MSFT\", \"SAP\"]",
+            "  all: AAPL at 286",
+            "  both: IBM at 216",
+            "  all: IBM at 216",
+            "  all: MSFT at 314",
+            "  both: SAP at 228",
+            "  all: SAP at 228",
+            "  calls of the exchange: 4",
+        ],
+    );
+}
+
+#[test]
 fn labels_are_read_by_path_and_missing_ones_are_null() {
     assert_says(
         "labels",

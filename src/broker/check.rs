@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Filter, Predicate};
+use crate::filter::Predicate;
 use crate::index::{Help, cost};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{CompiledFilter, Site, compile};
+use crate::publish::{CompiledFilter, Site, compile, filter_of};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +88,15 @@ impl Broker {
         Ok(self.check(subscription)?.cost)
     }
 
-    /// Says of a subscription that was stored that the index cannot help its filter.
-    pub(super) fn note_cost(&self, name: &str, cost: Option<FilterCost>) {
+    /// Says of a subscription that was stored, and of so many others, that the index cannot help
+    /// its filter.
+    pub(super) fn note_cost(&self, name: &str, others: usize, cost: Option<FilterCost>) {
         if let Some(cost) = cost.filter(|cost| cost.help == IndexHelp::Scanned) {
-            let (subscription, cost) = (name.to_owned(), cost.to_string());
-            self.core
-                .notices
-                .push(Notice::FilterScanned { subscription, cost });
+            self.core.notices.push(Notice::FilterScanned {
+                subscription: name.to_owned(),
+                others,
+                cost: cost.to_string(),
+            });
         }
     }
 
@@ -106,10 +108,9 @@ impl Broker {
 
     /// Checks a subscription of which some methods may be gone since it was stored: it is served for
     /// the others.
-    fn examine(&self, subscription: &Subscription) -> Result<Checked> {
+    pub(super) fn examine(&self, subscription: &Subscription) -> Result<Checked> {
         subscription.validate()?;
-        let filter = subscription.shared_filter();
-        let filter = filter.map(Filter::parse_shared).transpose()?;
+        let filter = filter_of(subscription)?;
         let binding = subscription.binding();
         let (sites, known) = self.sites(binding);
         let unknown_method = match unknown_methods(binding, &sites) {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Broker;
+use super::check::{FilterCost, IndexHelp};
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Subscription};
@@ -19,11 +20,37 @@ pub struct Imported {
     revision: Revision,
 }
 
+/// The subscriptions of an import, checked.
+#[derive(Default)]
+struct Checked {
+    wired: Vec<Arc<Wired>>,
+    scanned: Scanned,
+}
+
+/// Filters that the index cannot help.
+#[derive(Default)]
+struct Scanned {
+    /// The first of them and the names of their subscriptions, up to [`FEW`].
+    first: Vec<(String, FilterCost)>,
+    count: usize,
+}
+
+/// What a record that is not listed is taken for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unlisted {
+    /// There is none.
+    Absent,
+    /// There may be one that cannot be read: the store knows.
+    Unreadable,
+}
+
 impl Broker {
     /// Stores many subscriptions in one commit: all of them or, if one is not valid, none.
     ///
-    /// As [`store`](Self::store) does it inserts each or replaces the one with its id, at the revision
-    /// that a record carries, if it carries one.
+    /// As [`store`](Self::store) does it inserts each or replaces the one with its id, at the
+    /// revision that a record carries, if it carries one. It takes whatever lends subscriptions: a
+    /// list, or an iterator that makes each when it is asked for, so that a million need not lie
+    /// there twice.
     ///
     /// # Errors
     ///
@@ -32,56 +59,174 @@ impl Broker {
     ///
     /// # Consistency
     ///
-    /// The store takes all in one step. Publishers take them in by sections of about a thousand, so
-    /// that no fire waits for all; a class without subscriptions takes them in at once. When this
-    /// returned, every fire that begins sees all of them.
+    /// The store takes all in one step; if somebody else stores one of them meanwhile, that comes
+    /// first, and keeps its place in store order. Publishers take them in by sections of about a
+    /// thousand, so that no fire waits for all; a class without subscriptions takes them in at once.
+    /// When this returned, every fire that begins sees all of them.
     ///
     /// One commit is held in memory, about a kilobyte a subscription: hundreds of thousands at a time
-    /// are written fastest.
+    /// are written fastest. A sled store has those who read from it wait while it writes more than
+    /// 16,384; fires do not read from it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use loosely::{Broker, Subscription};
+    ///
+    /// let broker = Broker::in_memory()?;
+    /// let mut limits = Vec::new();
+    /// for (symbol, limit) in [("MSFT", 185), ("IBM", 120)] {
+    ///     let limit = Subscription::builder(format!("{symbol} above {limit}"))
+    ///         .class("StockEvents")
+    ///         .component("alarm")
+    ///         .filter(format!("symbol = '{symbol}' AND price > {limit}"));
+    ///     limits.push(limit.build()?);
+    /// }
+    /// assert_eq!(broker.import(&limits)?.added(), 2);
+    /// // Those that are there are replaced.
+    /// assert_eq!(broker.import(limits)?.replaced(), 2);
+    /// # Ok::<(), loosely::Error>(())
+    /// ```
     pub fn import(
         &self,
         subscriptions: impl IntoIterator<Item: Borrow<Subscription>>,
     ) -> Result<Imported> {
-        let mut batch = Batch::new();
+        let checked = self.check_all(subscriptions)?;
+        let imported = self.commit_all(&checked.wired)?;
+        self.note_scanned(checked.scanned);
+        Ok(imported)
+    }
+
+    fn check_all(
+        &self,
+        subscriptions: impl IntoIterator<Item: Borrow<Subscription>>,
+    ) -> Result<Checked> {
+        let mut all = Checked::default();
         let mut ids = HashSet::new();
-        let mut replaced = 0;
         for subscription in subscriptions {
             let subscription = subscription.borrow();
             if !ids.insert(subscription.id()) {
                 let message = format!("{:?} has the id of another one", subscription.name());
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
-            replaced += usize::from(self.import_one(subscription, &mut batch)?);
+            let subscription = &*self.owned(subscription);
+            self.require_writing([subscription])?;
+            let checked = self.check(subscription)?;
+            all.scanned.add(subscription.name(), checked.cost());
+            let stored = StoredSubscription {
+                record: subscription.clone(),
+                order: 0,
+                ensured: None,
+            };
+            all.wired
+                .push(Arc::new(Wired::new(stored, checked.compiled())));
         }
-        let revision = self.core.commit(batch)?;
-        Ok(Imported {
-            added: ids.len() - replaced,
-            replaced,
-            revision,
-        })
+        Ok(all)
     }
 
-    /// Adds one to the batch and returns whether it replaces another.
-    fn import_one(&self, subscription: &Subscription, batch: &mut Batch) -> Result<bool> {
-        let subscription = &*self.owned(subscription);
-        self.require_writing([subscription])?;
-        let checked = self.check(subscription)?;
-        self.note_cost(subscription.name(), checked.cost());
-        let present = self.present_stored(subscription.id())?;
-        self.require_writing(present.as_ref().map(|present| &present.record))?;
-        let key = RecordKey::Subscription(subscription.id()).to_bytes();
-        if let Some(revision) = subscription.revision() {
-            batch.expect_revision(key.clone(), revision);
+    /// Commits all, again if somebody else has changed one of them meanwhile.
+    fn commit_all(&self, wired: &[Arc<Wired>]) -> Result<Imported> {
+        let (mut unlisted, mut conflict) = (Unlisted::Absent, None);
+        loop {
+            let before = self.revision();
+            let (batch, replaced) = self.batch_of(wired, unlisted, conflict)?;
+            match self.core.commit(batch) {
+                Ok(revision) => {
+                    return Ok(Imported {
+                        added: wired.len() - replaced,
+                        replaced,
+                        revision,
+                    });
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    self.core.check_open()?;
+                    // This broker was told of nothing, so it is one that it cannot read.
+                    if self.revision() == before {
+                        if unlisted == Unlisted::Unreadable {
+                            return Err(error);
+                        }
+                        unlisted = Unlisted::Unreadable;
+                    }
+                    conflict = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let stored = StoredSubscription {
-            record: subscription.clone(),
-            order: self.order(present.as_ref()),
-            ensured: present.as_ref().and_then(|present| present.ensured),
+    }
+
+    /// Makes the commit, and says how many take the place of another; `conflict` is why the last one
+    /// did not happen.
+    fn batch_of(
+        &self,
+        wired: &[Arc<Wired>],
+        unlisted: Unlisted,
+        mut conflict: Option<Error>,
+    ) -> Result<(Batch, usize)> {
+        let (mut batch, mut replaced) = (Batch::new(), 0);
+        for one in wired {
+            let read = |stored: &mut StoredSubscription| {
+                let record = &stored.record;
+                (record.id(), record.revision())
+            };
+            let Some((id, carried)) = one.with(read) else {
+                continue;
+            };
+            let present = self.present_stored(id)?;
+            self.require_writing(present.as_ref().map(|present| &present.record))?;
+            let key = RecordKey::Subscription(id).to_bytes();
+            let found = match (&present, unlisted) {
+                (Some(present), _) => present.record.revision(),
+                (None, Unlisted::Absent) => None,
+                (None, Unlisted::Unreadable) => self.core.store.get(&key)?.map(|it| it.revision),
+            };
+            // What the caller has read has changed, and that is for the caller to know.
+            if carried.is_some_and(|carried| found != Some(carried))
+                && let Some(conflict) = conflict.take()
+            {
+                return Err(conflict);
+            }
+            match carried.or(found) {
+                Some(revision) => batch.expect_revision(key.clone(), revision),
+                None => batch.expect_absent(key.clone()),
+            };
+            let order = self.order(present.as_ref());
+            let ensured = present.as_ref().and_then(|present| present.ensured);
+            let encode = |stored: &mut StoredSubscription| {
+                (stored.order, stored.ensured) = (order, ensured);
+                record::encode_subscription(stored)
+            };
+            if let Some(value) = one.with(encode) {
+                batch.put_prepared(key, value?, Arc::clone(one) as _);
+            }
+            replaced += usize::from(present.is_some());
+        }
+        Ok((batch, replaced))
+    }
+
+    /// Says which filters the index cannot help: of each by itself only if they are few, as what
+    /// waits to be read is bounded.
+    fn note_scanned(&self, scanned: Scanned) {
+        let others = scanned.count.saturating_sub(1);
+        let each = scanned.count <= FEW;
+        for (name, cost) in scanned.first {
+            if each {
+                self.note_cost(&name, 0, Some(cost));
+            } else {
+                return self.note_cost(&name, others, Some(cost));
+            }
+        }
+    }
+}
+
+impl Scanned {
+    fn add(&mut self, name: &str, cost: Option<FilterCost>) {
+        let Some(cost) = cost.filter(|cost| cost.help() == IndexHelp::Scanned) else {
+            return;
         };
-        let value = record::encode_subscription(&stored)?;
-        let wired = Wired::new(stored, checked.compiled());
-        batch.put_prepared(key, value, Arc::new(wired));
-        Ok(present.is_some())
+        if self.count < FEW {
+            self.first.push((name.to_owned(), cost));
+        }
+        self.count += 1;
     }
 }
 
@@ -101,3 +246,7 @@ impl Imported {
         self.revision
     }
 }
+
+/// Up to this many filters that the index cannot help are reported each by itself: what a person
+/// looks at one by one.
+const FEW: usize = 8;

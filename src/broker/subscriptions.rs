@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::Broker;
+use super::check::Checked;
 use super::columns::SubscriptionCriteria;
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Right, Subscription, SubscriptionId};
-use crate::publish::{CompiledFilter, SubscriptionEntry};
+use crate::publish::SubscriptionEntry;
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
 use crate::value::Properties;
@@ -62,7 +63,7 @@ impl Broker {
         self.require_writing([subscription])?;
         let checked = self.check(subscription)?;
         let cost = checked.cost();
-        let mut compiled = checked.compiled();
+        let mut checked = Some(checked);
         let digest = record::definition_digest(subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
@@ -91,8 +92,8 @@ impl Broker {
                 order: self.order(present.as_ref()),
                 ensured: Some(digest),
             };
-            self.put(stored, compiled.take(), Expected::Exactly(expected))?;
-            self.note_cost(subscription.name(), cost);
+            self.put(stored, checked.take(), Expected::Exactly(expected))?;
+            self.note_cost(subscription.name(), 0, cost);
             Ok(())
         })?;
         Ok(outcome)
@@ -124,24 +125,24 @@ impl Broker {
         let checked = self.check(subscription)?;
         let cost = checked.cost();
         // What is retained may be what a filter reads.
-        let mut compiled = checked.compiled().filter(|_| bags == Bags::Replace);
+        let mut checked = Some(checked).filter(|_| bags == Bags::Replace);
         let mut revision = Revision::ZERO;
         if subscription.revision().is_some() {
-            revision = self.replace(subscription, compiled, bags)?;
+            revision = self.replace(subscription, checked, bags)?;
         } else {
             self.until_settled(|| {
-                revision = self.replace(subscription, compiled.take(), bags)?;
+                revision = self.replace(subscription, checked.take(), bags)?;
                 Ok(())
             })?;
         }
-        self.note_cost(subscription.name(), cost);
+        self.note_cost(subscription.name(), 0, cost);
         Ok(revision)
     }
 
     fn replace(
         &self,
         subscription: &Subscription,
-        compiled: Option<CompiledFilter>,
+        checked: Option<Checked>,
         bags: Bags,
     ) -> Result<Revision> {
         let present = self.present_stored(subscription.id())?;
@@ -170,7 +171,7 @@ impl Broker {
             order: self.order(present.as_ref()),
             ensured: present.and_then(|present| present.ensured),
         };
-        self.put(stored, compiled, expected)
+        self.put(stored, checked, expected)
     }
 
     /// Returns the subscription of this id, stored or transient.
@@ -346,12 +347,17 @@ impl Broker {
         present.map_or_else(|| self.core.wiring.next_order(), |present| present.order)
     }
 
+    /// Writes a record, with what its check found; without that its filter is compiled now, as long
+    /// as no lock is held.
     fn put(
         &self,
         stored: StoredSubscription,
-        compiled: Option<CompiledFilter>,
+        checked: Option<Checked>,
         expected: Expected,
     ) -> Result<Revision> {
+        // What does not fit any more stays stored all the same.
+        let checked = checked.or_else(|| self.examine(&stored.record).ok());
+        let compiled = checked.and_then(Checked::compiled);
         let key = RecordKey::Subscription(stored.record.id()).to_bytes();
         let mut batch = Batch::new();
         match expected {

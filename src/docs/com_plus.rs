@@ -31,6 +31,7 @@
 //! | roles of the class's application | [`Role`], [`EventClass::with_access`], [`RoleAuthorizer`] |
 //! | PerUser, logon, logoff | [`SubscriptionBuilder::per_user`], [`Broker::log_on`], [`Session`] |
 //! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
+//! | reading the subscriptions to know what to watch, as SENS does | [`Interest`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
 //! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
 //! | EVENT_E_QUERYSYNTAX, EVENT_E_QUERYFIELD | [`FilterErrorKind`], with a span |
@@ -152,6 +153,7 @@
 //! [`FireOutcome`]: crate::FireOutcome
 //! [`FireOutcome::AllFiltered`]: crate::FireOutcome::AllFiltered
 //! [`FireReport::outcome`]: crate::FireReport::outcome
+//! [`Interest`]: crate::Interest
 //! [`Nesting::Queued`]: crate::Nesting::Queued
 //! [`Principal`]: crate::Principal
 //! [`Publisher`]: crate::Publisher

@@ -95,6 +95,8 @@
 //! a pool's or shared singleton's state -> the sweeper's rounds -> its alarm
 //! a pool's state -> one who waits -> its alarm
 //! a fire: one index at a time, for reading, and nothing inside
+//! a look at all ranges at one place -> that index, a part at a time, and nothing inside
+//! a channel's roster -> its pulse, which wakes those who wait for a change of interest
 //! a publisher object's property change: alone
 //! ```
 //!

@@ -1,10 +1,12 @@
 //! What the names in criteria stand for.
 
+use super::Filter;
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::operand::Name;
+use super::expr::Expr;
+use super::operand::{Name, Span};
 use super::predicate::{Path, Root, Step};
 use super::suggest::nearest;
-use crate::model::PropertyDeclaration;
+use crate::model::{PUBLISHER_ID, PropertyDeclaration};
 use crate::value::{EventMethod, Parameter, Properties, ValueRef, ValueType};
 
 /// What the names in criteria stand for: the parameters of an event method, or the columns of a
@@ -110,6 +112,33 @@ impl<'a> Scope<'a> {
         self
     }
 
+    /// Returns where the value of a name is, which is written as in criteria, and its type.
+    ///
+    /// # Errors
+    ///
+    /// `Syntax` if it is no name; `UnknownName` or `Type` as for criteria about it.
+    pub(crate) fn place(&self, name: &str) -> Result<(Path, &'a ValueType), FilterError> {
+        let text = format!("{name} IS NULL");
+        let filter = Filter::parse(&text)?;
+        let Expr::IsNull {
+            name: parsed,
+            negated: false,
+        } = filter.expr()
+        else {
+            let (kind, found) = (FilterErrorKind::Syntax, quoted(name));
+            return Err(FilterError::new(kind, Span::default(), found, "a name").in_text(name));
+        };
+        let resolved = self.resolve(parsed).and_then(|resolved| match resolved {
+            Resolved::Row(place, ty) => Ok((place.path(), ty)),
+            Resolved::Constant(_) => {
+                let (kind, found) = (FilterErrorKind::UnknownName, quoted(name));
+                let expected = "a name whose value comes with the event";
+                Err(FilterError::new(kind, parsed.span(), found, expected))
+            }
+        });
+        resolved.map_err(|error| error.in_text(&text))
+    }
+
     /// Returns what the name stands for.
     pub(super) fn resolve<'n>(&self, name: &'n Name) -> Result<Resolved<'a, 'n>, FilterError> {
         let Some((first, rest)) = name.steps().split_first() else {
@@ -161,6 +190,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Resolved<'a, 'n>, FilterError> {
         let mut declared = publisher.declared.iter();
         let root_type = match declared.find(|known| known.name() == property) {
+            None if property == PUBLISHER_ID => PUBLISHER_ID_TYPE,
             Some(known) => known.value_type(),
             None if publisher.others == UndeclaredProperties::Open => &ValueType::Any,
             None => {
@@ -186,6 +216,9 @@ impl<'a> Scope<'a> {
         unknown(name, self.noun, step, known)
     }
 }
+
+/// Every publisher may have an id, whatever its class declares.
+const PUBLISHER_ID_TYPE: &ValueType = &ValueType::Uuid;
 
 impl<'a, 'n> Location<'a, 'n> {
     fn resolved(self, name: &Name) -> Result<Resolved<'a, 'n>, FilterError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use super::cover::Cover;
 use super::hash::Seed;
 use super::key::Domain;
 use super::sections::{Columns, Section, hash_steps};
@@ -37,6 +38,16 @@ struct Column {
     uses: u32,
     /// Domain -> attribute, or `NONE`.
     attributes: [u32; Domain::COUNT],
+    asked: Asked,
+}
+
+/// How many conjunctions ask for something at one place.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// How many say anything about the value: where all do, NULL has to be asked for.
+    pub(super) at_all: u32,
+    /// How many of these want more than that there is a value.
+    pub(super) narrowly: u32,
 }
 
 /// One view of a column.
@@ -50,8 +61,10 @@ pub(super) struct Attribute {
     pub(super) ranges: u32,
     /// Of prefixes, each length in use and how many symbols have it.
     pub(super) lengths: Vec<(u32, u32)>,
-    column: u32,
-    domain: u32,
+    /// What its ranges hold together, once somebody has asked.
+    pub(super) cover: Option<Box<Cover>>,
+    pub(super) column: u32,
+    pub(super) domain: Domain,
 }
 
 impl ColumnTable {
@@ -104,13 +117,25 @@ impl ColumnTable {
         (id != NONE).then_some(id)
     }
 
+    /// Returns the column at `path`, if there is one; it may be unused by now.
+    pub(super) fn column_of(&self, path: &Path) -> Option<u32> {
+        let same = |id: &u32| *self.columns[*id as usize].path == *path;
+        self.by_path.find(hash_path(self.seed, path), same).copied()
+    }
+
+    /// Returns how many conjunctions ask for something in the column.
+    pub(super) fn asked(&self, column: u32) -> Asked {
+        self.columns[column as usize].asked
+    }
+
+    pub(super) fn asked_mut(&mut self, column: u32) -> &mut Asked {
+        &mut self.columns[column as usize].asked
+    }
+
     /// Counts one more use of the column at `path` and returns its number.
     pub(super) fn acquire(&mut self, path: &Path) -> u32 {
-        let columns = &self.columns;
-        let same = |id: &u32| *columns[*id as usize].path == *path;
-        let hash = hash_path(self.seed, path);
-        let Some(id) = self.by_path.find(hash, same).copied() else {
-            return self.add(path, hash);
+        let Some(id) = self.column_of(path) else {
+            return self.add(path);
         };
         let uses = &mut self.columns[id as usize].uses;
         self.unused -= usize::from(*uses == 0);
@@ -149,22 +174,24 @@ impl ColumnTable {
         if attribute.terms == 0 {
             self.columns[column as usize].attributes[domain as usize] = NONE;
             self.free_attributes.push(id);
-            if domain == Domain::Presence as u32 {
+            if domain == Domain::Presence {
                 self.nullable.retain(|other| *other != column);
             }
         }
         self.release(column);
     }
 
-    fn add(&mut self, path: &Path, hash: u64) -> u32 {
+    fn add(&mut self, path: &Path) -> u32 {
         let column = Column {
             path: Arc::new(path.clone()),
             uses: 1,
             attributes: [NONE; Domain::COUNT],
+            asked: Asked::default(),
         };
         let id = put(&mut self.columns, &mut self.free_columns, column);
         let (seed, columns) = (self.seed, &self.columns);
         let rehash = |id: &u32| hash_path(seed, &columns[*id as usize].path);
+        let hash = rehash(&id);
         self.by_path.insert_unique(hash, id, rehash);
         self.publish_with(id);
         id
@@ -173,7 +200,7 @@ impl ColumnTable {
     fn add_attribute(&mut self, column: u32, domain: Domain) -> u32 {
         let attribute = Attribute {
             column,
-            domain: domain as u32,
+            domain,
             ..Attribute::default()
         };
         let id = put(&mut self.attributes, &mut self.free_attributes, attribute);
@@ -243,9 +270,12 @@ impl ColumnTable {
 
     pub(super) fn heap_bytes(&self) -> usize {
         let lengths = self.attributes.iter().map(|of| of.lengths.capacity() * 8);
+        let covers = self.attributes.iter().filter_map(|of| of.cover.as_ref());
+        let covers = covers.map(|cover| size_of::<Cover>() + cover.heap_bytes());
         self.columns.capacity() * size_of::<Column>()
             + self.attributes.capacity() * size_of::<Attribute>()
             + lengths.sum::<usize>()
+            + covers.sum::<usize>()
             + self.by_path.allocation_size()
             + self.current.len() * size_of::<(u32, Arc<Path>)>()
     }
@@ -259,6 +289,14 @@ impl Attribute {
         match self.lengths.binary_search_by_key(&length, |(of, _)| *of) {
             Ok(at) => self.lengths[at].1 += 1,
             Err(at) => self.lengths.insert(at, (length, 1)),
+        }
+    }
+
+    /// Counts a range less.
+    pub(super) fn discount_range(&mut self) {
+        self.ranges -= 1;
+        if self.ranges == 0 {
+            self.cover = None;
         }
     }
 

@@ -10,9 +10,10 @@ use crate::filter::Collation;
 use crate::value::ValueRef;
 
 /// One of the views of a column that a term can be about; each is an attribute of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Domain {
     /// Whether there is a value.
+    #[default]
     Presence,
     Bool,
     Number,
@@ -87,6 +88,11 @@ impl Domain {
     /// Returns whether the text of the domain is folded.
     pub(super) fn is_folded(self) -> bool {
         matches!(self, Self::Folded | Self::FoldedPrefix)
+    }
+
+    /// Returns whether it is of numbers or times, whose ranges can be told as values.
+    pub(super) fn is_measured(self) -> bool {
+        matches!(self, Self::Number | Self::Time | Self::Duration)
     }
 
     /// Returns whether its symbols are beginnings, of which a value can have several.
@@ -283,7 +289,7 @@ fn span_key(negative: bool, span: Duration) -> OrderKey {
 }
 
 /// The key of zero.
-const ZERO: u64 = 1 << 63;
+pub(super) const ZERO: u64 = 1 << 63;
 /// The bits of the first float that has a key of its own. As many exponents below it share keys as
 /// two for each one between `GAPS_FROM` and `GAPS_TO`.
 const DENSE: u64 = 22 << 52;

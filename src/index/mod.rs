@@ -8,12 +8,16 @@
 //! - [`pool`], [`sharers`]: identical filters are one, with all their slots in one slice.
 //! - [`tree`], [`ranges`], [`ordered`], [`waiting`]: conjunctions are found by the symbols of an event,
 //!   the rarest first, and by the ranges that hold its keys; the last few are checked one by one.
+//! - [`asked`], [`cover`], [`bounds`]: what all filters together ask for at one place of an event.
 //! - [`scratch`], [`reading`], [`live`]: the event, copied out of the user's own types before a lock is
 //!   taken.
 //!
 //! It stands on values and filters alone, and gives the answers that evaluating each filter would.
 
+mod asked;
+mod bounds;
 mod columns;
+mod cover;
 pub mod door;
 mod hash;
 mod key;
@@ -35,6 +39,8 @@ mod tests;
 mod tree;
 mod waiting;
 
+pub(crate) use self::asked::{AskedConstant, Uncovered};
+pub(crate) use self::cover::Collected;
 pub(crate) use self::predicate_index::{EntryId, PredicateIndex};
 pub(crate) use self::scratch::Scratch;
 pub(crate) use self::sections::Columns;

@@ -266,6 +266,24 @@ impl<S> Pool<S> {
         }
     }
 
+    /// Returns how many slots share the filter.
+    pub(super) fn slot_count(&self, filter: FilterId) -> usize {
+        let held = match filter {
+            FilterId::Conjunction(id) => &self.held[id as usize],
+            FilterId::Whole(id) => &self.wholes[id as usize].held,
+        };
+        match held {
+            Held::One(_) => 1,
+            Held::Many(id) => self.sharers[*id as usize].slots().len(),
+            Held::Vacant | Held::Part(_) => 0,
+        }
+    }
+
+    /// Returns how many conjunctions there are.
+    pub(super) fn conjunction_count(&self) -> usize {
+        self.terms.len() - self.free.len()
+    }
+
     /// Returns how many distinct filters there are.
     pub(super) fn len(&self) -> usize {
         self.by_terms.len() + self.by_parts.len()

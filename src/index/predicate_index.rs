@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::asked::{enter, leave};
 use super::columns::ColumnTable;
 use super::hash::Seed;
 use super::normal::{Atom, AtomTest, Conjunction, conjunctions};
@@ -25,9 +26,9 @@ use crate::filter::{Condition, Predicate};
 /// 3. [`matches`](Self::matches), under it; [`Outdated`] says to begin again.
 #[derive(Debug)]
 pub(crate) struct PredicateIndex<S> {
-    columns: ColumnTable,
-    symbols: Symbols,
-    pool: Pool<S>,
+    pub(super) columns: ColumnTable,
+    pub(super) symbols: Symbols,
+    pub(super) pool: Pool<S>,
     tree: Tree,
     entries: usize,
 }
@@ -68,7 +69,9 @@ impl<S> PredicateIndex<S> {
                 parts.iter_mut().for_each(|terms| self.sort(terms));
                 let filter = self.pool.add(parts);
                 for id in self.pool.parts(&filter) {
-                    self.tree.insert(*id, self.pool.terms());
+                    let terms = self.pool.terms();
+                    enter(&mut self.columns, &self.symbols, &terms[*id as usize]);
+                    self.tree.insert(*id, terms);
                 }
                 filter
             }
@@ -85,6 +88,7 @@ impl<S> PredicateIndex<S> {
         if self.pool.is_unused(id.filter) {
             for (id, terms) in self.pool.remove(id.filter) {
                 self.tree.remove(id, &terms);
+                leave(&mut self.columns, &self.symbols, &terms);
                 self.release(&terms);
             }
         }
@@ -226,7 +230,7 @@ impl<S> PredicateIndex<S> {
                     self.columns.release_attribute(*attribute);
                 }
                 Term::Within { attribute, .. } => {
-                    self.columns.attribute_mut(*attribute).ranges -= 1;
+                    self.columns.attribute_mut(*attribute).discount_range();
                     self.columns.release_attribute(*attribute);
                 }
                 Term::Rest(condition) => {

@@ -75,6 +75,10 @@ impl Scratch {
 
     fn set(&mut self, column: u32, value: ValueRef<'_>) {
         let reading = &mut self.readings[column as usize];
+        // Of a name that comes twice, which no record should have, the first value counts.
+        if !reading.is_null() {
+            return;
+        }
         reading.set(value);
         if !reading.is_null() {
             self.present.push(column);

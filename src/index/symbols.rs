@@ -86,6 +86,26 @@ impl Symbols {
         self.symbols[id as usize].uses
     }
 
+    /// Returns the constant of the symbol.
+    pub(super) fn constant(&self, id: u32) -> ConstantRef<'_> {
+        self.symbols[id as usize].constant.view()
+    }
+
+    /// Returns the attribute and the constant of each symbol whose number is in the range, and the
+    /// number behind it, if there may be more.
+    pub(super) fn numbered(
+        &self,
+        from: u32,
+        count: usize,
+    ) -> (impl Iterator<Item = (u32, ConstantRef<'_>)>, Option<u32>) {
+        let start = (from as usize).min(self.symbols.len());
+        let end = start.saturating_add(count).min(self.symbols.len());
+        let used = self.symbols[start..end].iter().filter(|of| of.uses > 0);
+        let next = u32::try_from(end).ok();
+        let next = next.filter(|_| end < self.symbols.len());
+        (used.map(|of| (of.attribute, of.constant.view())), next)
+    }
+
     /// Returns how many symbols there are.
     pub(super) fn len(&self) -> usize {
         self.table.len()

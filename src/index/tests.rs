@@ -6,6 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+mod asked;
+
 use super::*;
 use crate::filter::{EventRow, Filter, Predicate, Scope, UndeclaredProperties, check};
 use crate::value::{EventMethod, Parameter, Properties, Value, ValueType};
@@ -188,38 +190,39 @@ const NAMES: [&str; 16] = [
 ];
 
 fn comparison() -> impl Strategy<Value = String> {
-    let name = select(&NAMES[..]);
-    name.prop_flat_map(|name| {
-        let op = select(vec!["=", "=", "=", "<>", "<", "<=", ">", ">="]);
-        let collate = select(vec!["", "", " COLLATE NOCASE"]);
-        let set = vec(constant(name), 1..5);
-        let pattern = select(vec![
-            "a%",
-            "ab%",
-            "%b",
-            "_b%",
-            "a",
-            "%",
-            "abcdefgh-%",
-            "A%",
-            "a%c",
-        ]);
-        let one = constant(name);
-        let other = select(&NAMES[..]);
-        let not = select(vec!["", "NOT "]);
-        (0..14_u8, op, collate, set, pattern, one, other, not).prop_map(
-            move |(form, op, collate, set, pattern, one, other, not)| match form {
-                0..=5 => format!("{name}{collate} {op} {one}"),
-                6 | 7 => format!("{name}{collate} {not}IN ({})", set.join(", ")),
-                8 => format!("{name}{collate} = ({})", set.join(" & ")),
-                9 => format!("{name}{collate} {not}LIKE '{pattern}'"),
-                10 => format!("{name} IS {not}NULL"),
-                11 => format!("{name} {not}BETWEEN {} AND {one}", set[0]),
-                12 => format!("{name} {op} {other}"),
-                _ => format!("{name} = ({} & {one} | {one})", set[0]),
-            },
-        )
-    })
+    select(&NAMES[..]).prop_flat_map(comparison_of)
+}
+
+fn comparison_of(name: &'static str) -> impl Strategy<Value = String> {
+    let op = select(vec!["=", "=", "=", "<>", "<", "<=", ">", ">="]);
+    let collate = select(vec!["", "", " COLLATE NOCASE"]);
+    let set = vec(constant(name), 1..5);
+    let pattern = select(vec![
+        "a%",
+        "ab%",
+        "%b",
+        "_b%",
+        "a",
+        "%",
+        "abcdefgh-%",
+        "A%",
+        "a%c",
+    ]);
+    let one = constant(name);
+    let other = select(&NAMES[..]);
+    let not = select(vec!["", "NOT "]);
+    (0..14_u8, op, collate, set, pattern, one, other, not).prop_map(
+        move |(form, op, collate, set, pattern, one, other, not)| match form {
+            0..=5 => format!("{name}{collate} {op} {one}"),
+            6 | 7 => format!("{name}{collate} {not}IN ({})", set.join(", ")),
+            8 => format!("{name}{collate} = ({})", set.join(" & ")),
+            9 => format!("{name}{collate} {not}LIKE '{pattern}'"),
+            10 => format!("{name} IS {not}NULL"),
+            11 => format!("{name} {not}BETWEEN {} AND {one}", set[0]),
+            12 => format!("{name} {op} {other}"),
+            _ => format!("{name} = ({} & {one} | {one})", set[0]),
+        },
+    )
 }
 
 fn criteria() -> impl Strategy<Value = String> {

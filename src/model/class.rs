@@ -11,6 +11,10 @@ use super::{
 use crate::error::Error;
 use crate::value::{InterfaceId, Properties, Value, ValueType};
 
+/// The publisher property that is the id of who fires: set with the publisher object's `set_id`, or
+/// the class's publisher id; it needs no declaration.
+pub(crate) const PUBLISHER_ID: &str = "publisher_id";
+
 /// An event type as it stands in the store: what publishers fire and subscriptions bind to.
 ///
 /// A default one is made of an interface when a publisher of it is first asked for; make one of your
@@ -290,6 +294,12 @@ impl EventClass {
         }
         for (index, property) in self.properties.iter().enumerate() {
             problems.take("properties", PropertyName::try_from(property.name.as_str()));
+            if property.name == PUBLISHER_ID {
+                problems.add(
+                    "properties",
+                    format!("{PUBLISHER_ID:?} is the publisher's own id"),
+                );
+            }
             if self.properties[..index]
                 .iter()
                 .any(|other| other.name == property.name)

@@ -16,6 +16,7 @@ mod subscription_form;
 
 pub use self::binding::Binding;
 pub(crate) use self::binding::BindingPool;
+pub(crate) use self::class::PUBLISHER_ID;
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
 pub use self::firing::Firing;
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};

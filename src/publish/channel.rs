@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -9,6 +10,7 @@ use std::thread;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+use super::demand::Demanded;
 use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
@@ -18,6 +20,7 @@ use super::lane::Lane;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
+use super::pulse::LivePulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
@@ -25,9 +28,9 @@ use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::depth;
-use crate::model::{ComponentId, EventClass, EventClassId, Nesting};
+use crate::model::{ComponentId, EventClass, EventClassId, Nesting, PUBLISHER_ID};
 use crate::store::Trash;
-use crate::value::{InterfaceId, InterfaceSchema, Properties, ValueRef};
+use crate::value::{InterfaceId, InterfaceSchema, Properties, Value, ValueRef};
 
 /// What names a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +64,10 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
     roster: Mutex<Roster<I>>,
+    /// Whether singletons were made that the snapshot does not know.
+    outdated: AtomicBool,
+    /// Counts changes of what subscriptions ask for.
+    pub(super) pulse: LivePulse,
 }
 
 /// The class record and what is derived from it.
@@ -70,7 +77,7 @@ pub(crate) struct ClassFacts {
 }
 
 /// A channel without its type.
-pub(crate) trait AnyChannel: Send + Sync + 'static {
+pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// Returns the interface's schema.
     fn schema(&self) -> &Arc<InterfaceSchema>;
 
@@ -130,13 +137,25 @@ impl<I: Facet + ?Sized> Channel<I> {
                 here: site,
                 others: Vec::new(),
             })),
+            outdated: AtomicBool::new(false),
+            pulse: LivePulse::default(),
         }
     }
 
-    /// Takes singletons that were made into the snapshot.
-    pub(crate) fn refresh(&self) {
+    /// Takes singletons that were made into the snapshot, now or at the end of another fire: this one
+    /// does not wait for a change that is being made.
+    pub(crate) fn refresh(&self, made: bool) {
+        if !made && !self.outdated.load(Ordering::Relaxed) {
+            return;
+        }
+        self.outdated.store(true, Ordering::Relaxed);
+        let Some(mut roster) = self.roster.try_lock() else {
+            return;
+        };
+        self.outdated.store(false, Ordering::Relaxed);
         let mut trash = Trash::default();
-        self.roster.lock().adopt(&self.cache, &mut trash);
+        roster.adopt(&self.cache, &mut trash);
+        drop(roster);
         trash.dispose();
     }
 
@@ -176,10 +195,11 @@ impl<I: Facet + ?Sized> Channel<I> {
 
 impl ClassFacts {
     fn new(record: Arc<EventClass>) -> Self {
-        Self {
-            defaults: record.defaults(),
-            record,
+        let mut defaults = record.defaults();
+        if let Some(id) = record.publisher() {
+            defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
         }
+        Self { defaults, record }
     }
 }
 
@@ -207,6 +227,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        self.pulse.get().beat();
     }
 
     fn change(
@@ -223,6 +244,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let added = added.iter_mut().map(prepare).collect();
         roster.change(removed, added, &self.cache, trash);
+        self.pulse.get().beat();
     }
 
     fn is_empty(&self) -> bool {

@@ -7,11 +7,12 @@ use parking_lot::RwLock;
 
 use super::channel::AnyChannel;
 use super::explain::Explanation;
+use super::interest::Interest;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
 use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
-use crate::model::{EventClass, EventClassId};
+use crate::model::{EventClass, EventClassId, PublisherId};
 use crate::value::{InterfaceSchema, Value, ValueRef};
 
 /// Where the channel of a class and interface is found; the untyped one gives way to the typed one
@@ -64,6 +65,11 @@ impl DynamicPublisher {
         Ok(report)
     }
 
+    /// Returns what subscriptions ask for, as [`Publisher::interest`](crate::Publisher::interest).
+    pub fn interest(&self) -> Interest {
+        Interest::new(Arc::clone(&self.cell))
+    }
+
     /// Says what a fire with these arguments would do, and calls nobody.
     ///
     /// # Errors
@@ -92,6 +98,16 @@ impl DynamicPublisher {
             let declared = class.declaration(name)?;
             Some(declared.default_value().clone())
         })
+    }
+
+    /// Gives the publisher object an id, as [`Publisher::set_id`](crate::Publisher::set_id).
+    pub fn set_id(&self, id: impl Into<PublisherId>) {
+        self.own.set_id(id.into());
+    }
+
+    /// Returns the id that the publisher object was given, or that its class has.
+    pub fn id(&self) -> Option<PublisherId> {
+        self.own.id(&self.channel().class())
     }
 
     /// Returns the class that it fires.

@@ -43,6 +43,17 @@ impl SubscriptionEntry {
         )
     }
 
+    /// Returns whether an event may have to pass a filter to reach it.
+    pub(crate) fn may_be_filtered(&self) -> bool {
+        let asks = self.record.filter().is_some() || self.record.binding().publisher().is_some();
+        asks && self.is_served()
+    }
+
+    /// Returns whether a fire has anything to do with it.
+    pub(super) fn is_served(&self) -> bool {
+        self.record.is_enabled() && !self.absent
+    }
+
     /// Returns whether delivery depends on more than the event.
     pub(super) fn has_conditions(&self) -> bool {
         self.is_timed() || self.record.publisher_role().is_some()

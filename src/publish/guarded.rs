@@ -204,9 +204,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
     fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
-        if self.made.get() {
-            self.channel.refresh();
-        }
+        self.channel.refresh(self.made.get());
         if !gone.is_empty()
             && let Some(upkeep) = self.channel.around.upkeep.upgrade()
         {

@@ -1,9 +1,11 @@
 //! The filtered subscriptions of a channel, where there are many.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::LocalKey;
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Rank;
 use super::order::{UPPER_HALF, sort_by_upper_half};
@@ -11,6 +13,7 @@ use super::prepared::Prepared;
 use crate::cache::{SlotTable, Slots};
 use crate::filter::Row;
 use crate::index::{Columns, PredicateIndex, Scratch};
+use crate::value::panic_message;
 
 /// The filtered subscriptions of a channel, found by what they select.
 ///
@@ -18,6 +21,9 @@ use crate::index::{Columns, PredicateIndex, Scratch};
 /// read before, the subscribers are called behind. What a fire has found is its snapshot.
 pub(crate) struct FilterIndex<I: ?Sized> {
     state: RwLock<IndexState<I>>,
+    identity: Arc<()>,
+    /// Held while all ranges at one place are looked at.
+    pub(super) covering: Mutex<()>,
 }
 
 /// What the lock protects.
@@ -47,8 +53,13 @@ pub(crate) struct Found<'a, I: ?Sized> {
     prioritized: bool,
 }
 
-/// The lane was replaced: load the snapshot again.
-pub(crate) struct Replaced;
+/// Why an index has found nothing.
+pub(crate) enum NotFound {
+    /// The lane was replaced: load the snapshot again.
+    Replaced,
+    /// A value of the event panicked when it was read: ask each filter for itself.
+    Unreadable,
+}
 
 impl<I: ?Sized> FilterIndex<I> {
     pub(super) fn new(methods: usize) -> Self {
@@ -59,7 +70,14 @@ impl<I: ?Sized> FilterIndex<I> {
                 prioritized: 0,
                 generation: 0,
             }),
+            identity: Arc::default(),
+            covering: Mutex::default(),
         }
+    }
+
+    /// Returns what no other index has.
+    pub(super) fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     /// Keeps every fire out, for a change.
@@ -79,11 +97,20 @@ impl<I: ?Sized> FilterIndex<I> {
         method: usize,
         row: &impl Row,
         loose: &'a [Arc<Prepared<I>>],
-    ) -> Result<Found<'a, I>, Replaced> {
-        let mut reader = READER.take().unwrap_or_default();
-        let outcome = self.find_with(&mut reader, generation, method, row, loose);
-        READER.set(Some(reader));
-        outcome
+    ) -> Result<Found<'a, I>, NotFound> {
+        let mut reader = take(&READER).unwrap_or_default();
+        // Reading may run the user's code, and a reader that it panicked in is of no use.
+        let find = || self.find_with(&mut reader, generation, method, row, loose);
+        match catch_unwind(AssertUnwindSafe(find)) {
+            Ok(outcome) => {
+                give(&READER, Some(reader));
+                outcome
+            }
+            Err(payload) => {
+                drop(panic_message(payload));
+                Err(NotFound::Unreadable)
+            }
+        }
     }
 
     fn find_with<'a>(
@@ -93,9 +120,9 @@ impl<I: ?Sized> FilterIndex<I> {
         method: usize,
         row: &impl Row,
         loose: &'a [Arc<Prepared<I>>],
-    ) -> Result<Found<'a, I>, Replaced> {
+    ) -> Result<Found<'a, I>, NotFound> {
         let mut columns = reader.columns_of(self, method);
-        let mut numbers = SPARE.take();
+        let mut numbers = take(&SPARE);
         numbers.clear();
         loop {
             // Without the lock: the row's values may be the user's own code.
@@ -106,14 +133,14 @@ impl<I: ?Sized> FilterIndex<I> {
             reader.scratch.read(known, row);
             let state = self.state.read();
             if state.generation != generation {
-                SPARE.set(numbers);
-                return Err(Replaced);
+                give(&SPARE, numbers);
+                return Err(NotFound::Replaced);
             }
             let index = &state.methods[method];
             let mut visit = |visited: &[u64]| numbers.extend_from_slice(visited);
             if index.matches(&mut reader.scratch, &mut visit).is_ok() {
                 let found = Found {
-                    others: index.len() - numbers.len(),
+                    others: index.len().saturating_sub(numbers.len()),
                     slots: state.slots.snapshot(),
                     loose,
                     numbers,
@@ -166,9 +193,9 @@ impl<I: ?Sized> Found<'_, I> {
 
     /// Sorts by the places in store order alone, or says that they do not tell all apart.
     fn sort_by_order(&mut self) -> bool {
-        let mut spare = SORTED.take();
+        let mut spare = take(&SORTED);
         sort_by_upper_half(&mut self.numbers, &mut spare);
-        SORTED.set(spare);
+        give_small(&SORTED, spare);
         // Two brokers of one store may have given one place; then the id decides.
         let place = |number: u64| number >> UPPER_HALF;
         let mut pairs = self.numbers.windows(2);
@@ -186,7 +213,7 @@ impl<I: ?Sized> Found<'_, I> {
 
 impl<I: ?Sized> Drop for Found<'_, I> {
     fn drop(&mut self) {
-        SPARE.set(std::mem::take(&mut self.numbers));
+        give_small(&SPARE, std::mem::take(&mut self.numbers));
     }
 }
 
@@ -211,7 +238,7 @@ struct Reader {
 
 thread_local! {
     /// Taken by a fire while it matches: one that is nested inside a value's own code makes another.
-    static READER: RefCell<Option<Box<Reader>>> = const { RefCell::new(None) };
+    static READER: Cell<Option<Box<Reader>>> = const { Cell::new(None) };
 
     /// Taken by a fire until its end: one that is nested inside makes another.
     static SPARE: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
@@ -219,6 +246,26 @@ thread_local! {
     /// Taken while what was found is sorted.
     static SORTED: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 }
+
+/// Takes what a thread keeps, which may be a thread that is ending and keeps nothing any more.
+fn take<T: Default>(kept: &'static LocalKey<Cell<T>>) -> T {
+    kept.try_with(Cell::take).unwrap_or_default()
+}
+
+fn give<T>(kept: &'static LocalKey<Cell<T>>, item: T) {
+    // Dropped where the thread is ending.
+    let _ = kept.try_with(|cell| cell.set(item));
+}
+
+/// Lets a thread keep a list, unless it is one that few events need.
+fn give_small(kept: &'static LocalKey<Cell<Vec<u64>>>, list: Vec<u64>) {
+    if list.capacity() <= KEPT {
+        give(kept, list);
+    }
+}
+
+/// Half a megabyte.
+const KEPT: usize = 1 << 16;
 
 impl Reader {
     /// Returns what to read an event by, if this thread was at the index last. It may be out of date,

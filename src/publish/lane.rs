@@ -1,9 +1,10 @@
 //! What is called for one method, in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
 
+use super::demand::Few;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::indexed::FilterIndex;
@@ -22,7 +23,11 @@ pub(crate) enum Lane<I: ?Sized> {
     },
     /// A few, in the order of calling, and at least one with a filter, a time, or a target that must
     /// be made or found first.
-    Guarded { slots: Box<[Arc<Prepared<I>>]> },
+    Guarded {
+        slots: Box<[Arc<Prepared<I>>]>,
+        /// What they ask for, once somebody wants to know.
+        few: OnceLock<Box<Few>>,
+    },
     /// So many with filters that those an event matches are found by an index.
     Indexed(IndexedLane<I>),
 }
@@ -37,6 +42,8 @@ pub(crate) struct PlainSlot<I: ?Sized> {
 pub(crate) struct IndexedLane<I: ?Sized> {
     /// Those without a filter, in the order of calling.
     pub(crate) loose: Box<[Arc<Prepared<I>>]>,
+    /// How many of these are not suspended.
+    pub(crate) unfiltered: usize,
     pub(crate) index: Arc<FilterIndex<I>>,
     /// What the index has to say of itself if it belongs to this lane.
     pub(crate) generation: u64,
@@ -73,6 +80,7 @@ impl<I: Facet + ?Sized> Lane<I> {
             },
             None => Self::Guarded {
                 slots: here().cloned().collect(),
+                few: OnceLock::new(),
             },
         }
     }

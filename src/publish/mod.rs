@@ -1,7 +1,9 @@
 //! Publisher objects and the pipeline of a fire.
 
+mod asked;
 mod bound_methods;
 mod channel;
+mod demand;
 mod dynamic;
 mod entry;
 mod explain;
@@ -10,18 +12,21 @@ mod gate;
 mod guarded;
 mod hook;
 mod indexed;
+mod interest;
 mod lane;
 mod live;
 mod order;
 mod pipeline;
 mod prepared;
 mod publisher;
+mod pulse;
 mod registered;
 mod report;
 mod roster;
 mod site;
 mod target;
 
+pub use self::asked::{AskedValue, AskedValues};
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
@@ -30,6 +35,7 @@ pub use self::explain::{Explained, Explanation, Stage};
 pub(crate) use self::gate::Gate;
 pub(crate) use self::hook::FailureHook;
 pub(crate) use self::hook::Hook;
+pub use self::interest::{Interest, InterestChanges, MethodInterest, ParameterInterest};
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
@@ -37,4 +43,4 @@ pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
 pub(crate) use self::roster::SECTION;
-pub(crate) use self::site::{CompiledFilter, Site, Sites, compile};
+pub(crate) use self::site::{CompiledFilter, Site, Sites, compile, filter_of};

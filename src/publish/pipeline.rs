@@ -8,7 +8,7 @@ use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
-use super::indexed::Replaced;
+use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
@@ -68,7 +68,7 @@ fn fire_filtered<I: Facet + ?Sized>(
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
-        if let Ok(report) = fire_guarded(channel, lane, method, own, values, call) {
+        if let Some(report) = fire_guarded(channel, lane, method, own, values, call) {
             return report;
         }
     }
@@ -82,7 +82,7 @@ fn fire_guarded<I: Facet + ?Sized>(
     own: &Own,
     values: &[ValueRef<'_>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> Result<FireReport, Replaced> {
+) -> Option<FireReport> {
     let clearance = channel.clearance(own);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
@@ -95,13 +95,13 @@ fn fire_guarded<I: Facet + ?Sized>(
         // It became plain since the fire began.
         Lane::Plain { slots, entries } => {
             let Some(_entered) = enter(channel.key.class) else {
-                return Ok(too_deep(channel, entries.iter()));
+                return Some(too_deep(channel, entries.iter()));
             };
-            Ok(fire_plain(channel, slots, entries, call))
+            Some(fire_plain(channel, slots, entries, call))
         }
-        Lane::Guarded { slots } => {
+        Lane::Guarded { slots, .. } => {
             let Some(_entered) = enter(channel.key.class) else {
-                return Ok(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
+                return Some(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
             let mut tally = Tally::default();
             let guarded = Guarded::new(channel, method, row);
@@ -112,7 +112,7 @@ fn fire_guarded<I: Facet + ?Sized>(
                 call,
                 &mut tally,
             );
-            Ok(tally.finish(&channel.around.hook, channel.key.class))
+            Some(tally.finish(&channel.around.hook, channel.key.class))
         }
         Lane::Indexed(lane) => fire_indexed(channel, lane, method, row, call),
     }
@@ -125,24 +125,46 @@ fn fire_indexed<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> Result<FireReport, Replaced> {
-    let mut found = lane
-        .index
-        .find(lane.generation, method, &row, &lane.loose)?;
+) -> Option<FireReport> {
+    let found = lane.index.find(lane.generation, method, &row, &lane.loose);
+    let mut found = match found {
+        Ok(found) => found,
+        Err(NotFound::Replaced) => return None,
+        Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, call)),
+    };
     found.sort(lane.unordered);
     let Some(_entered) = enter(channel.key.class) else {
         let found = found
             .numbers()
             .iter()
             .filter_map(|number| found.get(*number));
-        return Ok(too_deep(channel, found.map(|prepared| &prepared.entry)));
+        return Some(too_deep(channel, found.map(|prepared| &prepared.entry)));
     };
     let mut tally = Tally::default();
     let guarded = Guarded::new(channel, method, row);
     let get = |number: &u64| found.get(*number);
     guarded.fire(found.numbers(), &get, Filters::Passed, call, &mut tally);
     tally.filter_out(found.others);
-    Ok(tally.finish(&channel.around.hook, channel.key.class))
+    Some(tally.finish(&channel.around.hook, channel.key.class))
+}
+
+/// Asks each filter for itself, so that those alone fail which read what cannot be read.
+#[cold]
+fn fire_each<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    method: usize,
+    row: EventRow<'_>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport {
+    let mut all = channel.prepared(method);
+    all.retain(|prepared| prepared.is_called_for(method));
+    let Some(_entered) = enter(channel.key.class) else {
+        return too_deep(channel, all.iter().map(|prepared| &prepared.entry));
+    };
+    let mut tally = Tally::default();
+    let guarded = Guarded::new(channel, method, row);
+    guarded.fire(&all, &Some, Filters::Asked, call, &mut tally);
+    tally.finish(&channel.around.hook, channel.key.class)
 }
 
 /// Calls every slot. One `catch_unwind` stands around the loop, not around each call: after a

@@ -7,9 +7,9 @@ use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
-use super::site::{CompiledFilter, Predicates, Sites};
+use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components, Resolved};
-use crate::filter::{Filter, Predicate};
+use crate::filter::Predicate;
 use crate::model::{ComponentId, SubscriptionId};
 use crate::value::InterfaceSchema;
 
@@ -47,6 +47,14 @@ impl Detail {
         sites: &Sites,
     ) -> Self {
         let scope = sites.here.bound(entry.record.binding());
+        if !entry.is_served() {
+            // Nobody asks its filter before it is switched on, or its owner logs on: as another entry.
+            return Self {
+                scope,
+                predicates: Predicates::new(),
+                suspended: None,
+            };
+        }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
         let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
             Ok(predicates) => (predicates, None),
@@ -61,10 +69,9 @@ impl Detail {
 }
 
 fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
-    let Some(text) = entry.record.shared_filter() else {
+    let Some(filter) = filter_of(&entry.record).map_err(|error| error.to_string())? else {
         return Ok(Predicates::new());
     };
-    let filter = Filter::parse_shared(text).map_err(|error| error.to_string())?;
     let compiled = sites.compile(&filter, &entry.record);
     compiled.map_err(|error| error.to_string())
 }
@@ -96,7 +103,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         Self {
             id: entry.record.id(),
             conditional: detail.suspended.is_some() || entry.has_conditions(),
-            filtered: !detail.predicates.is_empty() && entry.record.is_enabled() && !entry.absent,
+            filtered: !detail.predicates.is_empty(),
             target,
             entry: Arc::clone(entry),
             detail: Arc::new(detail),
@@ -153,7 +160,7 @@ impl<I: ?Sized> Prepared<I> {
 
     /// Returns whether the subscription has a part in fires of `method`.
     pub(crate) fn is_called_for(&self, method: usize) -> bool {
-        self.entry.record.is_enabled() && self.is_bound_to(method)
+        self.entry.is_served() && self.is_bound_to(method)
     }
 
     /// Returns whether its owner has to log on before it is called.

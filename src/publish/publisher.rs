@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
 use super::gate::Gate;
+use super::interest::Interest;
 use super::pipeline;
 use super::report::FireReport;
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId};
+use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
 use crate::value::view::fields;
 use crate::value::{
     ConversionError, EventInterface, EventMethod, InterfaceSchema, OwnedArguments, Properties,
@@ -95,13 +96,30 @@ impl Own {
             let message = format!("the publisher property {name:?} does not take the value");
             Error::new(ErrorKind::SchemaMismatch, format!("{message}: {error}")).because(error)
         })?;
+        self.replace(name, value);
+        Ok(())
+    }
+
+    /// Gives the object an id.
+    pub(crate) fn set_id(&self, id: PublisherId) {
+        self.replace(PUBLISHER_ID, Value::Uuid(id.into()));
+    }
+
+    /// Returns the id that the object was given, or that its class has.
+    pub(crate) fn id(&self, class: &EventClass) -> Option<PublisherId> {
+        match self.properties.load().get(PUBLISHER_ID) {
+            Some(Value::Uuid(id)) => Some((*id).into()),
+            _ => class.publisher(),
+        }
+    }
+
+    fn replace(&self, name: &str, value: Value) {
         let changing = self.changing.lock();
         let mut properties = Properties::clone(&self.properties.load());
         let replaced = properties.insert(name, value);
         let old = self.properties.swap(Arc::new(properties));
         drop(changing);
         drop((replaced, old));
-        Ok(())
     }
 }
 
@@ -159,6 +177,27 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         own.get(name)
             .or(self.channel.class_facts().defaults.get(name))
             .cloned()
+    }
+
+    /// Gives the publisher object an id, in place of the one that its class has, if any. Subscriptions
+    /// that are bound to a publisher get the events of objects with its id, and no others.
+    ///
+    /// Filters read it as `publisher.publisher_id`. A fire that began before uses the old one.
+    #[doc(alias = "PublisherID")]
+    pub fn set_id(&self, id: impl Into<PublisherId>) {
+        self.own.set_id(id.into());
+    }
+
+    /// Returns the id that the publisher object was given, or that its class has.
+    pub fn id(&self) -> Option<PublisherId> {
+        self.own.id(&self.channel.class_facts().record)
+    }
+
+    /// Returns what subscriptions ask for, so that only events are made that somebody wants. Takes
+    /// about a microsecond.
+    pub fn interest(&self) -> Interest {
+        let channel = Arc::clone(&self.channel);
+        Interest::of_channel(channel)
     }
 
     /// Says what a fire with these arguments would do, and calls nobody.

@@ -26,8 +26,8 @@ pub(super) struct Registered {
 }
 
 impl Registered {
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
     /// Returns the slot of a subscription.

@@ -24,17 +24,20 @@ use crate::store::Trash;
 /// its own order to make.
 const INDEX_FROM: usize = 64;
 
+/// With how few it is given up: far fewer, so that one that comes and goes does not make it anew.
+const INDEX_TO: usize = INDEX_FROM / 2;
+
 /// How many subscriptions an index takes in while no fire can look at it: about a millisecond.
 pub(crate) const SECTION: usize = 1_000;
 
-/// The subscriptions of a channel, made ready; disabled ones too, which `explain` shows.
+/// The subscriptions of a channel, made ready; resting ones too, which `explain` shows.
 pub(super) struct Roster<I: ?Sized> {
     pub(super) sites: Sites,
     pub(super) components: Components<I>,
+    /// Those that are switched off, or whose owner is not logged on.
+    resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
     loose: BTreeMap<Rank, Arc<Prepared<I>>>,
-    /// Per-user ones whose owners are not logged on, which no fire looks at.
-    absent: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// How many of the loose ones have a filter; none, where there is an index.
     filtered: usize,
     indexed: Option<Indexed<I>>,
@@ -54,27 +57,22 @@ impl<I: Facet + ?Sized> Roster<I> {
         Self {
             sites,
             components: Components::default(),
+            resting: BTreeMap::new(),
             loose: BTreeMap::new(),
-            absent: BTreeMap::new(),
             filtered: 0,
             indexed: None,
         }
     }
 
-    /// Returns whether there is no subscription.
+    /// Returns whether no fire has a subscription to look at.
     pub(super) fn is_empty(&self) -> bool {
-        self.loose.is_empty()
-            && self.absent.is_empty()
-            && self
-                .indexed
-                .as_ref()
-                .is_none_or(|it| it.registered.is_empty())
+        self.loose.is_empty() && self.indexed.is_none()
     }
 
     /// Returns all of them in the order of calling; the filters of some may be in the index alone.
     pub(super) fn all(&self) -> Vec<Prepared<I>> {
-        let loose = self.loose.values().chain(self.absent.values());
-        let mut all: Vec<_> = loose.map(|loose| Prepared::clone(loose)).collect();
+        let others = self.loose.values().chain(self.resting.values());
+        let mut all: Vec<_> = others.map(|other| Prepared::clone(other)).collect();
         if let Some(indexed) = &self.indexed {
             let state = indexed.index.read();
             all.extend(state.slots.iter().map(|(_, prepared)| prepared.clone()));
@@ -102,7 +100,10 @@ impl<I: Facet + ?Sized> Roster<I> {
         // While no fire looks at the index.
         let mut state = index.write();
         let is_loose = self.exchange(Some(&mut state), removed, added, trash);
-        if is_new || is_loose {
+        if self.end_index(&state, trash) {
+            drop(state);
+            self.publish(cache, trash);
+        } else if is_new || is_loose {
             self.replace(&mut state, cache, trash);
         }
     }
@@ -115,7 +116,8 @@ impl<I: Facet + ?Sized> Roster<I> {
         self.exchange(state.as_deref_mut(), &[], added, trash);
     }
 
-    /// Takes some out and others in, and returns whether any of them is one that a lane has.
+    /// Takes some out and others in, and returns whether any of them is one that is called and that no
+    /// index has.
     fn exchange(
         &mut self,
         state: Option<&mut IndexState<I>>,
@@ -129,11 +131,14 @@ impl<I: Facet + ?Sized> Roster<I> {
             let filtered = added.extract_if(.., |added| added.is_filtered());
             filtered.for_each(|added| indexed.insert(state, added));
         }
-        let absent = added.extract_if(.., |added| added.is_absent());
-        let absent: Vec<_> = absent.map(|it| (it.entry.rank(), Arc::new(it))).collect();
-        let left = removed.iter().filter_map(|it| self.take_absent(it));
-        trash.add(left.collect::<Vec<_>>());
-        self.absent.extend(absent);
+        let gone = removed
+            .iter()
+            .filter_map(|it| remove(&mut self.resting, it));
+        trash.add(gone.collect::<Vec<_>>());
+        let resting = added.extract_if(.., |added| !added.entry.is_served());
+        let resting = resting.map(|it| (it.entry.rank(), Arc::new(it)));
+        let displaced = resting.filter_map(|(rank, it)| self.resting.insert(rank, it));
+        trash.add(displaced.collect::<Vec<_>>());
         let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
         let changed = !added.is_empty() || !gone.is_empty();
         let displaced: Vec<_> = added.into_iter().filter_map(|it| self.put(it)).collect();
@@ -149,20 +154,16 @@ impl<I: Facet + ?Sized> Roster<I> {
         cache: &SubscriptionCache<Lane<I>>,
         trash: &mut Trash,
     ) {
-        self.components.forget(component);
+        if !self.components.forget(component) {
+            return;
+        }
         let (schema, components) = (&self.sites.here.schema, &mut self.components);
         let mut rebound = false;
-        for prepared in self.loose.values_mut() {
+        for prepared in self.loose.values_mut().chain(self.resting.values_mut()) {
             if prepared.is_component(component) {
                 let new = Arc::new(prepared.rebound(schema, around, components));
                 trash.add(std::mem::replace(prepared, new));
                 rebound = true;
-            }
-        }
-        for prepared in self.absent.values_mut() {
-            if prepared.is_component(component) {
-                let new = Arc::new(prepared.rebound(schema, around, components));
-                trash.add(std::mem::replace(prepared, new));
             }
         }
         if let Some(indexed) = &self.indexed {
@@ -240,6 +241,21 @@ impl<I: Facet + ?Sized> Roster<I> {
         true
     }
 
+    /// Gives the index up if few are left in it, and returns whether it did. Fires that know it go on
+    /// with it, as with all that they have loaded.
+    fn end_index(&mut self, state: &IndexState<I>, trash: &mut Trash) -> bool {
+        let left = self.indexed.as_ref().map(|it| it.registered.len());
+        if left.is_none_or(|left| left >= INDEX_TO) {
+            return false;
+        }
+        for (_, prepared) in state.slots.iter() {
+            let whole = prepared.whole(&self.sites);
+            trash.add(self.put(whole));
+        }
+        trash.add(self.indexed.take());
+        true
+    }
+
     /// Puts a snapshot of the next generation in place while the index is locked, so that no fire
     /// brings a lane and an index together that do not belong together.
     fn replace(
@@ -257,8 +273,11 @@ impl<I: Facet + ?Sized> Roster<I> {
         let lanes = (0..state.methods.len()).map(|method| {
             let loose = self.loose.values();
             let loose = loose.filter(|prepared| prepared.is_called_for(method));
+            let loose: Box<[_]> = loose.cloned().collect();
+            let wanting = loose.iter().filter(|loose| loose.suspended().is_none());
             Lane::Indexed(IndexedLane {
-                loose: loose.cloned().collect(),
+                unfiltered: wanting.count(),
+                loose,
                 index: Arc::clone(&indexed.index),
                 generation,
                 unordered,
@@ -270,23 +289,9 @@ impl<I: Facet + ?Sized> Roster<I> {
 
     /// Takes one out of the loose ones.
     fn take(&mut self, entry: &Arc<SubscriptionEntry>) -> Option<Arc<Prepared<I>>> {
-        let rank = entry.rank();
-        let present = self.loose.get(&rank)?;
-        if !Arc::ptr_eq(&present.entry, entry) {
-            return None;
-        }
-        self.filtered -= usize::from(present.is_filtered());
-        self.loose.remove(&rank)
-    }
-
-    /// Takes one out of those whose owners are not logged on.
-    fn take_absent(&mut self, entry: &Arc<SubscriptionEntry>) -> Option<Arc<Prepared<I>>> {
-        let rank = entry.rank();
-        let present = self.absent.get(&rank)?;
-        if !Arc::ptr_eq(&present.entry, entry) {
-            return None;
-        }
-        self.absent.remove(&rank)
+        let taken = remove(&mut self.loose, entry)?;
+        self.filtered -= usize::from(taken.is_filtered());
+        Some(taken)
     }
 
     /// Puts one among the loose ones, and returns what it displaces, not to be dropped here: its
@@ -299,6 +304,16 @@ impl<I: Facet + ?Sized> Roster<I> {
         }
         displaced
     }
+}
+
+/// Takes a subscription out, unless another one has its place by now.
+fn remove<I: ?Sized>(
+    ranked: &mut BTreeMap<Rank, Arc<Prepared<I>>>,
+    entry: &Arc<SubscriptionEntry>,
+) -> Option<Arc<Prepared<I>>> {
+    let rank = entry.rank();
+    let is_it = Arc::ptr_eq(&ranked.get(&rank)?.entry, entry);
+    is_it.then(|| ranked.remove(&rank)).flatten()
 }
 
 impl<I: Facet + ?Sized> Indexed<I> {

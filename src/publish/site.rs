@@ -5,9 +5,11 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::bound_methods::BoundMethods;
-use crate::filter::{Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all};
-use crate::model::{Binding, EventClass, Subscription};
-use crate::value::{EventMethod, InterfaceSchema};
+use crate::filter::{
+    Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all, field,
+};
+use crate::model::{Binding, EventClass, PUBLISHER_ID, Subscription};
+use crate::value::{EventMethod, InterfaceSchema, Value};
 
 /// One interface of one class.
 #[derive(Debug, Clone)]
@@ -62,6 +64,22 @@ impl Site {
     pub(super) fn bound(&self, binding: &Binding) -> BoundMethods {
         BoundMethods::new(&self.schema, binding)
     }
+}
+
+/// Returns what an event must fulfil to reach a subscription: its criteria and, if it is bound to a
+/// publisher, that publisher's id.
+pub(crate) fn filter_of(record: &Subscription) -> Result<Option<Filter>, FilterError> {
+    let filter = record.shared_filter().map(Filter::parse_shared);
+    let filter = filter.transpose()?;
+    let Some(publisher) = record.binding().publisher() else {
+        return Ok(filter);
+    };
+    let path = format!("publisher.{PUBLISHER_ID}");
+    let by_publisher = field(&path).eq(Value::Uuid(publisher.into()));
+    Ok(Some(match filter {
+        None => by_publisher.into(),
+        Some(filter) => filter.expr().clone().and(by_publisher).into(),
+    }))
 }
 
 impl Sites {

@@ -153,6 +153,8 @@ impl<I: Facet + ?Sized> Components<I> {
         }
         if self.0.len() == self.0.capacity() {
             self.0.retain(|_, bound| bound.strong_count() > 0);
+            // Looked through again only when it has doubled.
+            self.0.reserve(self.0.len() + 1);
         }
         let bound = Arc::new(BoundComponent {
             id,
@@ -164,9 +166,11 @@ impl<I: Facet + ?Sized> Components<I> {
         bound
     }
 
-    /// Forgets the component, since it came or went: who asks next gets it as it is then.
-    pub(super) fn forget(&mut self, id: ComponentId) {
-        self.0.remove(&id);
+    /// Forgets the component, since it came or went: who asks next gets it as it is then. Returns
+    /// whether a subscription has it.
+    pub(super) fn forget(&mut self, id: ComponentId) -> bool {
+        let bound = self.0.remove(&id);
+        bound.is_some_and(|bound| bound.strong_count() > 0)
     }
 }
 

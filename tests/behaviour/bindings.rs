@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loosely::{
-    Broker, ErrorKind, EventClass, FireOutcome, MemoryStore, Problem, Problems, Store,
-    Subscription, SubscriptionBuilder, SubscriptionStatus, event_interface,
+    Broker, ErrorKind, EventClass, FireOutcome, MemoryStore, Problem, Problems, PublisherId, Store,
+    Subscription, SubscriptionBuilder, SubscriptionStatus, ValueType, event_interface,
 };
 
 use crate::support::quiet;
@@ -229,4 +229,87 @@ fn definition_that_uses_nothing_new_is_present_and_one_that_does_differs() {
     assert_eq!(ensure(&record.clone().per_user()), "Present");
     assert_eq!(ensure(&record.clone().predicate("p")), "Updated");
     assert_eq!(ensure(&record), "Updated");
+}
+
+#[test]
+fn subscription_to_a_publisher_gets_the_events_of_that_publisher_alone() {
+    let broker = quiet();
+    let mine = PublisherId::from_u128(1);
+    let record = orders().from_publisher(mine).build().unwrap();
+    let _guard = broker.subscribe_with::<dyn Orders>(&record, Arc::new(Anyone));
+    let publisher = broker.publisher::<dyn Orders>().unwrap();
+    assert_eq!(publisher.id(), None);
+    assert_eq!(delivered(&publisher), [0, 0, 0]);
+    publisher.set_id(mine);
+    assert_eq!(delivered(&publisher.clone()), [1, 1, 1]);
+
+    let other = broker.publisher::<dyn Orders>().unwrap();
+    other.set_id(PublisherId::from_u128(2));
+    assert_eq!(other.placed(7).outcome(), FireOutcome::AllFiltered);
+    let by_name = broker.dynamic_publisher(other.class_id()).unwrap();
+    by_name.set_id(mine);
+    assert_eq!(by_name.id(), Some(mine));
+    assert_eq!(
+        by_name.fire("placed", &[7_u64.into()]).unwrap().delivered(),
+        1
+    );
+}
+
+#[test]
+fn publisher_and_filter_must_both_agree_among_many_too() {
+    let broker = quiet();
+    let mut guards = Vec::new();
+    for number in 0..200_u128 {
+        let record = Subscription::builder(format!("o{number}"))
+            .to::<dyn Orders>()
+            .object();
+        let record = record.from_publisher(PublisherId::from_u128(number % 4));
+        let record = record
+            .filter(format!("id > {}", number / 4))
+            .build()
+            .unwrap();
+        guards.push(
+            broker
+                .subscribe_with::<dyn Orders>(&record, Arc::new(Anyone))
+                .unwrap(),
+        );
+    }
+    let publisher = broker.publisher::<dyn Orders>().unwrap();
+    assert_eq!(publisher.placed(10).delivered(), 0);
+    for id in 0..4 {
+        publisher.set_id(PublisherId::from_u128(id));
+        assert_eq!(publisher.placed(10).delivered(), 10);
+    }
+    let explained = publisher.explain("placed", &[10_u64.into()]).unwrap();
+    let line = explained.line("o0").unwrap();
+    assert!(
+        line.to_string().contains("publisher.publisher_id"),
+        "{line}"
+    );
+}
+
+#[test]
+fn class_gives_its_publisher_id_to_objects_that_have_none() {
+    let broker = quiet();
+    let mine = PublisherId::from_u128(9);
+    let class = EventClass::new("orders", "orders").with_publisher(mine);
+    let class = broker.register_class::<dyn Orders>(class).unwrap();
+    let record = orders()
+        .from_publisher(mine)
+        .filter("id = 7")
+        .build()
+        .unwrap();
+    let _guard = broker.subscribe_with::<dyn Orders>(&record, Arc::new(Anyone));
+    let publisher = broker.publisher_of::<dyn Orders>(class).unwrap();
+    assert_eq!(
+        (publisher.id(), delivered(&publisher)),
+        (Some(mine), [1, 1, 1])
+    );
+    publisher.set_id(PublisherId::from_u128(8));
+    assert_eq!(delivered(&publisher), [0, 0, 0]);
+
+    let reserved = EventClass::new("other", "other");
+    let reserved = reserved.with_property("publisher_id", ValueType::I64, 1);
+    let refused = broker.register_class::<dyn Orders>(reserved).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loosely::{
-    Batch, Cascade, CommitSink, Entry, Error, ErrorKind, EventClass, LoggedCommit, MemoryStore,
-    Notice, Result, Revision, Store, Subscription, ValueRef,
+    Batch, Cascade, CommitSink, Ensured, Entry, Error, ErrorKind, EventClass, LoggedCommit,
+    MemoryStore, Notice, Result, Revision, Store, Subscription, ValueRef,
 };
 
 use crate::support::{StockEvents, Tape, TestEngine, on_store, quiet, subscription};
@@ -268,4 +268,45 @@ fn subscription_bound_to_a_class_while_it_is_removed_keeps_it_or_goes_with_it() 
     bind("b");
     assert!(broker.unregister_class("nyse", Cascade::Remove).unwrap());
     assert!(broker.subscriptions("ALL").unwrap().is_empty());
+}
+
+/// An import once looked at what was there and wrote over what came after that look: a subscription
+/// ensured in between lost its place and the memory of who had ensured it.
+#[test]
+fn import_leaves_place_and_definition_to_what_came_while_it_was_prepared() {
+    let store = Arc::new(Refusing::default());
+    let (broker, tape) = (on_store(store.clone()), Tape::new());
+    for name in ["x", "y"] {
+        broker.register_component(tape.component(name)).unwrap();
+    }
+    let meanwhile = subscription("a", "x").build().unwrap();
+    let later = subscription("b", "y").build().unwrap();
+    let (first, other) = (meanwhile.clone(), broker.clone());
+    let ensure = move || assert_eq!(other.ensure(&first).unwrap(), Ensured::Added);
+    *store.first.0.lock().unwrap() = Some(Box::new(ensure));
+    let imported = broker.import([&later, &meanwhile]).unwrap();
+    assert_eq!((imported.added(), imported.replaced()), (1, 1));
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    stocks.price_changed("1", 1.0);
+    assert_eq!(tape.take(), ["x 1 1", "y 1 1"], "as they came");
+    let redefined = meanwhile.with_filter("price > 3");
+    assert_eq!(broker.ensure(&redefined).unwrap(), Ensured::Updated);
+}
+
+#[test]
+fn import_of_a_record_that_has_changed_since_it_was_read_is_a_conflict() {
+    let store = Arc::new(Refusing::default());
+    let broker = on_store(store.clone());
+    let [one, two] = ["a", "b"].map(|name| subscription(name, "x").build().unwrap());
+    broker.import([&one, &two]).unwrap();
+    let read = broker.subscription(one.id()).unwrap();
+    let other = broker.clone();
+    let disable = move || other.disable(one.id()).unwrap();
+    *store.first.0.lock().unwrap() = Some(Box::new(disable));
+    let refused = broker.import([&two, &read]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(!broker.subscription(read.id()).unwrap().is_enabled());
+    store.conflicts.store(true, Ordering::SeqCst);
+    let endless = broker.import([&two]).unwrap_err();
+    assert_eq!(endless.kind(), ErrorKind::Conflict);
 }

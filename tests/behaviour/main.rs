@@ -3,6 +3,7 @@
 
 mod access;
 mod activation;
+mod awkward;
 mod bindings;
 mod class_settings;
 mod classes;
@@ -16,6 +17,7 @@ mod evolution;
 mod explain;
 mod faults;
 mod firing;
+mod interest;
 mod many;
 mod nesting;
 mod operators;

@@ -418,6 +418,34 @@ fn filter_that_no_index_can_help_is_named_with_its_cost_and_may_be_refused() -> 
     Ok(())
 }
 
+#[test]
+fn expensive_filters_of_an_import_are_noted_once_they_are_stored_and_many_in_one_notice()
+-> Result<()> {
+    let twin = Twin::new(EventClass::new("quotes", "quotes"));
+    let record = |n: u32, filter: &str| {
+        Subscription::builder(format!("number {n}"))
+            .to::<dyn Quotes>()
+            .component("recorder")
+            .filter(filter)
+            .build()
+    };
+    let many = (0..3_000).map(|n| record(n, "price <> 7"));
+    let many = many.collect::<Result<Vec<_>>>()?;
+    let unfit = record(3_000, "colour = 'red'")?;
+    assert!(twin.broker.import(many.iter().chain([&unfit])).is_err());
+    assert_eq!(twin.broker.notices(), [], "nothing was stored");
+
+    twin.broker.import(&many[..3])?;
+    assert_eq!(twin.broker.notices().len(), 3);
+    twin.broker.import(&many)?;
+    let notices = twin.broker.notices();
+    assert!(
+        matches!(&notices[..], [Notice::FilterScanned { others: 2_999, .. }]),
+        "{notices:?}"
+    );
+    Ok(())
+}
+
 #[cfg(feature = "sled")]
 #[test]
 fn progress_is_reported_while_a_broker_is_opened() -> Result<()> {

@@ -288,6 +288,20 @@ fn record_that_cannot_be_read_can_be_removed() {
 }
 
 #[test]
+fn import_replaces_a_record_that_cannot_be_read() {
+    let _watchdog = Watchdog::new();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broker = on_store(store.clone());
+    let damaged = subscription("damaged", "alarm").build().unwrap();
+    broker.ensure(&damaged).unwrap();
+    let mut batch = Batch::new();
+    batch.put(keys(store.as_ref())[0].clone(), b"no record".to_vec());
+    store.commit(batch).unwrap();
+    assert_eq!(broker.import([&damaged]).unwrap().added(), 1);
+    assert!(broker.subscription(damaged.id()).is_some());
+}
+
+#[test]
 fn class_that_cannot_be_read_is_an_error_until_it_is_removed() {
     let _watchdog = Watchdog::new();
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());

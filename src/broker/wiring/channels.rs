@@ -209,15 +209,32 @@ impl State {
     }
 }
 
+impl Retired {
+    /// Forgets the channels that nobody has any more, and returns whether there are others.
+    pub(super) fn is_held(&mut self) -> bool {
+        self.typed.retain(|_, channel| channel.strong_count() > 0);
+        self.untyped.retain(|_, cell| cell.strong_count() > 0);
+        !self.typed.is_empty() || !self.untyped.is_empty()
+    }
+}
+
 /// Subscriptions that come and go together.
 struct Section<'a> {
     removed: Vec<Arc<SubscriptionEntry>>,
     added: Vec<&'a mut Added>,
 }
 
+impl<'a> Section<'a> {
+    fn new(removed: Vec<Arc<SubscriptionEntry>>, added: Vec<&'a mut Added>) -> Option<Self> {
+        let is_empty = removed.is_empty() && added.is_empty();
+        (!is_empty).then_some(Self { removed, added })
+    }
+}
+
 impl Changes {
-    /// Returns the changes that concern a channel in sections of at most this many. What replaces an
-    /// entry comes in the same section as that goes, so that no fire misses both.
+    /// Returns the changes that concern a channel: as one section, which every fire sees whole or not
+    /// at all, or if they are very many in sections of at most `limit`. What replaces an entry comes
+    /// in the same section as that goes, so that no fire misses both.
     fn sections(
         &mut self,
         takes: impl Fn(&SubscriptionEntry) -> bool,
@@ -230,22 +247,35 @@ impl Changes {
                 .or_default()
                 .push(Arc::clone(entry));
         }
+        let added = self.added.iter_mut().filter(|added| takes(&added.entry));
+        if self.removed.len() + added.size_hint().1.unwrap_or(usize::MAX) <= SECTION {
+            let (removed, added) = (removed.into_values().flatten().collect(), added.collect());
+            return Vec::from_iter(Section::new(removed, added));
+        }
+        let (filtered, loose): (Vec<_>, Vec<_>) = added.partition(|it| it.entry.may_be_filtered());
+        // Each section of the loose ones would make new lanes of all: they are one.
+        let mut parts = Vec::new();
+        if !loose.is_empty() {
+            parts.push(loose);
+        }
+        let mut filtered = filtered.into_iter();
+        while filtered.len() > 0 {
+            parts.push(filtered.by_ref().take(limit).collect());
+        }
         let mut sections = Vec::new();
-        let mut added = self.added.iter_mut().filter(|added| takes(&added.entry));
-        loop {
-            let added: Vec<_> = added.by_ref().take(limit).collect();
-            if added.is_empty() {
-                break;
-            }
+        for added in parts {
             let replaced = added
                 .iter()
                 .filter_map(|added| removed.remove(&added.entry.record.id()));
             let removed = replaced.flatten().collect();
             sections.push(Section { removed, added });
         }
-        let rest: Vec<_> = removed.into_values().flatten().collect();
-        sections.extend(rest.chunks(SECTION).map(|part| Section {
-            removed: part.to_vec(),
+        let rest = removed.into_values().flatten();
+        let (filtered, loose): (Vec<_>, Vec<_>) = rest.partition(|it| it.may_be_filtered());
+        let parts = filtered.chunks(SECTION).map(<[_]>::to_vec);
+        let parts = parts.chain((!loose.is_empty()).then_some(loose));
+        sections.extend(parts.map(|removed| Section {
+            removed,
             added: Vec::new(),
         }));
         sections

@@ -22,6 +22,10 @@ impl Entries {
         self.table.find(self.hasher.hash_one(id), has(id))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
     /// Returns all, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SubscriptionEntry>> {
         self.table.iter()

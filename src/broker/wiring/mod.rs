@@ -24,6 +24,8 @@ pub(crate) struct Wiring {
     state: Mutex<State>,
     policy: Arc<Policy>,
     notices: Notices,
+    /// Transient subscriptions whose object was found gone.
+    gone: Mutex<Vec<Arc<SubscriptionEntry>>>,
     /// Who is told how many records were read while the broker is opened.
     progress: Mutex<Option<Progress>>,
 }
@@ -33,6 +35,7 @@ impl Wiring {
         Self {
             state: Mutex::new(State::default()),
             policy,
+            gone: Mutex::default(),
             notices,
             progress: Mutex::new(progress),
         }
@@ -59,9 +62,22 @@ impl Wiring {
         self.with(|state, trash| {
             let mut changes = Changes::default();
             let result = work(state, &mut changes);
+            self.prune_all(state, &mut changes);
             state.publish(changes, trash);
             result
         })
+    }
+
+    /// Takes out the subscriptions whose object was found gone, unless they have another by now.
+    fn prune_all(&self, state: &mut State, changes: &mut Changes) {
+        for entry in std::mem::take(&mut *self.gone.lock()) {
+            let id = entry.record.id();
+            let present = state.subscriptions.get(id);
+            if present.is_some_and(|present| Arc::ptr_eq(present, &entry)) {
+                state.remove_subscription(id, changes);
+            }
+            changes.dropped.push(entry);
+        }
     }
 
     /// Returns the next place in store order.
@@ -128,6 +144,7 @@ impl CommitSink for Wiring {
         }
         state.revision = commit.revision();
         let is_access_changed = changes.access;
+        self.prune_all(&mut state, &mut changes);
         state.publish(changes, trash);
         if is_access_changed {
             self.policy.renew(&state.roles);
@@ -136,15 +153,22 @@ impl CommitSink for Wiring {
 }
 
 impl Upkeep for Wiring {
+    /// A fire does not wait for a change that is being made: whoever makes it prunes too, or the next
+    /// fire that finds the object gone.
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]) {
-        self.change(|state, changes| {
-            for entry in gone {
-                let id = entry.record.id();
-                let present = state.subscriptions.get(id);
-                if present.is_some_and(|present| Arc::ptr_eq(present, entry)) {
-                    state.remove_subscription(id, changes);
-                }
+        let mut pending = self.gone.lock();
+        for entry in gone {
+            if !pending.iter().any(|known| Arc::ptr_eq(known, entry)) {
+                pending.push(Arc::clone(entry));
             }
-        });
+        }
+        drop(pending);
+        if let Some(mut state) = self.state.try_lock() {
+            let (mut changes, mut trash) = (Changes::default(), Trash::default());
+            self.prune_all(&mut state, &mut changes);
+            state.publish(changes, &mut trash);
+            drop(state);
+            trash.dispose();
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The records, by what they are found by.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -64,6 +66,8 @@ struct WiredSubscription {
 pub(crate) struct Changes {
     pub(super) removed: Vec<Arc<SubscriptionEntry>>,
     pub(super) added: Vec<Added>,
+    /// Nothing to the channels; to be dropped without a lock.
+    pub(super) dropped: Vec<Arc<SubscriptionEntry>>,
     /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
     pub(super) interfaces: HashSet<InterfaceId>,
     /// Whether roles or classes have changed, and so who may do what.
@@ -73,6 +77,11 @@ pub(crate) struct Changes {
 impl Wired {
     pub(crate) fn new(stored: StoredSubscription, compiled: Option<CompiledFilter>) -> Self {
         Self(Mutex::new(Some(WiredSubscription { stored, compiled })))
+    }
+
+    /// Reads or changes the record before its commit, unless a sink took it.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut StoredSubscription) -> R) -> Option<R> {
+        self.0.lock().as_mut().map(|wired| work(&mut wired.stored))
     }
 
     /// Puts it into the state as of the commit that wrote it, or says that it was taken before.
@@ -126,7 +135,12 @@ impl State {
             let of_owner = self.per_user.entry(owner).or_default();
             of_owner.insert(Arc::clone(&entry));
         }
-        self.bound(&entry).insert(Arc::clone(&entry));
+        let binding = entry.record.binding();
+        let bound = match (binding.class(), binding.interface()) {
+            (Some(class), _) => self.by_class.entry(class).or_default(),
+            (None, interface) => self.by_interface.entry(interface).or_default(),
+        };
+        bound.insert(Arc::clone(&entry));
         self.subscriptions.insert(Arc::clone(&entry));
         entry
     }
@@ -137,33 +151,18 @@ impl State {
         (entry.order == order && entry.record.is_object()).then_some(entry)
     }
 
-    /// Returns the entries that are bound as this one is.
-    fn bound(&mut self, entry: &SubscriptionEntry) -> &mut Entries {
-        let binding = entry.record.binding();
-        match (binding.class(), binding.interface()) {
-            (Some(class), _) => self.by_class.entry(class).or_default(),
-            (None, interface) => self.by_interface.entry(interface).or_default(),
-        }
-    }
-
     /// Removes a subscription. The channels that have it let it go with the changes.
     pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, changes: &mut Changes) {
         if let Some(entry) = self.subscriptions.remove(id) {
-            self.bound(&entry).remove(id);
-            self.unfollow(&entry);
-            changes.removed.push(entry);
-        }
-    }
-
-    fn unfollow(&mut self, entry: &SubscriptionEntry) {
-        let Some(owner) = followed(&entry.record) else {
-            return;
-        };
-        if let Some(of_owner) = self.per_user.get_mut(owner) {
-            of_owner.remove(entry.record.id());
-            if of_owner.iter().next().is_none() {
-                self.per_user.remove(owner);
+            let binding = entry.record.binding();
+            match (binding.class(), binding.interface()) {
+                (Some(class), _) => take_out(&mut self.by_class, class, id),
+                (None, interface) => take_out(&mut self.by_interface, interface, id),
             }
+            if let Some(owner) = followed(&entry.record) {
+                take_out(&mut self.per_user, owner.clone(), id);
+            }
+            changes.removed.push(entry);
         }
     }
 
@@ -209,7 +208,12 @@ impl State {
             return;
         };
         changes.interfaces.extend(class.record.interfaces());
-        self.retired.insert(id, class.retire(trash));
+        // Those whose publishers have gone since.
+        self.retired.retain(|_, retired| retired.is_held());
+        let mut retired = class.retire(trash);
+        if retired.is_held() {
+            self.retired.insert(id, retired);
+        }
     }
 
     fn put_schema(&mut self, schema: InterfaceSchema, revision: Revision, changes: &mut Changes) {
@@ -324,4 +328,51 @@ impl State {
 /// Returns whose sessions a subscription follows.
 fn followed(record: &Subscription) -> Option<&Principal> {
     record.owner().filter(|_| record.is_per_user())
+}
+
+/// Takes a subscription out of those that share a binding or an owner, and the last one with their
+/// place.
+fn take_out<K: Eq + Hash>(bound: &mut HashMap<K, Entries>, key: K, id: SubscriptionId) {
+    if let Entry::Occupied(mut entries) = bound.entry(key) {
+        entries.get_mut().remove(id);
+        if entries.get().is_empty() {
+            entries.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
+    use crate::{
+        Broker, Cascade, EventClass, EventClassId, EventMethod, InterfaceSchema, Subscription,
+    };
+
+    /// A program may make a class and its subscriptions for every document that it opens.
+    #[test]
+    fn classes_and_bindings_that_are_gone_leave_nothing_behind() {
+        let broker = Broker::in_memory().unwrap();
+        let opened = EventMethod::new("opened", []);
+        let schema = InterfaceSchema::new("Documents", "Documents", [opened]);
+        for number in 0..20 {
+            let class = EventClassId::from_u128(number);
+            let record = EventClass::new(class, "a document");
+            broker.register_dynamic_class(record, &schema).unwrap();
+            let bound = Subscription::builder("a reader")
+                .class(class)
+                .component("x");
+            let bound = bound.build().unwrap();
+            broker.store(&bound).unwrap();
+            let publisher = broker.dynamic_publisher(class).unwrap();
+            broker.remove(bound.id()).unwrap();
+            drop(publisher);
+            let removed = broker.unregister_class(class, Cascade::Refuse);
+            assert!(removed.unwrap());
+        }
+        broker.core.wiring.with(|state, _| {
+            assert!(state.by_class.is_empty() && state.by_interface.is_empty());
+            assert!(state.retired.len() <= 1, "the last one goes with the next");
+        });
+    }
 }

@@ -1,0 +1,412 @@
+//! What is asked for now, so that a publisher makes only the events that somebody wants.
+
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::asked::{AskedValues, Kind};
+use super::channel::AnyChannel;
+use super::demand::Demand;
+use super::dynamic::ChannelCell;
+use super::pulse::Pulse;
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{Path, Scope, UndeclaredProperties};
+use crate::index::{PredicateIndex, Uncovered};
+use crate::model::EventClass;
+use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
+
+/// What the subscriptions of a class ask for, from
+/// [`Publisher::interest`](crate::Publisher::interest).
+///
+/// A publisher for which events are dear to make, since each has to be computed, measured or
+/// fetched, makes those that somebody wants. COM+'s network publisher does so: it probes the
+/// destinations that subscriptions name.
+///
+/// It is a view and holds no answers: each question is answered from the wiring at that moment, and
+/// [`changes`](Self::changes) tells when to ask again. What counts is every subscription that is
+/// enabled and bound to the method. A target that cannot be called now, and a time that is over or
+/// still to come, change nothing; one that is suspended, as its filter does not fit the interface,
+/// is left out.
+///
+/// # Consistency
+///
+/// Answers may err on one side only: that something is wanted. What was stored, enabled or
+/// subscribed before a question is in its answer. No question reads the store, and after the broker
+/// was closed the answers stay as they are.
+///
+/// # Examples
+///
+/// ```
+/// use loosely::{Broker, event_interface};
+/// # use loosely::{Component, Subscription};
+///
+/// #[event_interface]
+/// pub trait StockEvents {
+///     fn price_changed(&self, symbol: &str, price: f64);
+/// }
+/// # struct Alarm;
+/// # impl StockEvents for Alarm {
+/// #     fn price_changed(&self, _symbol: &str, _price: f64) {}
+/// # }
+///
+/// # fn main() -> loosely::Result<()> {
+/// # let broker = Broker::in_memory()?;
+/// # broker.register_component(Component::new("alarm", || Alarm).implements::<dyn StockEvents>())?;
+/// let record = Subscription::builder("msft above 185")
+///     .to::<dyn StockEvents>()
+///     .component("alarm")
+///     .filter("symbol = 'MSFT' AND price > 185")
+///     .build()?;
+/// broker.ensure(&record)?;
+///
+/// let stocks = broker.publisher::<dyn StockEvents>()?;
+/// let symbol = stocks.interest().method("price_changed")?.parameter("symbol")?;
+/// assert!(symbol.wants("MSFT") && !symbol.wants("IBM"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Interest {
+    cell: Arc<ChannelCell>,
+}
+
+/// What is asked of one event method, from [`Interest::method`].
+#[derive(Clone)]
+pub struct MethodInterest {
+    interest: Interest,
+    /// The schema in which the method is at `index`.
+    schema: Arc<InterfaceSchema>,
+    index: usize,
+}
+
+/// What is asked of one value of an event, from [`MethodInterest::parameter`].
+///
+/// If the schema of the interface changes, which `changes` tells, everything is wanted here: ask
+/// the [`Interest`] for it again.
+#[derive(Clone)]
+pub struct ParameterInterest {
+    method: MethodInterest,
+    path: Arc<Path>,
+    value_type: ValueType,
+}
+
+/// Tells when the answers of an [`Interest`] may have become others.
+#[derive(Clone)]
+pub struct InterestChanges {
+    interest: Interest,
+    pulse: Arc<Pulse>,
+    seen: u64,
+}
+
+impl Interest {
+    pub(crate) fn new(cell: Arc<ChannelCell>) -> Self {
+        Self { cell }
+    }
+
+    pub(super) fn of_channel(channel: Arc<dyn AnyChannel>) -> Self {
+        Self::new(Arc::new(ChannelCell::new(channel)))
+    }
+
+    /// Returns what is asked of the event method of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method.
+    pub fn method(&self, name: &str) -> Result<MethodInterest> {
+        let schema = Arc::clone(self.channel().schema());
+        let Some((index, _)) = schema.method(name) else {
+            let message = format!("the interface {} has no method {name:?}", schema.name());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        Ok(MethodInterest {
+            interest: self.clone(),
+            schema,
+            index,
+        })
+    }
+
+    /// Returns what tells that answers may have become others than they are now.
+    ///
+    /// Ask it first and the interest afterwards: then no change is missed.
+    pub fn changes(&self) -> InterestChanges {
+        let pulse = Arc::clone(self.channel().pulse());
+        InterestChanges {
+            interest: self.clone(),
+            seen: pulse.count(),
+            pulse,
+        }
+    }
+
+    fn channel(&self) -> Arc<dyn AnyChannel> {
+        Arc::clone(&self.cell.read())
+    }
+}
+
+impl MethodInterest {
+    /// Returns how many subscriptions are enabled and bound to the method. Takes some
+    /// microseconds, however many they are.
+    pub fn subscriptions(&self) -> usize {
+        let count = |demand: Demand<'_>| {
+            let filtered = demand.filters.map_or(0, PredicateIndex::len);
+            demand.unfiltered + filtered
+        };
+        self.count(count)
+    }
+
+    /// Returns how many of them want every event, since they have no filter or the filter `ALL`.
+    /// Takes as long as [`subscriptions`](Self::subscriptions).
+    pub fn unfiltered(&self) -> usize {
+        let count = |demand: Demand<'_>| {
+            let unconditional = demand.filters.map_or(0, PredicateIndex::unconditional);
+            demand.unfiltered + unconditional
+        };
+        self.count(count)
+    }
+
+    /// Returns whether there is a subscription at all.
+    pub fn is_wanted(&self) -> bool {
+        self.subscriptions() > 0
+    }
+
+    /// Returns what is asked of one value, by its name or path as it is written in filter criteria:
+    /// `symbol`, `order.customer.city`, `labels.[odd key]`, `publisher.region`. Keep it: finding it
+    /// takes longer than a question.
+    ///
+    /// # Errors
+    ///
+    /// [`Filter`](ErrorKind::Filter) if it is no name, or one that the method, its records or the
+    /// class do not have.
+    pub fn parameter(&self, path: &str) -> Result<ParameterInterest> {
+        let class = self.interest.channel().class();
+        let scope = Scope::for_method(&self.schema.methods()[self.index]);
+        let scope = scope.with_publisher(class.properties(), undeclared(&class));
+        let (path, value_type) = scope.place(path)?;
+        Ok(ParameterInterest {
+            method: self.clone(),
+            path: Arc::new(path),
+            value_type: value_type.clone(),
+        })
+    }
+
+    fn count(&self, count: impl Fn(Demand<'_>) -> usize) -> usize {
+        let channel = self.interest.channel();
+        let index = match self.is_of(&*channel) {
+            true => Some(self.index),
+            false => {
+                let name = self.schema.methods()[self.index].name();
+                channel.schema().method(name).map(|(index, _)| index)
+            }
+        };
+        let mut counted = 0;
+        if let Some(index) = index {
+            channel.demand(index, &mut |demand| counted = count(demand));
+        }
+        counted
+    }
+
+    /// Returns whether the channel has the schema that this is about.
+    fn is_of(&self, channel: &dyn AnyChannel) -> bool {
+        let schema = channel.schema();
+        Arc::ptr_eq(schema, &self.schema) || *schema == self.schema
+    }
+}
+
+impl ParameterInterest {
+    /// Returns whether some subscription can select an event whatever this value is, or whatever it
+    /// is if there is one: since it has no filter, or its filter does not mention the value,
+    /// excludes only some, as `<>` does, or compares it in a way that none of the lists here can
+    /// tell, such as `symbol > 'M'`. Takes less than a microsecond.
+    ///
+    /// If not, everything that is wanted is among [`constants`](Self::constants),
+    /// [`prefixes`](Self::prefixes), [`ranges`](Self::ranges) and, if [`wants`](Self::wants) says
+    /// so, NULL. Of a list, it is its elements that are among them.
+    pub fn is_open(&self) -> bool {
+        let open = |demand: Demand<'_>| {
+            let filters = demand.filters;
+            demand.unfiltered > 0 || filters.is_some_and(|filters| filters.is_open(&self.path))
+        };
+        self.answer(open).unwrap_or(true)
+    }
+
+    /// Returns whether some subscription could select an event that has this value here; `true`
+    /// when in doubt.
+    ///
+    /// Takes less than a microsecond. The first question that ranges decide looks at all filters of
+    /// the method, some tens of milliseconds for a million, and so does one after as many ranges
+    /// went as are left; neither a fire nor a change waits for that.
+    pub fn wants<'v>(&self, value: impl Into<ValueRef<'v>>) -> bool {
+        // Under a lock runs no view of the caller's own.
+        let value = value.into().to_value();
+        let takes = |demand: Demand<'_>, _| match demand.filters {
+            _ if demand.unfiltered > 0 => Ok(true),
+            Some(filters) => filters.takes(&self.path, value.view()),
+            None => Ok(false),
+        };
+        self.covered(takes).unwrap_or(true)
+    }
+
+    /// Returns the constants that the value is compared with, by equality or as one of several, in
+    /// values of the parameter's type.
+    ///
+    /// Takes time in proportion to the constants of all filters of the method.
+    pub fn constants(&self) -> AskedValues {
+        AskedValues::new(self, Kind::Constant)
+    }
+
+    /// Returns the texts that the value is wanted to begin with, from patterns such as `LIKE
+    /// 'MS%'`; what else a pattern says is left out.
+    ///
+    /// Takes as long as [`constants`](Self::constants).
+    pub fn prefixes(&self) -> AskedValues {
+        AskedValues::new(self, Kind::Prefix)
+    }
+
+    /// Returns the ranges that numbers, points and spans of time are wanted in, in rising order and
+    /// apart from each other: of all that overlap, their union. At most a thousand; where there are
+    /// more, those that are closest are joined.
+    ///
+    /// Looks at all filters of the method if ranges went since the last time, as
+    /// [`wants`](Self::wants) does.
+    pub fn ranges(&self) -> Vec<(Bound<Value>, Bound<Value>)> {
+        let ranges = |demand: Demand<'_>, looks| {
+            // Those that go during a look are not worth another one.
+            let gone = if looks == 0 { 0 } else { u32::MAX };
+            let filters = demand.filters;
+            filters.map_or_else(
+                || Ok(Vec::new()),
+                |filters| filters.ranges(&self.path, gone),
+            )
+        };
+        let Some(ranges) = self.covered(ranges) else {
+            return vec![(Bound::Unbounded, Bound::Unbounded)];
+        };
+        let value_type = self.value_type.not_null();
+        let bounds = ranges.iter().map(|range| range.bounds(value_type));
+        bounds.collect()
+    }
+
+    /// Returns the type of the value.
+    pub fn value_type(&self) -> &ValueType {
+        &self.value_type
+    }
+
+    /// Returns where the value is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks a question, unless the schema is another by now.
+    pub(super) fn ask(&self, question: &mut dyn FnMut(Demand<'_>)) {
+        let channel = self.method.interest.channel();
+        if self.method.is_of(&*channel) {
+            channel.demand(self.method.index, question);
+        }
+    }
+
+    /// Returns the answer; `None` if the schema is another by now.
+    fn answer<T>(&self, question: impl Fn(Demand<'_>) -> T) -> Option<T> {
+        let mut answer = None;
+        self.ask(&mut |demand| answer = Some(question(demand)));
+        answer
+    }
+
+    /// Returns the answer, for which all ranges may have to be looked at.
+    /// The question is told how often that was done.
+    fn covered<T>(
+        &self,
+        question: impl Fn(Demand<'_>, usize) -> Result<T, Uncovered>,
+    ) -> Option<T> {
+        for looks in 0..LOOKS {
+            match self.answer(|demand| question(demand, looks))? {
+                Ok(answer) => return Some(answer),
+                Err(Uncovered) => {
+                    let channel = self.method.interest.channel();
+                    channel.cover(self.method.index, &self.path);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl InterestChanges {
+    /// Returns whether answers may have become others since the last time that this said so, or
+    /// since it was made. Takes some nanoseconds.
+    ///
+    /// # Consistency
+    ///
+    /// Questions that are asked after it said so are answered from the changed wiring.
+    pub fn changed(&mut self) -> bool {
+        let channel = self.interest.channel();
+        let count = channel.pulse().count();
+        let changed = !Arc::ptr_eq(channel.pulse(), &self.pulse) || count != self.seen;
+        if changed {
+            self.pulse = Arc::clone(channel.pulse());
+            self.seen = count;
+        }
+        changed
+    }
+
+    /// Waits until [`changed`](Self::changed) would say so, at most this long; returns whether it
+    /// does.
+    ///
+    /// Whoever waits inside a delivery keeps the fire around it waiting.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        // A time that no clock will ever show is none.
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if self.changed() {
+                return true;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return false;
+            }
+            self.pulse.wait(self.seen, deadline);
+        }
+    }
+}
+
+fn undeclared(class: &EventClass) -> UndeclaredProperties {
+    match class.has_open_properties() {
+        true => UndeclaredProperties::Open,
+        false => UndeclaredProperties::Refused,
+    }
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interest")
+            .field("interface", &self.channel().schema().name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for MethodInterest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MethodInterest")
+            .field("method", &self.schema.methods()[self.index].name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ParameterInterest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParameterInterest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for InterestChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InterestChanges")
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How often all ranges are looked at for one answer: once is enough unless the filters go and come
+/// back meanwhile.
+const LOOKS: usize = 3;
