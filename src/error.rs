@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Conflict,
     /// Values do not fit the schema they are meant for.
     SchemaMismatch,
+    /// The principal lacks a right; the message names principal, right and class.
+    Denied,
     /// Another process, or another open broker of this process, owns the directory.
     Locked,
     /// The directory was written by a newer version of this crate.

@@ -64,6 +64,8 @@
 //!   [`HealthEvents`], of what is not well: classes that are there without being registered.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
+//! - A [`Role`] is had by principals. A broker with an [`Authorizer`] asks it about all that is done
+//!   through a view of a principal, [`Broker::as_principal`].
 //!
 //! # Values
 //!
@@ -88,9 +90,9 @@
 //! wiring, and no lock is held while anything of the user's runs.
 //!
 //! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
-//! time; there is no queued, detached or parallel delivery in this version. Nor are there roles
-//! or publisher filters. Many filters are found by an index, few are asked in turn. One process
-//! owns a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
+//! time; there is no queued, detached or parallel delivery in this version. Nor are there
+//! publisher filters. Many filters are found by an index, few are asked in turn. One process owns
+//! a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
 //! # Features
 //!
@@ -127,13 +129,16 @@ mod value;
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
     HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
-    HealthEventsPublisher, Imported, IndexHelp, IntoSubscriber, IntoTarget, SubscriptionBuilder,
-    SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange,
-    WiringChanges, WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged,
-    WiringContents, WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher,
-    WiringFeed, WiringObject,
+    HealthEventsPublisher, Imported, IndexHelp, IntoSubscriber, IntoTarget, Session,
+    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS,
+    WiringChange, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
+    WiringContentsHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
 };
-pub use crate::component::{Activation, ActivationError, Component, ComponentPolicy, Pool};
+pub use crate::component::{
+    AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
+    RoleAuthorizer,
+};
 pub use crate::delivery::{
     Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason,
 };

@@ -135,6 +135,16 @@ pub enum Notice {
         /// The last of them.
         until: Revision,
     },
+    /// A principal was refused what it lacks a right to. For a publisher object whose fires reach
+    /// nobody any more, this is said once.
+    Denied {
+        /// The principal's name.
+        principal: String,
+        /// The right that is lacking.
+        right: String,
+        /// The name of the class; none where no class is concerned.
+        class: Option<String>,
+    },
     /// A commit sink panicked and was detached: what it feeds is out of date from now on.
     SinkDetached {
         /// The revision that the sink was being told of.
@@ -344,6 +354,20 @@ impl fmt::Display for Notice {
                 f,
                 "subscribers were not told of the changes after revision {after} up to {until}"
             ),
+            Self::Denied {
+                principal,
+                right,
+                class,
+            } => {
+                write!(
+                    f,
+                    "{principal:?} was refused: it lacks the right to {right}"
+                )?;
+                match class {
+                    Some(class) => write!(f, ", for the class {class:?}"),
+                    None => Ok(()),
+                }
+            }
             Self::SinkDetached { revision } => write!(
                 f,
                 "a commit sink panicked at revision {revision} and was detached"

@@ -205,6 +205,46 @@ fn auditor_hears_what_the_administrator_does() {
     );
 }
 
+#[test]
+fn per_user_subscription_is_delivered_where_its_owner_is_logged_on() {
+    assert_says(
+        "roaming",
+        &[
+            "before she came: shown 0 times",
+            "  the screen at the window shows \"at the window\"",
+            "at the window: shown 1 times",
+            "  the screen at the window shows \"at both\"",
+            "  the screen at the door shows \"at both\"",
+            "at both: shown 2 times",
+            "  the screen at the door shows \"at the door\"",
+            "at the door: shown 1 times",
+            "after she left: shown 0 times",
+            "arrived(subject = 'anything')",
+            "  \"ann's mail\": its owner is not logged on",
+        ],
+    );
+}
+
+#[test]
+fn principals_may_do_what_their_roles_allow() {
+    assert_says(
+        "roles",
+        &[
+            "eve: \"eve\" lacks the right to publish, for the class \"Orders\"",
+            "ann: 1 delivered, 0 failed",
+            "  audit has heard: sell",
+            "ann, no trader any more: denied",
+            "bob, a trader by way of the night shift: 1 delivered, 0 failed",
+            "  audit has heard: buy",
+            "the system: 2 delivered, 0 failed",
+            "  audit has heard: close",
+            "  journal has heard: close",
+            "notice: \"eve\" was refused: it lacks the right to publish, for the class \"Orders\"",
+            "notice: \"ann\" was refused: it lacks the right to publish, for the class \"Orders\"",
+        ],
+    );
+}
+
 #[cfg(feature = "sled")]
 mod stock_ticker {
     use super::{Outcome, run};

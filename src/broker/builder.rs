@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Broker;
 use super::core::Core;
 use super::wiring::Progress;
+use crate::component::{Authorizer, Policy};
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::EventClassId;
@@ -26,6 +27,7 @@ pub struct BrokerBuilder {
     copy: Copying,
     hook: Option<FailureHook>,
     progress: Option<Progress>,
+    authorizer: Option<Box<dyn Authorizer>>,
 }
 
 /// Whether and how often the copy of the wiring is written.
@@ -109,6 +111,14 @@ impl BrokerBuilder {
         self
     }
 
+    /// Asks `authorizer` about all that is done through views of principals; without one, they may
+    /// do everything.
+    #[must_use]
+    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.authorizer = Some(Box::new(authorizer));
+        self
+    }
+
     /// Opens the broker.
     ///
     /// # Errors
@@ -144,7 +154,8 @@ impl BrokerBuilder {
             };
             Ok((store, true))
         };
-        Core::open(open, hook, notices, self.progress).map(Broker::from_core)
+        let policy = Arc::new(Policy::new(self.authorizer, notices.clone()));
+        Core::open(open, hook, notices, self.progress, policy).map(Broker::from_core)
     }
 
     /// Refuses what a store that was given would not heed.

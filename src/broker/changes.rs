@@ -35,8 +35,9 @@ impl Broker {
     /// Returns what commits changed after `revision`, oldest first: ids and kinds of change.
     ///
     /// Together with a query and [`revision`](Self::revision), taken before the query, this is a
-    /// list and a watch without a gap; what the query saw already may come again. To be told of later
-    /// ones too, [follow](Self::follow_changes) them.
+    /// list and a watch without a gap; what the query saw already may come again. A view is told of
+    /// everything: ids and kinds say little. To be told of later ones too,
+    /// [follow](Self::follow_changes) them.
     ///
     /// # Errors
     ///

@@ -19,6 +19,8 @@ pub enum SubscriptionStatus {
     Active,
     /// It is switched off.
     Disabled,
+    /// It is a per-user one, and its owner is not logged on: has no session at this broker.
+    OwnerAbsent,
     /// No class that it is bound to is known here, so its filter was not checked yet.
     Unchecked,
     /// It does not fit any class that it is bound to; the text says why. Computed, not stored: when
@@ -58,11 +60,18 @@ pub(super) struct Checked {
 impl Broker {
     /// Returns what the subscription of this id is worth now.
     pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
-        let record = &self.present(id.into())?.record;
+        let entry = self.present(id.into())?;
+        if let Some(access) = self.access()
+            && !self.may_read(&access, &entry.record)
+        {
+            return None;
+        }
+        let record = &entry.record;
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);
         }
         Some(match self.examine(record) {
+            Ok(_) if entry.absent => SubscriptionStatus::OwnerAbsent,
             Ok(checked) if checked.known => SubscriptionStatus::Active,
             Ok(_) => SubscriptionStatus::Unchecked,
             Err(error) => SubscriptionStatus::Suspended(error.to_string()),

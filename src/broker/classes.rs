@@ -6,7 +6,7 @@ use super::Broker;
 use super::columns::{ClassCriteria, SubscriptionCriteria};
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId, Revision, SubscriptionId};
+use crate::model::{EventClass, EventClassId, Revision, Right, SubscriptionId};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};
@@ -35,7 +35,8 @@ impl Broker {
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
     /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
-    /// id, [`Corrupt`](ErrorKind::Corrupt) if a class with the id is stored and cannot be read, and
+    /// id, [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to define and there
+    /// is something to write, [`Corrupt`](ErrorKind::Corrupt) if a class with the id is stored and cannot be read, and
     /// what the store reports.
     pub fn register_class<I: EventInterface + ?Sized>(
         &self,
@@ -71,6 +72,7 @@ impl Broker {
             let mut batch = Batch::new();
             match &present {
                 None => {
+                    self.require(Right::Define, Some(&class))?;
                     batch.expect_absent(RecordKey::Class(class.id()).to_bytes());
                     put_class(&mut batch, &class)?;
                 }
@@ -86,6 +88,9 @@ impl Broker {
             self.put_schema(&mut batch, schema)?;
             if batch.is_empty() {
                 return self.core.check_open();
+            }
+            if let Some(present) = &present {
+                self.require(Right::Define, Some(present))?;
             }
             self.core.commit(batch).map(drop)
         })?;
@@ -114,13 +119,10 @@ impl Broker {
 
     /// Returns the class of this id.
     pub fn class(&self, id: impl Into<EventClassId>) -> Option<EventClass> {
-        let id = id.into();
-        self.core.wiring.with(|state, _| {
-            state
-                .classes
-                .get(&id)
-                .map(|entry| EventClass::clone(&entry.record))
-        })
+        let class = self.known_class(id.into())?;
+        let access = self.access();
+        let may_read = access.is_none_or(|access| access.allows(Right::Read, Some(&class)));
+        may_read.then(|| EventClass::clone(&class))
     }
 
     /// Returns the classes of which `criteria` are true, by name; `"ALL"` selects every one.
@@ -145,9 +147,15 @@ impl Broker {
                 .filter(|class| class.revision().is_some())
                 .collect()
         });
+        let access = self.access();
+        let may_read = |class: &EventClass| {
+            let access = access.as_ref();
+            access.is_none_or(|access| access.allows(Right::Read, Some(class)))
+        };
         let mut found: Vec<_> = all
             .iter()
             .filter(|class| select.matches(class))
+            .filter(|class| may_read(class))
             .map(|class| EventClass::clone(class))
             .collect();
         found.sort_by(|a, b| (a.name(), a.id()).cmp(&(b.name(), b.id())));
@@ -161,8 +169,14 @@ impl Broker {
             .core
             .wiring
             .with(|state, _| state.classes_of(interface.into()));
+        let access = self.access();
+        let may_read = |class: &&Arc<EventClass>| {
+            let access = access.as_ref();
+            access.is_none_or(|access| access.allows(Right::Read, Some(class)))
+        };
         classes
             .iter()
+            .filter(may_read)
             .map(|class| EventClass::clone(class))
             .collect()
     }
@@ -175,15 +189,17 @@ impl Broker {
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
     /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class,
-    /// [`Conflict`](ErrorKind::Conflict) if somebody else changed it since, and what the store
-    /// reports.
+    /// [`Conflict`](ErrorKind::Conflict) if somebody else changed it since,
+    /// [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to define, and what the
+    /// store reports.
     pub fn update_class(&self, class: &EventClass) -> Result<()> {
         class.validate()?;
         SubscriptionCriteria::check_queries(class)?;
-        let Some(present) = self.class(class.id()) else {
+        let Some(present) = self.known_class(class.id()) else {
             let message = format!("there is no event class {}", class.id());
             return Err(Error::new(ErrorKind::NotFound, message));
         };
+        self.require(Right::Define, Some(&present))?;
         let mut batch = Batch::new();
         if class.revision().is_some() {
             expect(&mut batch, class);
@@ -201,6 +217,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`InUse`](ErrorKind::InUse) if stored subscriptions are bound to it and `cascade` refuses;
+    /// [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to define, or may not
+    /// remove what is bound to it;
     /// else what the store reports.
     pub fn unregister_class(&self, id: impl Into<EventClassId>, cascade: Cascade) -> Result<bool> {
         let id = id.into();
@@ -209,6 +227,7 @@ impl Broker {
         self.until_settled(|| {
             let (revision, class, bound) = self.with_bound(id);
             let Some(class) = class else {
+                self.require(Right::Define, None)?;
                 found = self.remove_unreadable(key.clone())?;
                 return Ok(());
             };
@@ -216,6 +235,7 @@ impl Broker {
             if !found {
                 return self.core.check_open();
             }
+            self.require(Right::Define, Some(&class))?;
             if cascade == Cascade::Refuse && !bound.is_empty() {
                 let message = format!(
                     "{} subscriptions are bound to {:?}",
@@ -224,6 +244,9 @@ impl Broker {
                 );
                 return Err(Error::new(ErrorKind::InUse, message));
             }
+            let present = bound.iter().filter_map(|id| self.present(*id));
+            let present: Vec<_> = present.collect();
+            self.require_writing(present.iter().map(|entry| &entry.record))?;
             let mut batch = Batch::new();
             // A subscription that was bound to the class meanwhile is in none of its records.
             batch.expect_nothing_since(revision);

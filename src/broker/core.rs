@@ -9,7 +9,7 @@ use super::Broker;
 use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
-use crate::component::{Activation, Registry};
+use crate::component::{Activation, Policy, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
@@ -25,6 +25,7 @@ pub(crate) struct Core {
     pub(super) registry: Arc<Registry>,
     pub(super) around: Arc<Surroundings>,
     pub(super) notices: Notices,
+    pub(super) policy: Arc<Policy>,
     closed: AtomicBool,
 }
 
@@ -39,8 +40,9 @@ impl Core {
         hook: Hook,
         notices: Notices,
         progress: Option<Progress>,
+        policy: Arc<Policy>,
     ) -> Result<Arc<Self>> {
-        let wiring = Wiring::new(notices.clone(), progress);
+        let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -63,6 +65,7 @@ impl Core {
             registry,
             around,
             notices,
+            policy,
             closed: AtomicBool::new(false),
         });
         host.0.get_or_init(|| Arc::downgrade(&core));

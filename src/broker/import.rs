@@ -109,6 +109,8 @@ impl Broker {
                 let message = format!("{:?} has the id of another one", subscription.name());
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
+            let subscription = &*self.owned(subscription);
+            self.require_writing([subscription])?;
             let checked = self.check(subscription)?;
             all.scanned.add(subscription, checked.cost());
             let stored = StoredSubscription {
@@ -170,6 +172,7 @@ impl Broker {
                 continue;
             };
             let present = self.present_stored(id)?;
+            self.require_writing(present.as_ref().map(|present| &present.record))?;
             let key = RecordKey::Subscription(id).to_bytes();
             let found = match (&present, unlisted) {
                 (Some(present), _) => present.record.revision(),

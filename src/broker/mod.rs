@@ -1,5 +1,6 @@
 //! The broker: the one way in.
 
+mod access;
 mod builder;
 mod changes;
 mod check;
@@ -10,6 +11,8 @@ mod core;
 mod health;
 mod import;
 mod publishers;
+mod roles;
+mod sessions;
 mod subscription_builder;
 mod subscriptions;
 mod transient;
@@ -33,6 +36,7 @@ pub use self::health::{
     HealthEventsPublisher,
 };
 pub use self::import::Imported;
+pub use self::sessions::Session;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
@@ -42,7 +46,7 @@ pub use self::wiring_changes::{
     WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
 };
 use crate::error::Result;
-use crate::model::Revision;
+use crate::model::{Principal, Revision};
 use crate::notices::Notice;
 
 /// The event system in your process: the records, the components, and the publishers made from it.
@@ -60,6 +64,8 @@ use crate::notices::Notice;
 #[doc(alias("IEventSystem", "EventSystem.EventSystem"))]
 pub struct Broker {
     core: Arc<Core>,
+    /// In whose name everything is done; the system's, if in nobody's.
+    principal: Option<Principal>,
 }
 
 impl Broker {
@@ -122,7 +128,10 @@ impl Broker {
     }
 
     pub(crate) fn from_core(core: Arc<Core>) -> Self {
-        Self { core }
+        Self {
+            core,
+            principal: None,
+        }
     }
 }
 
@@ -130,6 +139,7 @@ impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Broker")
             .field("store", &self.core.store)
+            .field("principal", &self.principal)
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use super::Broker;
 use super::classes::claim;
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId};
+use crate::model::{EventClass, EventClassId, Right};
 use crate::publish::{DynamicPublisher, Explanation, Own, Publisher, Publishes};
 use crate::value::{EventInterface, InterfaceId, RustType, ValueRef};
 
@@ -53,7 +53,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or it does not offer the
-    /// interface; [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the
+    /// interface; [`Denied`](ErrorKind::Denied) if this is a view of a principal who lacks the
+    /// right to publish; [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the
     /// interface's id; [`Closed`](ErrorKind::Closed) after the broker was closed; what the store
     /// reports, if the interface is not as it was when the store was last told of it.
     pub fn publisher_of<I: Publishes + ?Sized>(
@@ -61,24 +62,22 @@ impl Broker {
         class: impl Into<EventClassId>,
     ) -> Result<I::Publisher> {
         self.core.check_open()?;
-        Ok(self
-            .plain_publisher::<I>(class.into(), Arc::new(Own::new()))?
-            .into())
+        Ok(self.plain_publisher::<I>(class.into())?.into())
     }
 
     fn plain_publisher<I: EventInterface + ?Sized>(
         &self,
-        class: EventClassId,
-        own: Arc<Own>,
+        id: EventClassId,
     ) -> Result<Publisher<I>> {
         self.claim::<I>()?;
-        self.offered(class, Some(I::schema().id()))?;
+        let (class, _) = self.offered(id, Some(I::schema().id()))?;
+        let own = Arc::new(Own::new(self.gate(&class)?));
         self.keep_schema(I::schema())?;
         let channel = self
             .core
             .wiring
-            .with(|state, trash| state.channel::<I>(class, &self.core.around, trash));
-        let channel = channel.ok_or_else(|| no_class(class))?;
+            .with(|state, trash| state.channel::<I>(id, &self.core.around, trash));
+        let channel = channel.ok_or_else(|| no_class(id))?;
         Ok(Publisher::new(channel, own))
     }
 
@@ -87,11 +86,12 @@ impl Broker {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class,
+    /// [`Denied`](ErrorKind::Denied) as [`publisher_of`](Self::publisher_of),
     /// [`Invalid`](ErrorKind::Invalid) if it offers several interfaces: say which with
     /// [`dynamic_publisher_of`](Self::dynamic_publisher_of).
     pub fn dynamic_publisher(&self, class: impl Into<EventClassId>) -> Result<DynamicPublisher> {
         let class = class.into();
-        let interface = self.offered(class, None)?;
+        let (_, interface) = self.offered(class, None)?;
         self.dynamic_publisher_of(class, interface)
     }
 
@@ -100,31 +100,44 @@ impl Broker {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or it does not offer the
-    /// interface, or nobody ever stored the interface's schema.
+    /// interface, or nobody ever stored the interface's schema; [`Denied`](ErrorKind::Denied) as
+    /// [`publisher_of`](Self::publisher_of).
     pub fn dynamic_publisher_of(
         &self,
         class: impl Into<EventClassId>,
         interface: impl Into<InterfaceId>,
     ) -> Result<DynamicPublisher> {
         self.core.check_open()?;
-        let class = class.into();
-        let interface = self.offered(class, Some(interface.into()))?;
+        let (class, interface) = self.offered(class.into(), Some(interface.into()))?;
+        let own = Own::new(self.gate(&class)?);
+        self.untyped(class.id(), interface, own)
+    }
+
+    fn untyped(
+        &self,
+        class: EventClassId,
+        interface: InterfaceId,
+        own: Own,
+    ) -> Result<DynamicPublisher> {
         let cell = self
             .core
             .wiring
             .with(|state, trash| state.untyped(class, interface, &self.core.around, trash));
-        cell.map(DynamicPublisher::new).ok_or_else(|| {
+        let publisher = cell.map(|cell| DynamicPublisher::new(cell, own));
+        publisher.ok_or_else(|| {
             let message = format!("the schema of the interface {interface} is not known");
             Error::new(ErrorKind::NotFound, message)
         })
     }
 
-    /// Says what a fire of `method` with these values would do, and calls nobody.
+    /// Says what a fire of `method` with these values would do if the system fired it, and calls
+    /// nobody.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that
-    /// are known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
+    /// [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to read the class;
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that are
+    /// known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
     /// [`dynamic_publisher_of`](Self::dynamic_publisher_of) one of them. Else as
     /// [`DynamicPublisher::explain`].
     pub fn explain(
@@ -133,18 +146,24 @@ impl Broker {
         method: &str,
         values: &[ValueRef<'_>],
     ) -> Result<Explanation> {
-        let class = class.into();
-        let interface = self.interface_with(class, method)?;
-        self.dynamic_publisher_of(class, interface)?
+        self.core.check_open()?;
+        let (class, interface) = self.interface_with(class.into(), method)?;
+        self.require(Right::Read, Some(&class))?;
+        self.untyped(class.id(), interface, Own::new(None))?
             .explain(method, values)
     }
 
     /// Returns the one interface of a class that has a method of this name; of a class with one
     /// interface, that.
-    fn interface_with(&self, id: EventClassId, method: &str) -> Result<InterfaceId> {
-        let class = self.class(id).ok_or_else(|| no_class(id))?;
+    fn interface_with(
+        &self,
+        id: EventClassId,
+        method: &str,
+    ) -> Result<(Arc<EventClass>, InterfaceId)> {
+        let class = self.known_class(id).ok_or_else(|| no_class(id))?;
         if let [only] = class.interfaces() {
-            return Ok(*only);
+            let only = *only;
+            return Ok((class, only));
         }
         let having: Vec<_> = self.core.wiring.with(|state, _| {
             let offered = class.interfaces().iter();
@@ -155,7 +174,7 @@ impl Broker {
                 .collect()
         });
         let (kind, message) = match having.as_slice() {
-            [only] => return Ok(*only),
+            [only] => return Ok((class, *only)),
             [] => (
                 ErrorKind::NotFound,
                 format!(
@@ -177,9 +196,13 @@ impl Broker {
     }
 
     /// Returns the interface that a class offers: the one asked for, or the only one.
-    fn offered(&self, id: EventClassId, interface: Option<InterfaceId>) -> Result<InterfaceId> {
-        let class = self.class(id).ok_or_else(|| no_class(id))?;
-        match (interface, class.interfaces()) {
+    fn offered(
+        &self,
+        id: EventClassId,
+        interface: Option<InterfaceId>,
+    ) -> Result<(Arc<EventClass>, InterfaceId)> {
+        let class = self.known_class(id).ok_or_else(|| no_class(id))?;
+        let found = match (interface, class.interfaces()) {
             (Some(interface), offered) if offered.contains(&interface) => Ok(interface),
             (None, [only]) => Ok(*only),
             (Some(interface), _) => Err(not_offered(&class, interface)),
@@ -191,7 +214,8 @@ impl Broker {
                 );
                 Err(Error::new(ErrorKind::Invalid, message))
             }
-        }
+        };
+        found.map(|interface| (class, interface))
     }
 }
 

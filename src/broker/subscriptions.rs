@@ -7,7 +7,7 @@ use super::check::Checked;
 use super::columns::SubscriptionCriteria;
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Revision, Subscription, SubscriptionId};
+use crate::model::{Revision, Right, Subscription, SubscriptionId};
 use crate::publish::SubscriptionEntry;
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
@@ -49,6 +49,8 @@ impl Broker {
     ///
     /// # Errors
     ///
+    /// [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to subscribe, or, for
+    /// what is another's, to administer: of each class that is bound and known now;
     /// [`Filter`](ErrorKind::Filter) if the filter does not parse or does not fit the interface,
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method,
     /// [`Invalid`](ErrorKind::Invalid) if the record breaks a rule of its own, as
@@ -57,6 +59,8 @@ impl Broker {
     /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
+        let subscription = &*self.owned(subscription);
+        self.require_writing([subscription])?;
         let checked = self.check(subscription)?;
         let cost = checked.cost();
         let mut checked = Some(checked);
@@ -79,6 +83,7 @@ impl Broker {
             if matches!(outcome, Ensured::Present | Ensured::Differs) {
                 return self.core.check_open();
             }
+            self.require_writing(present.as_ref().map(|present| &present.record))?;
             let expected = present
                 .as_ref()
                 .and_then(|present| present.record.revision());
@@ -115,6 +120,8 @@ impl Broker {
     /// As [`store`](Self::store).
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
+        let subscription = &*self.owned(subscription);
+        self.require_writing([subscription])?;
         let checked = self.check(subscription)?;
         let cost = checked.cost();
         // What is retained may be what a filter reads.
@@ -139,6 +146,7 @@ impl Broker {
         bags: Bags,
     ) -> Result<Revision> {
         let present = self.present_stored(subscription.id())?;
+        self.require_writing(present.as_ref().map(|present| &present.record))?;
         let mut record = subscription.clone();
         if let (Bags::Retain, Some(present)) = (bags, &present) {
             let merged = |old: &Properties, new: &Properties| {
@@ -168,8 +176,10 @@ impl Broker {
 
     /// Returns the subscription of this id, stored or transient.
     pub fn subscription(&self, id: impl Into<SubscriptionId>) -> Option<Subscription> {
-        self.present(id.into())
-            .map(|present| present.record.clone())
+        let present = self.present(id.into())?;
+        let access = self.access();
+        let may_read = access.is_none_or(|access| self.may_read(&access, &present.record));
+        may_read.then(|| present.record.clone())
     }
 
     /// Returns the subscriptions of which `criteria` are true, transient ones too, in store order;
@@ -193,6 +203,9 @@ impl Broker {
             .wiring
             .with(|state, _| state.subscriptions.iter().cloned().collect::<Vec<_>>());
         all.retain(|entry| select.matches(&entry.record));
+        if let Some(access) = self.access() {
+            all.retain(|entry| self.may_read(&access, &entry.record));
+        }
         all.sort_by_cached_key(|entry| (entry.order, entry.record.id()));
         Ok(all.iter().map(|entry| entry.record.clone()).collect())
     }
@@ -201,8 +214,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if no stored subscription has the id, and what the store
-    /// reports.
+    /// [`NotFound`](ErrorKind::NotFound) if no stored subscription has the id,
+    /// [`Denied`](ErrorKind::Denied) as [`ensure`](Self::ensure), and what the store reports.
     pub fn enable(&self, id: impl Into<SubscriptionId>) -> Result<()> {
         self.edit(id.into(), Subscription::enabled)
     }
@@ -221,15 +234,19 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// What the store reports.
+    /// [`Denied`](ErrorKind::Denied) as [`ensure`](Self::ensure), and what the store reports.
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove(&self, id: impl Into<SubscriptionId>) -> Result<bool> {
         let id = id.into();
         let key = RecordKey::Subscription(id).to_bytes();
         match self.present(id) {
-            None => self.remove_unreadable(key),
+            None => {
+                self.require(Right::Administer, None)?;
+                self.remove_unreadable(key)
+            }
             Some(present) if present.record.is_object() => self.core.check_open().map(|()| false),
-            Some(_) => {
+            Some(present) => {
+                self.require_writing([&present.record])?;
                 let mut batch = Batch::new();
                 batch.delete(key);
                 self.core.commit(batch).map(|_| true)
@@ -242,13 +259,15 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns, and
-    /// what the store reports.
+    /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns,
+    /// [`Denied`](ErrorKind::Denied) as [`ensure`](Self::ensure), if one of them may not be removed,
+    /// and what the store reports.
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove_where(&self, criteria: &str) -> Result<Vec<Subscription>> {
         let mut removed = Vec::new();
         self.until_settled(|| {
             removed = self.would_remove(criteria)?;
+            self.require_writing(&removed)?;
             let mut batch = Batch::new();
             for subscription in &removed {
                 let key = RecordKey::Subscription(subscription.id()).to_bytes();
@@ -287,6 +306,7 @@ impl Broker {
                 let message = format!("no stored subscription has the id {id}");
                 return Err(Error::new(ErrorKind::NotFound, message));
             };
+            self.require_writing([&present.record])?;
             let expected = present.record.revision();
             let record = change(present.record.clone());
             if record == present.record {

@@ -116,7 +116,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
-    /// id, [`Closed`](ErrorKind::Closed) after the broker was closed.
+    /// id, [`Denied`](ErrorKind::Denied) as [`ensure`](Self::ensure),
+    /// [`Closed`](ErrorKind::Closed) after the broker was closed.
     #[doc(alias = "TransientSubscriptions")]
     pub fn subscribe<I: EventInterface + ?Sized>(
         &self,
@@ -167,6 +168,8 @@ impl Broker {
         target: impl LiveObject,
     ) -> Result<SubscriptionGuard> {
         self.core.check_open()?;
+        let record = &*self.owned(record);
+        self.require_writing([record])?;
         if *record.target() != Target::Object {
             let message = format!("the target of {:?} is not a live object", record.name());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -182,6 +185,7 @@ impl Broker {
             order,
             ensured: None,
             live: Some(source),
+            absent: false,
         };
         let mut new = Some((entry, compiled));
         self.core.wiring.change(|state, changes| {
@@ -248,6 +252,7 @@ impl SubscriptionGuard {
                 order: present.order,
                 ensured: None,
                 live: Some(source),
+                absent: false,
             };
             state.put_subscription(entry, None, changes);
             Ok(())

@@ -38,6 +38,8 @@ pub enum SkipReason {
     Gone,
     /// The filter does not fit the interface as it is now; the text says why.
     Suspended(String),
+    /// The subscription demands a role of publishers that this one lacks.
+    PublisherRole,
 }
 
 /// Why a delivery failed.
@@ -123,6 +125,7 @@ impl fmt::Display for SkipReason {
         match self {
             Self::Gone => f.write_str("the subscriber is gone"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
+            Self::PublisherRole => f.write_str("the publisher lacks the role that it demands"),
         }
     }
 }

@@ -28,6 +28,8 @@
 //! | `SetCOMCatalogBehaviour` | [`Bags`] |
 //! | Enabled | [`Broker::enable`], [`Broker::disable`] |
 //! | OwnerSID, UserName | [`Principal`] |
+//! | roles of the class's application | [`Role`], [`EventClass::with_access`], [`RoleAuthorizer`] |
+//! | PerUser, logon, logoff | [`SubscriptionBuilder::per_user`], [`Broker::log_on`], [`Session`] |
 //! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
 //! | reading the subscriptions to know what to watch, as SENS does | [`Interest`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
@@ -64,11 +66,17 @@
 //!   several records ("Registering a Subscription").
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
+//! - *A per-user subscription* follows sessions that the program begins, at each broker by itself.
+//!   COM+ watches the logons of the publisher's machine ("IEventSubscription::PerUser").
+//! - *A fake publisher* is refused by role: of the class, who may fire it
+//!   ([`Right::Publish`](crate::Right::Publish)), and of a subscription, whom it hears
+//!   ([`SubscriptionBuilder::requires_role`]). In COM+ the subscriber's component has roles of its own
+//!   ("COM+ Events Security Considerations").
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
 //!   reference until it is removed ("Registering a Transient Subscription").
 //!
 //! Not in this version: publisher filters and default queries, parallel firing, queued
-//! subscriptions, per-user subscriptions, roles, transactions, partitions, remote activation by
+//! subscriptions, transactions, partitions, remote activation by
 //! MachineName, subscriptions by PublisherID, and events about changes of the store, in place of
 //! which [`Broker::changes_since`] tells what changed.
 //!
@@ -125,6 +133,7 @@
 //! [`Broker::ensure`]: crate::Broker::ensure
 //! [`Broker::publisher`]: crate::Broker::publisher
 //! [`Broker::remove`]: crate::Broker::remove
+//! [`Broker::log_on`]: crate::Broker::log_on
 //! [`Broker::remove_where`]: crate::Broker::remove_where
 //! [`Broker::store`]: crate::Broker::store
 //! [`Broker::subscribe`]: crate::Broker::subscribe
@@ -134,7 +143,10 @@
 //! [`Component::pooled`]: crate::Component::pooled
 //! [`ComponentId`]: crate::ComponentId
 //! [`EventClass`]: crate::EventClass
+//! [`EventClass::with_access`]: crate::EventClass::with_access
 //! [`EventClassId`]: crate::EventClassId
+//! [`Role`]: crate::Role
+//! [`RoleAuthorizer`]: crate::RoleAuthorizer
 //! [`Failure::Panicked`]: crate::Failure::Panicked
 //! [`Filter`]: crate::Filter
 //! [`FilterErrorKind`]: crate::FilterErrorKind
@@ -153,6 +165,9 @@
 //! [`Subscription`]: crate::Subscription
 //! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher
 //! [`SubscriptionBuilder::for_subscriber`]: crate::SubscriptionBuilder::for_subscriber
+//! [`SubscriptionBuilder::requires_role`]: crate::SubscriptionBuilder::requires_role
+//! [`SubscriptionBuilder::per_user`]: crate::SubscriptionBuilder::per_user
+//! [`Session`]: crate::Session
 //! [`SubscriptionGuard`]: crate::SubscriptionGuard
 //! [`SubscriptionGuard::replace`]: crate::SubscriptionGuard::replace
 //! [`SubscriptionStatus::Unchecked`]: crate::SubscriptionStatus::Unchecked

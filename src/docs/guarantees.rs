@@ -88,6 +88,8 @@
 //!   object any more, and refuses to wait where the wait could not end: `transient.rs:
 //!   close_and_wait_waits_for_the_fire_that_calls_the_object`,
 //!   `close_and_wait_inside_any_delivery_would_deadlock`.
+//! - A per-user subscription is called while its owner has a session at the broker that fires, and
+//!   not before or after: `sessions.rs`, and `examples/roaming.rs` to look at.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
 //!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
 //!   place_in_store_order_is_kept_over_an_update`.
@@ -119,6 +121,23 @@
 //! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
 //!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
 //!   `fire_reads_nothing_from_the_store`.
+//!
+//! # Who may do what
+//!
+//! - With an [`Authorizer`](crate::Authorizer), what is done through a view of a principal is done
+//!   only if it allows it; a refusal is an error of kind [`Denied`](crate::ErrorKind::Denied) and a
+//!   notice: `access.rs` has each right, allowed and denied.
+//! - A change of roles takes effect with its commit, at every broker of the store: fires that begin
+//!   afterwards go by it, of publisher objects that were made before too: `access.rs:
+//!   fires_of_a_principal_who_lost_the_right_reach_nobody_until_it_is_back`,
+//!   `role_changed_at_one_broker_counts_at_the_others_of_its_store`.
+//! - A subscription that demands a role hears no publisher object of a principal without it:
+//!   `access.rs: subscriber_that_demands_a_role_does_not_hear_publishers_without_it`.
+//! - The right to subscribe is asked when a subscription is stored, of the classes that are known
+//!   then. Who loses it later keeps what is stored, until somebody removes it.
+//! - The handle that opened the broker may do everything, and so may component factories: this keeps
+//!   trusted code from mistakes, and is no wall against other code of the process or against whoever
+//!   can write the store.
 //!
 //! # What a failure does
 //!

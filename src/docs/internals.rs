@@ -48,7 +48,13 @@
 //! has no subscription yet, builds it aside and puts it in place at once. A filter is compiled
 //! once, when it is checked; where a class or a schema has changed since, it is compiled anew.
 //!
-//! A transient subscription has no commit: it takes the wiring's lock alone.
+//! A transient subscription has no commit: it takes the wiring's lock alone. So do sessions: a
+//! log-on puts what its owner has from beside the lanes into them, and a log-off takes it out again.
+//!
+//! What a principal's publisher object may do is no part of a snapshot, as an authorizer is the user's
+//! code. A commit of roles or classes raises a generation, when its snapshots are in place; a fire
+//! of such an object reads it first, and where it is another one than before, asks again with no
+//! lock held. Objects that were made for nobody have nothing to compare.
 //!
 //! # The path of a wiring change
 //!

@@ -1,5 +1,7 @@
 //! What one may be allowed to do with an event class.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Something that a class allows to those who have a role.
@@ -20,4 +22,16 @@ pub enum Right {
     Administer,
     /// To find the class and the subscriptions to it.
     Read,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Define => "define",
+            Self::Subscribe => "subscribe",
+            Self::Publish => "publish",
+            Self::Administer => "administer",
+            Self::Read => "read",
+        })
+    }
 }

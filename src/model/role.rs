@@ -112,10 +112,6 @@ impl Role {
     /// Checks every field, and returns the name for its key.
     ///
     /// That roles are members of each other in a circle is for those to see who know all of them.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the broker has no methods for roles yet")
-    )]
     pub(crate) fn validate(&self) -> Result<RoleName, Error> {
         let mut problems = Problems::default();
         let name = problems.take("name", RoleName::try_from(self.name.as_str()));

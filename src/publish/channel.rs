@@ -14,6 +14,7 @@ use super::demand::Demanded;
 use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
+use super::gate::Clearance;
 use super::hook::Hook;
 use super::lane::Lane;
 use super::pipeline;
@@ -108,7 +109,7 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport;
 
     /// Says what a fire would do, and does not do it.
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Properties) -> Explanation;
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation;
 
     /// Returns the class record.
     fn class(&self) -> Arc<EventClass>;
@@ -167,6 +168,19 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns the class as it is now. A guard: a count that publishers share would slow them.
     pub(crate) fn class_facts(&self) -> Guard<Arc<ClassFacts>> {
         self.class.load()
+    }
+
+    /// Returns what the principal may do for whom a publisher object was made, if it was for one.
+    pub(super) fn clearance(&self, own: &Own) -> Option<Guard<Arc<Clearance>>> {
+        let gate = own.gate()?;
+        Some(gate.clearance(|| Arc::clone(&self.class.load().record)))
+    }
+
+    /// Returns whether the class lets nothing through of what this object fires.
+    #[cold]
+    pub(super) fn is_shut_to(&self, own: &Own) -> bool {
+        let clearance = self.clearance(own);
+        clearance.is_some_and(|clearance| !clearance.publishes())
     }
 
     /// Returns what is ready of the subscriptions of a method, in order and with their filters.
@@ -251,7 +265,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         depth() > 0 && self.queues_nested()
     }
 
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Properties) -> Explanation {
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation {
         Explanation::new(self, method, values, own)
     }
 

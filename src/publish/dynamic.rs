@@ -27,10 +27,10 @@ pub struct DynamicPublisher {
 }
 
 impl DynamicPublisher {
-    pub(crate) fn new(cell: Arc<ChannelCell>) -> Self {
+    pub(crate) fn new(cell: Arc<ChannelCell>, own: Own) -> Self {
         Self {
             cell,
-            own: Arc::new(Own::new()),
+            own: Arc::new(own),
         }
     }
 
@@ -78,7 +78,7 @@ impl DynamicPublisher {
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let channel = self.channel();
         let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
-        Ok(channel.explain(method, &arguments, &self.own.properties()))
+        Ok(channel.explain(method, &arguments, &self.own))
     }
 
     /// Sets a publisher property, which filters read as `publisher.NAME`.

@@ -20,6 +20,8 @@ pub(crate) struct SubscriptionEntry {
     pub(crate) ensured: Option<Uuid>,
     /// The target, if the record says that it is a live object.
     pub(crate) live: Option<Arc<dyn LiveObject>>,
+    /// Whether it is a per-user one whose owner has no session at the broker that lists it.
+    pub(crate) absent: bool,
 }
 
 /// A subscription that came, with its filter as far as it was compiled before any lock was taken.
@@ -44,7 +46,17 @@ impl SubscriptionEntry {
     /// Returns whether an event may have to pass a filter to reach it.
     pub(crate) fn may_be_filtered(&self) -> bool {
         let asks = self.record.filter().is_some() || self.record.binding().publisher().is_some();
-        asks && self.record.is_enabled()
+        asks && self.is_served()
+    }
+
+    /// Returns whether a fire has anything to do with it.
+    pub(super) fn is_served(&self) -> bool {
+        self.record.is_enabled() && !self.absent
+    }
+
+    /// Returns whether delivery depends on more than the event.
+    pub(super) fn has_conditions(&self) -> bool {
+        self.is_timed() || self.record.publisher_role().is_some()
     }
 
     pub(super) fn is_timed(&self) -> bool {
@@ -59,6 +71,7 @@ impl From<StoredSubscription> for SubscriptionEntry {
             order: stored.order,
             ensured: stored.ensured,
             live: None,
+            absent: false,
         }
     }
 }

@@ -4,11 +4,13 @@ use std::fmt;
 
 use super::channel::Channel;
 use super::facet::Facet;
+use super::gate::Clearance;
 use super::guarded::EventRow;
 use super::prepared::Prepared;
+use super::publisher::Own;
 use crate::filter::Decision;
 use crate::model::SubscriptionId;
-use crate::value::{Properties, ValueRef};
+use crate::value::ValueRef;
 
 /// What a fire would do: every subscription that is bound to the method, in the order of calling,
 /// with the stage that decides about it.
@@ -32,8 +34,14 @@ pub struct Explained {
 pub enum Stage {
     /// It is switched off.
     Disabled,
+    /// It is a per-user one, and its owner has no session at this broker.
+    OwnerAbsent,
     /// Its filter or its object does not fit the interface; the text says why.
     Suspended(String),
+    /// The principal that would fire the event lacks the right to publish.
+    Denied,
+    /// It demands a role, this one, that the principal lacks who would fire the event.
+    PublisherRole(String),
     /// Its not-before time is still to come.
     TooEarly,
     /// Its expiry time has passed.
@@ -51,15 +59,20 @@ impl Explanation {
         channel: &Channel<I>,
         method: usize,
         values: &[ValueRef<'_>],
-        own: &Properties,
+        own: &Own,
     ) -> Self {
-        let facts = channel.class_facts();
+        let clearance = channel.clearance(own);
+        let (facts, properties) = (channel.class_facts(), own.properties());
         let row = EventRow {
             values,
-            own,
+            own: &properties,
             facts: &facts,
+            clearance: clearance.as_ref().map(|clearance| &***clearance),
         };
-        let all = channel.prepared(method);
+        let mut all = channel.prepared(method);
+        if let (Some(gate), Some(false)) = (own.gate(), row.clearance.map(Clearance::reads)) {
+            all.retain(|prepared| prepared.entry.record.owner() == Some(gate.principal()));
+        }
         let explained = |prepared: &Prepared<I>| Explained {
             subscription: prepared.id,
             name: prepared.entry.record.name().to_owned(),
@@ -98,11 +111,22 @@ fn stage<I: Facet + ?Sized>(
     row: &EventRow<'_>,
     prepared: &Prepared<I>,
 ) -> Stage {
+    if row.clearance.is_some_and(|it| !it.publishes()) {
+        return Stage::Denied;
+    }
     if !prepared.entry.record.is_enabled() {
         return Stage::Disabled;
     }
+    if prepared.is_absent() {
+        return Stage::OwnerAbsent;
+    }
     if let Some(why) = prepared.suspended() {
         return Stage::Suspended(why.to_owned());
+    }
+    if let Some(role) = prepared.entry.record.publisher_role()
+        && !row.has_role_for(&prepared.entry)
+    {
+        return Stage::PublisherRole(role.to_string());
     }
     if prepared.is_timed() {
         let now = channel.around.clock.now();
@@ -161,6 +185,9 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("disabled"),
+            Self::Denied => f.write_str("its publisher lacks the right to publish"),
+            Self::PublisherRole(role) => write!(f, "its publisher lacks the role {role:?}"),
+            Self::OwnerAbsent => f.write_str("its owner is not logged on"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::TooEarly => f.write_str("not yet, its time is still to come"),
             Self::Expired => f.write_str("expired"),

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use super::channel::{Channel, ClassFacts};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
+use super::gate::Clearance;
 use super::pipeline::failure_of;
 use super::prepared::Prepared;
 use super::report::Tally;
@@ -178,10 +179,14 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    /// Returns what becomes of a subscription that is suspended or out of its time.
+    /// Returns what becomes of a subscription that is suspended, out of its time, or that does not
+    /// hear this publisher.
     fn withhold(&self, prepared: &Prepared<I>) -> Option<Step> {
         if let Some(why) = prepared.suspended() {
             return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
+        }
+        if !self.row.has_role_for(&prepared.entry) {
+            return Some(Step::Skipped(SkipReason::PublisherRole));
         }
         let timed = prepared.is_timed().then(|| self.now());
         timed
@@ -253,6 +258,19 @@ pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
     pub(super) own: &'a Properties,
     pub(super) facts: &'a ClassFacts,
+    /// What the principal may do that fires it, if one does.
+    pub(super) clearance: Option<&'a Clearance>,
+}
+
+impl EventRow<'_> {
+    /// Returns whether whoever fires it has the role that the subscription demands, if it does.
+    pub(super) fn has_role_for(&self, entry: &SubscriptionEntry) -> bool {
+        let role = entry.record.publisher_role();
+        match (self.clearance, role) {
+            (Some(clearance), Some(role)) => clearance.has_role(role.as_str()),
+            _ => true,
+        }
+    }
 }
 
 impl Row for EventRow<'_> {

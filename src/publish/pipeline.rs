@@ -32,6 +32,9 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
+    if own.gate().is_some() && channel.is_shut_to(own) {
+        return FireReport::denied();
+    }
     let snapshot = channel.cache.load();
     match snapshot.method(method) {
         Some(Lane::Plain { slots, entries }) => {
@@ -80,11 +83,13 @@ fn fire_guarded<I: Facet + ?Sized>(
     values: &[ValueRef<'_>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Option<FireReport> {
+    let clearance = channel.clearance(own);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
         values,
         own: &own,
         facts: &facts,
+        clearance: clearance.as_ref().map(|clearance| &***clearance),
     };
     match lane {
         // It became plain since the fire began.

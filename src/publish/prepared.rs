@@ -47,8 +47,8 @@ impl Detail {
         sites: &Sites,
     ) -> Self {
         let scope = sites.here.bound(entry.record.binding());
-        if !entry.record.is_enabled() {
-            // Nobody asks its filter before it is switched on, as another entry.
+        if !entry.is_served() {
+            // Nobody asks its filter before it is switched on, or its owner logs on: as another entry.
             return Self {
                 scope,
                 predicates: Predicates::new(),
@@ -102,7 +102,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
         Self {
             id: entry.record.id(),
-            conditional: detail.suspended.is_some() || entry.is_timed(),
+            conditional: detail.suspended.is_some() || entry.has_conditions(),
             filtered: !detail.predicates.is_empty(),
             target,
             entry: Arc::clone(entry),
@@ -160,7 +160,12 @@ impl<I: ?Sized> Prepared<I> {
 
     /// Returns whether the subscription has a part in fires of `method`.
     pub(crate) fn is_called_for(&self, method: usize) -> bool {
-        self.entry.record.is_enabled() && self.is_bound_to(method)
+        self.entry.is_served() && self.is_bound_to(method)
+    }
+
+    /// Returns whether its owner has to log on before it is called.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.entry.absent
     }
 
     /// Returns why it is not called although it is stored and enabled.
@@ -218,7 +223,8 @@ impl<I: ?Sized> Prepared<I> {
             .map(|(_, predicate)| predicate)
     }
 
-    /// Returns whether it may be suspended or out of its time, so that a fire has to ask.
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
+    /// has to ask.
     #[inline]
     pub(crate) fn is_conditional(&self) -> bool {
         self.conditional

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
+use super::gate::Gate;
 use super::interest::Interest;
 use super::pipeline;
 use super::report::FireReport;
@@ -44,14 +45,17 @@ pub(crate) struct Own {
     properties: ArcSwap<Properties>,
     /// Held while a changed copy of the properties is made, so that no change is lost.
     changing: Mutex<()>,
+    /// What stands before the object, if it was made for a principal.
+    gate: Option<Arc<Gate>>,
 }
 
 impl Own {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(gate: Option<Gate>) -> Self {
         let properties = ArcSwap::from_pointee(Properties::new());
         Self {
             properties,
             changing: Mutex::new(()),
+            gate: gate.map(Arc::new),
         }
     }
 
@@ -65,7 +69,14 @@ impl Own {
         Self {
             properties: ArcSwap::new(self.properties.load_full()),
             changing: Mutex::new(()),
+            gate: self.gate.clone(),
         }
+    }
+
+    /// Returns what stands before the object, if it was made for a principal.
+    #[inline]
+    pub(super) fn gate(&self) -> Option<&Gate> {
+        self.gate.as_deref()
     }
 
     /// Sets a property, if `class` allows it.
@@ -197,9 +208,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let (method, arguments) = checked_method(&self.channel.schema, method, arguments)?;
-        Ok(self
-            .channel
-            .explain(method, &arguments, &self.own.properties()))
+        Ok(self.channel.explain(method, &arguments, &self.own))
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if

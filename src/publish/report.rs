@@ -49,10 +49,20 @@ pub struct FireReport {
     delivered: u32,
     filtered: u32,
     failed: u32,
-    waits: bool,
+    end: End,
     /// Made only when there is something to say: a report is small, and a plain fire allocates
     /// nothing.
     lines: Option<Box<Lines>>,
+}
+
+/// How the fire ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum End {
+    /// The counts say it.
+    #[default]
+    Fired,
+    Waits,
+    Denied,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +90,9 @@ pub enum FireOutcome {
     /// The event was fired inside a delivery and its class queues such events: it is delivered when
     /// the outermost fire is over, and failures reach the failure hook alone.
     Queued,
+    /// The publisher object was made for a principal who lacks the right to publish: nobody was
+    /// called.
+    Denied,
 }
 
 /// What a publisher takes for an error.
@@ -104,7 +117,15 @@ impl FireReport {
     /// Returns the report of an event that waits for the fire around it.
     pub(super) fn waiting() -> Self {
         Self {
-            waits: true,
+            end: End::Waits,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the report of an event that its publisher may not fire.
+    pub(super) fn denied() -> Self {
+        Self {
+            end: End::Denied,
             ..Self::default()
         }
     }
@@ -124,7 +145,8 @@ impl FireReport {
         self.failed as usize
     }
 
-    /// Returns how many subscriptions were passed over, being suspended or without their object.
+    /// Returns how many subscriptions were passed over: suspended, without their object, or closed
+    /// to this publisher.
     pub fn skipped(&self) -> usize {
         self.lines().len() - self.failed()
     }
@@ -141,8 +163,10 @@ impl FireReport {
 
     /// Returns the answer in one word.
     pub fn outcome(&self) -> FireOutcome {
-        if self.waits {
-            return FireOutcome::Queued;
+        match self.end {
+            End::Fired => {}
+            End::Waits => return FireOutcome::Queued,
+            End::Denied => return FireOutcome::Denied,
         }
         match (self.delivered, self.failed, self.filtered) {
             (0, 0, 0) => FireOutcome::NoSubscribers,
@@ -157,13 +181,15 @@ impl FireReport {
     ///
     /// # Errors
     ///
-    /// A [`FireError`] with the report inside, under the condition that the policy names.
+    /// A [`FireError`] with the report inside, under the condition that the policy names, and
+    /// whenever the fire was denied.
     pub fn into_result(self, policy: FirePolicy) -> Result<Self, FireError> {
         let broken = match policy {
             FirePolicy::NoFailures => self.failed > 0,
             FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
-            FirePolicy::OneDelivered => self.delivered == 0 && !self.waits,
+            FirePolicy::OneDelivered => self.delivered == 0 && self.end != End::Waits,
         };
+        let broken = broken || self.end == End::Denied;
         if broken {
             Err(FireError { report: self })
         } else {
@@ -174,6 +200,9 @@ impl FireReport {
 
 impl fmt::Display for FireReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.end == End::Denied {
+            return f.write_str("denied");
+        }
         write!(f, "{} delivered, {} failed", self.delivered, self.failed)
     }
 }

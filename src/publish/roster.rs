@@ -30,12 +30,12 @@ const INDEX_TO: usize = INDEX_FROM / 2;
 /// How many subscriptions an index takes in while no fire can look at it: about a millisecond.
 pub(crate) const SECTION: usize = 1_000;
 
-/// The subscriptions of a channel, made ready; disabled ones too, which `explain` shows.
+/// The subscriptions of a channel, made ready; resting ones too, which `explain` shows.
 pub(super) struct Roster<I: ?Sized> {
     pub(super) sites: Sites,
     pub(super) components: Components<I>,
-    /// Those that are switched off.
-    disabled: BTreeMap<Rank, Arc<Prepared<I>>>,
+    /// Those that are switched off, or whose owner is not logged on.
+    resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
     loose: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// How many of the loose ones have a filter; none, where there is an index.
@@ -57,7 +57,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         Self {
             sites,
             components: Components::default(),
-            disabled: BTreeMap::new(),
+            resting: BTreeMap::new(),
             loose: BTreeMap::new(),
             filtered: 0,
             indexed: None,
@@ -71,7 +71,7 @@ impl<I: Facet + ?Sized> Roster<I> {
 
     /// Returns all of them in the order of calling; the filters of some may be in the index alone.
     pub(super) fn all(&self) -> Vec<Prepared<I>> {
-        let others = self.loose.values().chain(self.disabled.values());
+        let others = self.loose.values().chain(self.resting.values());
         let mut all: Vec<_> = others.map(|other| Prepared::clone(other)).collect();
         if let Some(indexed) = &self.indexed {
             let state = indexed.index.read();
@@ -133,11 +133,11 @@ impl<I: Facet + ?Sized> Roster<I> {
         }
         let gone = removed
             .iter()
-            .filter_map(|it| remove(&mut self.disabled, it));
+            .filter_map(|it| remove(&mut self.resting, it));
         trash.add(gone.collect::<Vec<_>>());
-        let disabled = added.extract_if(.., |added| !added.entry.record.is_enabled());
-        let disabled = disabled.map(|it| (it.entry.rank(), Arc::new(it)));
-        let displaced = disabled.filter_map(|(rank, it)| self.disabled.insert(rank, it));
+        let resting = added.extract_if(.., |added| !added.entry.is_served());
+        let resting = resting.map(|it| (it.entry.rank(), Arc::new(it)));
+        let displaced = resting.filter_map(|(rank, it)| self.resting.insert(rank, it));
         trash.add(displaced.collect::<Vec<_>>());
         let gone: Vec<_> = removed.iter().filter_map(|it| self.take(it)).collect();
         let changed = !added.is_empty() || !gone.is_empty();
@@ -159,7 +159,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         }
         let (schema, components) = (&self.sites.here.schema, &mut self.components);
         let mut rebound = false;
-        for prepared in self.loose.values_mut().chain(self.disabled.values_mut()) {
+        for prepared in self.loose.values_mut().chain(self.resting.values_mut()) {
             if prepared.is_component(component) {
                 let new = Arc::new(prepared.rebound(schema, around, components));
                 trash.add(std::mem::replace(prepared, new));

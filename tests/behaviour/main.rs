@@ -1,6 +1,7 @@
 //! What the broker promises, a module per noun.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
+mod access;
 mod activation;
 mod awkward;
 mod bindings;
@@ -29,6 +30,7 @@ mod registration;
 mod report;
 mod roles;
 mod serde;
+mod sessions;
 mod sharing;
 mod sites;
 mod store;

@@ -379,8 +379,8 @@ fn built_in_class_can_be_given_a_record_and_is_there_without() {
             .unwrap()
     );
     assert_eq!(broker.class(WIRING_CHANGES), Some(built_in));
-    let object = broker.changes_since(Revision::ZERO).unwrap()[0].object();
-    assert_eq!(*object, WiringObject::Class(WIRING_CHANGES));
+    let changes = broker.changes_since(Revision::ZERO).unwrap();
+    assert_eq!(*changes[0].object(), WiringObject::Class(WIRING_CHANGES));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
 use super::wiring_changes::Teller;
+use crate::component::Policy;
 use crate::model::{ComponentId, Revision};
 use crate::notices::{Notice, Notices};
 use crate::publish::{SubscriptionEntry, Upkeep};
@@ -23,6 +24,7 @@ use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 pub(crate) struct Wiring {
     pub(super) me: Weak<Self>,
     state: Mutex<State>,
+    policy: Arc<Policy>,
     pub(super) notices: Notices,
     pub(super) teller: Teller,
     /// Transient subscriptions whose object was found gone.
@@ -32,10 +34,15 @@ pub(crate) struct Wiring {
 }
 
 impl Wiring {
-    pub(crate) fn new(notices: Notices, progress: Option<Progress>) -> Arc<Self> {
+    pub(crate) fn new(
+        notices: Notices,
+        progress: Option<Progress>,
+        policy: Arc<Policy>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             state: Mutex::new(State::new()),
+            policy,
             gone: Mutex::default(),
             notices,
             teller: Teller::default(),
@@ -147,6 +154,7 @@ impl CommitSink for Wiring {
         let previous = state.revision;
         state.list_anew(listed, revision, &mut changes, trash);
         state.reset_all(trash);
+        self.policy.renew(&state.roles);
         trash.add(changes);
         if previous != revision {
             state.telling.miss(previous, revision);
@@ -166,7 +174,11 @@ impl CommitSink for Wiring {
         }
         state.tell(commit, &changes, previous);
         self.prune_all(&mut state, &mut changes);
+        let is_access_changed = changes.access;
         state.publish(changes, trash);
+        if is_access_changed {
+            self.policy.renew(&state.roles);
+        }
         self.start(&mut state);
         drop(state);
         self.teller.alarm.ring();

@@ -1,7 +1,7 @@
 //! The records, by what they are found by.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
 use crate::broker::wiring_changes::{BUILT_IN, BuiltIn, Listeners, PutSchema, Telling};
+use crate::component::{Roles, Sessions};
 use crate::model::{
-    BindingPool, EventClass, EventClassId, Revision, Role, RoleName, SubscriptionId,
+    BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription, SubscriptionId,
 };
 use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
@@ -24,13 +25,17 @@ use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
 pub(crate) struct State {
     pub(crate) classes: HashMap<EventClassId, ClassEntry>,
     pub(crate) interfaces: HashMap<InterfaceId, InterfaceEntry>,
-    pub(crate) roles: BTreeMap<RoleName, Role>,
+    pub(crate) roles: Roles,
     /// Stored and transient subscriptions.
     pub(crate) subscriptions: Entries,
     /// class -> the subscriptions that are bound to it
     pub(super) by_class: HashMap<EventClassId, Entries>,
     /// interface -> the subscriptions that take it from any class
     pub(super) by_interface: HashMap<Option<InterfaceId>, Entries>,
+    /// Who is logged on.
+    pub(crate) sessions: Sessions,
+    /// owner -> the per-user subscriptions that follow the owner's sessions
+    per_user: HashMap<Principal, Entries>,
     /// class that is gone -> the channels that its publishers may still have
     retired: HashMap<EventClassId, Retired>,
     bindings: BindingPool,
@@ -78,6 +83,8 @@ pub(crate) struct Changes {
     pub(in crate::broker) schemas: Vec<PutSchema>,
     /// Whether a subscription to a built-in class came or went.
     pub(in crate::broker) listeners: bool,
+    /// Whether roles or classes have changed, and so who may do what.
+    pub(super) access: bool,
 }
 
 impl Wired {
@@ -121,6 +128,7 @@ impl State {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
             Record::Class(class) => self.put_class(class, changes),
             Record::Role(name, role) => {
+                changes.access = true;
                 let replaced = self.roles.insert(name, role);
                 changes.roles.extend(replaced);
             }
@@ -145,7 +153,15 @@ impl State {
     fn list(&mut self, mut entry: SubscriptionEntry) -> Arc<SubscriptionEntry> {
         entry.record.share_binding(&mut self.bindings);
         self.last_order = self.last_order.max(entry.order);
+        let follows = followed(&entry.record).cloned();
+        entry.absent = follows
+            .as_ref()
+            .is_some_and(|owner| !self.sessions.has(owner));
         let entry = Arc::new(entry);
+        if let Some(owner) = follows {
+            let of_owner = self.per_user.entry(owner).or_default();
+            of_owner.insert(Arc::clone(&entry));
+        }
         let binding = entry.record.binding();
         let bound = match (binding.class(), binding.interface()) {
             (Some(class), _) => self.by_class.entry(class).or_default(),
@@ -184,8 +200,17 @@ impl State {
                 (None, interface) => take_out(&mut self.by_interface, interface, id),
             }
             changes.listeners |= Listeners::may_be(&entry);
+            if let Some(owner) = followed(&entry.record) {
+                take_out(&mut self.per_user, owner.clone(), id);
+            }
             changes.removed.push(entry);
         }
+    }
+
+    /// Returns the subscriptions that follow this owner's sessions.
+    pub(crate) fn followers(&self, owner: &Principal) -> Vec<Arc<SubscriptionEntry>> {
+        let of_owner = self.per_user.get(owner).into_iter();
+        of_owner.flat_map(Entries::iter).cloned().collect()
     }
 
     pub(super) fn delete(&mut self, key: RecordKey, changes: &mut Changes, trash: &mut Trash) {
@@ -197,13 +222,17 @@ impl State {
                 }
             }
             RecordKey::Class(id) => self.remove_class(id, changes, trash),
-            RecordKey::Role(name) => changes.roles.extend(self.roles.remove(&name)),
+            RecordKey::Role(name) => {
+                changes.access = true;
+                changes.roles.extend(self.roles.remove(&name));
+            }
             RecordKey::Subscription(id) => self.remove_subscription(id, changes),
         }
     }
 
     fn put_class(&mut self, class: EventClass, changes: &mut Changes) {
         let id = class.id();
+        changes.access = true;
         changes.interfaces.extend(class.interfaces());
         let record = Arc::new(class);
         match self.classes.get_mut(&id) {
@@ -367,7 +396,13 @@ impl State {
     }
 }
 
-/// Takes a subscription out of those that share a binding, and the last one with their place.
+/// Returns whose sessions a subscription follows.
+fn followed(record: &Subscription) -> Option<&Principal> {
+    record.owner().filter(|_| record.is_per_user())
+}
+
+/// Takes a subscription out of those that share a binding or an owner, and the last one with their
+/// place.
 fn take_out<K: Eq + Hash>(bound: &mut HashMap<K, Entries>, key: K, id: SubscriptionId) {
     if let Entry::Occupied(mut entries) = bound.entry(key) {
         entries.get_mut().remove(id);

@@ -234,7 +234,7 @@ impl Wiring {
         around: &Arc<Surroundings>,
     ) -> Option<I::Publisher> {
         let channel = self.with(|state, trash| state.channel::<I>(class, around, trash))?;
-        Some(Publisher::new(channel, Arc::new(Own::new())).into())
+        Some(Publisher::new(channel, Arc::new(Own::new(None))).into())
     }
 }
 

@@ -101,10 +101,6 @@ pub(crate) fn encode_class(class: &EventClass) -> Result<Vec<u8>> {
 }
 
 /// Returns the stored form of a role.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the broker has no methods for roles yet")
-)]
 pub(crate) fn encode_role(role: &Role) -> Result<Vec<u8>> {
     codec::encode(&role::Stored::from(role))
 }

@@ -1,0 +1,208 @@
+//! Views of principals, and what they are refused.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Broker;
+use super::sessions::named;
+use crate::component::{HeldRoles, Policy};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Binding, EventClass, EventClassId, Principal, Right, Subscription};
+use crate::publish::Gate;
+use crate::value::InterfaceId;
+
+/// Whoever has to be asked about, with the roles that this principal has now.
+pub(super) struct Access<'a> {
+    policy: &'a Policy,
+    principal: &'a Principal,
+    held: HeldRoles,
+    /// binding -> whether what is bound so may be known, as far as it was asked
+    readable: RefCell<HashMap<Bound, bool>>,
+}
+
+type Bound = (Option<EventClassId>, Option<InterfaceId>);
+
+impl Broker {
+    /// Returns a view of the broker for a principal: the same broker, where everything is done in
+    /// this principal's name. Clones of a view are views of the same principal.
+    ///
+    /// Subscriptions that it stores without an owner are the principal's own. The broker's
+    /// [authorizer](crate::BrokerBuilder::authorizer), if it has one, is asked about all it does;
+    /// what it refuses is an error of kind [`Denied`](ErrorKind::Denied), and a
+    /// [`Notice`](crate::Notice). Queries leave out what may not be read. The id of a subscription
+    /// without an explicit one comes from the owner that it names: principals who store the same
+    /// one each name themselves.
+    ///
+    /// The handle that [`open`](Self::open) returned is the system's own, and so is the one that
+    /// component factories are given: both may do everything. A view hands out views too, so it
+    /// keeps code that is trusted from mistakes, and is no wall against other code in the process.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if this is no name for a principal.
+    pub fn as_principal(&self, principal: impl AsRef<str>) -> Result<Self> {
+        Ok(Self {
+            core: Arc::clone(&self.core),
+            principal: Some(named(principal.as_ref())?),
+        })
+    }
+
+    /// Returns whose view of the broker this is, or `None` for the system's own handle.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// Returns who has to be asked about, if anybody.
+    pub(super) fn access(&self) -> Option<Access<'_>> {
+        let policy = &self.core.policy;
+        let principal = self.principal.as_ref().filter(|_| policy.is_enforced())?;
+        let held = policy.held_by(principal);
+        Some(Access {
+            policy,
+            principal,
+            held,
+            readable: RefCell::default(),
+        })
+    }
+
+    /// Returns Ok if a right is there, to a class or where none is concerned.
+    pub(super) fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {
+        match self.access() {
+            Some(access) => access.require(right, class),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns Ok if something may be done in the name of this principal.
+    pub(super) fn require_self(&self, principal: &Principal) -> Result<()> {
+        if self.principal.as_ref() == Some(principal) {
+            return Ok(());
+        }
+        self.require(Right::Administer, None)
+    }
+
+    /// Returns Ok if a subscription may be stored, changed or removed that is, or is to be, as each
+    /// of these.
+    pub(super) fn require_writing<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Subscription>,
+    ) -> Result<()> {
+        let Some(access) = self.access() else {
+            return Ok(());
+        };
+        for record in records {
+            let right = if access.owns(record) {
+                Right::Subscribe
+            } else {
+                Right::Administer
+            };
+            let classes = self.classes_bound(record.binding());
+            if classes.is_empty() {
+                access.require(right, None)?;
+            }
+            for class in &classes {
+                access.require(right, Some(class))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a subscription may be known: it is one's own, or of a class that may.
+    pub(super) fn may_read(&self, access: &Access<'_>, record: &Subscription) -> bool {
+        if access.owns(record) {
+            return true;
+        }
+        let bound = (record.binding().class(), record.binding().interface());
+        let known = access.readable.borrow().get(&bound).copied();
+        known.unwrap_or_else(|| {
+            let may = access.may_read_any(&self.classes_bound(record.binding()));
+            access.readable.borrow_mut().insert(bound, may);
+            may
+        })
+    }
+
+    /// Returns the known classes that a binding means.
+    fn classes_bound(&self, binding: &Binding) -> Vec<Arc<EventClass>> {
+        self.core.wiring.with(|state, _| {
+            let class = binding.class().map(|id| state.classes.get(&id));
+            match (class, binding.interface()) {
+                (Some(class), _) => {
+                    let class = class.map(|entry| Arc::clone(&entry.record));
+                    class.into_iter().collect()
+                }
+                (None, Some(interface)) => state.classes_of(interface),
+                (None, None) => Vec::new(),
+            }
+        })
+    }
+
+    /// Returns a class, whether it may be read or not.
+    pub(super) fn known_class(&self, id: EventClassId) -> Option<Arc<EventClass>> {
+        self.core.wiring.with(|state, _| {
+            let class = state.classes.get(&id);
+            class.map(|entry| Arc::clone(&entry.record))
+        })
+    }
+
+    /// Returns the subscription as this handle stores it: with an owner, if it is a view.
+    pub(super) fn owned<'a>(&self, subscription: &'a Subscription) -> Cow<'a, Subscription> {
+        match &self.principal {
+            Some(principal) if subscription.owner().is_none() => {
+                let mut parts = subscription.to_parts();
+                parts.owner = Some(principal.clone());
+                Cow::Owned(Subscription::from_parts(parts))
+            }
+            _ => Cow::Borrowed(subscription),
+        }
+    }
+
+    /// Returns what stands before publisher objects of a class that this handle makes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Denied`] if it may make none.
+    pub(super) fn gate(&self, class: &EventClass) -> Result<Option<Gate>> {
+        self.require(Right::Publish, Some(class))?;
+        let gate = |principal: &Principal| {
+            Gate::new(principal.clone(), Arc::clone(&self.core.policy), class)
+        };
+        Ok(self.principal.as_ref().map(gate))
+    }
+}
+
+impl Access<'_> {
+    pub(super) fn allows(&self, right: Right, class: Option<&EventClass>) -> bool {
+        let (principal, held) = (self.principal, &self.held);
+        self.policy.allows(principal, held, right, class)
+    }
+
+    /// Returns whether the subscription is the principal's own.
+    pub(super) fn owns(&self, record: &Subscription) -> bool {
+        record.owner() == Some(self.principal)
+    }
+
+    /// Returns whether one of the classes may be known, or, without any, what belongs to none.
+    pub(super) fn may_read_any(&self, classes: &[Arc<EventClass>]) -> bool {
+        let mut classes_read = classes.iter();
+        classes_read.any(|class| self.allows(Right::Read, Some(class)))
+            || classes.is_empty() && self.allows(Right::Read, None)
+    }
+
+    fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {
+        if self.allows(right, class) {
+            return Ok(());
+        }
+        self.policy.note(self.principal, right, class);
+        let name = self.principal.as_str();
+        let message = match class {
+            Some(class) => {
+                let class = class.name();
+                format!("{name:?} lacks the right to {right}, for the class {class:?}")
+            }
+            None => format!("{name:?} lacks the right to {right}, where no class is concerned"),
+        };
+        Err(Error::new(ErrorKind::Denied, message))
+    }
+}
