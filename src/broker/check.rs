@@ -70,6 +70,9 @@ impl Broker {
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);
         }
+        if let Some(why) = record.unasked_predicate() {
+            return Some(SubscriptionStatus::Suspended(why));
+        }
         Some(match self.examine(record) {
             Ok(_) if entry.absent => SubscriptionStatus::OwnerAbsent,
             Ok(checked) if checked.known => SubscriptionStatus::Active,

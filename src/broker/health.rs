@@ -20,8 +20,9 @@ use crate::store::record::RecordKey;
 ///
 /// The class [`HEALTH_EVENTS`] is there in every broker, and the broker itself fires it, on the same
 /// thread as [`WiringChanges`](crate::WiringChanges). Subscribers hear first of the notices that wait
-/// to be taken, such as those of the opening. Nothing is kept for those who are away. A fire of this
-/// class or of one about the wiring causes no health event.
+/// to be taken, such as those of the opening. Nothing is kept for those who are away. What a store
+/// reports that was given to the builder goes to the [`Notices`] of its own options and is not told.
+/// A fire of this class or of one about the wiring causes no health event.
 #[event_interface(id = "76912d68-8e05-4d77-b419-0c9df2d5143a")]
 pub trait HealthEvents {
     /// Something went wrong, or is well again.

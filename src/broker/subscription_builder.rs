@@ -218,6 +218,9 @@ impl SubscriptionBuilder {
 
     /// Asks the predicate that is registered with the broker under this name, too, of every event
     /// that passes the filter.
+    ///
+    /// This version keeps the name and has no predicates to register: the subscription is
+    /// [`Suspended`](crate::SubscriptionStatus::Suspended) until a version that has.
     pub fn predicate(mut self, name: impl Into<String>) -> Self {
         self.predicate = Some(name.into());
         self

@@ -32,6 +32,7 @@
 //! | PerUser, logon, logoff | [`SubscriptionBuilder::per_user`], [`Broker::log_on`], [`Session`] |
 //! | `EventClassesForIID` | [`Broker::classes_of_interface`] |
 //! | reading the subscriptions to know what to watch, as SENS does | [`Interest`] |
+//! | `IEventObjectChange`, `IEventObjectChange2` | [`WiringChanges`], [`WiringContents`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
 //! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
 //! | EVENT_E_QUERYSYNTAX, EVENT_E_QUERYFIELD | [`FilterErrorKind`], with a span |
@@ -74,11 +75,11 @@
 //!   ("COM+ Events Security Considerations").
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
 //!   reference until it is removed ("Registering a Transient Subscription").
+//! - *Events about the wiring* carry the revision, the name and, on request, the record before and
+//!   after; they are filtered like any other. COM+ tells a kind and an id (`IEventObjectChange`).
 //!
 //! Not in this version: publisher filters and default queries, parallel firing, queued
-//! subscriptions, transactions, partitions, remote activation by
-//! MachineName, subscriptions by PublisherID, and events about changes of the store, in place of
-//! which [`Broker::changes_since`] tells what changed.
+//! subscriptions, transactions, partitions, and remote activation by MachineName.
 //!
 //! # Twenty complaints
 //!
@@ -111,7 +112,7 @@
 //!     subscriptions do not bind to it.
 //! 14. *Two doors that refuse each other's objects.* Yes: there is one.
 //! 15. *Not reliable, and losses go unnoticed.* In part: the wiring's changes can be followed
-//!     without a gap ([`Broker::changes_since`]). Events are neither queued nor retried.
+//!     without a gap ([`Broker::follow_changes`]). Events are neither queued nor retried.
 //! 16. *The store belongs to one machine.* In part: records have a serde form to carry elsewhere.
 //!     Nothing replicates them.
 //! 17. *Statistics come late through the event system (KB 965230).* Yes: delivery is a call, and
@@ -160,7 +161,7 @@
 //! [`Pool`]: crate::Pool
 //! [`Publisher::interface`]: crate::Publisher::interface
 //! [`Store`]: crate::Store
-//! [`Broker::changes_since`]: crate::Broker::changes_since
+//! [`Broker::follow_changes`]: crate::Broker::follow_changes
 //! [`Subscriber`]: crate::Subscriber
 //! [`Subscription`]: crate::Subscription
 //! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher
@@ -173,3 +174,5 @@
 //! [`SubscriptionStatus::Unchecked`]: crate::SubscriptionStatus::Unchecked
 //! [`Target::Component`]: crate::Target::Component
 //! [`Target::Moniker`]: crate::Target::Moniker
+//! [`WiringChanges`]: crate::WiringChanges
+//! [`WiringContents`]: crate::WiringContents

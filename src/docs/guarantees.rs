@@ -77,7 +77,14 @@
 //!   weak_object_that_is_gone_is_skipped_once_and_its_subscription_removed`.
 //! - From a revision on, what changed can be had without a gap, or the answer is that the log does
 //!   not reach back that far: [`Broker::changes_since`](crate::Broker::changes_since),
-//!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`.
+//!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`. They can be followed from
+//!   there into what is yet to come: `feeds.rs:
+//!   feed_returns_the_past_and_what_comes_without_gap_or_repetition`.
+//! - Subscribers of [`WiringChanges`](crate::WiringChanges) are told of each change once and in the
+//!   order of revisions, or that there is a gap: `wiring_changes.rs:
+//!   every_change_is_told_once_and_in_the_order_of_revisions`, `health.rs:
+//!   slow_subscriber_is_told_of_a_gap_and_then_of_what_comes`. What was committed before a close is
+//!   told before it returns: `close_tells_what_was_committed_before`.
 //!
 //! # Who is called
 //!

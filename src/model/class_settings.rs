@@ -5,7 +5,9 @@ use std::fmt;
 use super::{EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName};
 use crate::value::EventMethod;
 
-/// The publisher's side. What is set for one method takes the place of what is set for all; a
+/// The publisher's side. This version keeps what is set here with the class and heeds none of it:
+/// no publisher filter or default query is asked, no event is kept, and subscribers are called one
+/// after another. What is set for one method takes the place of what is set for all; a
 /// method may belong to an interface that the class gets later, and all its interfaces' methods of
 /// that name are meant.
 impl EventClass {

@@ -55,6 +55,13 @@ impl Detail {
                 suspended: None,
             };
         }
+        if let Some(why) = entry.record.unasked_predicate() {
+            return Self {
+                scope,
+                predicates: Predicates::new(),
+                suspended: Some(why),
+            };
+        }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
         let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
             Ok(predicates) => (predicates, None),

@@ -19,9 +19,10 @@ use crate::value::{EventInterface, InterfaceSchema, RustType};
 /// The class [`WIRING_CHANGES`] is there in every broker, and the broker itself fires it: bind a
 /// subscription to this interface like any other, with a filter like any other, such as
 /// `record = 'subscription' AND change = 'removed'`. Events come in the order of revisions, one for
-/// each record that a commit changed, whichever broker of the store made it. They are fired on a
-/// thread of the broker's own, soon after the commit and perhaps before it has reached the device;
-/// the thread is there while there is a subscription whose subscriber is.
+/// each record that a commit changed, whichever broker of the store made it; each broker tells its
+/// own subscribers. They are fired on a thread of the broker's own, soon after the commit and perhaps
+/// before it has reached the device; the thread is there while there is a subscription whose
+/// subscriber is.
 ///
 /// What a subscriber of these events changes is told like any other change. Commits that cannot be
 /// told of, since subscribers were too slow or the store was opened again after a failure, are
