@@ -115,7 +115,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     ) -> Option<DeliveryOutcome> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
         for part in slots.get(progress.seen.get()..)?.chunks(TOGETHER) {
-            fetch(part, prepared);
+            if filters == Filters::Passed {
+                fetch(part, prepared);
+            }
             for slot in part {
                 add_one(&progress.seen);
                 let Some(prepared) = prepared(slot) else {

@@ -101,8 +101,9 @@ impl<I: Facet + ?Sized> Roster<I> {
         let mut state = index.write();
         let is_loose = self.exchange(Some(&mut state), removed, added, trash);
         if self.end_index(&state, trash) {
-            drop(state);
             self.publish(cache, trash);
+            // A fire that waits here with the lane of before may miss what has moved out just now.
+            state.generation += 1;
         } else if is_new || is_loose {
             self.replace(&mut state, cache, trash);
         }
@@ -241,8 +242,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         true
     }
 
-    /// Gives the index up if few are left in it, and returns whether it did. Fires that know it go on
-    /// with it, as with all that they have loaded.
+    /// Gives the index up if few are left in it, and returns whether it did.
     fn end_index(&mut self, state: &IndexState<I>, trash: &mut Trash) -> bool {
         let left = self.indexed.as_ref().map(|it| it.registered.len());
         if left.is_none_or(|left| left >= INDEX_TO) {

@@ -19,6 +19,7 @@ mod faults;
 mod feeds;
 mod firing;
 mod health;
+mod imports;
 mod interest;
 mod many;
 mod nesting;
