@@ -160,7 +160,7 @@ impl State {
     ) -> Option<Arc<Channel<I>>> {
         let schema = Arc::clone(&self.interfaces.get(&I::schema().id())?.schema);
         let interface = schema.id();
-        let entry = self.classes.get_mut(&class)?;
+        let entry = self.classes.get(&class)?;
         if let Some(channel) = entry.typed.get(&interface) {
             return Arc::clone(channel).as_any().downcast().ok();
         }
@@ -169,13 +169,14 @@ impl State {
             class: Arc::clone(&entry.record),
         };
         let channel = Arc::new(Channel::<I>::new(site, Arc::clone(around)));
+        // Filled before it is put in place, where a fire by name may find it at once.
+        self.reset_channel(entry, interface, channel.as_ref(), trash);
         let untyped: Arc<dyn AnyChannel> = Arc::clone(&channel) as _;
+        let entry = self.classes.get_mut(&class)?;
         entry.typed.insert(interface, Arc::clone(&untyped));
         if let Some(cell) = entry.untyped.remove(&interface) {
             trash.add(std::mem::replace(&mut *cell.write(), untyped));
         }
-        let entry = self.classes.get(&class)?;
-        self.reset_channel(entry, interface, channel.as_ref(), trash);
         Some(channel)
     }
 
