@@ -2,6 +2,7 @@
 
 mod channels;
 mod entries;
+mod groups;
 mod listing;
 mod state;
 
@@ -73,7 +74,8 @@ impl Wiring {
             let result = work(state, &mut changes);
             self.prune_all(state, &mut changes);
             let listen = changes.listeners;
-            state.publish(changes, trash);
+            state.publish(&mut changes, trash);
+            trash.add(changes);
             if listen {
                 self.listen(state);
             }
@@ -175,7 +177,8 @@ impl CommitSink for Wiring {
         state.tell(commit, &changes, previous);
         self.prune_all(&mut state, &mut changes);
         let is_access_changed = changes.access;
-        state.publish(changes, trash);
+        state.publish(&mut changes, trash);
+        trash.add(changes);
         if is_access_changed {
             self.policy.renew(&state.roles);
         }
@@ -199,7 +202,8 @@ impl Upkeep for Wiring {
         if let Some(mut state) = self.state.try_lock() {
             let (mut changes, mut trash) = (Changes::default(), Trash::default());
             self.prune_all(&mut state, &mut changes);
-            state.publish(changes, &mut trash);
+            state.publish(&mut changes, &mut trash);
+            trash.add(changes);
             drop(state);
             trash.dispose();
         }
