@@ -73,14 +73,22 @@ impl Wiring {
             let mut changes = Changes::default();
             let result = work(state, &mut changes);
             self.prune_all(state, &mut changes);
-            let listen = changes.listeners;
-            state.publish(&mut changes, trash);
+            self.settle(state, &mut changes, trash);
             trash.add(changes);
-            if listen {
-                self.listen(state);
-            }
             result
         })
+    }
+
+    /// Makes everything follow from the records that follows from them: the channels, who may do
+    /// what, and who is told.
+    fn settle(&self, state: &mut State, changes: &mut Changes, trash: &mut Trash) {
+        state.publish(changes, trash);
+        if changes.access {
+            self.policy.renew(&state.roles);
+        }
+        if changes.listeners {
+            self.listen(state);
+        }
     }
 
     /// Takes out the subscriptions whose object was found gone, unless they have another by now.
@@ -170,18 +178,13 @@ impl CommitSink for Wiring {
         for change in commit.changes() {
             self.apply(&mut state, change, commit.revision(), &mut changes, trash);
         }
-        let previous = std::mem::replace(&mut state.revision, commit.revision());
-        if changes.listeners {
-            self.listen(&mut state);
-        }
-        state.tell(commit, &changes, previous);
+        // Behind what the commit removed, which is told of in its order.
         self.prune_all(&mut state, &mut changes);
-        let is_access_changed = changes.access;
-        state.publish(&mut changes, trash);
+        let previous = std::mem::replace(&mut state.revision, commit.revision());
+        self.settle(&mut state, &mut changes, trash);
+        // A listener that came with the commit hears of it.
+        state.tell(commit, &changes, previous);
         trash.add(changes);
-        if is_access_changed {
-            self.policy.renew(&state.roles);
-        }
         self.start(&mut state);
         drop(state);
         self.teller.alarm.ring();
@@ -202,9 +205,9 @@ impl Upkeep for Wiring {
         if let Some(mut state) = self.state.try_lock() {
             let (mut changes, mut trash) = (Changes::default(), Trash::default());
             self.prune_all(&mut state, &mut changes);
-            state.publish(&mut changes, &mut trash);
-            trash.add(changes);
+            self.settle(&mut state, &mut changes, &mut trash);
             drop(state);
+            trash.add(changes);
             trash.dispose();
         }
     }

@@ -287,6 +287,7 @@ mod tests {
     use crate::broker::wiring::Wiring;
     use crate::broker::{HealthEventsHandlers, WiringChangesHandlers};
     use crate::notices::Notice;
+    use crate::publish::Upkeep;
     use crate::{Broker, Component, HealthEvents, Subscription, WiringChanges};
     use std::sync::mpsc::channel;
     use std::sync::{Arc, Mutex};
@@ -336,6 +337,27 @@ mod tests {
         assert!(is_running(wiring));
         drop(guard);
         wait_for_end(wiring);
+    }
+
+    #[test]
+    fn thread_ends_when_the_object_of_its_last_listener_is_gone() {
+        let broker = Broker::in_memory().unwrap();
+        let wiring = &broker.core.wiring;
+        let health: Arc<dyn HealthEvents> = Arc::new(HealthEventsHandlers::new());
+        let record = Subscription::builder("weak").to::<dyn HealthEvents>();
+        let record = record.object().build().unwrap();
+        let weak = Arc::downgrade(&health);
+        let _guard = broker
+            .subscribe_with::<dyn HealthEvents>(&record, weak)
+            .unwrap();
+        assert!(is_running(wiring));
+        let entry = wiring.with(|state, _| state.subscriptions.get(record.id()).cloned());
+        drop(health);
+        // A prune gives way to whoever has the lock just now, as the thread may.
+        while is_running(wiring) {
+            wiring.prune(entry.as_slice());
+        }
+        assert!(broker.subscription(record.id()).is_none());
     }
 
     #[test]
