@@ -50,7 +50,7 @@ impl SubscriptionEntry {
     }
 
     /// Returns whether a fire has anything to do with it.
-    pub(super) fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         self.record.is_enabled() && !self.absent
     }
 
