@@ -47,10 +47,11 @@ impl Core {
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
+        let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             clock,
-            hook: health::noting_suspended(hook, notices.clone()),
+            hook,
             host: Arc::clone(&host) as _,
             upkeep,
         });
