@@ -125,17 +125,8 @@ impl Broker {
 
     /// Returns the known classes that a binding means.
     fn classes_bound(&self, binding: &Binding) -> Vec<Arc<EventClass>> {
-        self.core.wiring.with(|state, _| {
-            let class = binding.class().map(|id| state.classes.get(&id));
-            match (class, binding.interface()) {
-                (Some(class), _) => {
-                    let class = class.map(|entry| Arc::clone(&entry.record));
-                    class.into_iter().collect()
-                }
-                (None, Some(interface)) => state.classes_of(interface),
-                (None, None) => Vec::new(),
-            }
-        })
+        let wiring = &self.core.wiring;
+        wiring.with(|state, _| state.classes_bound(binding))
     }
 
     /// Returns a class, whether it may be read or not.

@@ -156,17 +156,7 @@ impl Broker {
     /// properties; the second value says whether the classes are known ones.
     fn sites(&self, binding: &Binding) -> (Vec<Site>, bool) {
         self.core.wiring.with(|state, _| {
-            let classes = match (binding.class(), binding.interface()) {
-                (Some(class), _) => {
-                    let known = state.classes.get(&class);
-                    known
-                        .map(|entry| Arc::clone(&entry.record))
-                        .into_iter()
-                        .collect()
-                }
-                (None, Some(interface)) => state.classes_of(interface),
-                (None, None) => Vec::new(),
-            };
+            let classes = state.classes_bound(binding);
             let mut sites = Vec::new();
             for class in &classes {
                 let offered = class.interfaces().iter();

@@ -88,6 +88,10 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// `trash`, here and below.
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash);
 
+    /// Takes over a class record, its own or one of the sites beside it, that says the same of the
+    /// subscriptions: they stay as they are.
+    fn adopt(&self, class: &Arc<EventClass>, trash: &mut Trash);
+
     /// Takes some subscriptions out and others in.
     fn change(
         &self,
@@ -228,6 +232,19 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
         self.pulse.get().beat();
+    }
+
+    fn adopt(&self, class: &Arc<EventClass>, trash: &mut Trash) {
+        let mut roster = self.roster.lock();
+        let Sites { here, others } = &mut roster.sites;
+        let sites = std::iter::once(here).chain(others);
+        for site in sites.filter(|site| site.class.id() == class.id()) {
+            trash.add(std::mem::replace(&mut site.class, Arc::clone(class)));
+        }
+        if self.key.class == class.id() {
+            let facts = ClassFacts::new(Arc::clone(class));
+            trash.add(self.class.swap(Arc::new(facts)));
+        }
     }
 
     fn change(

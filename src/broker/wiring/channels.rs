@@ -31,6 +31,9 @@ pub(super) struct Retired {
 impl State {
     /// Makes the channels follow from the records again.
     pub(super) fn publish(&self, changes: &mut Changes, trash: &mut Trash) {
+        for record in &changes.adopted {
+            self.adopt(record, trash);
+        }
         let mut groups = Groups::new(changes);
         if groups.are_of_any_class() || !changes.interfaces.is_empty() {
             for class in self.classes.values() {
@@ -56,6 +59,18 @@ impl State {
             self.reset_class(class, trash);
         } else {
             class.change(groups, trash);
+        }
+    }
+
+    /// Has the channels take a class record that know the class, as their own or as one beside it.
+    fn adopt(&self, record: &Arc<EventClass>, trash: &mut Trash) {
+        for class in self.classes.values() {
+            let is_own = class.record.id() == record.id();
+            for (interface, channel) in class.channels() {
+                if is_own || record.interfaces().contains(&interface) {
+                    channel.adopt(record, trash);
+                }
+            }
         }
     }
 
@@ -293,7 +308,7 @@ impl ClassEntry {
     }
 
     /// Returns the channels and their interfaces.
-    fn channels(&self) -> impl Iterator<Item = (InterfaceId, Arc<dyn AnyChannel>)> {
+    pub(super) fn channels(&self) -> impl Iterator<Item = (InterfaceId, Arc<dyn AnyChannel>)> {
         let typed = self
             .typed
             .iter()

@@ -1,6 +1,7 @@
 //! The wiring as this process holds it: every record, and the channels that follow from them.
 
 mod channels;
+mod classes;
 mod entries;
 mod groups;
 mod listing;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
-use crate::broker::wiring_changes::{BUILT_IN, BuiltIn, Listeners, PutSchema, Telling};
+use crate::broker::wiring_changes::{BUILT_IN, Listeners, PutSchema, Telling};
 use crate::component::{Roles, Sessions};
 use crate::model::{
     BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription, SubscriptionId,
@@ -37,7 +37,7 @@ pub(crate) struct State {
     /// owner -> the per-user subscriptions that follow the owner's sessions
     per_user: HashMap<Principal, Entries>,
     /// class that is gone -> the channels that its publishers may still have
-    retired: HashMap<EventClassId, Retired>,
+    pub(super) retired: HashMap<EventClassId, Retired>,
     bindings: BindingPool,
     /// The greatest place in store order that was given.
     pub(super) last_order: u64,
@@ -75,6 +75,8 @@ pub(crate) struct Changes {
     pub(super) dropped: Vec<Arc<SubscriptionEntry>>,
     /// Interfaces whose channels are made anew: the schema or a class that offers it has changed.
     pub(super) interfaces: HashSet<InterfaceId>,
+    /// Classes whose channels take their new records and stay as they are.
+    pub(super) adopted: Vec<Arc<EventClass>>,
     /// The stored classes that were replaced or removed.
     pub(in crate::broker) classes: Vec<Arc<EventClass>>,
     /// Roles that were replaced or removed.
@@ -230,46 +232,6 @@ impl State {
         }
     }
 
-    fn put_class(&mut self, class: EventClass, changes: &mut Changes) {
-        let id = class.id();
-        changes.access = true;
-        changes.interfaces.extend(class.interfaces());
-        let record = Arc::new(class);
-        match self.classes.get_mut(&id) {
-            Some(entry) => {
-                changes.interfaces.extend(entry.record.interfaces());
-                let replaced = std::mem::replace(&mut entry.record, record);
-                // One without a revision is built in, and was never stored.
-                if replaced.revision().is_some() {
-                    changes.classes.push(replaced);
-                }
-            }
-            None => {
-                let retired = self.retired.remove(&id).unwrap_or_default();
-                self.classes.insert(id, ClassEntry::new(record, retired));
-            }
-        }
-    }
-
-    /// Removes a class; publishers that still have it reach nobody until it comes back. One that is
-    /// built in is again as it is without a record.
-    fn remove_class(&mut self, id: EventClassId, changes: &mut Changes, trash: &mut Trash) {
-        if let Some(built_in) = BuiltIn::find(id) {
-            return self.put_class(built_in.record(), changes);
-        }
-        let Some(class) = self.classes.remove(&id) else {
-            return;
-        };
-        changes.interfaces.extend(class.record.interfaces());
-        changes.classes.push(Arc::clone(&class.record));
-        // Those whose publishers have gone since.
-        self.retired.retain(|_, retired| retired.is_held());
-        let mut retired = class.retire(trash);
-        if retired.is_held() {
-            self.retired.insert(id, retired);
-        }
-    }
-
     fn put_schema(&mut self, schema: InterfaceSchema, revision: Revision, changes: &mut Changes) {
         let (id, hash) = (schema.id(), schema.hash());
         let schema = Arc::new(schema);
@@ -332,17 +294,6 @@ impl State {
             changes.interfaces.insert(id);
         }
         Ok(())
-    }
-
-    /// Returns the classes that offer `interface`, by id.
-    pub(crate) fn classes_of(&self, interface: InterfaceId) -> Vec<Arc<EventClass>> {
-        let offering = self.classes.values().map(|entry| &entry.record);
-        let mut offering: Vec<_> = offering
-            .filter(|class| class.interfaces().contains(&interface))
-            .cloned()
-            .collect();
-        offering.sort_by_key(|class| class.id());
-        offering
     }
 
     /// Takes over everything that the store listed, in place of all that came from it before.
@@ -409,41 +360,5 @@ fn take_out<K: Eq + Hash>(bound: &mut HashMap<K, Entries>, key: K, id: Subscript
         if entries.get().is_empty() {
             entries.remove();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
-
-    use crate::{
-        Broker, Cascade, EventClass, EventClassId, EventMethod, InterfaceSchema, Subscription,
-    };
-
-    /// A program may make a class and its subscriptions for every document that it opens.
-    #[test]
-    fn classes_and_bindings_that_are_gone_leave_nothing_behind() {
-        let broker = Broker::in_memory().unwrap();
-        let opened = EventMethod::new("opened", []);
-        let schema = InterfaceSchema::new("Documents", "Documents", [opened]);
-        for number in 0..20 {
-            let class = EventClassId::from_u128(number);
-            let record = EventClass::new(class, "a document");
-            broker.register_dynamic_class(record, &schema).unwrap();
-            let bound = Subscription::builder("a reader")
-                .class(class)
-                .component("x");
-            let bound = bound.build().unwrap();
-            broker.store(&bound).unwrap();
-            let publisher = broker.dynamic_publisher(class).unwrap();
-            broker.remove(bound.id()).unwrap();
-            drop(publisher);
-            let removed = broker.unregister_class(class, Cascade::Refuse);
-            assert!(removed.unwrap());
-        }
-        broker.core.wiring.with(|state, _| {
-            assert!(state.by_class.is_empty() && state.by_interface.is_empty());
-            assert!(state.retired.len() <= 1, "the last one goes with the next");
-        });
     }
 }
