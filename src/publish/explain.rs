@@ -35,7 +35,8 @@ pub enum Stage {
     Disabled,
     /// It is a per-user one, and its owner has no session at this broker.
     OwnerAbsent,
-    /// Its filter or its object does not fit the interface; the text says why.
+    /// Its filter or its object does not fit the interface, or it names a predicate, which nobody
+    /// can ask in this version; the text says why.
     Suspended(String),
     /// The principal that would fire the event lacks the right to publish.
     Denied,
