@@ -137,9 +137,11 @@ impl<'a, P: Iterator<Item = Result<RawPair>>> Pass<'a, P> {
             return Ok(());
         }
         let (found, counted) = (self.found.count, self.stored.count);
-        Err(corrupt(&format!(
-            "{found} pairs are not the {counted} that the head counted"
-        )))
+        Err(corrupt(&if found == counted {
+            format!("the {found} pairs are not those that the head counted: their digest differs")
+        } else {
+            format!("there are {found} pairs, the head counted {counted}")
+        }))
     }
 
     /// Reads what is left, and returns the head that counts what can be read.

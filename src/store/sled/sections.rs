@@ -51,12 +51,12 @@ pub(super) fn batch(changes: &[RawChange]) -> Batch {
 ///
 /// [`ErrorKind::Corrupt`] when what undoes them cannot be read, and what `guarded` makes of sled's.
 pub(super) fn undo(db: &Db) -> Result<()> {
-    while let Some((key, record)) = super::guarded("read", || {
+    while let Some((key, record)) = super::guarded("read the database", || {
         db.scan_prefix(UNDO_PREFIX).next_back().transpose()
     })? {
-        let mut batch = parse(&record)?;
+        let mut batch = parse(&record).map_err(|problem| unreadable(&key, &problem))?;
         batch.remove(key);
-        super::guarded("write", || db.apply_batch(batch))?;
+        super::guarded("write the database", || db.apply_batch(batch))?;
     }
     Ok(())
 }
@@ -117,21 +117,29 @@ fn field(record: &mut Vec<u8>, bytes: &[u8]) -> ::sled::Result<()> {
     Ok(())
 }
 
-fn parse(record: &[u8]) -> Result<Batch> {
+/// Returns what undoes a section, or what is wrong with it.
+fn parse(record: &[u8]) -> Result<Batch, String> {
+    let cut_off = |_| format!("is cut off after {} bytes", record.len());
     let mut reader = Reader(record);
     let mut batch = Batch::default();
     while !reader.0.is_empty() {
-        let key = take(&mut reader)?;
-        match reader.u8()? {
+        let key = take(&mut reader).map_err(cut_off)?;
+        match reader.u8().map_err(cut_off)? {
             0 => batch.remove(key),
-            1 => batch.insert(key, take(&mut reader)?),
-            _ => {
-                let message = "what undoes a batch cannot be read";
-                return Err(Error::new(ErrorKind::Corrupt, message));
+            1 => batch.insert(key, take(&mut reader).map_err(cut_off)?),
+            flag => {
+                let key = key.escape_ascii();
+                return Err(format!("has {flag} after the key {key}, not 0 or 1"));
             }
         }
     }
     Ok(batch)
+}
+
+fn unreadable(key: &[u8], problem: &str) -> Error {
+    let number = key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n));
+    let message = format!("what undoes section {number} of a batch {problem}");
+    Error::new(ErrorKind::Corrupt, message)
 }
 
 fn take<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
@@ -281,11 +289,19 @@ mod tests {
     }
 
     #[test]
-    fn record_that_cannot_be_read_is_corrupt() {
+    fn record_that_cannot_be_read_is_named_with_what_is_wrong() {
         let (_root, db) = open();
-        for record in [&b"\0\0\0\x01a\x02"[..], b"\0\0\0\x05a", b"\0\0\0\x01a"] {
-            db.insert(undo_key(0), record).unwrap();
-            assert_eq!(undo(&db).unwrap_err().kind(), ErrorKind::Corrupt);
+        for (record, problem) in [
+            (&b"\0\0\0\x01a\x02"[..], "has 2 after the key a, not 0 or 1"),
+            (b"\0\0\0\x05a", "is cut off after 5 bytes"),
+            (b"\0\0\0\x01a", "is cut off after 5 bytes"),
+            (b"\0\0\0\x01a\x01\0", "is cut off after 7 bytes"),
+        ] {
+            db.insert(undo_key(7), record).unwrap();
+            let error = undo(&db).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            let message = format!("what undoes section 7 of a batch {problem}");
+            assert_eq!(error.to_string(), message);
         }
     }
 }
