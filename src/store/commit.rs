@@ -95,7 +95,7 @@ impl State {
 }
 
 impl Attached {
-    pub(crate) fn new((prefix, sink): (&[u8], &Arc<dyn CommitSink>)) -> Self {
+    pub(crate) fn new(prefix: &[u8], sink: &Arc<dyn CommitSink>) -> Self {
         Self {
             prefix: prefix.to_vec(),
             sink: Arc::clone(sink),
@@ -143,7 +143,7 @@ impl<E: Engine> Shared<E> {
         trash: &mut Trash,
     ) -> Result<Revision> {
         self.ready(state, trash)?;
-        let attached = Attached::new((prefix, &sink));
+        let attached = Attached::new(prefix, &sink);
         let revision = state.head.revision;
         self.list(&attached, revision, trash)?;
         state.sinks.push(attached);
@@ -385,20 +385,14 @@ impl<E: Engine> Shared<E> {
     /// Lists everything to one sink; its panic is the caller's to catch or to pass on.
     fn list(&self, attached: &Attached, revision: Revision, trash: &mut Trash) -> Result<()> {
         let mut failure = None;
-        let mut listing = load::pairs(&self.engine, &attached.prefix)
-            .filter_map(|pair| {
-                let (key, raw) = match pair {
-                    Ok(pair) => pair,
-                    Err(error) => return Some(Err(error)),
-                };
+        let pairs = load::pairs(&self.engine, &attached.prefix);
+        let mut listing = pairs.filter_map(|pair| match pair {
+            Ok((key, raw)) => {
                 let entry: Entry = self.quarantine.read(&key, raw)?;
                 Some(Ok((key, entry)))
-            })
-            .inspect(|item| {
-                if let Err(error) = item {
-                    failure = Some(Error::new(error.kind(), error.to_string()));
-                }
-            });
+            }
+            Err(error) => Some(Err(repeated(failure.insert(error)))),
+        });
         attached.sink.listed(&mut listing, revision, trash);
         drop(listing);
         failure.map_or(Ok(()), Err)
@@ -442,6 +436,11 @@ fn unread(error: Error) -> Error {
         ErrorKind::Conflict | ErrorKind::Closed | ErrorKind::Unavailable => error,
         _ => Error::new(ErrorKind::Unavailable, "the store cannot be read now").because(error),
     }
+}
+
+/// Returns an error for a second to have: of the same kind, its causes in the message.
+pub(crate) fn repeated(error: &Error) -> Error {
+    Error::new(error.kind(), describe(error))
 }
 
 /// Returns the message with its causes.

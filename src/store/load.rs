@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use super::batch::Entry;
+use super::commit::repeated;
 use super::engine::{Engine, RawPair};
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head, LOG_PREFIX};
 use super::history::History;
@@ -154,10 +155,7 @@ impl<'a, P: Iterator<Item = Result<RawPair>>> Pass<'a, P> {
 
     /// Notes how it ended, and returns the error as the last item.
     fn end(&mut self, outcome: Result<()>) -> Option<Result<RawPair>> {
-        let item = match &outcome {
-            Ok(()) => None,
-            Err(error) => Some(Err(Error::new(error.kind(), error.to_string()))),
-        };
+        let item = outcome.as_ref().err().map(|error| Err(repeated(error)));
         self.outcome = Some(outcome);
         item
     }
