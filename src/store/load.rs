@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use super::batch::Entry;
-use super::commit::repeated;
 use super::engine::{Engine, RawPair};
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head, LOG_PREFIX};
+use super::health::repeated;
 use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;

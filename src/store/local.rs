@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 
 use super::background::Duties;
 use super::batch::{Batch, Entry};
-use super::commit::{Attached, Health, State};
+use super::commit::{Attached, State};
 use super::copy;
 use super::engine::{Engine, RawPair};
 use super::flush::Flush;
 use super::form;
+use super::health::Health;
 use super::history::LoggedCommit;
 use super::load::{self, Quarantine};
 use super::memory::MemoryEngine;
