@@ -118,12 +118,15 @@ pub enum Notice {
         /// What its filter costs.
         cost: String,
     },
-    /// An event met a subscription that is suspended; told once, until the reason is another.
+    /// An event met a subscription that is suspended; told once, until the reason is another. If they
+    /// are many, it is a few of them in a minute, and later how many others there were.
     SubscriptionSuspended {
         /// The subscription's id.
         id: Uuid,
         /// The subscription's name.
         subscription: String,
+        /// How many others were met before it that no notice tells of.
+        others: usize,
         /// Why it is suspended: what its filter does not fit, or which predicate nobody can ask.
         reason: String,
     },
@@ -347,9 +350,16 @@ impl fmt::Display for Notice {
             }
             Self::SubscriptionSuspended {
                 subscription,
+                others,
                 reason,
                 ..
-            } => write!(f, "{subscription:?} is suspended: {reason}"),
+            } => match others {
+                0 => write!(f, "{subscription:?} is suspended: {reason}"),
+                _ => write!(
+                    f,
+                    "{subscription:?} and {others} others are suspended; this one: {reason}"
+                ),
+            },
             Self::ChangesMissed { after, until } => write!(
                 f,
                 "subscribers were not told of the changes after revision {after} up to {until}"

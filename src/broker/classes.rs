@@ -227,8 +227,7 @@ impl Broker {
         self.until_settled(|| {
             let (revision, class, bound) = self.with_bound(id);
             let Some(class) = class else {
-                self.require(Right::Define, None)?;
-                found = self.remove_unreadable(key.clone())?;
+                found = self.remove_stored(key.clone(), Right::Define)?;
                 return Ok(());
             };
             found = class.revision().is_some();
@@ -301,13 +300,15 @@ impl Broker {
         }
     }
 
-    /// Removes a record that is in the store and was not listed, since it cannot be read. Returns
-    /// whether there was one.
-    pub(super) fn remove_unreadable(&self, key: Vec<u8>) -> Result<bool> {
+    /// Removes a record that is in the store, be it one that was not listed since it cannot be read,
+    /// if that right is there where no class is concerned. Returns whether there was one: whoever
+    /// lacks the right and would have nothing removed is refused nothing.
+    pub(super) fn remove_stored(&self, key: Vec<u8>, right: Right) -> Result<bool> {
         self.core.check_open()?;
         if self.core.store.get(&key)?.is_none() {
             return Ok(false);
         }
+        self.require(right, None)?;
         let mut batch = Batch::new();
         batch.delete(key);
         self.core.commit(batch).map(|_| true)

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
 use crate::publish::{Hook, Surroundings, Upkeep};
-use crate::store::{Batch, CommitSink, Store};
+use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
 pub(crate) struct Core {
@@ -47,10 +47,11 @@ impl Core {
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
+        let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             clock,
-            hook: health::noting_suspended(hook, notices.clone()),
+            hook,
             host: Arc::clone(&host) as _,
             upkeep,
         });
@@ -131,9 +132,14 @@ impl Core {
         self.store.detach(&sink);
     }
 
-    /// Lets go of the components, which may hold publishers of this broker.
+    /// Lets go of the components, which may hold publishers of this broker. Each by itself: a panic
+    /// in the drop of one must not keep the others, nor the store open.
     fn let_go(&self) {
-        drop(self.registry.clear());
+        let mut trash = Trash::default();
+        for recipe in self.registry.clear().into_values() {
+            trash.add(recipe);
+        }
+        trash.dispose();
     }
 }
 

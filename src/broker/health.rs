@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::changes::WiringObject;
 use super::wiring_changes::BuiltIn;
+use crate::clock::Clock;
 use crate::delivery::{Delivery, DeliveryOutcome, SkipReason};
 use crate::event_interface;
 use crate::model::EventClassId;
@@ -84,8 +86,8 @@ fn subject(notice: &Notice) -> Option<Uuid> {
 }
 
 /// Returns a hook that does what `hook` does, and has suspended subscriptions noted.
-pub(super) fn noting_suspended(hook: Hook, notices: Notices) -> Hook {
-    let suspended = Suspended::default();
+pub(super) fn noting_suspended(hook: Hook, notices: Notices, clock: Arc<dyn Clock>) -> Hook {
+    let suspended = Suspended::new(clock);
     Hook::new(Arc::new(move |class, delivery| {
         if BuiltIn::find(class).is_none() {
             suspended.note(delivery, &notices);
@@ -95,33 +97,125 @@ pub(super) fn noting_suspended(hook: Hook, notices: Notices) -> Hook {
 }
 
 /// Which suspended subscriptions were noted: every event meets them again.
-#[derive(Default)]
 struct Suspended {
     hasher: RandomState,
+    clock: Arc<dyn Clock>,
+    noted: Mutex<Noted>,
+}
+
+/// What was noted, and how much of it was told lately: a change of a class may suspend thousands, and
+/// their notices would leave no room for others.
+#[derive(Default)]
+struct Noted {
     /// subscription -> a digest of the reason
-    noted: Mutex<HashMap<Uuid, u64>>,
+    reasons: HashMap<Uuid, u64>,
+    /// When the present span began, and how many were told of in it.
+    span: Option<(Instant, usize)>,
+    /// How many were met that nobody was told of, and the last of them.
+    untold: usize,
+    last_untold: Option<Uuid>,
 }
 
 impl Suspended {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            hasher: RandomState::default(),
+            clock,
+            noted: Mutex::default(),
+        }
+    }
+
     fn note(&self, delivery: &Delivery, notices: &Notices) {
         let DeliveryOutcome::Skipped(SkipReason::Suspended(reason)) = delivery.outcome() else {
             return;
         };
         let id = delivery.subscription().uuid();
         let digest = self.hasher.hash_one(reason);
-        let mut noted = self.noted.lock();
-        if noted.get(&id) == Some(&digest) {
+        let others = self.noted.lock().meet(id, digest, &*self.clock);
+        let Some(others) = others else {
             return;
-        }
-        if noted.len() >= Notices::DEFAULT_CAPACITY {
-            noted.clear();
-        }
-        noted.insert(id, digest);
-        drop(noted);
+        };
         notices.push(Notice::SubscriptionSuspended {
             id,
             subscription: delivery.name().to_owned(),
+            others,
             reason: reason.clone(),
         });
+    }
+}
+
+impl Noted {
+    /// Notes a subscription that is suspended. Returns whether to tell of it, with how many others
+    /// that were met before.
+    fn meet(&mut self, id: Uuid, digest: u64, clock: &dyn Clock) -> Option<usize> {
+        let is_new = self.is_new(id, digest);
+        if !is_new && self.last_untold != Some(id) {
+            return None;
+        }
+        let now = clock.instant();
+        let present = self.span.filter(|(begin, _)| now < *begin + SPAN);
+        let (begin, told) = present.unwrap_or((now, 0));
+        if told == FEW {
+            self.untold += usize::from(is_new);
+            self.last_untold = Some(id);
+            return None;
+        }
+        self.span = Some((begin, told + 1));
+        // The last one is counted among those.
+        let is_counted = self.last_untold.take() == Some(id) && !is_new;
+        Some(std::mem::take(&mut self.untold).saturating_sub(usize::from(is_counted)))
+    }
+
+    fn is_new(&mut self, id: Uuid, digest: u64) -> bool {
+        if self.reasons.len() >= MOST && !self.reasons.contains_key(&id) {
+            return false;
+        }
+        self.reasons.insert(id, digest) != Some(digest)
+    }
+}
+
+/// As many are told of each by itself in one [`SPAN`]: what a person looks at one by one.
+const FEW: usize = 8;
+
+/// After this time others are told of again: what comes later has another cause.
+const SPAN: Duration = Duration::from_secs(60);
+
+/// As many are known apart, in about two megabytes. Of more nobody is told; the failure hook and
+/// `status` know them all.
+const MOST: usize = 65_536;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+mod tests {
+    use super::*;
+    use crate::clock::HandClock;
+
+    #[test]
+    fn those_that_were_not_told_of_are_counted_in_a_later_notice() {
+        let (clock, mut noted) = (HandClock::new(), Noted::default());
+        let mut meet = |number: u128, digest| noted.meet(Uuid::from_u128(number), digest, &*clock);
+        let all = |meet: &mut dyn FnMut(u128, u64) -> Option<usize>| -> Vec<_> {
+            (0..100).filter_map(|number| meet(number, 1)).collect()
+        };
+        assert_eq!(all(&mut meet), [0; FEW]);
+        assert!(all(&mut meet).is_empty());
+        clock.advance(SPAN);
+        // The last one stands for the other 91.
+        assert_eq!(all(&mut meet), [91]);
+        assert!(all(&mut meet).is_empty());
+        assert_eq!(meet(7, 2), Some(0), "for another reason");
+        clock.advance(SPAN);
+        assert!(all(&mut meet).len() == 1, "for the first reason again");
+    }
+
+    #[test]
+    fn new_one_brings_the_count_of_those_before() {
+        let (clock, mut noted) = (HandClock::new(), Noted::default());
+        let mut meet = |number: u128| noted.meet(Uuid::from_u128(number), 1, &*clock);
+        assert_eq!((0..20).filter_map(&mut meet).count(), FEW);
+        clock.advance(SPAN);
+        assert_eq!(meet(20).unwrap(), 20 - FEW);
+        assert_eq!(meet(19), None);
+        assert_eq!(meet(21), Some(0));
     }
 }

@@ -65,8 +65,7 @@ impl Broker {
     pub fn remove_role(&self, name: &str) -> Result<bool> {
         let name = RoleName::try_from(name)
             .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()).because(error))?;
-        self.require(Right::Define, None)?;
-        self.remove_unreadable(RecordKey::Role(name).to_bytes())
+        self.remove_stored(RecordKey::Role(name).to_bytes(), Right::Define)
     }
 
     /// Returns the role of this name.

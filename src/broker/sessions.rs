@@ -65,7 +65,8 @@ impl Broker {
         let absent = self.core.wiring.with(|state, _| state.followers(owner));
         let absent = absent.into_iter().filter(|entry| entry.absent);
         let compile = |entry: Arc<SubscriptionEntry>| {
-            let filter = self.check(&entry.record).ok()?.compiled()?;
+            // What names methods that are gone is served for the others.
+            let filter = self.examine(&entry.record).ok()?.compiled()?;
             Some((entry.record.id(), (entry, Some(filter))))
         };
         absent.filter_map(compile).collect()
@@ -82,14 +83,7 @@ fn follow(state: &mut State, owner: &Principal, compiled: &mut Compiled, changes
         let known = compiled.get_mut(&entry.record.id());
         let filter = known.filter(|(of, _)| Arc::ptr_eq(of, &entry));
         let filter = filter.and_then(|(_, filter)| filter.take());
-        let again = SubscriptionEntry {
-            record: entry.record.clone(),
-            order: entry.order,
-            ensured: entry.ensured,
-            live: entry.live.clone(),
-            absent: entry.absent,
-        };
-        state.put_subscription(again, filter, changes);
+        state.put_subscription(SubscriptionEntry::clone(&entry), filter, changes);
     }
 }
 

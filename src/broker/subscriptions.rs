@@ -240,10 +240,7 @@ impl Broker {
         let id = id.into();
         let key = RecordKey::Subscription(id).to_bytes();
         match self.present(id) {
-            None => {
-                self.require(Right::Administer, None)?;
-                self.remove_unreadable(key)
-            }
+            None => self.remove_stored(key, Right::Administer),
             Some(present) if present.record.is_object() => self.core.check_open().map(|()| false),
             Some(present) => {
                 self.require_writing([&present.record])?;

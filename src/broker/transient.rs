@@ -180,13 +180,8 @@ impl Broker {
         let source = released.source(target);
         let order = self.core.wiring.next_order();
         let id = record.id();
-        let entry = SubscriptionEntry {
-            record: record.clone().without_revision(),
-            order,
-            ensured: None,
-            live: Some(source),
-            absent: false,
-        };
+        let record = record.clone().without_revision();
+        let entry = SubscriptionEntry::of_object(record, order, source);
         let mut new = Some((entry, compiled));
         self.core.wiring.change(|state, changes| {
             if state.subscriptions.get(id).is_none()
@@ -247,13 +242,8 @@ impl SubscriptionGuard {
             let Some(present) = state.live(self.id, self.order) else {
                 return Err(source);
             };
-            let entry = SubscriptionEntry {
-                record: present.record.clone(),
-                order: present.order,
-                ensured: None,
-                live: Some(source),
-                absent: false,
-            };
+            let record = present.record.clone();
+            let entry = SubscriptionEntry::of_object(record, self.order, source);
             state.put_subscription(entry, None, changes);
             Ok(())
         });

@@ -72,6 +72,12 @@ impl Registry {
         self.recipes.read().get(&id).cloned()
     }
 
+    /// Returns whether a component is registered, and holds none: whoever drops the last hold drops
+    /// the user's factory.
+    pub(crate) fn has(&self, id: ComponentId) -> bool {
+        self.recipes.read().contains_key(&id)
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Recipe>> {
         self.recipes.read().values().cloned().collect()
     }

@@ -12,6 +12,7 @@ use crate::model::{Subscription, SubscriptionId};
 use crate::store::record::StoredSubscription;
 
 /// A subscription as the broker lists it, stored or transient: one for all who serve it.
+#[derive(Clone)]
 pub(crate) struct SubscriptionEntry {
     pub(crate) record: Subscription,
     /// The place in store order.
@@ -34,6 +35,17 @@ pub(crate) struct Added {
 pub(crate) type Rank = (Reverse<i32>, u64, SubscriptionId);
 
 impl SubscriptionEntry {
+    /// Returns a subscription of a live object.
+    pub(crate) fn of_object(record: Subscription, order: u64, live: Arc<dyn LiveObject>) -> Self {
+        Self {
+            record,
+            order,
+            ensured: None,
+            live: Some(live),
+            absent: false,
+        }
+    }
+
     /// Returns the key of the calling order: higher priority first, then store order.
     pub(crate) fn rank(&self) -> Rank {
         (
@@ -50,7 +62,7 @@ impl SubscriptionEntry {
     }
 
     /// Returns whether a fire has anything to do with it.
-    pub(super) fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         self.record.is_enabled() && !self.absent
     }
 

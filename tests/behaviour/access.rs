@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use loosely::{
-    AccessRequest, Authorizer, Broker, Cascade, Ensured, Error, ErrorKind, EventClass,
+    AccessRequest, Authorizer, Batch, Broker, Cascade, Ensured, Error, ErrorKind, EventClass,
     EventInterface, FireOutcome, FirePolicy, MemoryStore, Notice, Right, Role, RoleAuthorizer,
-    SkipReason, Stage, Store, Subscription, SubscriptionBuilder,
+    SkipReason, Stage, Store, Subscription, SubscriptionBuilder, SubscriptionId,
 };
 
 use crate::support::{StockEvents, StockEventsPublisher, Tape, live, subscription};
@@ -206,6 +206,28 @@ fn subscriptions_of_others_are_changed_by_those_who_administer() {
     let given = nobodys.to_builder().owner("bob").build().unwrap();
     ann.store(&given).unwrap();
     assert_eq!(adam.remove_where("ALL").unwrap().len(), 1);
+}
+
+#[test]
+fn removing_what_is_not_there_takes_no_right_and_what_cannot_be_read_takes_one() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broker = guarded_on(Arc::clone(&store), &[]);
+    let [_, eve, adam] = views(&broker);
+    let id = SubscriptionId::from_u128(7);
+    assert!(!eve.remove(id).unwrap());
+    assert!(!eve.unregister_class("none", Cascade::Remove).unwrap());
+    assert!(!eve.remove_role("none").unwrap());
+    assert_eq!(broker.notices(), []);
+
+    let mut key = b"rs".to_vec();
+    key.extend(id.uuid().as_bytes());
+    let mut batch = Batch::new();
+    batch.put(key, b"nonsense".to_vec());
+    store.commit(batch).unwrap();
+    assert_denied(eve.remove(id), Right::Administer);
+    assert_denied(eve.remove_role("staff"), Right::Define);
+    assert!(adam.remove(id).unwrap());
+    assert!(!eve.remove(id).unwrap());
 }
 
 #[test]

@@ -219,6 +219,42 @@ fn singleton_dropped_by_the_close_may_use_the_broker() {
 }
 
 #[test]
+fn singleton_that_panics_when_it_is_dropped_does_not_keep_the_store_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = Broker::open(directory.path()).unwrap();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    for id in ["x", "y"] {
+        let dropped = dropped.clone();
+        let component = Component::new(id, move || {
+            let dropped = dropped.clone();
+            OnDrop(move || {
+                dropped.fetch_add(1, Ordering::SeqCst);
+                panic!("not like this");
+            })
+        });
+        let component = component.implements::<dyn StockEvents>();
+        broker.register_component(component).unwrap();
+        broker
+            .ensure(&subscription(id, id).build().unwrap())
+            .unwrap();
+    }
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.price_changed("x", 1.0).delivered(), 2);
+    // The snapshot holds them as well.
+    drop(stocks);
+    for id in ["x", "y"] {
+        broker
+            .remove(broker.subscriptions(&format!("name = '{id}'")).unwrap()[0].id())
+            .unwrap();
+    }
+    assert_eq!(dropped.load(Ordering::SeqCst), 0);
+    broker.close(std::time::Duration::MAX).unwrap();
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    let again = Broker::open(directory.path()).unwrap();
+    assert!(again.subscriptions("ALL").unwrap().is_empty());
+}
+
+#[test]
 fn panic_payload_may_use_the_broker() {
     let scene = Scene::new();
     let payload = Mutex::new(Some(scene.talkative()));

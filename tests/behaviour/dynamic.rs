@@ -1,7 +1,7 @@
 //! Publishing and subscribing without the Rust type.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use loosely::{
@@ -183,6 +183,40 @@ fn publisher_made_before_the_rust_type_was_known_goes_on() {
         2
     );
     assert_eq!(tape.len(), 4);
+}
+
+/// The first publisher with the Rust type means a new channel behind those that fire by name; it
+/// takes a while to fill, and a fire must find it with its subscribers or not at all.
+#[test]
+fn no_event_is_lost_while_the_rust_type_becomes_known() {
+    let _watchdog = Watchdog::new();
+    let broker = quiet();
+    let class = EventClass::new("stocks", "Stocks");
+    let class = broker.register_class::<dyn StockEvents>(class).unwrap();
+    let others = (0..4_000).map(|number| {
+        let record = subscription(&format!("{number}"), "nobody");
+        record.filter(format!("symbol = 'N{number}'")).build()
+    });
+    broker.import(others.map(Result::unwrap)).unwrap();
+    let listener = Tape::new().listener("live");
+    let _live = broker.subscribe::<dyn StockEvents>(listener).unwrap();
+    let stocks = broker.dynamic_publisher(class).unwrap();
+    let (started, stop) = (Barrier::new(2), AtomicBool::new(false));
+    let lost = thread::scope(|scope| {
+        let firing = scope.spawn(|| {
+            let (mut lost, values) = (0, ["MSFT".into(), 1.5.into()]);
+            started.wait();
+            while !stop.load(Ordering::SeqCst) {
+                lost += 1 - stocks.fire("price_changed", &values).unwrap().delivered();
+            }
+            lost
+        });
+        started.wait();
+        broker.publisher_of::<dyn StockEvents>(class).unwrap();
+        stop.store(true, Ordering::SeqCst);
+        firing.join().unwrap()
+    });
+    assert_eq!(lost, 0);
 }
 
 #[test]

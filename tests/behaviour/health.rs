@@ -140,6 +140,35 @@ fn suspended_subscription_and_scanned_filter_are_told_once_each() {
     assert_eq!(reports.recv().unwrap(), quarantined);
 }
 
+/// Each fire meets all of them, and what waits to be read has room for a thousand notices.
+#[test]
+fn two_thousand_suspended_subscriptions_leave_room_for_other_notices() {
+    let broker = quiet();
+    let class = EventClass::new("ticks", "Ticks").with_property("source", ValueType::Str, "");
+    let class = broker.register_class::<dyn StockEvents>(class).unwrap();
+    let records = (0..2_000).map(|number| {
+        let record = Subscription::builder(format!("{number}")).class(class);
+        let record = record.filter(format!("publisher.source = '{number}'"));
+        record.component("nobody").build().unwrap()
+    });
+    broker.import(records).unwrap();
+    broker.notices();
+    let narrowed = EventClass::new(class, "Ticks");
+    let narrowed = narrowed.with_interface(<dyn StockEvents>::schema().id());
+    broker.update_class(&narrowed).unwrap();
+    let stocks = broker.publisher_of::<dyn StockEvents>(class).unwrap();
+    for _ in 0..3 {
+        assert_eq!(stocks.price_changed("MSFT", 1.0).skipped(), 2_000);
+    }
+    let notices = broker.notices();
+    let is_of_one =
+        |notice: &Notice| matches!(notice, Notice::SubscriptionSuspended { others: 0, .. });
+    let of_one = notices.iter().filter(|notice| is_of_one(notice)).count();
+    assert_eq!(of_one, 8);
+    // One more for the rest, if the machine took a minute for this.
+    assert!(notices.len() <= 9);
+}
+
 #[test]
 fn subscriber_of_health_events_that_fails_makes_no_further_one() {
     let _watchdog = Watchdog::new();

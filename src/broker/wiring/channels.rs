@@ -1,13 +1,14 @@
 //! The channels of each class, made and made anew from the records.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::entries::Entries;
+use super::groups::Groups;
 use super::state::{Changes, State};
 use crate::model::{ComponentId, EventClass, EventClassId};
 use crate::publish::{
-    Added, AnyChannel, Channel, ChannelCell, SECTION, Site, Sites, SubscriptionEntry, Surroundings,
+    AnyChannel, Channel, ChannelCell, SECTION, Site, Sites, SubscriptionEntry, Surroundings,
 };
 use crate::store::Trash;
 use crate::value::{EventInterface, InterfaceId, Subscriber};
@@ -29,19 +30,33 @@ pub(super) struct Retired {
 
 impl State {
     /// Makes the channels follow from the records again.
-    pub(super) fn publish(&self, mut changes: Changes, trash: &mut Trash) {
-        let mut affected = BTreeSet::new();
-        for (id, class) in &self.classes {
-            if changes.renew(class) {
-                self.reset_class(class, trash);
-            } else if changes.concern(class) {
-                affected.insert(*id);
+    pub(super) fn publish(&self, changes: &mut Changes, trash: &mut Trash) {
+        let mut groups = Groups::new(changes);
+        if groups.are_of_any_class() || !changes.interfaces.is_empty() {
+            for class in self.classes.values() {
+                self.publish_class(class, changes, &mut groups, trash);
+            }
+        } else {
+            let affected: Vec<_> = groups.classes().collect();
+            for class in affected.iter().filter_map(|id| self.classes.get(id)) {
+                class.change(&mut groups, trash);
             }
         }
-        for class in affected.iter().filter_map(|id| self.classes.get(id)) {
-            class.change(&mut changes, trash);
+        trash.add(groups);
+    }
+
+    fn publish_class(
+        &self,
+        class: &ClassEntry,
+        changes: &Changes,
+        groups: &mut Groups,
+        trash: &mut Trash,
+    ) {
+        if changes.renew(class) {
+            self.reset_class(class, trash);
+        } else {
+            class.change(groups, trash);
         }
-        trash.add(changes);
     }
 
     /// Makes every channel anew.
@@ -160,7 +175,7 @@ impl State {
     ) -> Option<Arc<Channel<I>>> {
         let schema = Arc::clone(&self.interfaces.get(&I::schema().id())?.schema);
         let interface = schema.id();
-        let entry = self.classes.get_mut(&class)?;
+        let entry = self.classes.get(&class)?;
         if let Some(channel) = entry.typed.get(&interface) {
             return Arc::clone(channel).as_any().downcast().ok();
         }
@@ -169,13 +184,14 @@ impl State {
             class: Arc::clone(&entry.record),
         };
         let channel = Arc::new(Channel::<I>::new(site, Arc::clone(around)));
+        // Filled before it is put in place, where a fire by name may find it at once.
+        self.reset_channel(entry, interface, channel.as_ref(), trash);
         let untyped: Arc<dyn AnyChannel> = Arc::clone(&channel) as _;
+        let entry = self.classes.get_mut(&class)?;
         entry.typed.insert(interface, Arc::clone(&untyped));
         if let Some(cell) = entry.untyped.remove(&interface) {
             trash.add(std::mem::replace(&mut *cell.write(), untyped));
         }
-        let entry = self.classes.get(&class)?;
-        self.reset_channel(entry, interface, channel.as_ref(), trash);
         Some(channel)
     }
 
@@ -218,82 +234,11 @@ impl Retired {
     }
 }
 
-/// Subscriptions that come and go together.
-struct Section<'a> {
-    removed: Vec<Arc<SubscriptionEntry>>,
-    added: Vec<&'a mut Added>,
-}
-
-impl<'a> Section<'a> {
-    fn new(removed: Vec<Arc<SubscriptionEntry>>, added: Vec<&'a mut Added>) -> Option<Self> {
-        let is_empty = removed.is_empty() && added.is_empty();
-        (!is_empty).then_some(Self { removed, added })
-    }
-}
-
 impl Changes {
-    /// Returns the changes that concern a channel: as one section, which every fire sees whole or not
-    /// at all, or if they are very many in sections of at most `limit`. What replaces an entry comes
-    /// in the same section as that goes, so that no fire misses both.
-    fn sections(
-        &mut self,
-        takes: impl Fn(&SubscriptionEntry) -> bool,
-        limit: usize,
-    ) -> Vec<Section<'_>> {
-        let mut removed: HashMap<_, Vec<_>> = HashMap::new();
-        for entry in self.removed.iter().filter(|entry| takes(entry)) {
-            removed
-                .entry(entry.record.id())
-                .or_default()
-                .push(Arc::clone(entry));
-        }
-        let added = self.added.iter_mut().filter(|added| takes(&added.entry));
-        if self.removed.len() + added.size_hint().1.unwrap_or(usize::MAX) <= SECTION {
-            let (removed, added) = (removed.into_values().flatten().collect(), added.collect());
-            return Vec::from_iter(Section::new(removed, added));
-        }
-        let (filtered, loose): (Vec<_>, Vec<_>) = added.partition(|it| it.entry.may_be_filtered());
-        // Each section of the loose ones would make new lanes of all: they are one.
-        let mut parts = Vec::new();
-        if !loose.is_empty() {
-            parts.push(loose);
-        }
-        let mut filtered = filtered.into_iter();
-        while filtered.len() > 0 {
-            parts.push(filtered.by_ref().take(limit).collect());
-        }
-        let mut sections = Vec::new();
-        for added in parts {
-            let replaced = added
-                .iter()
-                .filter_map(|added| removed.remove(&added.entry.record.id()));
-            let removed = replaced.flatten().collect();
-            sections.push(Section { removed, added });
-        }
-        let rest = removed.into_values().flatten();
-        let (filtered, loose): (Vec<_>, Vec<_>) = rest.partition(|it| it.may_be_filtered());
-        let parts = filtered.chunks(SECTION).map(<[_]>::to_vec);
-        let parts = parts.chain((!loose.is_empty()).then_some(loose));
-        sections.extend(parts.map(|removed| Section {
-            removed,
-            added: Vec::new(),
-        }));
-        sections
-    }
-
     /// Returns whether channels of the class are to be made anew.
     fn renew(&self, class: &ClassEntry) -> bool {
         let mut interfaces = self.interfaces.iter();
         interfaces.any(|id| class.typed.contains_key(id) || class.untyped.contains_key(id))
-    }
-
-    /// Returns whether a subscription that came or went may be one of the class's.
-    fn concern(&self, class: &ClassEntry) -> bool {
-        let added = self.added.iter().map(|added| &added.entry);
-        self.removed.iter().chain(added).any(|entry| {
-            let binding = entry.record.binding();
-            binding.class().is_none_or(|id| id == class.record.id())
-        })
     }
 }
 
@@ -360,22 +305,18 @@ impl ClassEntry {
         typed.chain(untyped)
     }
 
-    fn change(&self, changes: &mut Changes, trash: &mut Trash) {
+    fn change(&self, groups: &mut Groups, trash: &mut Trash) {
         for (interface, channel) in self.channels() {
-            let schema = Arc::clone(channel.schema());
-            let site = Site {
-                schema,
-                class: Arc::clone(&self.record),
-            };
-            let offered = self.record.interfaces().contains(&interface);
-            let takes = |entry: &SubscriptionEntry| offered && site.takes(entry.record.binding());
+            if !self.record.interfaces().contains(&interface) {
+                continue;
+            }
             // What no fire can look at yet is built in one piece.
             let limit = if channel.is_empty() {
                 usize::MAX
             } else {
                 SECTION
             };
-            for mut section in changes.sections(takes, limit) {
+            for mut section in groups.sections(self.record.id(), interface, limit) {
                 channel.change(&section.removed, &mut section.added, trash);
             }
         }

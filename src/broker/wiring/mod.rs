@@ -2,6 +2,7 @@
 
 mod channels;
 mod entries;
+mod groups;
 mod listing;
 mod state;
 
@@ -72,13 +73,22 @@ impl Wiring {
             let mut changes = Changes::default();
             let result = work(state, &mut changes);
             self.prune_all(state, &mut changes);
-            let listen = changes.listeners;
-            state.publish(changes, trash);
-            if listen {
-                self.listen(state);
-            }
+            self.settle(state, &mut changes, trash);
+            trash.add(changes);
             result
         })
+    }
+
+    /// Makes everything follow from the records that follows from them: the channels, who may do
+    /// what, and who is told.
+    fn settle(&self, state: &mut State, changes: &mut Changes, trash: &mut Trash) {
+        state.publish(changes, trash);
+        if changes.access {
+            self.policy.renew(&state.roles);
+        }
+        if changes.listeners {
+            self.listen(state);
+        }
     }
 
     /// Takes out the subscriptions whose object was found gone, unless they have another by now.
@@ -168,17 +178,13 @@ impl CommitSink for Wiring {
         for change in commit.changes() {
             self.apply(&mut state, change, commit.revision(), &mut changes, trash);
         }
-        let previous = std::mem::replace(&mut state.revision, commit.revision());
-        if changes.listeners {
-            self.listen(&mut state);
-        }
-        state.tell(commit, &changes, previous);
+        // Behind what the commit removed, which is told of in its order.
         self.prune_all(&mut state, &mut changes);
-        let is_access_changed = changes.access;
-        state.publish(changes, trash);
-        if is_access_changed {
-            self.policy.renew(&state.roles);
-        }
+        let previous = std::mem::replace(&mut state.revision, commit.revision());
+        self.settle(&mut state, &mut changes, trash);
+        // A listener that came with the commit hears of it.
+        state.tell(commit, &changes, previous);
+        trash.add(changes);
         self.start(&mut state);
         drop(state);
         self.teller.alarm.ring();
@@ -199,8 +205,9 @@ impl Upkeep for Wiring {
         if let Some(mut state) = self.state.try_lock() {
             let (mut changes, mut trash) = (Changes::default(), Trash::default());
             self.prune_all(&mut state, &mut changes);
-            state.publish(changes, &mut trash);
+            self.settle(&mut state, &mut changes, &mut trash);
             drop(state);
+            trash.add(changes);
             trash.dispose();
         }
     }

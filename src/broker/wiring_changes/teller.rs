@@ -78,16 +78,20 @@ impl Listeners {
         })
     }
 
-    /// Finds who is there: a component that is not registered yet, as at the start of a program, has
-    /// nothing lost that it could have had.
+    /// Finds who can be called: a component that is not registered yet, as at the start of a program,
+    /// has nothing lost that it could have had.
     fn of(state: &State, registry: &Registry) -> Self {
         let hears = |class: EventClassId| {
-            let is_there = |entry: &Arc<SubscriptionEntry>| match entry.record.target() {
-                Target::Component(id) => registry.get(*id).is_some(),
-                _ => true,
+            let is_there = |entry: &SubscriptionEntry| match entry.record.target() {
+                Target::Component(id) => registry.has(*id),
+                Target::Object => true,
+                // Nothing resolves one.
+                Target::Moniker(_) => false,
             };
             let mut bound = state.bound_to(class);
-            bound.any(|entry| entry.record.is_enabled() && is_there(entry))
+            bound.any(|entry| {
+                entry.is_served() && entry.record.predicate().is_none() && is_there(entry)
+            })
         };
         Self {
             changes: hears(WIRING_CHANGES),
@@ -287,6 +291,7 @@ mod tests {
     use crate::broker::wiring::Wiring;
     use crate::broker::{HealthEventsHandlers, WiringChangesHandlers};
     use crate::notices::Notice;
+    use crate::publish::Upkeep;
     use crate::{Broker, Component, HealthEvents, Subscription, WiringChanges};
     use std::sync::mpsc::channel;
     use std::sync::{Arc, Mutex};
@@ -336,6 +341,53 @@ mod tests {
         assert!(is_running(wiring));
         drop(guard);
         wait_for_end(wiring);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_whom_nobody_can_call() {
+        let broker = Broker::in_memory().unwrap();
+        let wiring = &broker.core.wiring;
+        let auditor = Component::new("auditor", WiringChangesHandlers::new);
+        let auditor = auditor.implements::<dyn WiringChanges>();
+        broker.register_component(auditor).unwrap();
+        let record = |name: &str| Subscription::builder(name).to::<dyn WiringChanges>();
+        let by_moniker = record("by moniker").moniker("queue:audit").build().unwrap();
+        let asked = record("asked")
+            .component("auditor")
+            .predicate("in office hours");
+        let absent = record("absent")
+            .component("auditor")
+            .owner("ann")
+            .per_user();
+        for record in [by_moniker, asked.build().unwrap(), absent.build().unwrap()] {
+            broker.ensure(&record).unwrap();
+            assert!(!is_running(wiring), "{}", record.name());
+        }
+        let session = broker.log_on("ann").unwrap();
+        assert!(is_running(wiring));
+        drop(session);
+        wait_for_end(wiring);
+    }
+
+    #[test]
+    fn thread_ends_when_the_object_of_its_last_listener_is_gone() {
+        let broker = Broker::in_memory().unwrap();
+        let wiring = &broker.core.wiring;
+        let health: Arc<dyn HealthEvents> = Arc::new(HealthEventsHandlers::new());
+        let record = Subscription::builder("weak").to::<dyn HealthEvents>();
+        let record = record.object().build().unwrap();
+        let weak = Arc::downgrade(&health);
+        let _guard = broker
+            .subscribe_with::<dyn HealthEvents>(&record, weak)
+            .unwrap();
+        assert!(is_running(wiring));
+        let entry = wiring.with(|state, _| state.subscriptions.get(record.id()).cloned());
+        drop(health);
+        // A prune gives way to whoever has the lock just now, as the thread may.
+        while is_running(wiring) {
+            wiring.prune(entry.as_slice());
+        }
+        assert!(broker.subscription(record.id()).is_none());
     }
 
     #[test]
