@@ -1,9 +1,10 @@
 //! An auditor hears what an administrator does, and neither knows the other.
 //!
-//! The auditor is a component like any other: a subscription binds it to the built-in class about the
-//! wiring, and its filter leaves out the schemas. Watch for its lines: they are printed by the broker's
-//! own thread, one for each record that a commit changed, with the commit's revision. The last lines
-//! are of a tool that was away and reads on from the revision that it knew; schemas count there.
+//! The auditor is a component like any other: a subscription binds it to the built-in class about
+//! the wiring, and its filter leaves out the schemas. Watch for its lines: they are printed by the
+//! broker's own thread, one for each record that a commit changed, with the commit's revision. The
+//! last lines are of a tool that was away and reads on from the revision that it knew; schemas
+//! count there.
 //!
 //! ```text
 //! cargo run --example wiring_changes

@@ -55,17 +55,24 @@
 //!   [`DynamicPublisher`] fires by name.
 //! - A [`Subscription`] says which events (by class, by interface from any class, some methods or
 //!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
-//!   [`Broker::store`], or lives as long as the [`SubscriptionGuard`] of [`Broker::subscribe`].
+//!   [`Broker::store`], many in one commit by [`Broker::import`], or lives as long as the
+//!   [`SubscriptionGuard`] of [`Broker::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
-//! - The broker itself fires [`WiringChanges`], of every record that a commit changed, and
-//!   [`HealthEvents`], of what is not well: classes that are there without being registered.
+//! - The [`Interest`] of a publisher is what subscriptions ask of it now: a publisher whose events
+//!   are costly makes those that somebody wants.
+//! - The broker itself fires [`WiringChanges`], of every record that a commit changed,
+//!   [`WiringContents`], with the record before and after, and [`HealthEvents`], of what is not
+//!   well: classes that are there without being registered.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
-//! - A [`Role`] is had by principals. A broker with an [`Authorizer`] asks it about all that is done
-//!   through a view of a principal, [`Broker::as_principal`].
+//! - A [`Session`] is a principal that is logged on at a broker: per-user subscriptions of which it
+//!   is the owner are delivered there, for so long ([`Broker::log_on`]).
+//! - A [`Role`] is had by principals. A broker with an [`Authorizer`] asks it about all that is
+//!   done through a view of a principal, [`Broker::as_principal`]; the rights to a class are those
+//!   of [`Right`].
 //!
 //! # Values
 //!
@@ -90,9 +97,14 @@
 //! wiring, and no lock is held while anything of the user's runs.
 //!
 //! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
-//! time; there is no queued, detached or parallel delivery in this version. Nor are there
-//! publisher filters. Many filters are found by an index, few are asked in turn. One process owns
-//! a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
+//! time. Many filters are found by an index, few are asked in turn. One process owns a store
+//! directory. With `panic = "abort"`, a subscriber that panics ends the process.
+//!
+//! Not in this version: queued, detached or parallel delivery, deadlines, publisher filters,
+//! default queries, retained events, named predicates, monikers, events between processes or
+//! machines. A class that asks for one of these is refused ([`Invalid`](ErrorKind::Invalid)). A
+//! subscription that names a predicate is stored and [suspended](SubscriptionStatus::Suspended);
+//! every event for one that names a moniker is a [failure](Failure::Activation) in the report.
 //!
 //! # Features
 //!

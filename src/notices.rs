@@ -127,11 +127,11 @@ pub enum Notice {
         subscription: String,
         /// How many others were met before it that no notice tells of.
         others: usize,
-        /// Why its filter does not fit.
+        /// Why it is suspended: what its filter does not fit, or which predicate nobody can ask.
         reason: String,
     },
-    /// Subscribers of [`WiringChanges`](crate::WiringChanges) were too slow, or the store was opened
-    /// again: they were not told of these commits, and read what is there now anew.
+    /// Subscribers of [`WiringChanges`](crate::WiringChanges) were too slow, or the store was
+    /// opened again: they were not told of these commits, and read what is there now anew.
     ChangesMissed {
         /// The last revision before them.
         after: Revision,

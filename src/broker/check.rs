@@ -23,8 +23,9 @@ pub enum SubscriptionStatus {
     OwnerAbsent,
     /// No class that it is bound to is known here, so its filter was not checked yet.
     Unchecked,
-    /// It does not fit any class that it is bound to; the text says why. Computed, not stored: when
-    /// the interface changes back, it is served again.
+    /// It does not fit any class that it is bound to, or names a predicate, which nobody can ask in
+    /// this version; the text says why. Computed, not stored: when the interface changes back, it
+    /// is served again.
     Suspended(String),
 }
 

@@ -102,11 +102,16 @@ impl Broker {
         self.core.wiring.with(|state, _| state.revision)
     }
 
-    /// Takes out what this broker and the store that it opened reported since the last call: damage
-    /// and what was restored, records that cannot be read, a store that failed and came back.
+    /// Takes out what this broker and the store that it opened reported since the last call.
+    ///
+    /// - The store reports damage and what was restored, values that cannot be read, a failure and
+    ///   its end.
+    /// - The broker reports records that it cannot read, filters that no index can help,
+    ///   subscriptions that are suspended, changes of the wiring that nobody was told of, and
+    ///   refusals.
     ///
     /// A store that was given to the builder reports to the [`Notices`](crate::Notices) of its own
-    /// options; here are then only the broker's own, of records that this broker cannot read.
+    /// options; here are then only the broker's own.
     pub fn notices(&self) -> Vec<Notice> {
         self.core.notices.drain()
     }

@@ -232,7 +232,8 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Delivers only events of publishers that have this role.
+    /// Delivers only events of publishers that have this role. Those that were made from the
+    /// broker's own handle are always heard.
     pub fn requires_role(mut self, name: impl Into<String>) -> Self {
         self.publisher_role = Some(name.into());
         self

@@ -36,7 +36,8 @@ pub enum DeliveryOutcome {
 pub enum SkipReason {
     /// The object behind a weak subscription is gone; the subscription goes with it.
     Gone,
-    /// The filter does not fit the interface as it is now; the text says why.
+    /// The filter does not fit the interface as it is now, or the subscription names a predicate,
+    /// which nobody can ask in this version; the text says why.
     Suspended(String),
     /// The subscription demands a role of publishers that this one lacks.
     PublisherRole,

@@ -7,22 +7,39 @@
 //! | --- | --- |
 //! | [`Broker::open`], [`BrokerBuilder::open`] | reading or restoring the wiring |
 //! | [`ensure`], [`store`], [`enable`], [`disable`] | other commits, then the device |
-//! | [`remove`], [`remove_where`] | other commits, then the device |
+//! | [`remove`], [`remove_where`], [`import`] | other commits, then the device |
 //! | [`register_class`], [`update_class`], [`unregister_class`] | other commits, then the device |
-//! | [`publisher`] | the same where the default class must be made |
-//! | [`publisher_of`], [`register_component`] | the lock of the wiring |
-//! | [`subscribe`], the drop of a guard | the lock of the wiring |
-//! | [`subscriptions`], [`classes`], [`components`], [`status`] | the lock of the wiring |
+//! | [`define_role`], [`remove_role`] | other commits, then the device |
+//! | [`publisher`], [`publisher_of`] | the same where class or schema must be stored; the wiring |
+//! | [`dynamic_publisher`], [`Publisher::interface`] | the wiring |
+//! | [`register_component`], [`unregister_component`] | the wiring |
+//! | [`subscribe`], the drop of a guard | the wiring |
+//! | [`log_on`], the drop of a [`Session`] | the wiring |
+//! | [`subscriptions`], [`classes`], [`roles`], [`components`], [`status`] | the wiring |
+//! | [`follow_changes`], [`changes_since`] | other commits, but no device |
+//! | [`WiringFeed`], as an iterator | the next change, or the close of the broker |
+//! | [`WiringFeed::next_within`] | the next change, up to its timeout |
+//! | a question to an [`Interest`] | a change of the class's subscriptions that is being made |
+//! | [`InterestChanges::wait`] | a change of the answers, up to its timeout |
 //! | an event method, [`DynamicPublisher::fire`] | every subscriber, one after another |
-//! | [`explain`] | nobody: filters are evaluated, nothing is called |
+//! | [`explain`] | what an interest waits for: filters are evaluated, nobody is called |
 //! | [`close_and_wait`] | the fires that may still call the object, up to its timeout |
-//! | [`Broker::close`] | the last flush and copy of the wiring, up to its deadline |
+//! | [`Broker::close`] | subscribers of its own events, last flush and copy; up to its deadline |
 //! | the drop of the last clone of a [`Broker`] | the last flush and copy, without a deadline |
 //!
-//! The lock of the wiring is held by another such call, or by the part of a commit that updates the
-//! caches; never while a device is waited for or a subscriber is called. A fire does not take it,
-//! but for the first event that makes a component; that event also waits for the component's
-//! factory, even when another thread is at it.
+//! "The wiring" is one lock. It is held by another such call, or by the part of a commit that
+//! updates the caches; never while a device is waited for or a subscriber is called. Most hold it
+//! for microseconds. The first publisher of an interface of a class makes the class's subscriptions
+//! ready under it, all their filters compiled; with very many, so does a commit that changes the
+//! class itself, and an import takes as long as what it brings. Do that at the start.
+//!
+//! No fire waits for the wiring. Besides its subscribers it waits for
+//!
+//! - the factory of a component that the event makes, even when another thread is at it;
+//! - an instance of a [pool](crate::Pool) of which all are lent, a minute unless the pool says
+//!   otherwise;
+//! - the index of a class with many filters, while up to a thousand changes are put into it;
+//! - the authorizer, on an object made from a view of a principal, when roles or classes changed.
 //!
 //! "The device" is one flush to it under [`Durability::Immediate`](crate::Durability::Immediate),
 //! shared by all commits that wait at that time. What it takes is the device's affair: nothing
@@ -95,6 +112,21 @@
 //! record afterwards says whether.
 //!
 //! [`Broker::open`]: crate::Broker::open
+//! [`import`]: crate::Broker::import
+//! [`define_role`]: crate::Broker::define_role
+//! [`remove_role`]: crate::Broker::remove_role
+//! [`dynamic_publisher`]: crate::Broker::dynamic_publisher
+//! [`Publisher::interface`]: crate::Publisher::interface
+//! [`unregister_component`]: crate::Broker::unregister_component
+//! [`log_on`]: crate::Broker::log_on
+//! [`Session`]: crate::Session
+//! [`roles`]: crate::Broker::roles
+//! [`follow_changes`]: crate::Broker::follow_changes
+//! [`changes_since`]: crate::Broker::changes_since
+//! [`WiringFeed`]: crate::WiringFeed
+//! [`WiringFeed::next_within`]: crate::WiringFeed::next_within
+//! [`Interest`]: crate::Interest
+//! [`InterestChanges::wait`]: crate::InterestChanges::wait
 //! [`BrokerBuilder::open`]: crate::BrokerBuilder::open
 //! [`ensure`]: crate::Broker::ensure
 //! [`store`]: crate::Broker::store

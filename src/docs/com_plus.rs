@@ -27,6 +27,7 @@
 //! | `Remove`, `RemoveS` | [`Broker::remove`], [`Broker::remove_where`] |
 //! | `SetCOMCatalogBehaviour` | [`Bags`] |
 //! | Enabled | [`Broker::enable`], [`Broker::disable`] |
+//! | PublisherID | [`SubscriptionBuilder::from_publisher`], [`Publisher::set_id`] |
 //! | OwnerSID, UserName | [`Principal`] |
 //! | roles of the class's application | [`Role`], [`EventClass::with_access`], [`RoleAuthorizer`] |
 //! | PerUser, logon, logoff | [`SubscriptionBuilder::per_user`], [`Broker::log_on`], [`Session`] |
@@ -71,8 +72,8 @@
 //!   COM+ watches the logons of the publisher's machine ("IEventSubscription::PerUser").
 //! - *A fake publisher* is refused by role: of the class, who may fire it
 //!   ([`Right::Publish`](crate::Right::Publish)), and of a subscription, whom it hears
-//!   ([`SubscriptionBuilder::requires_role`]). In COM+ the subscriber's component has roles of its own
-//!   ("COM+ Events Security Considerations").
+//!   ([`SubscriptionBuilder::requires_role`]). In COM+ the subscriber's component has roles of its
+//!   own ("COM+ Events Security Considerations").
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
 //!   reference until it is removed ("Registering a Transient Subscription").
 //! - *Events about the wiring* carry the revision, the name and, on request, the record before and
@@ -108,8 +109,9 @@
 //! 11. *No order.* Yes: priority, then store order.
 //! 12. *The publisher is blocked.* No: delivery is inline. A subscriber can [hand
 //!     over](super::async_programs) to a channel.
-//! 13. *PublisherID does not isolate ("put_PublisherID").* Not yet: a class carries one,
-//!     subscriptions do not bind to it.
+//! 13. *PublisherID does not isolate ("put_PublisherID").* Yes: a subscription bound to a publisher
+//!     ([`SubscriptionBuilder::from_publisher`]) gets the events of publisher objects with that id
+//!     ([`Publisher::set_id`], or the class's) and of no others.
 //! 14. *Two doors that refuse each other's objects.* Yes: there is one.
 //! 15. *Not reliable, and losses go unnoticed.* In part: the wiring's changes can be followed
 //!     without a gap ([`Broker::follow_changes`]). Events are neither queued nor retried.
@@ -160,12 +162,14 @@
 //! [`Publisher`]: crate::Publisher
 //! [`Pool`]: crate::Pool
 //! [`Publisher::interface`]: crate::Publisher::interface
+//! [`Publisher::set_id`]: crate::Publisher::set_id
 //! [`Store`]: crate::Store
 //! [`Broker::follow_changes`]: crate::Broker::follow_changes
 //! [`Subscriber`]: crate::Subscriber
 //! [`Subscription`]: crate::Subscription
 //! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher
 //! [`SubscriptionBuilder::for_subscriber`]: crate::SubscriptionBuilder::for_subscriber
+//! [`SubscriptionBuilder::from_publisher`]: crate::SubscriptionBuilder::from_publisher
 //! [`SubscriptionBuilder::requires_role`]: crate::SubscriptionBuilder::requires_role
 //! [`SubscriptionBuilder::per_user`]: crate::SubscriptionBuilder::per_user
 //! [`Session`]: crate::Session

@@ -29,7 +29,7 @@
 //!   every three minutes, and at close; [`Broker::notices`](crate::Broker::notices) says which
 //!   revision came back. Without a copy the loss is reported: `copy.rs:
 //!   database_damaged_without_a_copy_is_lost_aloud`.
-//! - *An import* is in the store whole or not at all: `many.rs:
+//! - *An import* is in the store whole or not at all: `imports.rs:
 //!   import_with_one_that_is_not_valid_stores_none`; read beside it, `large.rs:
 //!   large_batch_is_never_seen_in_part`; cut off by a crash, `durability.rs:
 //!   large_batch_cut_off_by_a_kill_is_not_there_in_part`.
@@ -77,8 +77,8 @@
 //!   weak_object_that_is_gone_is_skipped_once_and_its_subscription_removed`.
 //! - From a revision on, what changed can be had without a gap, or the answer is that the log does
 //!   not reach back that far: [`Broker::changes_since`](crate::Broker::changes_since),
-//!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`. They can be followed from
-//!   there into what is yet to come: `feeds.rs:
+//!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`. They can be followed
+//!   from there into what is yet to come: `feeds.rs:
 //!   feed_returns_the_past_and_what_comes_without_gap_or_repetition`.
 //! - Subscribers of [`WiringChanges`](crate::WiringChanges) are told of each change once and in the
 //!   order of revisions, or that there is a gap: `wiring_changes.rs:
@@ -120,11 +120,13 @@
 //!   with commits of a few subscriptions. One commit of more than a thousand for a class that has
 //!   subscriptions, which is an import or a removal by criteria, is taken in by sections of a
 //!   thousand, and a fire between two sections sees it in part. When the call returned all of it is
-//!   seen: `many.rs: import_stores_all_in_one_commit_and_all_are_seen_when_it_returned`. A class
-//!   without subscriptions takes an import in at once: `many.rs:
+//!   seen: `imports.rs: import_stores_all_in_one_commit_and_all_are_seen_when_it_returned`. A class
+//!   without subscriptions takes an import in at once: `imports.rs:
 //!   import_into_a_class_without_subscriptions_is_seen_whole_or_not_at_all`.
 //! - An index selects whom asking every filter would select, in the same order: `operators.rs`,
-//!   each operator, and `many.rs: fires_agree_with_a_scan_while_subscriptions_come_and_go`.
+//!   each operator, and `many.rs: fires_agree_with_a_scan_while_subscriptions_come_and_go`. It
+//!   neither loses nor repeats anybody when it begins or ends: `many.rs:
+//!   subscription_that_leaves_an_index_with_its_end_is_called_exactly_once_by_every_fire`.
 //! - A fire of ready subscribers without filters allocates nothing, and no fire reads the store:
 //!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
 //!   `fire_reads_nothing_from_the_store`.
@@ -142,9 +144,9 @@
 //!   `access.rs: subscriber_that_demands_a_role_does_not_hear_publishers_without_it`.
 //! - The right to subscribe is asked when a subscription is stored, of the classes that are known
 //!   then. Who loses it later keeps what is stored, until somebody removes it.
-//! - The handle that opened the broker may do everything, and so may component factories: this keeps
-//!   trusted code from mistakes, and is no wall against other code of the process or against whoever
-//!   can write the store.
+//! - The handle that opened the broker may do everything, and so may component factories: this
+//!   keeps trusted code from mistakes, and is no wall against other code of the process or against
+//!   whoever can write the store.
 //!
 //! # What a failure does
 //!

@@ -49,23 +49,24 @@
 //! once, when it is checked; where a class or a schema has changed since, it is compiled anew.
 //!
 //! A transient subscription has no commit: it takes the wiring's lock alone. So do sessions: a
-//! log-on puts what its owner has from beside the lanes into them, and a log-off takes it out again.
+//! log-on puts what its owner has from beside the lanes into them, and a log-off takes it out
+//! again.
 //!
-//! What a principal's publisher object may do is no part of a snapshot, as an authorizer is the user's
-//! code. A commit of roles or classes raises a generation, when its snapshots are in place; a fire
-//! of such an object reads it first, and where it is another one than before, asks again with no
-//! lock held. Objects that were made for nobody have nothing to compare.
+//! What a principal's publisher object may do is no part of a snapshot, as an authorizer is the
+//! user's code. A commit of roles or classes raises a generation, when its snapshots are in place;
+//! a fire of such an object reads it first, and where it is another one than before, asks again
+//! with no lock held. Objects that were made for nobody have nothing to compare.
 //!
 //! # The path of a wiring change
 //!
 //! The wiring, told of a commit, puts what it replaced and what is there now into a backlog, if a
 //! subscriber of a built-in class is there; the records are shared, not copied. A thread of the
-//! broker's own takes one after another out and fires it through an ordinary publisher, with no lock
-//! held. It exists while there is such a subscriber, waits for a ring without an interval, and holds
-//! the wiring, not the broker. Notices of lower floors ring it too. The backlog is as bounded as the
-//! store's log: what does not fit, whole commits, is reported as a gap. In memory, a subscriber is
-//! called 5 us after `store` was, and before it has returned (two cores of an AMD EPYC, release
-//! build, 2026-11); with sled, while it waits for the device.
+//! broker's own takes one after another out and fires it through an ordinary publisher, with no
+//! lock held. It exists while there is such a subscriber, waits for a ring without an interval, and
+//! holds the wiring, not the broker. Notices of lower floors ring it too. The backlog is as bounded
+//! as the store's log: what does not fit, whole commits, is reported as a gap. In memory, a
+//! subscriber is called 5 us after `store` was, and before it has returned (two cores of an AMD
+//! EPYC, release build, 2026-11); with sled, while it waits for the device.
 //!
 //! [`follow_changes`](crate::Broker::follow_changes) uses neither backlog nor thread: it reads the
 //! store's log on its caller's thread and waits for the same ring.
@@ -135,18 +136,18 @@
 //! - *wiring state -> what a commit hands over*: the decoded record and its compiled filter, which
 //!   the first wiring that is told takes out. The lock is held for that alone.
 //! - Large listings are decoded, and filters of many subscriptions compiled, on a thread more. It
-//!   is joined under the commit lock, and for filters under the wiring state as well: so neither
-//!   kind of work takes a lock but that of the notices.
+//!   is joined under the commit lock, except while opening, and for filters under the wiring state
+//!   as well: so neither kind of work takes a lock but that of the notices.
 //! - A fire that found weak objects gone asks the wiring to remove their subscriptions, and does
 //!   not wait for its lock.
 //! - *flush progress* and *duties* are taken for a moment by whoever commits, and call nobody while
 //!   held.
 //!
 //! Three rules keep this list short. A subscriber, a factory, a failure hook and a user's `Drop`
-//! run with no lock held. The one exception is `on_progress` of
-//! [`BrokerBuilder`](crate::BrokerBuilder), which runs under the commit lock of a store that nobody
-//! else has yet. What must be held for a function is its `&mut` parameter, not a remark.
-//! And what is shared with fires is immutable: a change makes a new one.
+//! run with no lock held; so does `on_progress` of [`BrokerBuilder`](crate::BrokerBuilder), as the
+//! store is listed while it is opened and nobody else has it yet. What must be held for a function
+//! is its `&mut` parameter, not a remark. And what is shared with fires is immutable: a change
+//! makes a new one.
 //!
 //! # A million records on disk
 //!
@@ -160,13 +161,16 @@
 //! | memory of the process after that | 230 MB; 43 before the first page is read |
 //! | size on disk | 431 MB in sled, 160 MB in the copy: 590 bytes a record, of them 151 its own |
 //! | one commit of a million, values of 180 bytes | 7 s, 900 MB with the batch itself |
+//! | one commit that replaces a million of these | 13 s, 1.8 GB with the batch itself |
 //! | a hundred commits of ten thousand | 15 s, 250 MB |
 //! | a pair in a store in memory, 198 bytes of key and value | 260 bytes |
 //!
 //! sled keeps sixteen records on a page and copies the page for each write, so records that are
 //! neighbours are cheap to write together: one large commit takes half the time of a hundred small
 //! ones, as it goes through the pages in order. It is written in sections that count as one; what
-//! is cut off by a crash is taken back when the store is opened.
+//! is cut off by a crash is taken back when the store is opened. So old values are written once
+//! more, in small sections of some thirty of 180 bytes: larger records of what undoes them would be
+//! in files that sled does not sync.
 //!
 //! sled's cache has 128 MB. With a gigabyte all of it fits, in 80 MB more; a second scan then takes
 //! 0.3 s instead of 1, a point read 2 us instead of 10, importing in small commits a seventh less.

@@ -23,7 +23,7 @@ use crate::value::Value;
 /// ```
 pub fn field(name: &str) -> Field {
     Field {
-        name: parse_path(name).unwrap_or_else(|| Name::new([name])),
+        name: parse_path(name).unwrap_or_else(|_| Name::new([name])),
     }
 }
 

@@ -27,11 +27,14 @@ pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
     Ok(expr)
 }
 
-/// Returns the name if `text` is nothing but a path.
-pub(super) fn parse_path(text: &str) -> Option<Name> {
+/// Returns the name that `text` is, if it is nothing but a path.
+pub(super) fn parse_path(text: &str) -> Parsed<Name> {
     let mut parser = Parser::new(text);
-    let name = parser.name().ok()?;
-    matches!(parser.peek(), TokenKind::End).then_some(name)
+    let name = parser.name()?;
+    match parser.peek() {
+        TokenKind::End => Ok(name),
+        _ => Err(parser.unexpected("the end of the name")),
+    }
 }
 
 impl Parser<'_> {

@@ -1,9 +1,8 @@
 //! What the names in criteria stand for.
 
-use super::Filter;
 use super::error::{FilterError, FilterErrorKind, quoted};
-use super::expr::Expr;
-use super::operand::{Name, Span};
+use super::operand::Name;
+use super::parse::parse_path;
 use super::predicate::{Path, Root, Step};
 use super::suggest::nearest;
 use crate::model::{PUBLISHER_ID, PropertyDeclaration};
@@ -118,17 +117,8 @@ impl<'a> Scope<'a> {
     ///
     /// `Syntax` if it is no name; `UnknownName` or `Type` as for criteria about it.
     pub(crate) fn place(&self, name: &str) -> Result<(Path, &'a ValueType), FilterError> {
-        let text = format!("{name} IS NULL");
-        let filter = Filter::parse(&text)?;
-        let Expr::IsNull {
-            name: parsed,
-            negated: false,
-        } = filter.expr()
-        else {
-            let (kind, found) = (FilterErrorKind::Syntax, quoted(name));
-            return Err(FilterError::new(kind, Span::default(), found, "a name").in_text(name));
-        };
-        let resolved = self.resolve(parsed).and_then(|resolved| match resolved {
+        let parsed = parse_path(name).map_err(|error| error.in_text(name))?;
+        let resolved = self.resolve(&parsed).and_then(|resolved| match resolved {
             Resolved::Row(place, ty) => Ok((place.path(), ty)),
             Resolved::Constant(_) => {
                 let (kind, found) = (FilterErrorKind::UnknownName, quoted(name));
@@ -136,7 +126,7 @@ impl<'a> Scope<'a> {
                 Err(FilterError::new(kind, parsed.span(), found, expected))
             }
         });
-        resolved.map_err(|error| error.in_text(&text))
+        resolved.map_err(|error| error.in_text(name))
     }
 
     /// Returns what the name stands for.

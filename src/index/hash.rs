@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::LazyLock;
 
 /// What hashes of one index start with: another for each, so that nobody who stores filters can choose
 /// ones that collide.
@@ -19,6 +20,12 @@ pub(super) struct Mixer(u64);
 impl Seed {
     /// For keys that are no input of anyone.
     pub(super) const FIXED: Self = Self(0x243F_6A88_85A3_08D3);
+
+    /// For tables that are shared by indexes or made anew too often for a seed of their own.
+    pub(super) fn of_process() -> Self {
+        static SEED: LazyLock<Seed> = LazyLock::new(Seed::random);
+        *SEED
+    }
 
     pub(super) fn random() -> Self {
         Self(RandomState::new().hash_one(0))

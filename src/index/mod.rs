@@ -45,8 +45,3 @@ pub(crate) use self::predicate_index::{EntryId, PredicateIndex};
 pub(crate) use self::scratch::Scratch;
 pub(crate) use self::sections::Columns;
 pub(crate) use self::statistics::{Help, cost};
-#[expect(unused_imports, reason = "the cache is what holds an index")]
-pub(crate) use self::{
-    predicate_index::Outdated,
-    statistics::{Cost, Statistics},
-};

@@ -321,7 +321,7 @@ struct ForkHasher(Option<Mixer>);
 
 impl ForkHasher {
     fn add(&mut self, word: u64) {
-        let mixer = self.0.unwrap_or_else(|| Seed::FIXED.mixer());
+        let mixer = self.0.unwrap_or_else(|| Seed::of_process().mixer());
         self.0 = Some(mixer.word(word));
     }
 }

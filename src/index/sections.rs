@@ -94,7 +94,7 @@ impl Section {
             let path = &self.maps[*at].path;
             path.root == *root && *path.steps == *steps
         };
-        let hash = hash_steps(Seed::FIXED, root, steps);
+        let hash = hash_steps(Seed::of_process(), root, steps);
         if let Some(at) = by_path.find(hash, same) {
             return *at;
         }
@@ -106,7 +106,7 @@ impl Section {
         self.maps.push(MapColumns { path, keys });
         let rehash = |at: &usize| {
             let path = &self.maps[*at].path;
-            hash_steps(Seed::FIXED, &path.root, &path.steps)
+            hash_steps(Seed::of_process(), &path.root, &path.steps)
         };
         let at = self.maps.len() - 1;
         by_path.insert_unique(hash, at, rehash);

@@ -8,6 +8,7 @@ use proptest::sample::{Index, select};
 
 mod asked;
 
+use super::predicate_index::Outdated;
 use super::*;
 use crate::filter::{EventRow, Filter, Predicate, Scope, UndeclaredProperties, check};
 use crate::value::{EventMethod, Parameter, Properties, Value, ValueType};

@@ -5,11 +5,15 @@ use std::fmt;
 use super::{EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName};
 use crate::value::EventMethod;
 
-/// The publisher's side. This version keeps what is set here with the class and heeds none of it:
-/// no publisher filter or default query is asked, no event is kept, and subscribers are called one
-/// after another. What is set for one method takes the place of what is set for all; a
+/// The publisher's side. What is set for one method takes the place of what is set for all; a
 /// method may belong to an interface that the class gets later, and all its interfaces' methods of
 /// that name are meant.
+///
+/// Rights ([`with_access`](Self::with_access)) are heeded where the broker has an
+/// [`Authorizer`](crate::Authorizer). The rest is kept in the form of the record for versions to
+/// come, and heeded by none yet: a broker of this version refuses to register a class, or to update
+/// one, that has publisher filters, default queries, retained events or parallel firing, with an
+/// error of kind [`Invalid`](crate::ErrorKind::Invalid).
 impl EventClass {
     /// Asks the publisher filter that is registered under this name, after those named before,
     /// which subscriptions to call and in which order.
@@ -91,6 +95,9 @@ impl EventClass {
     }
 
     /// Gives a right to those who have this role. A right that no role has is everybody's.
+    ///
+    /// So it is for [`RoleAuthorizer`](crate::RoleAuthorizer); an authorizer of one's own goes by
+    /// it as it likes, and without one views of principals may do everything.
     #[must_use]
     pub fn with_access(mut self, right: Right, role: impl Into<String>) -> Self {
         self.access.entry(right).or_default().insert(role.into());

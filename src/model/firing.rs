@@ -13,7 +13,7 @@ pub enum Firing {
     /// One after another, on the publisher's thread.
     #[default]
     Serial,
-    /// Several at the same time.
+    /// Several at the same time. A broker of this version refuses a class that asks for it.
     Parallel {
         /// How many at most; 1 or more.
         max: usize,

@@ -22,7 +22,8 @@ pub struct MethodSettings {
 
 /// Which of the fired events are kept for subscribers that come later.
 ///
-/// Written by people as `"last"` or `{ last_per = "symbol" }`.
+/// Written by people as `"last"` or `{ last_per = "symbol" }`. A broker of this version refuses a
+/// class that asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -20,7 +20,7 @@ use super::lane::Lane;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
-use super::pulse::LivePulse;
+use super::pulse::Pulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
@@ -67,7 +67,7 @@ pub(crate) struct Channel<I: ?Sized> {
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
     /// Counts changes of what subscriptions ask for.
-    pub(super) pulse: LivePulse,
+    pub(super) pulse: Pulse,
 }
 
 /// The class record and what is derived from it.
@@ -100,7 +100,7 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
         trash: &mut Trash,
     );
 
-    /// Returns whether there is no subscription.
+    /// Returns whether no fire has a subscription to look at.
     fn is_empty(&self) -> bool;
 
     /// Binds the subscriptions anew whose target is this component, since it came or went.
@@ -117,6 +117,13 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
 
     /// Returns the class record.
     fn class(&self) -> Arc<EventClass>;
+
+    /// Returns the value of a publisher property: the object's own, or the class's default.
+    fn property(&self, own: &Own, name: &str) -> Option<Value>;
+
+    /// Returns whether the principal may know who subscribed for whom a publisher object was made;
+    /// the broker's own may.
+    fn may_read(&self, own: &Own) -> bool;
 
     /// Returns the typed channel as `dyn Any`, to be downcast.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
@@ -142,7 +149,7 @@ impl<I: Facet + ?Sized> Channel<I> {
                 others: Vec::new(),
             })),
             outdated: AtomicBool::new(false),
-            pulse: LivePulse::default(),
+            pulse: Pulse::default(),
         }
     }
 
@@ -187,13 +194,14 @@ impl<I: Facet + ?Sized> Channel<I> {
         clearance.is_some_and(|clearance| !clearance.publishes())
     }
 
-    /// Returns what is ready of the subscriptions of a method, in order and with their filters.
-    pub(crate) fn prepared(&self, method: usize) -> Vec<Prepared<I>> {
+    /// Returns what is ready of the subscriptions that are to be kept, in the order of calling and
+    /// with their filters.
+    pub(crate) fn prepared(&self, keep: impl Fn(&Prepared<I>) -> bool) -> Vec<Prepared<I>> {
         let roster = self.roster.lock();
-        let (sites, mut all) = (roster.sites.clone(), roster.all());
+        let (sites, mut kept) = (roster.sites.clone(), roster.select(keep));
         drop(roster);
-        all.retain(|prepared| prepared.is_bound_to(method));
-        all.iter().map(|prepared| prepared.whole(&sites)).collect()
+        kept.sort_by_cached_key(|prepared| prepared.entry.rank());
+        kept.iter().map(|prepared| prepared.whole(&sites)).collect()
     }
 }
 
@@ -231,7 +239,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
-        self.pulse.get().beat();
+        self.pulse.beat();
     }
 
     fn adopt(&self, class: &Arc<EventClass>, trash: &mut Trash) {
@@ -261,7 +269,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let added = added.iter_mut().map(prepare).collect();
         roster.change(removed, added, &self.cache, trash);
-        self.pulse.get().beat();
+        self.pulse.beat();
     }
 
     fn is_empty(&self) -> bool {
@@ -288,6 +296,17 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn class(&self) -> Arc<EventClass> {
         Arc::clone(&self.class.load().record)
+    }
+
+    fn property(&self, own: &Own, name: &str) -> Option<Value> {
+        let properties = own.properties();
+        let value = properties.get(name).cloned();
+        value.or_else(|| self.class_facts().defaults.get(name).cloned())
+    }
+
+    fn may_read(&self, own: &Own) -> bool {
+        let clearance = self.clearance(own);
+        clearance.is_none_or(|clearance| clearance.reads())
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

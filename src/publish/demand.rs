@@ -7,14 +7,14 @@ use super::facet::Facet;
 use super::indexed::FilterIndex;
 use super::lane::Lane;
 use super::prepared::Prepared;
-use super::pulse::Pulse;
+use crate::clock::Alarm;
 use crate::filter::Path;
 use crate::index::{Collected, PredicateIndex};
 
 /// What can be asked about its subscriptions of a channel.
 pub(crate) trait Demanded {
-    /// Returns what counts the changes after which an answer may be another.
-    fn pulse(&self) -> &Arc<Pulse>;
+    /// Returns what rings at the changes after which an answer may be another.
+    fn pulse(&self) -> &Arc<Alarm>;
 
     /// Calls `ask`, which calls no user's code, with what is asked of a method at this moment.
     fn demand(&self, method: usize, ask: &mut dyn FnMut(Demand<'_>));
@@ -74,8 +74,8 @@ impl Few {
 }
 
 impl<I: Facet + ?Sized> Demanded for Channel<I> {
-    fn pulse(&self) -> &Arc<Pulse> {
-        self.pulse.get()
+    fn pulse(&self) -> &Arc<Alarm> {
+        self.pulse.alarm()
     }
 
     fn demand(&self, method: usize, ask: &mut dyn FnMut(Demand<'_>)) {

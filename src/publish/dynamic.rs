@@ -51,10 +51,16 @@ impl DynamicPublisher {
         let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
         if channel.must_wait() {
             let values: Vec<_> = arguments.iter().map(ValueRef::to_value).collect();
-            let own = self.own.captured();
+            let (own, cell) = (self.own.captured(), Arc::clone(&self.cell));
             wait(Box::new(move || {
                 let views: Vec<_> = values.iter().map(Value::view).collect();
-                channel.fire_values(method, &views, &own);
+                // The channel may be another by then, with another schema.
+                let present = Arc::clone(&cell.read());
+                let name = channel.schema().methods()[method].name();
+                match checked_method(present.schema(), name, &views) {
+                    Ok((method, views)) => present.fire_values(method, &views, &own),
+                    Err(_) => channel.fire_values(method, &views, &own),
+                };
             }));
             return Ok(FireReport::waiting());
         }
@@ -67,7 +73,7 @@ impl DynamicPublisher {
 
     /// Returns what subscriptions ask for, as [`Publisher::interest`](crate::Publisher::interest).
     pub fn interest(&self) -> Interest {
-        Interest::new(Arc::clone(&self.cell))
+        Interest::new(Arc::clone(&self.cell), Arc::clone(&self.own))
     }
 
     /// Says what a fire with these arguments would do, and calls nobody.
@@ -92,12 +98,7 @@ impl DynamicPublisher {
 
     /// Returns the value of a publisher property: the object's own, or the class's default.
     pub fn property(&self, name: &str) -> Option<Value> {
-        let own = self.own.properties().get(name).cloned();
-        own.or_else(|| {
-            let class = self.channel().class();
-            let declared = class.declaration(name)?;
-            Some(declared.default_value().clone())
-        })
+        self.channel().property(&self.own, name)
     }
 
     /// Gives the publisher object an id, as [`Publisher::set_id`](crate::Publisher::set_id).

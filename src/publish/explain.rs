@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::channel::Channel;
 use super::facet::Facet;
-use super::gate::Clearance;
 use super::guarded::EventRow;
 use super::prepared::Prepared;
 use super::publisher::Own;
@@ -36,7 +35,8 @@ pub enum Stage {
     Disabled,
     /// It is a per-user one, and its owner has no session at this broker.
     OwnerAbsent,
-    /// Its filter or its object does not fit the interface; the text says why.
+    /// Its filter or its object does not fit the interface, or it names a predicate, which nobody
+    /// can ask in this version; the text says why.
     Suspended(String),
     /// The principal that would fire the event lacks the right to publish.
     Denied,
@@ -69,10 +69,15 @@ impl Explanation {
             facts: &facts,
             clearance: clearance.as_ref().map(|clearance| &***clearance),
         };
-        let mut all = channel.prepared(method);
-        if let (Some(gate), Some(false)) = (own.gate(), row.clearance.map(Clearance::reads)) {
-            all.retain(|prepared| prepared.entry.record.owner() == Some(gate.principal()));
-        }
+        // Whoever may not read sees what it owns.
+        let only = match (own.gate(), row.clearance) {
+            (Some(gate), Some(clearance)) if !clearance.reads() => Some(gate.principal()),
+            _ => None,
+        };
+        let all = channel.prepared(|prepared| {
+            let owner = prepared.entry.record.owner();
+            prepared.is_bound_to(method) && only.is_none_or(|only| owner == Some(only))
+        });
         let explained = |prepared: &Prepared<I>| Explained {
             subscription: prepared.id,
             name: prepared.entry.record.name().to_owned(),
@@ -123,11 +128,6 @@ fn stage<I: Facet + ?Sized>(
     if let Some(why) = prepared.suspended() {
         return Stage::Suspended(why.to_owned());
     }
-    if let Some(role) = prepared.entry.record.publisher_role()
-        && !row.has_role_for(&prepared.entry)
-    {
-        return Stage::PublisherRole(role.to_string());
-    }
     if prepared.is_timed() {
         let now = channel.around.clock.now();
         if prepared.is_early(now) {
@@ -137,15 +137,20 @@ fn stage<I: Facet + ?Sized>(
             return Stage::Expired;
         }
     }
-    let decision = prepared
+    let mut decision = prepared
         .predicate(method)
         .map(|predicate| predicate.explain(row));
-    match decision {
-        Some(decision) if decision.outcome() != Some(true) => Stage::FilteredOut(decision),
-        decision => match prepared.obstacle(&channel.schema) {
-            Some(why) => Stage::Unavailable(why),
-            None => Stage::Delivered(decision),
-        },
+    if let Some(decision) = decision.take_if(|decision| decision.outcome() != Some(true)) {
+        return Stage::FilteredOut(decision);
+    }
+    if let Some(role) = prepared.entry.record.publisher_role()
+        && !row.has_role_for(&prepared.entry)
+    {
+        return Stage::PublisherRole(role.to_string());
+    }
+    match prepared.obstacle(&channel.schema) {
+        Some(why) => Stage::Unavailable(why),
+        None => Stage::Delivered(decision),
     }
 }
 

@@ -48,20 +48,21 @@ impl Gate {
         if present.generation == generation {
             return present;
         }
-        self.renew(generation, &class());
-        self.clearance.load()
+        // Not what is there now: another fire may have put in what it asked for earlier.
+        Guard::from_inner(self.renew(generation, &class()))
     }
 
     #[cold]
-    fn renew(&self, generation: u64, class: &EventClass) {
+    fn renew(&self, generation: u64, class: &EventClass) -> Arc<Clearance> {
         let fresh = Clearance::new(generation, &self.principal, &self.policy, class);
-        let is_open = fresh.publishes;
-        let before = self.clearance.swap(Arc::new(fresh));
+        let fresh = Arc::new(fresh);
+        let before = self.clearance.swap(Arc::clone(&fresh));
         // Once, not at every fire.
-        if before.publishes && !is_open {
+        if before.publishes && !fresh.publishes {
             self.policy
                 .note(&self.principal, Right::Publish, Some(class));
         }
+        fresh
     }
 }
 

@@ -162,6 +162,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 return Step::FilteredOut;
             }
         }
+        // Behind the filter, as an index has asked that already.
+        if prepared.is_conditional() && !self.row.has_role_for(&prepared.entry) {
+            return Step::Skipped(SkipReason::PublisherRole);
+        }
         enter_subscription(prepared.id);
         let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
             Resolved::Ready(target) => target,
@@ -181,14 +185,10 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    /// Returns what becomes of a subscription that is suspended, out of its time, or that does not
-    /// hear this publisher.
+    /// Returns what becomes of a subscription that is suspended or out of its time.
     fn withhold(&self, prepared: &Prepared<I>) -> Option<Step> {
         if let Some(why) = prepared.suspended() {
             return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
-        }
-        if !self.row.has_role_for(&prepared.entry) {
-            return Some(Step::Skipped(SkipReason::PublisherRole));
         }
         let timed = prepared.is_timed().then(|| self.now());
         timed

@@ -8,6 +8,7 @@ use std::thread::LocalKey;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Rank;
+use super::lane::IndexedLane;
 use super::order::{UPPER_HALF, sort_by_upper_half};
 use super::prepared::Prepared;
 use crate::cache::{SlotTable, Slots};
@@ -50,7 +51,6 @@ pub(crate) struct Found<'a, I: ?Sized> {
     numbers: Vec<u64>,
     /// How many the event does not reach.
     pub(crate) others: usize,
-    prioritized: bool,
 }
 
 /// Why an index has found nothing.
@@ -90,17 +90,17 @@ impl<I: ?Sized> FilterIndex<I> {
         self.state.read()
     }
 
-    /// Finds the subscriptions of `method` that `row` matches, and adds the `loose` ones.
-    pub(crate) fn find<'a>(
+    /// Finds the subscriptions of `method` that `row` matches and those of the lane that every event
+    /// reaches, in the order of calling.
+    pub(super) fn find<'a>(
         &self,
-        generation: u64,
+        lane: &'a IndexedLane<I>,
         method: usize,
         row: &impl Row,
-        loose: &'a [Arc<Prepared<I>>],
     ) -> Result<Found<'a, I>, NotFound> {
         let mut reader = take(&READER).unwrap_or_default();
         // Reading may run the user's code, and a reader that it panicked in is of no use.
-        let find = || self.find_with(&mut reader, generation, method, row, loose);
+        let find = || self.find_with(&mut reader, lane, method, row);
         match catch_unwind(AssertUnwindSafe(find)) {
             Ok(outcome) => {
                 give(&READER, Some(reader));
@@ -116,10 +116,9 @@ impl<I: ?Sized> FilterIndex<I> {
     fn find_with<'a>(
         &self,
         reader: &mut Reader,
-        generation: u64,
+        lane: &'a IndexedLane<I>,
         method: usize,
         row: &impl Row,
-        loose: &'a [Arc<Prepared<I>>],
     ) -> Result<Found<'a, I>, NotFound> {
         let mut columns = reader.columns_of(self, method);
         let mut numbers = take(&SPARE);
@@ -132,22 +131,24 @@ impl<I: ?Sized> FilterIndex<I> {
             };
             reader.scratch.read(known, row);
             let state = self.state.read();
-            if state.generation != generation {
+            if state.generation != lane.generation {
                 give(&SPARE, numbers);
                 return Err(NotFound::Replaced);
             }
             let index = &state.methods[method];
             let mut visit = |visited: &[u64]| numbers.extend_from_slice(visited);
             if index.matches(&mut reader.scratch, &mut visit).is_ok() {
-                let found = Found {
+                let mut found = Found {
                     others: index.len().saturating_sub(numbers.len()),
                     slots: state.slots.snapshot(),
-                    loose,
+                    loose: &lane.loose,
                     numbers,
-                    prioritized: state.prioritized > 0,
                 };
+                let prioritized = lane.prioritized || state.prioritized > 0;
                 drop(state);
                 reader.keep(self, method, columns);
+                found.numbers.extend_from_slice(&lane.numbers);
+                found.sort(prioritized, lane.unordered);
                 return Ok(found);
             }
             columns = None;
@@ -156,7 +157,7 @@ impl<I: ?Sized> FilterIndex<I> {
 }
 
 impl<I: ?Sized> Found<'_, I> {
-    /// Returns the numbers to ask [`get`](Self::get) with, in the order of calling once sorted.
+    /// Returns the numbers to ask [`get`](Self::get) with, in the order of calling.
     pub(crate) fn numbers(&self) -> &[u64] {
         &self.numbers
     }
@@ -172,11 +173,7 @@ impl<I: ?Sized> Found<'_, I> {
     }
 
     /// Brings what was found into the order of calling.
-    pub(crate) fn sort(&mut self, unordered: bool) {
-        let loose = (LOOSE..).zip(self.loose);
-        let loose = loose.map(|(place, loose)| number(loose.entry.order, place));
-        self.numbers.extend(loose);
-        let prioritized = self.prioritized || self.loose.iter().any(|loose| loose.is_prioritized());
+    fn sort(&mut self, prioritized: bool, unordered: bool) {
         match (prioritized, unordered) {
             (false, true) => {}
             (true, true) => {
@@ -222,6 +219,11 @@ impl<I: ?Sized> Drop for Found<'_, I> {
 /// finds that they do not tell apart.
 pub(super) fn number(order: u64, slot: u32) -> u64 {
     order.min(u32::MAX.into()) << UPPER_HALF | u64::from(slot)
+}
+
+/// Returns the number of a subscription that every event reaches, by its place in the lane.
+pub(super) fn loose_number(order: u64, place: u32) -> u64 {
+    number(order, LOOSE | place)
 }
 
 /// The first number that stands for no slot; more slots than this need more memory than there is.

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::asked::{AskedValues, Kind};
 use super::channel::AnyChannel;
 use super::demand::Demand;
 use super::dynamic::ChannelCell;
-use super::pulse::Pulse;
+use super::publisher::Own;
+use super::site::scope;
+use crate::clock::{Alarm, Rings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Path, Scope, UndeclaredProperties};
+use crate::filter::Path;
 use crate::index::{PredicateIndex, Uncovered};
-use crate::model::EventClass;
 use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 
 /// What the subscriptions of a class ask for, from
@@ -28,6 +29,9 @@ use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 /// enabled and bound to the method. A target that cannot be called now, and a time that is over or
 /// still to come, change nothing; one that is suspended, as its filter does not fit the interface,
 /// is left out.
+///
+/// A publisher object that was made for a principal without the right to read the class is told of
+/// one subscription that wants everything, whatever there is.
 ///
 /// # Consistency
 ///
@@ -69,6 +73,8 @@ use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 #[derive(Clone)]
 pub struct Interest {
     cell: Arc<ChannelCell>,
+    /// The publisher object that asks.
+    own: Arc<Own>,
 }
 
 /// What is asked of one event method, from [`Interest::method`].
@@ -95,17 +101,29 @@ pub struct ParameterInterest {
 #[derive(Clone)]
 pub struct InterestChanges {
     interest: Interest,
-    pulse: Arc<Pulse>,
-    seen: u64,
+    alarm: Arc<Alarm>,
+    seen: Rings,
 }
 
 impl Interest {
-    pub(crate) fn new(cell: Arc<ChannelCell>) -> Self {
-        Self { cell }
+    pub(super) fn new(cell: Arc<ChannelCell>, own: Arc<Own>) -> Self {
+        Self { cell, own }
     }
 
-    pub(super) fn of_channel(channel: Arc<dyn AnyChannel>) -> Self {
-        Self::new(Arc::new(ChannelCell::new(channel)))
+    pub(super) fn of_channel(channel: Arc<dyn AnyChannel>, own: &Arc<Own>) -> Self {
+        Self::new(Arc::new(ChannelCell::new(channel)), Arc::clone(own))
+    }
+
+    /// Calls `question` with what is asked of a method: for a principal who may not know it,
+    /// everything.
+    fn ask(&self, channel: &dyn AnyChannel, method: usize, question: &mut dyn FnMut(Demand<'_>)) {
+        if channel.may_read(&self.own) {
+            return channel.demand(method, question);
+        }
+        question(Demand {
+            unfiltered: 1,
+            ..Demand::default()
+        });
     }
 
     /// Returns what is asked of the event method of this name.
@@ -130,11 +148,11 @@ impl Interest {
     ///
     /// Ask it first and the interest afterwards: then no change is missed.
     pub fn changes(&self) -> InterestChanges {
-        let pulse = Arc::clone(self.channel().pulse());
+        let alarm = Arc::clone(self.channel().pulse());
         InterestChanges {
             interest: self.clone(),
-            seen: pulse.count(),
-            pulse,
+            seen: alarm.rings(),
+            alarm,
         }
     }
 
@@ -179,8 +197,7 @@ impl MethodInterest {
     /// class do not have.
     pub fn parameter(&self, path: &str) -> Result<ParameterInterest> {
         let class = self.interest.channel().class();
-        let scope = Scope::for_method(&self.schema.methods()[self.index]);
-        let scope = scope.with_publisher(class.properties(), undeclared(&class));
+        let scope = scope(&class, &self.schema.methods()[self.index]);
         let (path, value_type) = scope.place(path)?;
         Ok(ParameterInterest {
             method: self.clone(),
@@ -200,7 +217,8 @@ impl MethodInterest {
         };
         let mut counted = 0;
         if let Some(index) = index {
-            channel.demand(index, &mut |demand| counted = count(demand));
+            let ask = &mut |demand: Demand<'_>| counted = count(demand);
+            self.interest.ask(&*channel, index, ask);
         }
         counted
     }
@@ -300,7 +318,8 @@ impl ParameterInterest {
     pub(super) fn ask(&self, question: &mut dyn FnMut(Demand<'_>)) {
         let channel = self.method.interest.channel();
         if self.method.is_of(&*channel) {
-            channel.demand(self.method.index, question);
+            let interest = &self.method.interest;
+            interest.ask(&*channel, self.method.index, question);
         }
     }
 
@@ -332,18 +351,17 @@ impl ParameterInterest {
 
 impl InterestChanges {
     /// Returns whether answers may have become others since the last time that this said so, or
-    /// since it was made. Takes some nanoseconds.
+    /// since it was made. Takes some tens of nanoseconds.
     ///
     /// # Consistency
     ///
     /// Questions that are asked after it said so are answered from the changed wiring.
     pub fn changed(&mut self) -> bool {
         let channel = self.interest.channel();
-        let count = channel.pulse().count();
-        let changed = !Arc::ptr_eq(channel.pulse(), &self.pulse) || count != self.seen;
+        let (alarm, seen) = (channel.pulse(), channel.pulse().rings());
+        let changed = !Arc::ptr_eq(alarm, &self.alarm) || seen != self.seen;
         if changed {
-            self.pulse = Arc::clone(channel.pulse());
-            self.seen = count;
+            (self.alarm, self.seen) = (Arc::clone(alarm), seen);
         }
         changed
     }
@@ -353,24 +371,18 @@ impl InterestChanges {
     ///
     /// Whoever waits inside a delivery keeps the fire around it waiting.
     pub fn wait(&mut self, timeout: Duration) -> bool {
+        let clock = Arc::clone(&self.interest.channel().around().clock);
         // A time that no clock will ever show is none.
-        let deadline = Instant::now().checked_add(timeout);
+        let until = clock.instant().checked_add(timeout);
         loop {
             if self.changed() {
                 return true;
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if until.is_some_and(|until| clock.instant() >= until) {
                 return false;
             }
-            self.pulse.wait(self.seen, deadline);
+            clock.wait(&self.alarm, self.seen, until);
         }
-    }
-}
-
-fn undeclared(class: &EventClass) -> UndeclaredProperties {
-    match class.has_open_properties() {
-        true => UndeclaredProperties::Open,
-        false => UndeclaredProperties::Refused,
     }
 }
 

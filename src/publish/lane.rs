@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 use super::demand::Few;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
-use super::indexed::FilterIndex;
+use super::indexed::{FilterIndex, Found, NotFound, loose_number};
 use super::prepared::Prepared;
+use crate::filter::Row;
 use crate::model::SubscriptionId;
 
 /// The subscriptions of one method.
@@ -41,14 +42,45 @@ pub(crate) struct PlainSlot<I: ?Sized> {
 /// A lane whose filtered subscriptions are in an index, which outlives the snapshot.
 pub(crate) struct IndexedLane<I: ?Sized> {
     /// Those without a filter, in the order of calling.
-    pub(crate) loose: Box<[Arc<Prepared<I>>]>,
-    /// How many of these are not suspended.
+    pub(super) loose: Box<[Arc<Prepared<I>>]>,
+    /// The numbers that stand for them beside those that an index finds.
+    pub(super) numbers: Box<[u64]>,
+    /// Whether one of them has another priority than most.
+    pub(super) prioritized: bool,
+    /// How many of them are not suspended.
     pub(crate) unfiltered: usize,
     pub(crate) index: Arc<FilterIndex<I>>,
     /// What the index has to say of itself if it belongs to this lane.
     pub(crate) generation: u64,
     /// Whether subscribers of one priority are called in any order.
     pub(crate) unordered: bool,
+}
+
+impl<I: ?Sized> IndexedLane<I> {
+    pub(super) fn new(
+        index: &Arc<FilterIndex<I>>,
+        generation: u64,
+        loose: Box<[Arc<Prepared<I>>]>,
+        unordered: bool,
+    ) -> Self {
+        let number =
+            |(place, loose): (u32, &Arc<Prepared<I>>)| loose_number(loose.entry.order, place);
+        let wanting = loose.iter().filter(|loose| loose.suspended().is_none());
+        Self {
+            numbers: (0..).zip(&loose).map(number).collect(),
+            prioritized: loose.iter().any(|loose| loose.is_prioritized()),
+            unfiltered: wanting.count(),
+            index: Arc::clone(index),
+            loose,
+            generation,
+            unordered,
+        }
+    }
+
+    /// Finds the subscriptions that an event reaches.
+    pub(crate) fn find(&self, method: usize, row: &impl Row) -> Result<Found<'_, I>, NotFound> {
+        self.index.find(self, method, row)
+    }
 }
 
 impl<I: Facet + ?Sized> Lane<I> {

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use arc_swap::Guard;
+
 use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
@@ -12,6 +14,7 @@ use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
+use crate::cache::Snapshot;
 use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
@@ -47,30 +50,28 @@ where
             fire_plain(channel, slots, entries, call)
         }
         None => FireReport::default(),
-        Some(_) => {
-            drop(snapshot);
-            fire_filtered(channel, method, own, values().as_ref(), call)
-        }
+        Some(_) => fire_filtered(channel, snapshot, method, own, values().as_ref(), call),
     }
 }
 
-/// Fires a lane that is not plain, with a snapshot that fits its index.
+/// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
 #[inline(never)]
 fn fire_filtered<I: Facet + ?Sized>(
     channel: &Channel<I>,
+    mut snapshot: Guard<Arc<Snapshot<Lane<I>>>>,
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     loop {
-        let snapshot = channel.cache.load();
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
         if let Some(report) = fire_guarded(channel, lane, method, own, values, call) {
             return report;
         }
+        snapshot = channel.cache.load();
     }
 }
 
@@ -126,13 +127,11 @@ fn fire_indexed<I: Facet + ?Sized>(
     row: EventRow<'_>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Option<FireReport> {
-    let found = lane.index.find(lane.generation, method, &row, &lane.loose);
-    let mut found = match found {
+    let found = match lane.find(method, &row) {
         Ok(found) => found,
         Err(NotFound::Replaced) => return None,
         Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, call)),
     };
-    found.sort(lane.unordered);
     let Some(_entered) = enter(channel.key.class) else {
         let found = found
             .numbers()
@@ -156,8 +155,7 @@ fn fire_each<I: Facet + ?Sized>(
     row: EventRow<'_>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
-    let mut all = channel.prepared(method);
-    all.retain(|prepared| prepared.is_called_for(method));
+    let all = channel.prepared(|prepared| prepared.is_called_for(method));
     let Some(_entered) = enter(channel.key.class) else {
         return too_deep(channel, all.iter().map(|prepared| &prepared.entry));
     };

@@ -105,6 +105,8 @@ impl<I: Facet + ?Sized> Prepared<I> {
     ) -> Self {
         let target = Bound::new(entry, &sites.here.schema, around, components);
         if matches!(target, Bound::Mismatch) && detail.suspended.is_none() {
+            // No filter of what is suspended is asked, here or by an index.
+            detail.predicates = Predicates::new();
             detail.suspended = Some("the object implements another interface".to_owned());
         }
         Self {
@@ -208,10 +210,7 @@ impl<I: ?Sized> Prepared<I> {
         if !self.filtered || !self.detail.predicates.is_empty() {
             return self.clone();
         }
-        let suspended = self.detail.suspended.clone();
-        let mut detail = Detail::new(&self.entry, None, sites);
-        detail.suspended = suspended.or(detail.suspended);
-        self.with_detail(Arc::new(detail))
+        self.with_detail(Arc::new(Detail::new(&self.entry, None, sites)))
     }
 
     /// Returns whether the target is this component.

@@ -173,10 +173,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// Returns the value of a publisher property: the object's own, or the class's default.
     #[doc(alias = "GetPublisherProperty")]
     pub fn property(&self, name: &str) -> Option<Value> {
-        let own = self.own.properties();
-        own.get(name)
-            .or(self.channel.class_facts().defaults.get(name))
-            .cloned()
+        self.channel.property(&self.own, name)
     }
 
     /// Gives the publisher object an id, in place of the one that its class has, if any. Subscriptions
@@ -196,8 +193,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// Returns what subscriptions ask for, so that only events are made that somebody wants. Takes
     /// about a microsecond.
     pub fn interest(&self) -> Interest {
-        let channel = Arc::clone(&self.channel);
-        Interest::of_channel(channel)
+        Interest::of_channel(Arc::clone(&self.channel) as _, &self.own)
     }
 
     /// Says what a fire with these arguments would do, and calls nobody.

@@ -69,16 +69,17 @@ impl<I: Facet + ?Sized> Roster<I> {
         self.loose.is_empty() && self.indexed.is_none()
     }
 
-    /// Returns all of them in the order of calling; the filters of some may be in the index alone.
-    pub(super) fn all(&self) -> Vec<Prepared<I>> {
+    /// Returns those that are to be kept, in no order; the filters of some may be in the index alone.
+    pub(super) fn select(&self, keep: impl Fn(&Prepared<I>) -> bool) -> Vec<Prepared<I>> {
         let others = self.loose.values().chain(self.resting.values());
-        let mut all: Vec<_> = others.map(|other| Prepared::clone(other)).collect();
+        let others = others.map(|other| &**other).filter(|other| keep(other));
+        let mut kept: Vec<_> = others.cloned().collect();
         if let Some(indexed) = &self.indexed {
             let state = indexed.index.read();
-            all.extend(state.slots.iter().map(|(_, prepared)| prepared.clone()));
+            let slots = state.slots.iter().map(|(_, slot)| slot);
+            kept.extend(slots.filter(|slot| keep(slot)).cloned());
         }
-        all.sort_by_cached_key(|prepared| prepared.entry.rank());
-        all
+        kept
     }
 
     /// Takes some out and others in, and puts a new snapshot in place where one is needed: with an
@@ -273,15 +274,13 @@ impl<I: Facet + ?Sized> Roster<I> {
         let lanes = (0..state.methods.len()).map(|method| {
             let loose = self.loose.values();
             let loose = loose.filter(|prepared| prepared.is_called_for(method));
-            let loose: Box<[_]> = loose.cloned().collect();
-            let wanting = loose.iter().filter(|loose| loose.suspended().is_none());
-            Lane::Indexed(IndexedLane {
-                unfiltered: wanting.count(),
-                loose,
-                index: Arc::clone(&indexed.index),
+            let loose = loose.cloned().collect();
+            Lane::Indexed(IndexedLane::new(
+                &indexed.index,
                 generation,
+                loose,
                 unordered,
-            })
+            ))
         });
         trash.add(cache.swap(lanes));
         state.generation = generation;
@@ -364,22 +363,16 @@ impl<I: Facet + ?Sized> Indexed<I> {
         Some(removed)
     }
 
-    /// Returns the detail without the predicates, which the index has: for most of one scope the
-    /// same.
+    /// Returns the detail without the predicates, which the index has: for all of one scope the same.
     fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
         let bare = || {
             Arc::new(Detail {
                 scope: detail.scope.clone(),
                 predicates: Predicates::new(),
-                suspended: detail.suspended.clone(),
+                suspended: None,
             })
         };
-        match &detail.suspended {
-            None => {
-                let scope = detail.scope.clone();
-                Arc::clone(self.details.entry(scope).or_insert_with(bare))
-            }
-            Some(_) => bare(),
-        }
+        let scope = detail.scope.clone();
+        Arc::clone(self.details.entry(scope).or_insert_with(bare))
     }
 }

@@ -127,6 +127,15 @@ impl CompiledFilter {
     }
 }
 
+/// Returns the names that the events of a method of a class have.
+pub(super) fn scope<'a>(class: &'a EventClass, method: &'a EventMethod) -> Scope<'a> {
+    let undeclared = match class.has_open_properties() {
+        true => UndeclaredProperties::Open,
+        false => UndeclaredProperties::Refused,
+    };
+    Scope::for_method(method).with_publisher(class.properties(), undeclared)
+}
+
 /// Compiles a filter for every site that serves its subscription: a name has to exist in one of their
 /// methods at least and to agree in type where it exists; where it is absent it is NULL.
 pub(crate) fn compile(
@@ -137,16 +146,8 @@ pub(crate) fn compile(
     let binding = record.binding();
     let mut scopes: SmallVec<[Scope<'_>; 4]> = SmallVec::new();
     for site in sites {
-        let declared = site.class.properties();
-        let others = if site.class.has_open_properties() {
-            UndeclaredProperties::Open
-        } else {
-            UndeclaredProperties::Refused
-        };
         scopes.extend(site.methods(binding).map(|(_, method)| {
-            Scope::for_method(method)
-                .with_publisher(declared, others)
-                .with_subscription(record.for_publisher())
+            scope(&site.class, method).with_subscription(record.for_publisher())
         }));
     }
     let mut checked = check_all(filter, &scopes)?.into_iter();

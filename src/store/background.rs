@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::commit::describe;
 use super::copy;
 use super::engine::Engine;
+use super::health::describe;
 use super::local::Shared;
 use super::options::{Durability, StoreOptions};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,17 +1,17 @@
-//! What happens with the commit lock held: commits, listings, failure and recovery.
+//! What happens with the commit lock held: commits and listings.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Entry, Write, conflict};
 use super::engine::{Engine, RawChange};
 use super::flush::Ticket;
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head};
+use super::health::{Health, repeated, unread};
 use super::history::{ChangeKind, History, LoggedChange, LoggedCommit};
 use super::load::{self, Loaded};
-use super::local::{CLOSED, OPEN, Shared, TORN, closed};
+use super::local::Shared;
 use super::sink::{Change, Commit, CommitSink, Trash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
@@ -32,17 +32,6 @@ pub(crate) struct State {
 pub(crate) struct Attached {
     prefix: Vec<u8>,
     sink: Arc<dyn CommitSink>,
-}
-
-pub(crate) enum Health {
-    Sound,
-    Broken {
-        /// When the engine may next be asked to open again; none for never.
-        retry_at: Option<Instant>,
-        /// How long to wait after the next failure.
-        delay: Duration,
-    },
-    Closed,
 }
 
 /// A batch made ready for the engine and the sinks.
@@ -73,6 +62,14 @@ impl State {
         }
     }
 
+    /// Takes what the engine was found to hold when it was opened again.
+    pub(crate) fn reload(&mut self, loaded: Loaded) {
+        self.head = loaded.head;
+        self.history = loaded.history;
+        self.given(loaded.begun);
+        self.fresh = true;
+    }
+
     /// Says that a revision was given once, though the engine may not know of it.
     pub(crate) fn given(&mut self, revision: Revision) {
         self.given = self.given.max(revision);
@@ -95,7 +92,7 @@ impl State {
 }
 
 impl Attached {
-    pub(crate) fn new((prefix, sink): (&[u8], &Arc<dyn CommitSink>)) -> Self {
+    pub(crate) fn new(prefix: &[u8], sink: &Arc<dyn CommitSink>) -> Self {
         Self {
             prefix: prefix.to_vec(),
             sink: Arc::clone(sink),
@@ -143,96 +140,11 @@ impl<E: Engine> Shared<E> {
         trash: &mut Trash,
     ) -> Result<Revision> {
         self.ready(state, trash)?;
-        let attached = Attached::new((prefix, &sink));
+        let attached = Attached::new(prefix, &sink);
         let revision = state.head.revision;
         self.list(&attached, revision, trash)?;
         state.sinks.push(attached);
         Ok(revision)
-    }
-
-    /// Returns Ok when writes may go on, opening a failed engine again once its pause is over.
-    pub(crate) fn ready(&self, state: &mut State, trash: &mut Trash) -> Result<()> {
-        if matches!(state.health, Health::Sound) && self.flush.has_failed() {
-            let error = Error::new(ErrorKind::Io, "a flush failed");
-            self.break_down(state, false, &error);
-        }
-        let (retry_at, delay) = match state.health {
-            Health::Sound => return Ok(()),
-            Health::Closed => return Err(closed()),
-            Health::Broken { retry_at, delay } => (retry_at, delay),
-        };
-        let Some(retry_at) = retry_at else {
-            let message = "the store failed and its pause has no end: open it anew";
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        };
-        let pause = retry_at.saturating_duration_since(Instant::now());
-        if !pause.is_zero() {
-            let message = format!(
-                "the store failed and is opened again in {} ms at the earliest",
-                pause.as_millis()
-            );
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        }
-        self.recover(state, trash).inspect_err(|_| {
-            state.health = Health::Broken {
-                retry_at: Instant::now().checked_add(delay),
-                delay: delay.saturating_mul(2).min(self.options.back_off.1),
-            };
-        })
-    }
-
-    /// Returns Ok when readers may read.
-    pub(crate) fn readable(&self) -> Result<()> {
-        match self.access.load(Ordering::Acquire) {
-            OPEN => Ok(()),
-            CLOSED => Err(closed()),
-            _ => {
-                let mut trash = Trash::default();
-                // Whoever holds the lock may be at it; a reader does not wait for that.
-                let outcome = match self.state.try_lock() {
-                    Some(mut state) => self.ready(&mut state, &mut trash),
-                    None => Err(Error::new(ErrorKind::Unavailable, "the store failed")),
-                };
-                trash.dispose();
-                outcome
-            }
-        }
-    }
-
-    /// Takes the store out of use; `torn` when a batch may be there in part.
-    pub(crate) fn break_down(&self, state: &mut State, torn: bool, error: &Error) {
-        if torn {
-            self.access.store(TORN, Ordering::Release);
-        }
-        let (first, last) = self.options.back_off;
-        state.health = Health::Broken {
-            retry_at: Instant::now().checked_add(first),
-            delay: first.saturating_mul(2).min(last),
-        };
-        self.options.notices.push(Notice::StoreUnavailable {
-            reason: describe(error),
-        });
-    }
-
-    /// Closes the state for everybody. Returns the outcome of the last write, and whether the
-    /// engine is worth flushing.
-    pub(crate) fn retire(&self, state: &mut State, trash: &mut Trash) -> (Result<()>, bool) {
-        let sound = matches!(state.health, Health::Sound);
-        state.health = Health::Closed;
-        self.access.store(CLOSED, Ordering::Release);
-        for attached in state.sinks.drain(..) {
-            trash.add(attached);
-        }
-        if !sound || state.head.clean {
-            return (Ok(()), sound);
-        }
-        let head = Head {
-            clean: true,
-            ..state.head
-        };
-        let outcome = self.engine.apply(&[(HEAD_KEY.to_vec(), Some(head.seal()))]);
-        self.flush.applied();
-        (outcome, sound)
     }
 
     /// Makes it durable, before the first commit, from where on numbers are given.
@@ -354,58 +266,29 @@ impl<E: Engine> Shared<E> {
         })
     }
 
-    /// Opens the engine again and lists what it holds to every sink.
-    fn recover(&self, state: &mut State, trash: &mut Trash) -> Result<()> {
-        self.engine.reopen().map_err(unread)?;
-        let limit = self.options.history_limit;
-        let loaded = load::load(&self.engine, limit, &self.quarantine).map_err(unread)?;
-        let revision = loaded.head.revision;
-        state.head = loaded.head;
-        state.history = loaded.history;
-        state.given(loaded.begun);
-        state.fresh = true;
-        self.flush.reset();
-        self.latest.store(revision.get(), Ordering::Release);
-        self.access.store(OPEN, Ordering::Release);
-        let mut failure = None;
-        self.each_sink(state, trash, |attached, trash| {
-            if let Err(error) = self.list(attached, revision, trash) {
-                failure = Some(error);
-            }
-        });
-        if let Some(error) = failure {
-            return Err(unread(error));
-        }
-        state.health = Health::Sound;
-        let notices = &self.options.notices;
-        notices.push(Notice::StoreReopened { revision });
-        Ok(())
-    }
-
     /// Lists everything to one sink; its panic is the caller's to catch or to pass on.
-    fn list(&self, attached: &Attached, revision: Revision, trash: &mut Trash) -> Result<()> {
+    pub(crate) fn list(
+        &self,
+        attached: &Attached,
+        revision: Revision,
+        trash: &mut Trash,
+    ) -> Result<()> {
         let mut failure = None;
-        let mut listing = load::pairs(&self.engine, &attached.prefix)
-            .filter_map(|pair| {
-                let (key, raw) = match pair {
-                    Ok(pair) => pair,
-                    Err(error) => return Some(Err(error)),
-                };
+        let pairs = load::pairs(&self.engine, &attached.prefix);
+        let mut listing = pairs.filter_map(|pair| match pair {
+            Ok((key, raw)) => {
                 let entry: Entry = self.quarantine.read(&key, raw)?;
                 Some(Ok((key, entry)))
-            })
-            .inspect(|item| {
-                if let Err(error) = item {
-                    failure = Some(Error::new(error.kind(), error.to_string()));
-                }
-            });
+            }
+            Err(error) => Some(Err(repeated(failure.insert(error)))),
+        });
         attached.sink.listed(&mut listing, revision, trash);
         drop(listing);
         failure.map_or(Ok(()), Err)
     }
 
     /// Calls every sink, and detaches one that panics: what it feeds cannot be trusted any more.
-    fn each_sink(
+    pub(crate) fn each_sink(
         &self,
         state: &mut State,
         trash: &mut Trash,
@@ -434,26 +317,6 @@ fn logged(change: &Change<'_>) -> LoggedChange {
             None => ChangeKind::Delete,
         },
     }
-}
-
-/// Says of an error met before anything was written that nothing was.
-fn unread(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::Conflict | ErrorKind::Closed | ErrorKind::Unavailable => error,
-        _ => Error::new(ErrorKind::Unavailable, "the store cannot be read now").because(error),
-    }
-}
-
-/// Returns the message with its causes.
-pub(crate) fn describe(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// More commits than anybody makes between a crash and the flush before it.

@@ -16,9 +16,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::commit::{Health, State};
+use super::commit::State;
 use super::engine::Engine;
 use super::form;
+use super::health::Health;
 use super::load::pairs;
 use super::local::Shared;
 use crate::error::{Error, ErrorKind, Result};

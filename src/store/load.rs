@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use super::batch::Entry;
 use super::engine::{Engine, RawPair};
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head, LOG_PREFIX};
+use super::health::repeated;
 use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
@@ -137,9 +138,11 @@ impl<'a, P: Iterator<Item = Result<RawPair>>> Pass<'a, P> {
             return Ok(());
         }
         let (found, counted) = (self.found.count, self.stored.count);
-        Err(corrupt(&format!(
-            "{found} pairs are not the {counted} that the head counted"
-        )))
+        Err(corrupt(&if found == counted {
+            format!("the {found} pairs are not those that the head counted: their digest differs")
+        } else {
+            format!("there are {found} pairs, the head counted {counted}")
+        }))
     }
 
     /// Reads what is left, and returns the head that counts what can be read.
@@ -152,10 +155,7 @@ impl<'a, P: Iterator<Item = Result<RawPair>>> Pass<'a, P> {
 
     /// Notes how it ended, and returns the error as the last item.
     fn end(&mut self, outcome: Result<()>) -> Option<Result<RawPair>> {
-        let item = match &outcome {
-            Ok(()) => None,
-            Err(error) => Some(Err(Error::new(error.kind(), error.to_string()))),
-        };
+        let item = outcome.as_ref().err().map(|error| Err(repeated(error)));
         self.outcome = Some(outcome);
         item
     }

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 
 use super::background::Duties;
 use super::batch::{Batch, Entry};
-use super::commit::{Attached, Health, State};
+use super::commit::{Attached, State};
 use super::copy;
 use super::engine::{Engine, RawPair};
 use super::flush::Flush;
 use super::form;
+use super::health::Health;
 use super::history::LoggedCommit;
 use super::load::{self, Quarantine};
 use super::memory::MemoryEngine;
@@ -49,7 +50,7 @@ pub(crate) struct Shared<E> {
     /// `state.head.revision`, for those who do not want to wait for the commit lock.
     pub(crate) latest: AtomicU64,
     pub(crate) flush: Flush,
-    /// Set once, at open, where the options name a file for it.
+    /// None where the options name no file for it.
     pub(crate) witness: Option<Witness>,
     pub(crate) duties: Duties,
 }
@@ -60,7 +61,8 @@ impl MemoryStore {
         // Nothing in memory fails or is read back, so nothing but the engine is needed.
         let options = StoreOptions::new();
         let state = State::empty(options.history_limit);
-        let shared = Shared::new(MemoryEngine::new(), options, state);
+        let quarantine = Quarantine::new(options.notices.clone());
+        let shared = Shared::new(MemoryEngine::new(), options, state, quarantine, None);
         Self {
             shared: Arc::new(shared),
             worker: Mutex::new(None),
@@ -122,14 +124,13 @@ impl<E: Engine> LocalStore<E> {
         let loaded = loaded?;
         let witness = open_witness(&options)?;
         let mut state = State::new(loaded);
-        state.sinks.extend(first.map(Attached::new));
+        if let Some((prefix, sink)) = first {
+            state.sinks.push(Attached::new(prefix, sink));
+        }
         if let Some(witness) = &witness {
             state.given(witness.found());
         }
-        let mut shared = Shared::new(engine, options, state);
-        shared.quarantine = quarantine;
-        shared.witness = witness;
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(engine, options, state, quarantine, witness));
         let worker = Duties::start(&shared)?;
         Ok(Self {
             shared,
@@ -302,17 +303,23 @@ impl<E: Engine> fmt::Debug for LocalStore<E> {
 }
 
 impl<E: Engine> Shared<E> {
-    fn new(engine: E, options: StoreOptions, state: State) -> Self {
+    fn new(
+        engine: E,
+        options: StoreOptions,
+        state: State,
+        quarantine: Quarantine,
+        witness: Option<Witness>,
+    ) -> Self {
         Self {
-            quarantine: Quarantine::new(options.notices.clone()),
             latest: AtomicU64::new(state.head.revision.get()),
             state: Mutex::new(state),
             access: AtomicU8::new(OPEN),
             flush: Flush::default(),
-            witness: None,
             duties: Duties::default(),
             engine,
             options,
+            quarantine,
+            witness,
         }
     }
 

@@ -21,6 +21,7 @@ mod copy;
 mod engine;
 mod flush;
 mod form;
+mod health;
 mod history;
 mod load;
 mod local;

@@ -13,9 +13,10 @@ pub type Listing<'a> = dyn Iterator<Item = Result<(Vec<u8>, Entry)>> + 'a;
 
 /// Is told of every commit, in revision order and before the commit returns: a cache, a watcher.
 ///
-/// Both methods run under the commit lock of the store. They must not call user code, must not
-/// write to the store and do work in proportion to the change; what they replace goes to the
-/// [`Trash`]. A sink that panics is detached, and a [`Notice`](crate::Notice) says so.
+/// Both methods run under the commit lock of the store or, while it is being opened, before anybody
+/// else has it. They must not call user code, must not write to the store and do work in proportion
+/// to the change; what they replace goes to the [`Trash`]. A sink that panics is detached, and a
+/// [`Notice`](crate::Notice) says so.
 pub trait CommitSink: Send + Sync {
     /// Takes the whole content at `revision`, when attached and whenever the store was reopened.
     ///

@@ -342,6 +342,9 @@ fn subscriber_that_demands_a_role_does_not_hear_publishers_without_it() {
         assert_eq!(ann.price_changed("MSFT", 1.0).delivered(), count);
         let report = eve.price_changed("MSFT", 1.0);
         assert_eq!((report.delivered(), report.skipped()), (0, count));
+        let other = eve.price_changed("MSFT", 0.0);
+        assert_eq!((other.skipped(), other.filtered()), (0, count));
+        assert_eq!(other.outcome(), FireOutcome::AllFiltered);
         let skipped = report.lines()[0].outcome();
         let expected = SkipReason::PublisherRole;
         assert!(matches!(skipped, loosely::DeliveryOutcome::Skipped(it) if *it == expected));
@@ -426,4 +429,26 @@ fn authorizer_of_ones_own_decides_and_its_panic_is_a_no() {
         stocks.price_changed("MSFT", 1.0).outcome(),
         FireOutcome::Denied
     );
+}
+
+#[test]
+fn interest_tells_nothing_of_others_to_who_may_not_read() {
+    let broker = guarded(&[Right::Read]);
+    let asking = to_stocks("a").filter("symbol = 'MSFT'").build().unwrap();
+    broker.store(&asking).unwrap();
+    let [ann, eve, _] = views(&broker);
+    let symbol = |view: &Broker| {
+        let method = publisher(view).unwrap().interest().method("price_changed");
+        method.unwrap().parameter("symbol").unwrap()
+    };
+    assert!(!symbol(&ann).wants("IBM"));
+    assert_eq!(symbol(&ann).constants().count(), 1);
+    let told = symbol(&eve);
+    assert!(told.is_open() && told.wants("IBM"));
+    assert_eq!(told.constants().count(), 0);
+    broker
+        .define_role(&Role::new("staff").with_principal("eve"))
+        .unwrap();
+    assert!(!told.wants("IBM"));
+    assert!(symbol(&ann).wants("IBM"));
 }

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use loosely::{
-    ActivationError, Availability, Broker, Component, ComponentPolicy, ErrorKind, Event, Failure,
-    Pool, SubscriberError, Subscription,
+    ActivationError, Availability, Broker, Component, ComponentPolicy, ErrorKind, Failure, Pool,
+    Subscription,
 };
 
 use crate::support::{
@@ -421,15 +421,8 @@ fn pool_of_a_closed_broker_goes_on_lending_to_publishers() {
 #[test]
 fn pooled_component_of_any_interface_receives_names_and_values() {
     let (broker, tape) = (quiet(), Tape::new());
-    let log = tape.clone();
-    let component = Component::new("any", move || {
-        let log = log.clone();
-        move |event: &Event<'_>| -> Result<(), SubscriberError> {
-            log.write(event.to_string());
-            Ok(())
-        }
-    });
-    subscribe(&broker, component.implements_any().pooled(Pool::new(1)));
+    let component = tape.untyped("any").implements_any();
+    subscribe(&broker, component.pooled(Pool::new(1)));
     for price in [1.5, 2.5] {
         assert_eq!(stocks(&broker).price_changed("A", price).delivered(), 1);
     }

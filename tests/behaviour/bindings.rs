@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loosely::{
     Broker, ErrorKind, EventClass, FireOutcome, MemoryStore, Problem, Problems, PublisherId, Store,
-    Subscription, SubscriptionBuilder, SubscriptionStatus, ValueType, event_interface,
+    Subscription, SubscriptionBuilder, SubscriptionStatus, Value, ValueType, event_interface,
 };
 
 use crate::support::quiet;
@@ -305,6 +305,10 @@ fn class_gives_its_publisher_id_to_objects_that_have_none() {
         (publisher.id(), delivered(&publisher)),
         (Some(mine), [1, 1, 1])
     );
+    let property = publisher.property("publisher_id");
+    assert_eq!(property, Some(Value::Uuid(mine.into())));
+    let by_name = broker.dynamic_publisher(class).unwrap();
+    assert_eq!(by_name.property("publisher_id"), property);
     publisher.set_id(PublisherId::from_u128(8));
     assert_eq!(delivered(&publisher), [0, 0, 0]);
 

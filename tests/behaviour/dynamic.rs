@@ -5,9 +5,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use loosely::{
-    Broker, Component, DynamicPublisher, ErrorKind, Event, EventClass, EventMethod,
-    InterfaceSchema, MemoryStore, Parameter, Store, SubscriberError, Subscription, ValueRef,
-    ValueType,
+    Broker, DynamicPublisher, ErrorKind, Event, EventClass, EventMethod, InterfaceSchema,
+    MemoryStore, Parameter, Store, SubscriberError, Subscription, ValueRef, ValueType,
 };
 
 use crate::support::{Alerts, StockEvents, Tape, Watchdog, live, on_store, quiet, subscription};
@@ -31,16 +30,8 @@ fn weather() -> InterfaceSchema {
 fn with_weather() -> (Broker, DynamicPublisher, Tape) {
     let (broker, tape) = (quiet(), Tape::new());
     let id = broker.register_dynamic_class(EventClass::new("weather", "Weather"), &weather());
-    let log = tape.clone();
-    let component = Component::new("any", move || {
-        let log = log.clone();
-        move |event: &Event<'_>| -> Result<(), SubscriberError> {
-            log.write(event.to_string());
-            Ok(())
-        }
-    });
     broker
-        .register_component(component.implements_any())
+        .register_component(tape.untyped("any").implements_any())
         .unwrap();
     let publisher = broker.dynamic_publisher(id.unwrap()).unwrap();
     (broker, publisher, tape)

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use loosely::{
-    Broker, EventClass, FireOutcome, Nesting, Result, Subscription, ValueRef, event_interface,
+    Broker, Event, EventClass, FireOutcome, MemoryStore, Nesting, Result, Store, Subscriber,
+    SubscriberError, Subscription, ValueRef, event_interface,
 };
 
 #[event_interface]
@@ -83,6 +84,45 @@ fn queued_nesting_of_a_dynamic_fire_keeps_its_values() -> Result<()> {
     assert_eq!(report.delivered(), 1);
     let log = chain.log.lock().unwrap().join(", ");
     assert_eq!(log, "begin b2, end b2, begin b3, end b3");
+    Ok(())
+}
+
+/// While it waits, the Rust type becomes known, and the fires by name go another way.
+#[test]
+fn event_that_waited_calls_nobody_whose_guard_was_dropped_meanwhile() -> Result<()> {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let on_store = || Broker::builder().store(Arc::clone(&store)).open();
+    let class = EventClass::new("steps", "steps").with_nesting(Nesting::Queued);
+    on_store()?.register_class::<dyn Steps>(class)?;
+
+    let broker = on_store()?;
+    let steps = broker.dynamic_publisher("steps")?;
+    let record = |name| Subscription::builder(name).class("steps").object().build();
+    let called = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&called);
+    let counting = move |_: &Event<'_>| -> std::result::Result<(), SubscriberError> {
+        *count.lock().unwrap() += 1;
+        Ok(())
+    };
+    let counting: Arc<dyn Subscriber> = Arc::new(counting);
+    let guard = broker.subscribe_untyped(&record("counting")?, counting)?;
+    let guard = Mutex::new(Some(guard));
+    let (inner, host) = (steps.clone(), broker.clone());
+    let outer = move |_: &Event<'_>| -> std::result::Result<(), SubscriberError> {
+        if let Some(guard) = guard.lock().unwrap().take() {
+            inner.fire("step", &[2_u32.into(), "b".into()])?;
+            host.publisher_of::<dyn Steps>("steps")?;
+            drop(guard);
+        }
+        Ok(())
+    };
+    let outer: Arc<dyn Subscriber> = Arc::new(outer);
+    let _outer = broker.subscribe_untyped(&record("outer")?, outer)?;
+    assert_eq!(
+        steps.fire("step", &[1_u32.into(), "a".into()])?.delivered(),
+        2
+    );
+    assert_eq!(*called.lock().unwrap(), 1, "only for the first event");
     Ok(())
 }
 

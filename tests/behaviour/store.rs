@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 
-use loosely::{Bags, Batch, ErrorKind, MemoryStore, Notice, Properties, Store, Subscription};
+use loosely::{
+    Bags, Batch, Broker, ErrorKind, MemoryStore, Notice, Properties, Store, Subscription,
+};
 
 use crate::support::{StockEvents, Tape, Watchdog, live, on_store, quiet, subscription};
 
@@ -273,8 +275,8 @@ fn record_that_cannot_be_read_is_reported_and_the_rest_served() {
     assert_eq!(stocks.price_changed("MSFT", 2.0).delivered(), 2);
 }
 
-#[test]
-fn record_that_cannot_be_read_can_be_removed() {
+/// Returns a broker, its store, and the one subscription in it, of which the record cannot be read.
+fn with_damaged() -> (Broker, Arc<dyn Store>, Subscription) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let broker = on_store(store.clone());
     let damaged = subscription("damaged", "alarm").build().unwrap();
@@ -282,6 +284,12 @@ fn record_that_cannot_be_read_can_be_removed() {
     let mut batch = Batch::new();
     batch.put(keys(store.as_ref())[0].clone(), b"no record".to_vec());
     store.commit(batch).unwrap();
+    (broker, store, damaged)
+}
+
+#[test]
+fn record_that_cannot_be_read_can_be_removed() {
+    let (broker, store, damaged) = with_damaged();
     assert!(broker.remove(damaged.id()).unwrap());
     assert!(keys(store.as_ref()).is_empty());
     assert!(!broker.remove(damaged.id()).unwrap());
@@ -290,13 +298,7 @@ fn record_that_cannot_be_read_can_be_removed() {
 #[test]
 fn import_replaces_a_record_that_cannot_be_read() {
     let _watchdog = Watchdog::new();
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let broker = on_store(store.clone());
-    let damaged = subscription("damaged", "alarm").build().unwrap();
-    broker.ensure(&damaged).unwrap();
-    let mut batch = Batch::new();
-    batch.put(keys(store.as_ref())[0].clone(), b"no record".to_vec());
-    store.commit(batch).unwrap();
+    let (broker, _, damaged) = with_damaged();
     assert_eq!(broker.import([&damaged]).unwrap().added(), 1);
     assert!(broker.subscription(damaged.id()).is_some());
 }

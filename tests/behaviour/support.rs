@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use loosely::{
-    Broker, Component, Engine, Error, ErrorKind, Failure, FireReport, LocalStore, MemoryEngine,
-    RawChange, RawPair, Result, Revision, Store, StoreOptions, Subscription, SubscriptionBuilder,
-    event_interface,
+    Broker, Component, Engine, Error, ErrorKind, Event, Failure, FireReport, LocalStore,
+    MemoryEngine, RawChange, RawPair, Result, Revision, Store, StoreOptions, Subscriber,
+    SubscriberError, Subscription, SubscriptionBuilder, event_interface,
 };
 
 #[event_interface]
@@ -64,6 +64,19 @@ impl Tape {
     pub(crate) fn component(&self, id: &str) -> Component<Listener> {
         let (tape, name) = (self.clone(), id.to_owned());
         Component::new(id, move || tape.named(&name)).implements::<dyn StockEvents>()
+    }
+
+    /// Returns a component that writes every event of any interface, as an [`Event`] prints itself;
+    /// what it implements is the caller's to say.
+    pub(crate) fn untyped(&self, id: &str) -> Component<impl Subscriber> {
+        let tape = self.clone();
+        Component::new(id, move || {
+            let tape = tape.clone();
+            move |event: &Event<'_>| -> Result<(), SubscriberError> {
+                tape.write(event.to_string());
+                Ok(())
+            }
+        })
     }
 
     pub(crate) fn named(&self, name: &str) -> Listener {

@@ -190,11 +190,47 @@ fn pair_that_went_missing_is_noticed_by_the_count() {
     engine.apply(&[(b"a".to_vec(), None)]).unwrap();
     let error = LocalStore::with_engine(engine, StoreOptions::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    let expected = "1 pairs are not the 2 that the head counted";
+    let expected = "there are 1 pairs, the head counted 2";
     assert_eq!(error.to_string(), expected);
     let notices = Notices::default();
     let options = StoreOptions::new().notices(notices.clone());
     let store = SledStore::open(&directory, options).unwrap();
     assert_eq!(pairs(&store, "").len(), 2);
     assert!(matches!(notices.drain()[..], [Notice::Restored { .. }]));
+}
+
+#[test]
+fn pair_that_became_an_older_one_is_noticed_by_the_digest() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("wiring");
+    let store = SledStore::open(&directory, StoreOptions::new()).unwrap();
+    store.commit(put("a", "1")).unwrap();
+    store.close().unwrap();
+    let engine = SledEngine::open(&directory).unwrap();
+    let old = engine.get(b"a").unwrap();
+    engine.close().unwrap();
+    let store = SledStore::open(&directory, StoreOptions::new()).unwrap();
+    store.commit(put("a", "2")).unwrap();
+    store.close().unwrap();
+    let engine = SledEngine::open(&directory).unwrap();
+    engine.apply(&[(b"a".to_vec(), old)]).unwrap();
+    let error = LocalStore::with_engine(engine, StoreOptions::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let expected = "the 1 pairs are not those that the head counted: their digest differs";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn database_that_sled_cannot_open_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("wiring");
+    let store = SledStore::open(&directory, StoreOptions::new()).unwrap();
+    store.commit(put("a", "1")).unwrap();
+    store.close().unwrap();
+    let database = directory.join("sled");
+    fs::write(database.join("conf"), "no configuration of sled's").unwrap();
+    let error = SledEngine::open(&directory).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let expected = format!("sled cannot open the database {}", database.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }

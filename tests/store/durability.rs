@@ -244,6 +244,8 @@ fn large_batch_cut_off_by_a_kill_is_not_there_in_part() {
         let ticks = lines.by_ref().take_while(is_tick).count() * tenths / 10;
         assert_eq!(lines.take(ticks).count(), ticks, "the child ended");
         drop(child);
+        let unsynced = fs::read_dir(directory.join("sled/blobs")).unwrap().count();
+        assert_eq!(unsynced, 0, "a loss of power would take these");
         let notices = Notices::default();
         let options = StoreOptions::new().notices(notices.clone());
         let store = SledStore::open(&directory, options).unwrap();

@@ -2,20 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use loosely::{
-    CommitSink, Engine, ErrorKind, LocalStore, MemoryEngine, Notice, Notices, RawChange, RawPair,
-    Result, SledEngine, SledStore, Store, StoreOptions,
+    CommitSink, Engine, Error, ErrorKind, LocalStore, MemoryEngine, Notice, Notices, RawChange,
+    RawPair, Result, SledEngine, SledStore, Store, StoreOptions,
 };
 
 use crate::support::{Mirror, pairs, put};
 
-/// Counts the pairs that are read from it.
-#[derive(Debug)]
+/// Counts the pairs that are read from it, and cannot be read once it is cut.
+#[derive(Debug, Default)]
 struct Counting {
     inner: Arc<MemoryEngine>,
     read: Arc<AtomicUsize>,
+    is_cut: Arc<AtomicBool>,
 }
 
 impl Engine for Counting {
@@ -24,6 +25,10 @@ impl Engine for Counting {
     }
 
     fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
+        if self.is_cut.load(Ordering::Relaxed) {
+            let error = Error::from_store(ErrorKind::Io, "cannot read a page");
+            return Err(error.with_source(std::io::Error::other("cut")));
+        }
         let page = self.inner.page(prefix, after, limit)?;
         self.read.fetch_add(page.len(), Ordering::Relaxed);
         Ok(page)
@@ -45,6 +50,10 @@ impl Engine for Counting {
 fn mirror() -> (Arc<Mirror>, Arc<dyn CommitSink>) {
     let mirror = Arc::new(Mirror::default());
     (Arc::clone(&mirror), mirror)
+}
+
+fn cause(error: &Error) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
 
 /// Leaves a store of two pairs in the directory.
@@ -88,6 +97,7 @@ fn opening_with_a_sink_reads_each_pair_once() {
     let engine = || Counting {
         inner: Arc::clone(&inner),
         read: Arc::clone(&read),
+        ..Counting::default()
     };
     // Without a log, which is read too.
     let options = StoreOptions::new().history_limit(0);
@@ -132,4 +142,19 @@ fn store_whose_content_is_not_what_it_counted_is_not_opened_with_a_sink_either()
     let opened = LocalStore::with_engine_and_sink(engine, StoreOptions::new(), b"x", &sink);
     assert_eq!(opened.unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(mirror.seen().failed_listings, 1);
+}
+
+#[test]
+fn listing_that_fails_says_why_to_the_caller_and_to_the_sink() {
+    let engine = Counting::default();
+    let is_cut = Arc::clone(&engine.is_cut);
+    let store = LocalStore::with_engine(engine, StoreOptions::new()).unwrap();
+    store.commit(put("a", "1")).unwrap();
+    is_cut.store(true, Ordering::Relaxed);
+    let (mirror, sink) = mirror();
+    let error = store.attach(b"", sink).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert_eq!(cause(&error).as_deref(), Some("cut"));
+    let told = mirror.seen().failure;
+    assert_eq!(told.as_deref(), Some("cannot read a page: cut"));
 }

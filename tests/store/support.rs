@@ -70,6 +70,8 @@ pub(crate) struct Seen {
     pub(crate) revisions: Vec<Revision>,
     pub(crate) listings: usize,
     pub(crate) failed_listings: usize,
+    /// What the last of these said.
+    pub(crate) failure: Option<String>,
 }
 
 impl Mirror {
@@ -101,7 +103,10 @@ impl CommitSink for Mirror {
                 seen.revisions.push(revision);
                 seen.listings += 1;
             }
-            Err(_) => seen.failed_listings += 1,
+            Err(error) => {
+                seen.failed_listings += 1;
+                seen.failure = Some(error.to_string());
+            }
         }
     }
 

@@ -1,12 +1,11 @@
 //! What a round plays in: two brokers on one store, and the subscribers.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
 
 use loosely::{
-    Batch, Broker, CommitSink, Component, Entry, EventClass, LoggedCommit, Nesting, Result,
-    Revision, Store, Subscription, SubscriptionId, WiringChange, WiringObject, event_interface,
+    Broker, Commit, CommitSink, Component, EventClass, Listing, Nesting, Result, Revision, Store,
+    Subscription, SubscriptionId, Trash, WiringChange, WiringObject, event_interface,
 };
 
 use crate::desk;
@@ -53,7 +52,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn open(store: Arc<dyn Store>, nesting: Nesting) -> Result<Self> {
-        let store: Arc<dyn Store> = Arc::new(Telling { store });
+        store.attach(b"", Arc::new(Telling))?;
         let failures = Arc::default();
         let brokers = [open(&store, &failures)?, open(&store, &failures)?];
         let class = EventClass::new(CLASS, CLASS)
@@ -165,51 +164,13 @@ pub(crate) fn given() -> Option<Revision> {
 }
 
 /// Tells each thread what revision its commit was given: not every call of a broker returns it.
-#[derive(Debug)]
-struct Telling {
-    store: Arc<dyn Store>,
-}
+/// Sinks are called on the thread that commits.
+struct Telling;
 
-impl Store for Telling {
-    fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
-        self.store.get(key)
-    }
+impl CommitSink for Telling {
+    fn listed(&self, _listing: &mut Listing<'_>, _revision: Revision, _trash: &mut Trash) {}
 
-    fn scan(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
-    ) -> Result<()> {
-        self.store.scan(prefix, visit)
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Revision> {
-        let revision = self.store.commit(batch)?;
-        GIVEN.set(Some(revision));
-        Ok(revision)
-    }
-
-    fn revision(&self) -> Revision {
-        self.store.revision()
-    }
-
-    fn attach(&self, prefix: &[u8], sink: Arc<dyn CommitSink>) -> Result<Revision> {
-        self.store.attach(prefix, sink)
-    }
-
-    fn detach(&self, sink: &Arc<dyn CommitSink>) {
-        self.store.detach(sink);
-    }
-
-    fn changes_since(&self, revision: Revision) -> Result<Vec<LoggedCommit>> {
-        self.store.changes_since(revision)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.store.sync()
-    }
-
-    fn close(&self) -> Result<()> {
-        self.store.close()
+    fn committed(&self, commit: &Commit<'_>, _trash: &mut Trash) {
+        GIVEN.set(Some(commit.revision()));
     }
 }

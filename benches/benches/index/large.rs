@@ -1,7 +1,8 @@
 //! What becomes of the peers at sizes that they cannot hold.
 //!
 //! A full run tries each in a process of its own, with a limit of memory and of time; a quick one
-//! prints what a trial found: 2026-11, two cores of an AMD EPYC, 24 GB; a-tree 0.6.1, quamina 0.7.0.
+//! prints what a trial found: 2026-11, two cores of an AMD EPYC, 24 GB; a-tree 0.6.1, quamina
+//! 0.7.0.
 
 use std::env;
 use std::error::Error;

@@ -117,8 +117,8 @@ impl Listed {
     }
 }
 
-/// Tells how many records were read. It is the user's code, and runs under the commit lock of a
-/// store that nobody else has yet; a panic of it is no reason not to open.
+/// Tells how many records were read. It is the user's code, and runs with no lock held, as nobody
+/// else has the store yet; a panic of it is no reason not to open.
 fn report(progress: Option<&Progress>, records: usize) {
     let Some(progress) = progress else { return };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| progress(records))) {

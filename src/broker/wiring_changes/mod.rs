@@ -35,8 +35,10 @@ pub trait WiringChanges {
     /// A record was added, changed or removed.
     ///
     /// - `revision` is that of the commit.
-    /// - `record` is what it is a record of: `subscription`, `class` or `schema`.
-    /// - `id` is that of the subscription, the class, or the interface which the schema describes.
+    /// - `record` is what it is a record of: `subscription`, `class`, `role` or `schema`.
+    /// - `id` is that of the subscription, the class, or the interface which the schema describes;
+    ///   of a role, the one that its name stands for, as
+    ///   [`WiringObject::uuid`](crate::WiringObject::uuid) has it.
     /// - `change` is `added`, `changed` or `removed`.
     /// - `name` is the record's, or empty if it cannot be read.
     /// - `bound_to` is the class that a subscription is bound to, or else the interface.

@@ -103,7 +103,7 @@ impl State {
 impl Engine for SledEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.with(|database| {
-            let value = guarded("read", || database.db.get(key))?;
+            let value = guarded("read the database", || database.db.get(key))?;
             Ok(value.map(|value| value.to_vec()))
         })
     }
@@ -114,7 +114,7 @@ impl Engine for SledEngine {
             None => Bound::Included(prefix),
         };
         self.with(|database| {
-            guarded("read", || {
+            guarded("read the database", || {
                 let in_prefix = |pair: &::sled::Result<(IVec, IVec)>| match pair {
                     Ok((key, _)) => key.starts_with(prefix),
                     Err(_) => true,
@@ -131,12 +131,13 @@ impl Engine for SledEngine {
     fn apply(&self, changes: &[RawChange]) -> Result<()> {
         if !sections::are_needed(changes) {
             let batch = sections::batch(changes);
-            return self.with(|database| guarded("write", || database.db.apply_batch(batch)));
+            return self
+                .with(|database| guarded("write the database", || database.db.apply_batch(batch)));
         }
         // Nobody reads before the last section is there; sled has them wait for a batch as well.
         let state = self.open.write();
         let db = &state.database()?.db;
-        guarded("write", || sections::write(db, changes))
+        guarded("write the database", || sections::write(db, changes))
     }
 
     fn sync(&self) -> Result<()> {
@@ -207,7 +208,7 @@ impl Database {
     }
 
     fn sync(&self, path: &Path) -> Result<()> {
-        guarded("flush", || self.db.flush())?;
+        guarded("flush the database", || self.db.flush())?;
         self.file.sync_data().map_err(|error| io(path, error))?;
         let blobs = path.join("blobs");
         self.sync_blobs(&blobs).map_err(|error| io(&blobs, error))
@@ -250,13 +251,14 @@ impl Database {
 ///
 /// The directory is ours by then, so nobody else can.
 fn open_db(path: &Path) -> Result<Db> {
+    let what = format!("open the database {}", path.display());
     let mut attempts = RELEASE_ATTEMPTS;
     loop {
         let config = Config::new()
             .path(path)
             .cache_capacity(CACHE_BYTES)
             .flush_every_ms(None);
-        match guarded("open", || config.open()) {
+        match guarded(&what, || config.open()) {
             Err(error) if error.kind() == ErrorKind::Locked && attempts > 0 => {
                 attempts -= 1;
                 thread::sleep(RELEASE_PAUSE);
@@ -271,7 +273,7 @@ fn guarded<T>(what: &str, call: impl FnOnce() -> ::sled::Result<T>) -> Result<T>
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {
-            let message = format!("sled cannot {what} the database");
+            let message = format!("sled cannot {what}");
             Err(Error::new(kind_of(&error), message).because(error))
         }
         Err(payload) => {
@@ -280,7 +282,7 @@ fn guarded<T>(what: &str, call: impl FnOnce() -> ::sled::Result<T>) -> Result<T>
                 .map(String::as_str)
                 .or_else(|| payload.downcast_ref::<&str>().copied())
                 .unwrap_or("for no stated reason");
-            let message = format!("sled cannot {what} the database: it panicked, {cause}");
+            let message = format!("sled cannot {what}: it panicked, {cause}");
             Err(Error::new(ErrorKind::Corrupt, message))
         }
     }

@@ -1,6 +1,6 @@
 //! Opening a persistent store, and making it anew from its copy when it is damaged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use super::directory::Directory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notice;
-use crate::store::commit::describe;
 use crate::store::copied::{self, Copied};
 use crate::store::engine::{Engine, RawChange};
 use crate::store::form::{self, HEAD_KEY, Head};
+use crate::store::health::describe;
 use crate::store::load;
 use crate::store::local::First;
 use crate::store::{CommitSink, LocalStore, StoreOptions};
@@ -60,115 +60,125 @@ impl SledStore {
     }
 }
 
+/// What opening a directory needs from beginning to end.
+struct Opening<'a> {
+    directory: Arc<Directory>,
+    options: StoreOptions,
+    first: First<'a>,
+}
+
 fn open(directory: &Path, mut options: StoreOptions, first: First<'_>) -> Result<SledStore> {
     let directory = Arc::new(Directory::claim(directory)?);
     if options.copy_path.is_none() {
         options.copy_path = Some(directory.copy());
     }
     options.witness_path = Some(directory.witness());
-    let copied_at = copied::revision(&directory.copy());
-    let is_gone = !directory.database().exists();
-    let outcome = if is_gone && !matches!(copied_at, Ok(None)) {
-        Err(damaged("the database is gone, its copy is there"))
-    } else {
-        let copied = copied_at.ok().flatten().unwrap_or_default();
-        attempt(&directory, options.clone(), copied, first)
+    let opening = Opening {
+        directory,
+        options,
+        first,
     };
-    match outcome {
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
-            restore(&directory, options, error, first)
-        }
-        outcome => outcome,
-    }
+    opening.open()
 }
 
-/// Opens what is there; `copied` is the revision of the copy, where it can be read.
-fn attempt(
-    directory: &Arc<Directory>,
-    options: StoreOptions,
-    copied: Revision,
-    first: First<'_>,
-) -> Result<SledStore> {
-    let engine = SledEngine::open_at(Arc::clone(directory), directory.database())?;
-    let revision = load::head(&engine)?.revision;
-    // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing of
-    // it is listed to anybody then.
-    if copied > revision {
-        return Err(damaged(&format!(
-            "the database is at revision {revision}, its copy at {copied}"
-        )));
-    }
-    let store = SledStore::over(engine, options, first)?;
-    let durable = store.durable_before();
-    if durable > revision {
-        store
-            .notices()
-            .push(Notice::RolledBack { revision, durable });
-    }
-    if copied < revision {
-        store.copy_soon();
-    }
-    Ok(store)
-}
-
-fn restore(
-    directory: &Arc<Directory>,
-    options: StoreOptions,
-    reason: Error,
-    first: First<'_>,
-) -> Result<SledStore> {
-    let (copied, problem) = match copied::read(&directory.copy()) {
-        Ok(Some(copied)) => (Some(copied), None),
-        Ok(None) => (None, Some("there is no copy".to_owned())),
-        Err(error) if error.kind() == ErrorKind::Corrupt => (None, Some(describe(&error))),
-        // It may be whole: what cannot be read now is not given up.
-        Err(error) => return Err(error),
-    };
-    let moved_to = directory.move_aside(copied.is_none())?;
-    let revision = copied.as_ref().map(|copied| copied.revision);
-    let records = make_anew(directory, copied)?;
-    let reason = describe(&reason);
-    let notice = match revision {
-        Some(revision) => Notice::Restored {
-            revision,
-            records,
-            moved_to,
-            reason,
-        },
-        None => Notice::Lost {
-            moved_to: moved_to.unwrap_or_else(|| directory.database()),
-            reason: format!("{reason}; {}", problem.unwrap_or_default()),
-        },
-    };
-    options.notices.push(notice);
-    attempt(directory, options, Revision::ZERO, first)
-}
-
-/// Makes a new database from a copy, beside its final place, so that a crash leaves none half made.
-fn make_anew(directory: &Arc<Directory>, copied: Option<Copied>) -> Result<u64> {
-    let copied = copied.unwrap_or(Copied {
-        revision: Revision::ZERO,
-        pairs: Default::default(),
-    });
-    let engine = SledEngine::open_at(Arc::clone(directory), directory.restoring())?;
-    let mut head = Head {
-        revision: after_loss(copied.revision),
-        ..Head::EMPTY
-    };
-    let mut section: Vec<RawChange> = Vec::with_capacity(SECTION);
-    for (key, raw) in copied.pairs {
-        head.add(&form::unseal(&key, &raw)?);
-        section.push((key, Some(raw)));
-        if section.len() == SECTION {
-            engine.apply(&section)?;
-            section.clear();
+impl Opening<'_> {
+    fn open(self) -> Result<SledStore> {
+        let copied_at = copied::revision(&self.directory.copy());
+        let is_gone = !self.directory.database().exists();
+        let outcome = if is_gone && !matches!(copied_at, Ok(None)) {
+            Err(damaged("the database is gone, its copy is there"))
+        } else {
+            self.attempt(copied_at.ok().flatten().unwrap_or_default())
+        };
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.restore(&error),
+            outcome => outcome,
         }
     }
-    section.push((HEAD_KEY.to_vec(), Some(head.seal())));
-    engine.apply(&section)?;
-    engine.close()?;
-    directory.restored()?;
-    Ok(head.count)
+
+    /// Opens what is there; `copied` is the revision of the copy, where it can be read.
+    fn attempt(&self, copied: Revision) -> Result<SledStore> {
+        let engine = self.engine_at(self.directory.database())?;
+        let revision = load::head(&engine)?.revision;
+        // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing
+        // of it is listed to anybody then.
+        if copied > revision {
+            return Err(damaged(&format!(
+                "the database is at revision {revision}, its copy at {copied}"
+            )));
+        }
+        let store = SledStore::over(engine, self.options.clone(), self.first)?;
+        let durable = store.durable_before();
+        if durable > revision {
+            store
+                .notices()
+                .push(Notice::RolledBack { revision, durable });
+        }
+        if copied < revision {
+            store.copy_soon();
+        }
+        Ok(store)
+    }
+
+    fn restore(&self, reason: &Error) -> Result<SledStore> {
+        let directory = &self.directory;
+        let (copied, problem) = match copied::read(&directory.copy()) {
+            Ok(Some(copied)) => (Some(copied), None),
+            Ok(None) => (None, Some("there is no copy".to_owned())),
+            Err(error) if error.kind() == ErrorKind::Corrupt => (None, Some(describe(&error))),
+            // It may be whole: what cannot be read now is not given up.
+            Err(error) => return Err(error),
+        };
+        let moved_to = directory.move_aside(copied.is_none())?;
+        let revision = copied.as_ref().map(|copied| copied.revision);
+        let records = self.make_anew(copied)?;
+        let reason = describe(reason);
+        self.options.notices.push(match revision {
+            Some(revision) => Notice::Restored {
+                revision,
+                records,
+                moved_to,
+                reason,
+            },
+            None => Notice::Lost {
+                moved_to: moved_to.unwrap_or_else(|| directory.database()),
+                reason: format!("{reason}; {}", problem.unwrap_or_default()),
+            },
+        });
+        self.attempt(Revision::ZERO)
+    }
+
+    /// Makes a new database from a copy, beside its final place, so that a crash leaves none half
+    /// made. Returns how many pairs it has.
+    fn make_anew(&self, copied: Option<Copied>) -> Result<u64> {
+        let copied = copied.unwrap_or(Copied {
+            revision: Revision::ZERO,
+            pairs: Default::default(),
+        });
+        let engine = self.engine_at(self.directory.restoring())?;
+        let mut head = Head {
+            revision: after_loss(copied.revision),
+            ..Head::EMPTY
+        };
+        let mut section: Vec<RawChange> = Vec::with_capacity(SECTION);
+        for (key, raw) in copied.pairs {
+            head.add(&form::unseal(&key, &raw)?);
+            section.push((key, Some(raw)));
+            if section.len() == SECTION {
+                engine.apply(&section)?;
+                section.clear();
+            }
+        }
+        section.push((HEAD_KEY.to_vec(), Some(head.seal())));
+        engine.apply(&section)?;
+        engine.close()?;
+        self.directory.restored()?;
+        Ok(head.count)
+    }
+
+    fn engine_at(&self, path: PathBuf) -> Result<SledEngine> {
+        SledEngine::open_at(Arc::clone(&self.directory), path)
+    }
 }
 
 /// Returns a revision greater than any that the lost database can have given.

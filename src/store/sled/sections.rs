@@ -17,18 +17,15 @@ use crate::store::form::Reader;
 
 /// Writes changes in their order; whoever reads meanwhile sees them in part.
 pub(super) fn write(db: &Db, changes: &[RawChange]) -> ::sled::Result<()> {
-    let sections = changes.chunks(SECTION);
-    let last = sections.len().saturating_sub(1);
-    for (number, section) in sections.enumerate() {
-        let mut batch = batch(section);
-        if number < last {
-            batch.insert(undo_key(number), inverse(db, section)?);
-        } else {
-            (0..last).for_each(|number| batch.remove(undo_key(number)));
-        }
-        db.apply_batch(batch)?;
+    let mut rest = changes;
+    let mut sections = 0;
+    while let Some(after) = advance(db, sections, rest)? {
+        rest = after;
+        sections += 1;
     }
-    Ok(())
+    let mut last = batch(rest);
+    (0..sections).for_each(|number| last.remove(undo_key(number)));
+    db.apply_batch(last)
 }
 
 /// Returns true if the changes are too many for one step.
@@ -54,29 +51,62 @@ pub(super) fn batch(changes: &[RawChange]) -> Batch {
 ///
 /// [`ErrorKind::Corrupt`] when what undoes them cannot be read, and what `guarded` makes of sled's.
 pub(super) fn undo(db: &Db) -> Result<()> {
-    while let Some((key, record)) = super::guarded("read", || {
+    while let Some((key, record)) = super::guarded("read the database", || {
         db.scan_prefix(UNDO_PREFIX).next_back().transpose()
     })? {
-        let mut batch = parse(&record)?;
+        let mut batch = parse(&record).map_err(|problem| unreadable(&key, &problem))?;
         batch.remove(key);
-        super::guarded("write", || db.apply_batch(batch))?;
+        super::guarded("write the database", || db.apply_batch(batch))?;
     }
     Ok(())
 }
 
-fn inverse(db: &Db, section: &[RawChange]) -> ::sled::Result<Vec<u8>> {
+/// Writes a section with what undoes it, and returns what is left. None if nothing would be: then
+/// nothing was written, as the last section is the one that needs no undoing.
+fn advance<'a>(
+    db: &Db,
+    number: usize,
+    changes: &'a [RawChange],
+) -> ::sled::Result<Option<&'a [RawChange]>> {
+    let (undo, count) = inverse(db, changes)?;
+    let (section, rest) = changes.split_at(count);
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let mut batch = batch(section);
+    batch.insert(undo_key(number), undo);
+    db.apply_batch(batch)?;
+    Ok(Some(rest))
+}
+
+/// Returns what undoes the first changes, and how many these are: what a section may have.
+fn inverse(db: &Db, changes: &[RawChange]) -> ::sled::Result<(Vec<u8>, usize)> {
     let mut record = Vec::new();
-    for (key, _) in section {
-        field(&mut record, key)?;
-        match db.get(key)? {
-            Some(old) => {
-                record.push(1);
-                field(&mut record, &old)?;
-            }
-            None => record.push(0),
+    let mut count = 0;
+    for (key, _) in changes.iter().take(SECTION) {
+        let end = record.len();
+        keep(&mut record, key, db.get(key)?.as_deref())?;
+        if count > 0 && record.len() > UNDO_BYTES {
+            record.truncate(end);
+            break;
+        }
+        count += 1;
+    }
+    Ok((record, count))
+}
+
+fn keep(record: &mut Vec<u8>, key: &[u8], old: Option<&[u8]>) -> ::sled::Result<()> {
+    field(record, key)?;
+    match old {
+        Some(old) => {
+            record.push(1);
+            field(record, old)
+        }
+        None => {
+            record.push(0);
+            Ok(())
         }
     }
-    Ok(record)
 }
 
 fn field(record: &mut Vec<u8>, bytes: &[u8]) -> ::sled::Result<()> {
@@ -87,21 +117,29 @@ fn field(record: &mut Vec<u8>, bytes: &[u8]) -> ::sled::Result<()> {
     Ok(())
 }
 
-fn parse(record: &[u8]) -> Result<Batch> {
+/// Returns what undoes a section, or what is wrong with it.
+fn parse(record: &[u8]) -> Result<Batch, String> {
+    let cut_off = |_| format!("is cut off after {} bytes", record.len());
     let mut reader = Reader(record);
     let mut batch = Batch::default();
     while !reader.0.is_empty() {
-        let key = take(&mut reader)?;
-        match reader.u8()? {
+        let key = take(&mut reader).map_err(cut_off)?;
+        match reader.u8().map_err(cut_off)? {
             0 => batch.remove(key),
-            1 => batch.insert(key, take(&mut reader)?),
-            _ => {
-                let message = "what undoes a batch cannot be read";
-                return Err(Error::new(ErrorKind::Corrupt, message));
+            1 => batch.insert(key, take(&mut reader).map_err(cut_off)?),
+            flag => {
+                let key = key.escape_ascii();
+                return Err(format!("has {flag} after the key {key}, not 0 or 1"));
             }
         }
     }
     Ok(batch)
+}
+
+fn unreadable(key: &[u8], problem: &str) -> Error {
+    let number = key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n));
+    let message = format!("what undoes section {number} of a batch {problem}");
+    Error::new(ErrorKind::Corrupt, message)
 }
 
 fn take<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8]> {
@@ -123,13 +161,22 @@ const UNDO_PREFIX: &[u8] = b"\0undo";
 const LARGE: usize = 16_384;
 
 /// sled writes a million pairs of 200 bytes in 7 s in such sections, and in 19 s, holding 6 GB, in
-/// one batch (two cores of an AMD EPYC, 2026-11). What undoes a section stays small enough for
-/// sled not to make a file for it.
+/// one batch (two cores of an AMD EPYC, 2026-11).
 const SECTION: usize = 256;
+
+/// What undoes a section has at most so many bytes: sled makes a file, which nothing syncs before
+/// the commit does, for a page of over 128 KiB, and up to seventeen of these share a page, three
+/// more after it was merged with the next.
+///
+/// A larger value is a section by itself. What undoes many of these is in such files, as the values
+/// are: after a loss of power meanwhile the database may have to be made anew from its copy.
+const UNDO_BYTES: usize = 6 << 10;
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+
+    use std::fs;
 
     use super::*;
 
@@ -169,11 +216,11 @@ mod tests {
 
     /// Does what `write` does, but for the last section.
     fn interrupted(db: &Db, changes: &[RawChange]) {
-        let sections = changes.chunks(SECTION);
-        for (number, section) in sections.enumerate().take(changes.len() / SECTION) {
-            let mut batch = batch(section);
-            batch.insert(undo_key(number), inverse(db, section).unwrap());
-            db.apply_batch(batch).unwrap();
+        let mut rest = changes;
+        let mut sections = 0;
+        while let Some(after) = advance(db, sections, rest).unwrap() {
+            rest = after;
+            sections += 1;
         }
     }
 
@@ -205,12 +252,56 @@ mod tests {
         assert_eq!(pairs(&db), before);
     }
 
+    /// A loss of power took such files away, with them what undoes a batch, and so the database: the
+    /// copy came back without commits that had been acknowledged.
     #[test]
-    fn record_that_cannot_be_read_is_corrupt() {
+    fn nothing_that_undoes_is_in_a_file_that_sled_does_not_sync() {
+        for (count, len) in [(LARGE, 100_usize), (300, 3_000), (300, 6_000)] {
+            let (root, db) = open();
+            let files = || fs::read_dir(root.path().join("blobs")).unwrap().count();
+            let changes = |byte: u8| -> Vec<RawChange> {
+                let value = vec![byte; len];
+                let change = |n: usize| (n.to_be_bytes().to_vec(), Some(value.clone()));
+                (0..count).map(change).collect()
+            };
+            write(&db, &changes(0)).unwrap();
+            interrupted(&db, &changes(1));
+            assert_eq!(files(), 0, "{count} of {len} bytes");
+            undo(&db).unwrap();
+            write(&db, &changes(2)).unwrap();
+            assert_eq!(files(), 0, "{count} of {len} bytes");
+        }
+    }
+
+    #[test]
+    fn larger_value_is_undone_too() {
         let (_root, db) = open();
-        for record in [&b"\0\0\0\x01a\x02"[..], b"\0\0\0\x05a", b"\0\0\0\x01a"] {
-            db.insert(undo_key(0), record).unwrap();
-            assert_eq!(undo(&db).unwrap_err().kind(), ErrorKind::Corrupt);
+        let put = |byte: u8, len: usize| -> Vec<RawChange> {
+            let change = |key: u8| (vec![b'k', key], Some(vec![byte; len]));
+            (0..40).map(change).collect()
+        };
+        write(&db, &put(0, 2 * UNDO_BYTES)).unwrap();
+        let before = pairs(&db);
+        interrupted(&db, &put(1, 10));
+        assert_ne!(pairs(&db), before);
+        undo(&db).unwrap();
+        assert_eq!(pairs(&db), before);
+    }
+
+    #[test]
+    fn record_that_cannot_be_read_is_named_with_what_is_wrong() {
+        let (_root, db) = open();
+        for (record, problem) in [
+            (&b"\0\0\0\x01a\x02"[..], "has 2 after the key a, not 0 or 1"),
+            (b"\0\0\0\x05a", "is cut off after 5 bytes"),
+            (b"\0\0\0\x01a", "is cut off after 5 bytes"),
+            (b"\0\0\0\x01a\x01\0", "is cut off after 7 bytes"),
+        ] {
+            db.insert(undo_key(7), record).unwrap();
+            let error = undo(&db).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            let message = format!("what undoes section 7 of a batch {problem}");
+            assert_eq!(error.to_string(), message);
         }
     }
 }
