@@ -51,7 +51,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use smallvec::SmallVec;
 
-pub(crate) use self::slots::{SlotTable, Slots};
+pub(crate) use self::slots::{Root, SlotTable, Slots};
 use crate::value::panic_message;
 
 /// The subscriptions of one class and interface, generic over what a slot is.

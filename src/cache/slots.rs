@@ -22,9 +22,10 @@ pub(crate) struct SlotTable<T> {
 ///
 /// Whoever lets go last drops what was removed since, and that may be a publisher at the end of a
 /// fire: a subscriber whose drop panics is none of its business.
-pub(crate) struct Slots<T>(Option<Arc<Branches<T>>>);
+pub(crate) struct Slots<T>(Option<Arc<Root<T>>>);
 
-type Branches<T> = Vec<Arc<Branch<T>>>;
+/// The slots at one moment, for whoever shares a [`Slots`] that is dropped later.
+pub(crate) struct Root<T>(Vec<Arc<Branch<T>>>);
 
 struct Branch<T>([Option<Arc<Leaf<T>>>; LEAVES]);
 
@@ -94,7 +95,7 @@ impl<T: Clone> SlotTable<T> {
 
     fn slot_mut(&mut self, number: u32) -> &mut Option<T> {
         let (branch, leaf, slot) = place(number);
-        let branches = Arc::make_mut(self.snapshot.0.get_or_insert_default());
+        let branches = &mut Arc::make_mut(self.snapshot.0.get_or_insert_default()).0;
         if branches.len() <= branch {
             branches.resize_with(branch + 1, Arc::default);
         }
@@ -108,8 +109,21 @@ impl<T> Slots<T> {
     /// Returns what is in a slot.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        self.0.as_ref()?.get(number)
+    }
+
+    /// Returns the slots, to be let go of before this is dropped; `None` if there are none.
+    pub(crate) fn root(&self) -> Option<&Arc<Root<T>>> {
+        self.0.as_ref()
+    }
+}
+
+impl<T> Root<T> {
+    /// Returns what is in a slot.
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let (branch, leaf, slot) = place(number);
-        let leaves = &self.0.as_ref()?.get(branch)?.0;
+        let leaves = &self.0.get(branch)?.0;
         leaves[leaf].as_ref()?.0[slot].as_ref()
     }
 }
@@ -120,6 +134,12 @@ fn place(number: u32) -> (usize, usize, usize) {
     let number = number as usize;
     let leaf = number / SLOTS;
     (leaf / LEAVES, leaf % LEAVES, number % SLOTS)
+}
+
+impl<T> Default for Root<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
 }
 
 impl<T> Default for Branch<T> {
@@ -134,7 +154,13 @@ impl<T> Default for Leaf<T> {
     }
 }
 
-/// By hand: a copy of a branch copies no slot.
+/// By hand: a copy of a root or a branch copies no slot.
+impl<T> Clone for Root<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<T> Clone for Branch<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -149,8 +175,8 @@ impl<T: Clone> Clone for Leaf<T> {
 
 impl<T> Drop for Slots<T> {
     fn drop(&mut self) {
-        let branches = self.0.take();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(branches))) {
+        let root = self.0.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(root))) {
             drop(panic_message(payload));
         }
     }

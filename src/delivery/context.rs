@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use super::numbered::numbered;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::id::uuid_id;
 
@@ -42,6 +43,9 @@ struct Frame {
     depth: Cell<u32>,
     class: Cell<EventClassId>,
     subscription: Cell<SubscriptionId>,
+    /// What stands for the subscription in a fire that goes by numbers: to find its id would be a wait
+    /// for memory, and few ask. [`NO_NUMBER`] where the id is set.
+    number: Cell<u32>,
     drawn: Cell<Option<Drawn>>,
     /// What the others have set aside: depth - 1 -> the fire at that depth. It lies here and not
     /// with the nested fire, so that one that nothing caused, as most are, has nothing to move.
@@ -53,6 +57,7 @@ struct Frame {
 struct Outer {
     class: EventClassId,
     subscription: SubscriptionId,
+    number: u32,
     drawn: Option<Drawn>,
 }
 
@@ -62,6 +67,7 @@ thread_local! {
             depth: Cell::new(0),
             class: Cell::new(EventClassId::from_u128(0)),
             subscription: Cell::new(SubscriptionId::from_u128(0)),
+            number: Cell::new(NO_NUMBER),
             drawn: Cell::new(None),
             outer: [const { Cell::new(Outer::NONE) }; NESTING_LIMIT as usize - 1],
         }
@@ -84,10 +90,9 @@ impl EventContext {
                 frame.drawn.set(Some(drawn));
                 drawn
             });
-            let (class, subscription) = (frame.class.get(), frame.subscription.get());
             Some(Self {
-                class,
-                subscription,
+                class: frame.class.get(),
+                subscription: frame.subscription(),
                 drawn,
                 depth,
             })
@@ -147,12 +152,20 @@ impl Drawn {
 }
 
 impl Frame {
+    /// Returns the subscription that is called.
+    fn subscription(&self) -> SubscriptionId {
+        let number = self.number.get();
+        let numbered = (number != NO_NUMBER).then(|| numbered(number)).flatten();
+        numbered.unwrap_or_else(|| self.subscription.get())
+    }
+
     /// Sets the fire at `depth` aside, or returns `None` if no other may begin inside of it.
     #[cold]
     fn set_aside(&self, depth: u32) -> Option<()> {
         self.outer.get(depth as usize - 1)?.set(Outer {
             class: self.class.get(),
             subscription: self.subscription.get(),
+            number: self.number.get(),
             drawn: self.drawn.get(),
         });
         Some(())
@@ -165,15 +178,20 @@ impl Frame {
             let outer = outer.get();
             self.class.set(outer.class);
             self.subscription.set(outer.subscription);
+            self.number.set(outer.number);
             self.drawn.set(outer.drawn);
         }
     }
 }
 
+/// Stands for no subscription.
+const NO_NUMBER: u32 = u32::MAX;
+
 impl Outer {
     const NONE: Self = Self {
         class: EventClassId::from_u128(0),
         subscription: SubscriptionId::from_u128(0),
+        number: NO_NUMBER,
         drawn: None,
     };
 }
@@ -191,6 +209,7 @@ pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
         }
         frame.depth.set(depth + 1);
         frame.class.set(class);
+        frame.number.set(NO_NUMBER);
         frame.drawn.set(None);
         Some(Entered(()))
     })
@@ -199,10 +218,21 @@ pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
 /// Says which subscription is called next.
 #[inline]
 pub(crate) fn enter_subscription(id: SubscriptionId) {
-    FRAME.with(|frame| frame.subscription.set(id));
+    FRAME.with(|frame| {
+        frame.subscription.set(id);
+        frame.number.set(NO_NUMBER);
+    });
 }
 
-/// Returns which subscription was called last in the fire that this thread is inside of.
+/// Says by number which subscription is called next, in a fire that has
+/// [`Numbers`](super::Numbers).
+#[inline]
+pub(crate) fn enter_number(number: u32) {
+    FRAME.with(|frame| frame.number.set(number));
+}
+
+/// Returns which subscription was called last, and by its id, in the fire that this thread is inside
+/// of.
 pub(crate) fn entered_subscription() -> SubscriptionId {
     FRAME.with(|frame| frame.subscription.get())
 }

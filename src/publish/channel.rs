@@ -18,6 +18,7 @@ use super::gate::Clearance;
 use super::hook::Hook;
 use super::lane::Lane;
 use super::pipeline;
+use super::plan::Plan;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
 use super::pulse::Pulse;
@@ -196,7 +197,7 @@ impl<I: Facet + ?Sized> Channel<I> {
 
     /// Returns what is ready of the subscriptions that are to be kept, in the order of calling and
     /// with their filters.
-    pub(crate) fn prepared(&self, keep: impl Fn(&Prepared<I>) -> bool) -> Vec<Prepared<I>> {
+    pub(crate) fn prepared(&self, keep: impl Fn(&Plan) -> bool) -> Vec<Prepared<I>> {
         let roster = self.roster.lock();
         let (sites, mut kept) = (roster.sites.clone(), roster.select(keep));
         drop(roster);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::channel::Channel;
 use super::facet::Facet;
+use super::hit::Hit;
 use super::indexed::FilterIndex;
 use super::lane::Lane;
 use super::prepared::Prepared;
@@ -29,7 +30,7 @@ pub(crate) struct Demand<'a> {
     /// How many subscriptions want every event; those whose filter says nothing are in the index.
     pub(crate) unfiltered: usize,
     /// The filters of the others, if there are others.
-    pub(crate) filters: Option<&'a PredicateIndex<u64>>,
+    pub(crate) filters: Option<&'a PredicateIndex<Hit>>,
     /// What stays as long as numbers of constants do.
     pub(crate) identity: Option<&'a Arc<()>>,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Demand<'a> {
 #[derive(Debug)]
 pub(crate) struct Few {
     unfiltered: usize,
-    filters: PredicateIndex<u64>,
+    filters: PredicateIndex<Hit>,
     identity: Arc<()>,
 }
 
@@ -48,10 +49,10 @@ impl Few {
     fn new<I: ?Sized>(method: usize, slots: &[Arc<Prepared<I>>]) -> Self {
         let mut filters = PredicateIndex::new();
         let mut unfiltered = 0;
-        for slot in slots {
+        for (place, slot) in (0..).zip(slots) {
             match slot.predicate(method) {
                 Some(predicate) => {
-                    filters.insert(predicate, 0);
+                    filters.insert(predicate, Hit::loose(slot.entry.order, place));
                 }
                 None => unfiltered += usize::from(slot.suspended().is_none()),
             }
@@ -126,7 +127,7 @@ impl<I: ?Sized> FilterIndex<I> {
     /// neither a change nor a fire waits for long.
     fn cover(&self, method: usize, path: &Path) {
         let _alone = self.covering.lock();
-        let known = |filters: &PredicateIndex<u64>| filters.ranges(path, 0).is_ok();
+        let known = |filters: &PredicateIndex<Hit>| filters.ranges(path, 0).is_ok();
         if self.read().methods.get(method).is_none_or(known) {
             return;
         }

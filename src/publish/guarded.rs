@@ -1,8 +1,8 @@
 //! A fire in which filters, times or targets are asked.
 
 use std::any::Any;
+use std::borrow::Borrow;
 use std::cell::Cell;
-use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -13,12 +13,14 @@ use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::pipeline::failure_of;
-use super::prepared::Prepared;
+use super::plan::Plan;
+use super::prepared::{Prepared, Reached};
 use super::report::Tally;
 use super::target::Resolved;
 use crate::component::Lease;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
 use crate::filter::Row;
+use crate::model::SubscriptionId;
 use crate::value::untyped;
 use crate::value::{Properties, SubscriberError, ValueRef};
 
@@ -31,6 +33,22 @@ pub(super) struct Guarded<'a, I: ?Sized> {
     now: Cell<Option<SystemTime>>,
     /// Whether a singleton was made, however its call went.
     made: Cell<bool>,
+}
+
+/// The subscriptions that a guarded fire goes through, in the order of calling.
+pub(super) trait Lineup<I: ?Sized> {
+    /// What stands for one of them.
+    type Place;
+
+    fn places(&self) -> &[Self::Place];
+
+    fn get<'s>(&'s self, place: &'s Self::Place) -> Option<Reached<'s, I>>;
+
+    /// Returns who is to be called, if there is nothing left to ask and nobody to make, and says to the
+    /// event's context which subscription it is.
+    fn at_hand(&self, _place: &Self::Place) -> Option<&I> {
+        None
+    }
 }
 
 /// Whether the filters were asked already.
@@ -69,12 +87,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    /// Goes through the slots in order. As for the plain fire one `catch_unwind` stands around the
-    /// loop, which goes on behind the slot that failed.
-    pub(super) fn fire<'s, S>(
+    /// Goes through the subscriptions in order. As for the plain fire one `catch_unwind` stands around
+    /// the loop, which goes on behind the one that failed.
+    pub(super) fn fire<L: Lineup<I> + ?Sized>(
         &self,
-        slots: &'s [S],
-        prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
+        lineup: &L,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
         tally: &mut Tally,
@@ -82,18 +99,19 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         let progress = Progress::default();
         let mut gone = Vec::new();
         loop {
-            let run = || self.run(slots, prepared, filters, call, &progress);
+            let run = || self.run(lineup, filters, call, &progress);
             let outcome = match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(None) => break,
                 Ok(Some(outcome)) => outcome,
                 Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
             };
-            let Some(last) = slots.get(progress.seen.get() - 1) else {
+            let Some(last) = lineup.places().get(progress.seen.get() - 1) else {
                 break;
             };
-            let Some(Prepared { entry, .. }) = prepared(last) else {
+            let Some(reached) = lineup.get(last) else {
                 continue;
             };
+            let entry = &reached.plan().entry;
             if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
                 gone.push(Arc::clone(entry));
             }
@@ -104,42 +122,30 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         self.keep_up(&gone);
     }
 
-    /// Calls on, to the slot of which there is something to report.
-    fn run<'s, S>(
+    /// Calls on, to the subscription of which there is something to report.
+    fn run<L: Lineup<I> + ?Sized>(
         &self,
-        slots: &'s [S],
-        prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
+        lineup: &L,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
         progress: &Progress,
     ) -> Option<DeliveryOutcome> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
-        for part in slots.get(progress.seen.get()..)?.chunks(TOGETHER) {
-            if filters == Filters::Passed {
-                fetch(part, prepared);
-            }
-            for slot in part {
-                add_one(&progress.seen);
-                let Some(prepared) = prepared(slot) else {
-                    continue;
-                };
+        for place in lineup.places().get(progress.seen.get()..)? {
+            add_one(&progress.seen);
+            let step = match lineup.at_hand(place) {
                 // What most of many are: found by an index, and nothing left to ask or to make.
-                if let (Filters::Passed, Some(target)) = (filters, prepared.at_hand()) {
-                    enter_subscription(prepared.id);
-                    match untyped::call(|| call(target)) {
-                        Ok(()) => add_one(&progress.delivered),
-                        Err(error) => {
-                            return Some(DeliveryOutcome::Failed(Failure::Subscriber(error)));
-                        }
-                    }
-                    continue;
-                }
-                match self.deliver(prepared, filters, call) {
-                    Step::Delivered => add_one(&progress.delivered),
-                    Step::FilteredOut => add_one(&progress.filtered),
-                    Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
-                    Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
-                }
+                Some(target) => called(untyped::call(|| call(target))),
+                None => match lineup.get(place) {
+                    Some(reached) => self.deliver(&reached, filters, call),
+                    None => continue,
+                },
+            };
+            match step {
+                Step::Delivered => add_one(&progress.delivered),
+                Step::FilteredOut => add_one(&progress.filtered),
+                Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
+                Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
             }
         }
         None
@@ -147,52 +153,50 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     fn deliver(
         &self,
-        prepared: &Prepared<I>,
+        reached: &Reached<'_, I>,
         filters: Filters,
         call: &impl Fn(&I) -> Result<(), SubscriberError>,
     ) -> Step {
-        if prepared.is_conditional()
-            && let Some(step) = self.withhold(prepared)
+        let plan = reached.plan();
+        if reached.is_conditional()
+            && let Some(step) = self.withhold(plan)
         {
             return step;
         }
         if filters == Filters::Asked {
-            let predicate = prepared.predicate(self.method);
+            let predicate = plan.predicate(self.method);
             if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
                 return Step::FilteredOut;
             }
         }
         // Behind the filter, as an index has asked that already.
-        if prepared.is_conditional() && !self.row.has_role_for(&prepared.entry) {
+        if reached.is_conditional() && !self.row.has_role_for(&plan.entry) {
             return Step::Skipped(SkipReason::PublisherRole);
         }
-        enter_subscription(prepared.id);
-        let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
+        enter_subscription(plan.id);
+        let target = match reached.resolve(&self.channel.around, &self.channel.schema) {
             Resolved::Ready(target) => target,
             Resolved::First(target) => {
                 self.made.set(true);
                 // The factory may have fired events of its own.
-                enter_subscription(prepared.id);
+                enter_subscription(plan.id);
                 target
             }
-            Resolved::Once(target, lease) => return call_once(prepared, target, lease, call),
+            Resolved::Once(target, lease) => return call_once(plan.id, target, lease, call),
             Resolved::Gone => return Step::Skipped(SkipReason::Gone),
             Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
         };
-        match untyped::call(|| call(target)) {
-            Ok(()) => Step::Delivered,
-            Err(error) => Step::Failed(Failure::Subscriber(error)),
-        }
+        called(untyped::call(|| call(target)))
     }
 
     /// Returns what becomes of a subscription that is suspended or out of its time.
-    fn withhold(&self, prepared: &Prepared<I>) -> Option<Step> {
-        if let Some(why) = prepared.suspended() {
+    fn withhold(&self, plan: &Plan) -> Option<Step> {
+        if let Some(why) = plan.suspended() {
             return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
         }
-        let timed = prepared.is_timed().then(|| self.now());
+        let timed = plan.is_timed().then(|| self.now());
         timed
-            .is_some_and(|now| prepared.is_early(now) || prepared.is_expired(now))
+            .is_some_and(|now| plan.is_early(now) || plan.is_expired(now))
             .then_some(Step::FilteredOut)
     }
 
@@ -215,29 +219,35 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 }
 
-/// Reads something of each slot, so that the processor fetches them side by side: found by an index,
-/// they lie all over the memory, and calls between them would make it wait for each in turn.
-#[inline]
-fn fetch<'s, S, I: ?Sized + 's>(
-    slots: &'s [S],
-    prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
-) {
-    let conditional = slots.iter().filter_map(prepared);
-    black_box(conditional.fold(0, |count, it| count + u32::from(it.is_conditional())));
+impl<I: Facet + ?Sized, P: Borrow<Prepared<I>>> Lineup<I> for [P] {
+    type Place = P;
+
+    fn places(&self) -> &[P] {
+        self
+    }
+
+    fn get<'s>(&'s self, place: &'s P) -> Option<Reached<'s, I>> {
+        Some(place.borrow().reached())
+    }
 }
 
-/// Far more than memory can be asked for at a time, far less than the first-level cache holds.
-const TOGETHER: usize = 32;
+#[inline]
+fn called(outcome: Result<(), SubscriberError>) -> Step {
+    match outcome {
+        Ok(()) => Step::Delivered,
+        Err(error) => Step::Failed(Failure::Subscriber(error)),
+    }
+}
 
 /// Calls a subscriber that is dropped, or given back, behind its call.
 fn call_once<I: ?Sized>(
-    prepared: &Prepared<I>,
+    id: SubscriptionId,
     target: Arc<I>,
     mut lease: Lease,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Step {
     // The factory may have fired events of its own.
-    enter_subscription(prepared.id);
+    enter_subscription(id);
     let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
     if called.is_err() {
         lease.spoil();

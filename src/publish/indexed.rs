@@ -8,12 +8,20 @@ use std::thread::LocalKey;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Rank;
+use super::facet::Facet;
+use super::guarded::Lineup;
+use super::hit::{Goal, Hit, Place};
 use super::lane::IndexedLane;
-use super::order::{UPPER_HALF, sort_by_upper_half};
-use super::prepared::Prepared;
-use crate::cache::{SlotTable, Slots};
+use super::order::sort_by_order;
+use super::plan::Plan;
+use super::prepared::{Prepared, Reached};
+use super::target::Bound;
+use super::targets::TargetTable;
+use crate::cache::{Root, SlotTable, Slots};
+use crate::delivery::{Numbered, Numbers, enter_number, enter_subscription};
 use crate::filter::Row;
 use crate::index::{Columns, PredicateIndex, Scratch};
+use crate::model::SubscriptionId;
 use crate::value::panic_message;
 
 /// The filtered subscriptions of a channel, found by what they select.
@@ -29,9 +37,11 @@ pub(crate) struct FilterIndex<I: ?Sized> {
 
 /// What the lock protects.
 pub(super) struct IndexState<I: ?Sized> {
-    /// Method -> its subscriptions, each as a number that [`number`] makes.
-    pub(super) methods: Box<[PredicateIndex<u64>]>,
-    pub(super) slots: SlotTable<Prepared<I>>,
+    /// Method -> its subscriptions.
+    pub(super) methods: Box<[PredicateIndex<Hit>]>,
+    pub(super) slots: SlotTable<Slot>,
+    /// Who receives: what every fire reads, apart from what few read.
+    pub(super) targets: TargetTable<I>,
     /// How many of the slots have a priority other than 0.
     pub(super) prioritized: usize,
     /// Which lanes the index belongs to. A lane of another generation was replaced while its fire was
@@ -39,16 +49,25 @@ pub(super) struct IndexState<I: ?Sized> {
     pub(super) generation: u64,
 }
 
+/// What of a subscription in an index no fire reads that has nothing to ask.
+#[derive(Clone)]
+pub(super) struct Slot {
+    pub(super) plan: Plan,
+    pub(super) goal: Goal,
+}
+
 /// The subscriptions that an event reaches, in the order of calling.
 ///
 /// None of them is counted: they are kept by one snapshot of all slots, as a count of each would be
 /// a wait for memory.
 pub(crate) struct Found<'a, I: ?Sized> {
-    slots: Slots<Prepared<I>>,
+    slots: Slots<Slot>,
+    targets: Slots<Bound<I>>,
     /// Those that every event reaches, which the lane has.
     loose: &'a [Arc<Prepared<I>>],
-    /// As [`number`] makes them, of slots, or of loose ones from [`LOOSE`] on.
-    numbers: Vec<u64>,
+    hits: Vec<Hit>,
+    /// Whether the fire may name them by number.
+    numbered: bool,
     /// How many the event does not reach.
     pub(crate) others: usize,
 }
@@ -67,6 +86,7 @@ impl<I: ?Sized> FilterIndex<I> {
             state: RwLock::new(IndexState {
                 methods: (0..methods).map(|_| PredicateIndex::new()).collect(),
                 slots: SlotTable::new(),
+                targets: TargetTable::default(),
                 prioritized: 0,
                 generation: 0,
             }),
@@ -121,8 +141,8 @@ impl<I: ?Sized> FilterIndex<I> {
         row: &impl Row,
     ) -> Result<Found<'a, I>, NotFound> {
         let mut columns = reader.columns_of(self, method);
-        let mut numbers = take(&SPARE);
-        numbers.clear();
+        let mut hits = take(&SPARE);
+        hits.clear();
         loop {
             // Without the lock: the row's values may be the user's own code.
             let known = match &columns {
@@ -132,22 +152,28 @@ impl<I: ?Sized> FilterIndex<I> {
             reader.scratch.read(known, row);
             let state = self.state.read();
             if state.generation != lane.generation {
-                give(&SPARE, numbers);
+                give(&SPARE, hits);
                 return Err(NotFound::Replaced);
             }
             let index = &state.methods[method];
-            let mut visit = |visited: &[u64]| numbers.extend_from_slice(visited);
+            let mut visit = |visited: &[Hit]| match visited {
+                // Most filters have one, which is sooner pushed than copied as a slice.
+                [hit] => hits.push(*hit),
+                _ => hits.extend_from_slice(visited),
+            };
             if index.matches(&mut reader.scratch, &mut visit).is_ok() {
                 let mut found = Found {
-                    others: index.len().saturating_sub(numbers.len()),
+                    others: index.len().saturating_sub(hits.len()),
                     slots: state.slots.snapshot(),
+                    targets: state.targets.snapshot(),
                     loose: &lane.loose,
-                    numbers,
+                    hits,
+                    numbered: false,
                 };
                 let prioritized = lane.prioritized || state.prioritized > 0;
                 drop(state);
                 reader.keep(self, method, columns);
-                found.numbers.extend_from_slice(&lane.numbers);
+                found.hits.extend_from_slice(&lane.hits);
                 found.sort(prioritized, lane.unordered);
                 return Ok(found);
             }
@@ -156,78 +182,117 @@ impl<I: ?Sized> FilterIndex<I> {
     }
 }
 
+impl<I: ?Sized> IndexState<I> {
+    /// Returns what is in a slot, with its target.
+    pub(super) fn prepared(&self, slot: &Slot) -> Option<Prepared<I>> {
+        let target = self.targets.get(slot.goal.target())?;
+        Some(Prepared::of_index(&slot.plan, target))
+    }
+}
+
 impl<I: ?Sized> Found<'_, I> {
-    /// Returns the numbers to ask [`get`](Self::get) with, in the order of calling.
-    pub(crate) fn numbers(&self) -> &[u64] {
-        &self.numbers
+    /// Returns the plans of those that were found, in the order of calling.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.hits.iter().filter_map(|hit| self.plan(*hit))
     }
 
-    /// Returns the subscription of a number.
-    #[inline]
-    pub(crate) fn get(&self, number: u64) -> Option<&Prepared<I>> {
-        let number = number as u32;
-        match number.checked_sub(LOOSE) {
-            Some(place) => self.loose.get(place as usize).map(|loose| &**loose),
-            None => self.slots.get(number),
+    fn plan(&self, hit: Hit) -> Option<&Plan> {
+        match hit.place() {
+            Place::Loose(place) => self.loose.get(place as usize).map(|loose| &loose.plan),
+            Place::Slot(slot) => self.slots.get(slot).map(|slot| &slot.plan),
         }
+    }
+
+    /// Lets the fire that this thread is inside of name the subscriptions of slots by number.
+    pub(crate) fn number(&mut self) -> Option<Numbers> {
+        let root = self.slots.root()?;
+        let numbers = Numbers::of(Arc::clone(root) as _);
+        self.numbered = numbers.is_some();
+        numbers
     }
 
     /// Brings what was found into the order of calling.
     fn sort(&mut self, prioritized: bool, unordered: bool) {
         match (prioritized, unordered) {
             (false, true) => {}
-            (true, true) => {
-                let numbers = std::mem::take(&mut self.numbers);
-                self.numbers = self.sorted_by(numbers, |(priority, ..)| *priority);
-            }
+            (true, true) => self.sort_by_rank(|(priority, ..)| *priority),
             (false, false) if self.sort_by_order() => {}
-            _ => {
-                let numbers = std::mem::take(&mut self.numbers);
-                self.numbers = self.sorted_by(numbers, |rank| *rank);
-            }
+            _ => self.sort_by_rank(|rank| *rank),
         }
     }
 
     /// Sorts by the places in store order alone, or says that they do not tell all apart.
     fn sort_by_order(&mut self) -> bool {
         let mut spare = take(&SORTED);
-        sort_by_upper_half(&mut self.numbers, &mut spare);
+        sort_by_order(&mut self.hits, &mut spare);
         give_small(&SORTED, spare);
         // Two brokers of one store may have given one place; then the id decides.
-        let place = |number: u64| number >> UPPER_HALF;
-        let mut pairs = self.numbers.windows(2);
-        pairs.all(|two| place(two[0]) != place(two[1]))
+        let mut pairs = self.hits.windows(2);
+        pairs.all(|two| two[0].order != two[1].order)
     }
 
-    fn sorted_by<K: Ord>(&self, mut numbers: Vec<u64>, key: impl Fn(&Rank) -> K) -> Vec<u64> {
-        numbers.sort_by_cached_key(|number| {
-            let prepared = self.get(*number);
-            prepared.map(|prepared| key(&prepared.entry.rank()))
-        });
-        numbers
+    fn sort_by_rank<K: Ord>(&mut self, key: impl Fn(&Rank) -> K) {
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.sort_by_cached_key(|hit| self.plan(*hit).map(|plan| key(&plan.entry.rank())));
+        self.hits = hits;
+    }
+}
+
+impl<I: Facet + ?Sized> Lineup<I> for Found<'_, I> {
+    type Place = Hit;
+
+    fn places(&self) -> &[Hit] {
+        &self.hits
+    }
+
+    fn get<'s>(&'s self, hit: &'s Hit) -> Option<Reached<'s, I>> {
+        match hit.place() {
+            Place::Loose(place) => Some(self.loose.get(place as usize)?.reached()),
+            Place::Slot(slot) => {
+                let Slot { plan, goal } = self.slots.get(slot)?;
+                let target = self.targets.get(goal.target())?;
+                Some(Reached::new(plan, goal.is_conditional(), target))
+            }
+        }
+    }
+
+    #[inline]
+    fn at_hand(&self, hit: &Hit) -> Option<&I> {
+        let Some((target, slot)) = hit.at_hand() else {
+            return self.loose_at_hand(*hit);
+        };
+        let target = self.targets.get(target)?.ready()?;
+        match self.numbered {
+            true => enter_number(slot),
+            false => enter_subscription(self.slots.get(slot)?.plan.id),
+        }
+        Some(target)
+    }
+}
+
+impl<I: Facet + ?Sized> Found<'_, I> {
+    fn loose_at_hand(&self, hit: Hit) -> Option<&I> {
+        let Place::Loose(place) = hit.place() else {
+            return None;
+        };
+        let loose = self.loose.get(place as usize)?;
+        let target = loose.at_hand()?;
+        enter_subscription(loose.id);
+        Some(target)
     }
 }
 
 impl<I: ?Sized> Drop for Found<'_, I> {
     fn drop(&mut self) {
-        give_small(&SPARE, std::mem::take(&mut self.numbers));
+        give_small(&SPARE, std::mem::take(&mut self.hits));
     }
 }
 
-/// Returns the number of a slot: with its place in store order in the upper half, so that numbers
-/// can be sorted where they are found. Beyond four billion all places are the same, and who sorts
-/// finds that they do not tell apart.
-pub(super) fn number(order: u64, slot: u32) -> u64 {
-    order.min(u32::MAX.into()) << UPPER_HALF | u64::from(slot)
+impl Numbered for Root<Slot> {
+    fn subscription(&self, number: u32) -> Option<SubscriptionId> {
+        self.get(number).map(|slot| slot.plan.id)
+    }
 }
-
-/// Returns the number of a subscription that every event reaches, by its place in the lane.
-pub(super) fn loose_number(order: u64, place: u32) -> u64 {
-    number(order, LOOSE | place)
-}
-
-/// The first number that stands for no slot; more slots than this need more memory than there is.
-const LOOSE: u32 = 1 << 31;
 
 /// What a thread keeps from one fire to the next.
 #[derive(Default)]
@@ -243,10 +308,10 @@ thread_local! {
     static READER: Cell<Option<Box<Reader>>> = const { Cell::new(None) };
 
     /// Taken by a fire until its end: one that is nested inside makes another.
-    static SPARE: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+    static SPARE: Cell<Vec<Hit>> = const { Cell::new(Vec::new()) };
 
     /// Taken while what was found is sorted.
-    static SORTED: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
+    static SORTED: Cell<Vec<Hit>> = const { Cell::new(Vec::new()) };
 }
 
 /// Takes what a thread keeps, which may be a thread that is ending and keeps nothing any more.
@@ -260,7 +325,7 @@ fn give<T>(kept: &'static LocalKey<Cell<T>>, item: T) {
 }
 
 /// Lets a thread keep a list, unless it is one that few events need.
-fn give_small(kept: &'static LocalKey<Cell<Vec<u64>>>, list: Vec<u64>) {
+fn give_small(kept: &'static LocalKey<Cell<Vec<Hit>>>, list: Vec<Hit>) {
     if list.capacity() <= KEPT {
         give(kept, list);
     }

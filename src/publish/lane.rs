@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 use super::demand::Few;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
-use super::indexed::{FilterIndex, Found, NotFound, loose_number};
+use super::hit::Hit;
+use super::indexed::{FilterIndex, Found, NotFound};
 use super::prepared::Prepared;
 use crate::filter::Row;
 use crate::model::SubscriptionId;
@@ -43,8 +44,8 @@ pub(crate) struct PlainSlot<I: ?Sized> {
 pub(crate) struct IndexedLane<I: ?Sized> {
     /// Those without a filter, in the order of calling.
     pub(super) loose: Box<[Arc<Prepared<I>>]>,
-    /// The numbers that stand for them beside those that an index finds.
-    pub(super) numbers: Box<[u64]>,
+    /// What stands for them beside those that an index finds.
+    pub(super) hits: Box<[Hit]>,
     /// Whether one of them has another priority than most.
     pub(super) prioritized: bool,
     /// How many of them are not suspended.
@@ -63,11 +64,10 @@ impl<I: ?Sized> IndexedLane<I> {
         loose: Box<[Arc<Prepared<I>>]>,
         unordered: bool,
     ) -> Self {
-        let number =
-            |(place, loose): (u32, &Arc<Prepared<I>>)| loose_number(loose.entry.order, place);
+        let hit = |(place, loose): (u32, &Arc<Prepared<I>>)| Hit::loose(loose.entry.order, place);
         let wanting = loose.iter().filter(|loose| loose.suspended().is_none());
         Self {
-            numbers: (0..).zip(&loose).map(number).collect(),
+            hits: (0..).zip(&loose).map(hit).collect(),
             prioritized: loose.iter().any(|loose| loose.is_prioritized()),
             unfiltered: wanting.count(),
             index: Arc::clone(index),

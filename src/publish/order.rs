@@ -1,57 +1,60 @@
 //! The order of calling, for what an index has found.
 
-/// Sorts numbers by their upper halves.
+use super::hit::Hit;
+
+/// Sorts by the places in store order.
 ///
 /// Digit by digit, from the lowest on, where there are enough to make up for the counting: then each
 /// costs a few nanoseconds, however many there are.
-pub(super) fn sort_by_upper_half(numbers: &mut Vec<u64>, spare: &mut Vec<u64>) {
-    if numbers.len() < BY_DIGITS_FROM {
-        numbers.sort_unstable();
+pub(super) fn sort_by_order(hits: &mut Vec<Hit>, spare: &mut Vec<Hit>) {
+    if hits.len() < BY_DIGITS_FROM {
+        hits.sort_unstable_by_key(|hit| hit.order);
         return;
     }
-    let first = numbers.first().copied().unwrap_or_default();
-    let differing = numbers
-        .iter()
-        .fold(0, |bits, number| bits | (number ^ first));
-    let bits = (u64::BITS - differing.leading_zeros()).saturating_sub(UPPER_HALF);
-    let mut shift = UPPER_HALF;
-    while shift < UPPER_HALF + bits {
-        sort_by_digit(numbers, spare, shift);
-        std::mem::swap(numbers, spare);
-        shift += DIGIT_BITS;
+    let first = hits.first().map_or(0, |hit| hit.order);
+    let differing = hits.iter().fold(0, |bits, hit| bits | (hit.order ^ first));
+    let bits = u32::BITS - differing.leading_zeros();
+    let most = if hits.len() < BY_LONG_DIGITS_FROM {
+        SHORT
+    } else {
+        LONG
+    };
+    // As short as so many digits may be.
+    let digits = bits.div_ceil(most);
+    let width = bits.checked_div(digits).unwrap_or(0) + u32::from(digits > 0 && bits % digits > 0);
+    for digit in 0..digits {
+        sort_by_digit(hits, spare, digit * width, width);
+        std::mem::swap(hits, spare);
     }
 }
 
-/// Copies the numbers in the order of one digit; equal ones stay in the order they are in.
-fn sort_by_digit(numbers: &[u64], sorted: &mut Vec<u64>, shift: u32) {
-    let digit = |number: u64| (number >> shift) as usize & (DIGITS - 1);
-    let mut places = [0_u32; DIGITS];
-    numbers
-        .iter()
-        .for_each(|number| places[digit(*number)] += 1);
+/// Copies the hits in the order of one digit; equal ones stay in the order they are in.
+fn sort_by_digit(hits: &[Hit], sorted: &mut Vec<Hit>, shift: u32, width: u32) {
+    let mask = (1 << width) - 1;
+    let digit = |hit: &Hit| (hit.order >> shift) as usize & mask & (LONGEST - 1);
+    let mut places = [0_u32; LONGEST];
+    hits.iter().for_each(|hit| places[digit(hit)] += 1);
     let mut next = 0;
-    for place in &mut places {
+    for place in &mut places[..=mask] {
         next += std::mem::replace(place, next);
     }
-    sorted.clear();
-    sorted.resize(numbers.len(), 0);
-    for number in numbers {
-        let place = &mut places[digit(*number)];
-        sorted[*place as usize] = *number;
+    // What is in it is overwritten.
+    sorted.resize(hits.len(), Hit::NONE);
+    for hit in hits {
+        let place = &mut places[digit(hit)];
+        sorted[*place as usize] = *hit;
         *place += 1;
     }
 }
 
-/// Where the upper half begins.
-pub(super) const UPPER_HALF: u32 = 32;
+const LONG: u32 = 11;
+const SHORT: u32 = 7;
+const LONGEST: usize = 1 << LONG;
 
-/// Two digits tell a million subscriptions apart, and the counts of one fill a quarter of the
-/// first-level cache.
-const DIGIT_BITS: u32 = 11;
-const DIGITS: usize = 1 << DIGIT_BITS;
+const BY_LONG_DIGITS_FROM: usize = 1_000;
 
 /// Below, comparing is faster than counting.
-const BY_DIGITS_FROM: usize = 1_000;
+const BY_DIGITS_FROM: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -62,19 +65,19 @@ mod tests {
         for count in [0, 1, 10, BY_DIGITS_FROM, 10 * BY_DIGITS_FROM] {
             for bits in [0, 1, 11, 12, 32] {
                 let mut random = 7_u64;
-                let mut numbers: Vec<_> = (0..count as u64)
+                let mut hits: Vec<_> = (0..count as u32)
                     .map(|at| {
                         random = random
                             .wrapping_mul(6_364_136_223_846_793_005)
                             .wrapping_add(1);
-                        let upper = random.checked_shr(64 - bits).unwrap_or_default();
-                        upper << UPPER_HALF | at
+                        Hit::loose(random.checked_shr(64 - bits).unwrap_or_default(), at)
                     })
                     .collect();
-                let mut expected = numbers.clone();
-                expected.sort_unstable();
-                sort_by_upper_half(&mut numbers, &mut Vec::new());
-                assert_eq!(numbers, expected, "{count} numbers of {bits} bits");
+                let mut expected = hits.clone();
+                expected.sort_by_key(|hit| hit.order);
+                sort_by_order(&mut hits, &mut Vec::new());
+                let orders = |hits: &[Hit]| hits.iter().map(|hit| hit.order).collect::<Vec<_>>();
+                assert_eq!(orders(&hits), orders(&expected), "{count} of {bits} bits");
             }
         }
     }

@@ -106,13 +106,7 @@ fn fire_guarded<I: Facet + ?Sized>(
             };
             let mut tally = Tally::default();
             let guarded = Guarded::new(channel, method, row);
-            guarded.fire(
-                slots,
-                &|slot| Some(&**slot),
-                Filters::Asked,
-                call,
-                &mut tally,
-            );
+            guarded.fire(&**slots, Filters::Asked, call, &mut tally);
             Some(tally.finish(&channel.around.hook, channel.key.class))
         }
         Lane::Indexed(lane) => fire_indexed(channel, lane, method, row, call),
@@ -127,22 +121,18 @@ fn fire_indexed<I: Facet + ?Sized>(
     row: EventRow<'_>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Option<FireReport> {
-    let found = match lane.find(method, &row) {
+    let mut found = match lane.find(method, &row) {
         Ok(found) => found,
         Err(NotFound::Replaced) => return None,
         Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, call)),
     };
     let Some(_entered) = enter(channel.key.class) else {
-        let found = found
-            .numbers()
-            .iter()
-            .filter_map(|number| found.get(*number));
-        return Some(too_deep(channel, found.map(|prepared| &prepared.entry)));
+        return Some(too_deep(channel, found.plans().map(|plan| &plan.entry)));
     };
+    let _numbers = found.number();
     let mut tally = Tally::default();
     let guarded = Guarded::new(channel, method, row);
-    let get = |number: &u64| found.get(*number);
-    guarded.fire(found.numbers(), &get, Filters::Passed, call, &mut tally);
+    guarded.fire(&found, Filters::Passed, call, &mut tally);
     tally.filter_out(found.others);
     Some(tally.finish(&channel.around.hook, channel.key.class))
 }
@@ -161,7 +151,7 @@ fn fire_each<I: Facet + ?Sized>(
     };
     let mut tally = Tally::default();
     let guarded = Guarded::new(channel, method, row);
-    guarded.fire(&all, &Some, Filters::Asked, call, &mut tally);
+    guarded.fire(&*all, Filters::Asked, call, &mut tally);
     tally.finish(&channel.around.hook, channel.key.class)
 }
 

@@ -1,32 +1,33 @@
 //! Subscriptions made ready for one interface.
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
+use super::plan::Plan;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components, Resolved};
-use crate::filter::Predicate;
-use crate::model::{ComponentId, SubscriptionId};
+use crate::model::ComponentId;
 use crate::value::InterfaceSchema;
 
 /// A subscription made ready for one interface: names resolved, target bound.
-///
-/// What a fire reads of it lies here, not behind the entry, and fills one line of the processor's
-/// caches, where few of a million are.
-#[repr(align(64))]
 pub(crate) struct Prepared<I: ?Sized> {
-    pub(crate) id: SubscriptionId,
+    pub(super) plan: Plan,
     /// Whether a fire has anything to ask before the call but the filter.
     conditional: bool,
     /// Whether an event must pass a filter to reach it.
     filtered: bool,
     target: Bound<I>,
-    pub(crate) entry: Arc<SubscriptionEntry>,
-    detail: Arc<Detail>,
+}
+
+/// A subscription as a fire comes to it, wherever it is kept.
+pub(super) struct Reached<'a, I: ?Sized> {
+    plan: &'a Plan,
+    conditional: bool,
+    target: &'a Bound<I>,
 }
 
 /// What of a subscription depends on the interface and not on who receives.
@@ -109,13 +110,17 @@ impl<I: Facet + ?Sized> Prepared<I> {
             detail.predicates = Predicates::new();
             detail.suspended = Some("the object implements another interface".to_owned());
         }
-        Self {
+        let filtered = !detail.predicates.is_empty();
+        let plan = Plan {
             id: entry.record.id(),
-            conditional: detail.suspended.is_some() || entry.has_conditions(),
-            filtered: !detail.predicates.is_empty(),
-            target,
             entry: Arc::clone(entry),
             detail: Arc::new(detail),
+        };
+        Self {
+            conditional: plan.has_conditions(),
+            filtered,
+            target,
+            plan,
         }
     }
 
@@ -141,15 +146,6 @@ impl<I: Facet + ?Sized> Prepared<I> {
         self.target.ready().map(|target| &**target)
     }
 
-    /// Returns who is to be called, making it if necessary.
-    pub(crate) fn resolve(
-        &self,
-        around: &Surroundings,
-        schema: &InterfaceSchema,
-    ) -> Resolved<'_, I> {
-        self.target.resolve(&self.entry.record, around, schema)
-    }
-
     /// Takes over a singleton that was made by another channel.
     pub(crate) fn adopt(&self, schema: &InterfaceSchema) {
         self.target.adopt(schema);
@@ -159,27 +155,35 @@ impl<I: Facet + ?Sized> Prepared<I> {
     pub(crate) fn obstacle(&self, schema: &InterfaceSchema) -> Option<String> {
         self.target.obstacle(&self.entry.record, schema)
     }
+
+    /// Returns whether the target is this component.
+    pub(crate) fn is_component(&self, id: ComponentId) -> bool {
+        self.target.is_component(id)
+    }
+
+    /// Returns the target, if nothing is left to check before a call of `method`.
+    pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>> {
+        if self.conditional || self.predicate(method).is_some() {
+            return None;
+        }
+        self.target.ready().cloned()
+    }
 }
 
 impl<I: ?Sized> Prepared<I> {
-    /// Returns whether the subscription is bound to `method`.
-    pub(crate) fn is_bound_to(&self, method: usize) -> bool {
-        self.detail.scope.contains(method)
+    /// Returns a subscription that an index had.
+    pub(super) fn of_index(plan: &Plan, target: &Bound<I>) -> Self {
+        Self {
+            conditional: plan.has_conditions(),
+            filtered: true,
+            target: target.clone(),
+            plan: plan.clone(),
+        }
     }
 
-    /// Returns whether the subscription has a part in fires of `method`.
-    pub(crate) fn is_called_for(&self, method: usize) -> bool {
-        self.entry.is_served() && self.is_bound_to(method)
-    }
-
-    /// Returns whether its owner has to log on before it is called.
-    pub(crate) fn is_absent(&self) -> bool {
-        self.entry.absent
-    }
-
-    /// Returns why it is not called although it is stored and enabled.
-    pub(crate) fn suspended(&self) -> Option<&str> {
-        self.detail.suspended.as_deref()
+    /// Returns what an index keeps apart: the plan, whether a fire has anything to ask, the target.
+    pub(super) fn into_parts(self) -> (Plan, bool, Bound<I>) {
+        (self.plan, self.conditional, self.target)
     }
 
     /// Returns whether an event must pass a filter to reach it.
@@ -187,22 +191,11 @@ impl<I: ?Sized> Prepared<I> {
         self.filtered
     }
 
-    /// Returns whether it has another priority than most.
-    pub(super) fn is_prioritized(&self) -> bool {
-        self.entry.record.priority() != 0
-    }
-
-    /// Returns what does not depend on who receives.
-    pub(super) fn detail(&self) -> &Arc<Detail> {
-        &self.detail
-    }
-
     /// Returns the same subscription with this in place of what it has.
     pub(super) fn with_detail(&self, detail: Arc<Detail>) -> Self {
-        Self {
-            detail,
-            ..self.clone()
-        }
+        let mut with = self.clone();
+        with.plan.detail = detail;
+        with
     }
 
     /// Returns the same subscription with its filter compiled again, if an index had it.
@@ -213,82 +206,60 @@ impl<I: ?Sized> Prepared<I> {
         self.with_detail(Arc::new(Detail::new(&self.entry, None, sites)))
     }
 
-    /// Returns whether the target is this component.
-    pub(crate) fn is_component(&self, id: ComponentId) -> bool
-    where
-        I: Facet,
-    {
-        self.target.is_component(id)
-    }
-
-    /// Returns the filter on `method`.
-    pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
-        let mut predicates = self.detail.predicates.iter();
-        predicates
-            .find(|(of, _)| *of == method)
-            .map(|(_, predicate)| predicate)
-    }
-
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
-    /// has to ask.
-    #[inline]
-    pub(crate) fn is_conditional(&self) -> bool {
-        self.conditional
-    }
-
-    /// Returns whether delivery depends on the time of day.
-    pub(crate) fn is_timed(&self) -> bool {
-        self.entry.is_timed()
-    }
-
-    /// Returns whether the event comes too early.
-    pub(crate) fn is_early(&self, now: SystemTime) -> bool {
-        self.entry
-            .record
-            .not_before()
-            .is_some_and(|from| now < from)
-    }
-
-    /// Returns whether the subscription is over.
-    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
-        self.entry
-            .record
-            .expires()
-            .is_some_and(|until| now >= until)
-    }
-
-    /// Returns the target, if nothing is left to check before a call of `method`.
-    pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>>
-    where
-        I: Facet,
-    {
-        if self.conditional || self.predicate(method).is_some() {
-            return None;
+    pub(super) fn reached(&self) -> Reached<'_, I> {
+        Reached {
+            plan: &self.plan,
+            conditional: self.conditional,
+            target: &self.target,
         }
-        self.target.ready().cloned()
+    }
+}
+
+impl<I: ?Sized> Deref for Prepared<I> {
+    type Target = Plan;
+
+    fn deref(&self) -> &Plan {
+        &self.plan
     }
 }
 
 impl<I: ?Sized> Clone for Prepared<I> {
     fn clone(&self) -> Self {
         Self {
-            id: self.id,
+            plan: self.plan.clone(),
             conditional: self.conditional,
             filtered: self.filtered,
             target: self.target.clone(),
-            entry: Arc::clone(&self.entry),
-            detail: Arc::clone(&self.detail),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::value::Subscriber;
+impl<'a, I: ?Sized> Reached<'a, I> {
+    pub(super) fn new(plan: &'a Plan, conditional: bool, target: &'a Bound<I>) -> Self {
+        Self {
+            plan,
+            conditional,
+            target,
+        }
+    }
 
-    #[test]
-    fn subscription_in_an_index_fills_one_line_of_the_cache() {
-        assert_eq!(size_of::<Option<Prepared<dyn Subscriber>>>(), 64);
+    /// Returns what is done for it.
+    pub(super) fn plan(&self) -> &'a Plan {
+        self.plan
+    }
+
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
+    /// has to ask.
+    #[inline]
+    pub(super) fn is_conditional(&self) -> bool {
+        self.conditional
+    }
+
+    /// Returns who is to be called, making it if necessary.
+    pub(super) fn resolve(&self, around: &Surroundings, schema: &InterfaceSchema) -> Resolved<'a, I>
+    where
+        I: Facet,
+    {
+        self.target.resolve(&self.plan.entry.record, around, schema)
     }
 }

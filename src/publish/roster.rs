@@ -7,12 +7,14 @@ use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
-use super::indexed::{FilterIndex, IndexState, number};
+use super::hit::{Goal, Hit};
+use super::indexed::{FilterIndex, IndexState, Slot};
 use super::lane::{IndexedLane, Lane};
+use super::plan::Plan;
 use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
 use super::site::{Predicates, Sites};
-use super::target::Components;
+use super::target::{Bound, Components};
 use crate::cache::SubscriptionCache;
 use crate::model::ComponentId;
 use crate::store::Trash;
@@ -70,14 +72,15 @@ impl<I: Facet + ?Sized> Roster<I> {
     }
 
     /// Returns those that are to be kept, in no order; the filters of some may be in the index alone.
-    pub(super) fn select(&self, keep: impl Fn(&Prepared<I>) -> bool) -> Vec<Prepared<I>> {
+    pub(super) fn select(&self, keep: impl Fn(&Plan) -> bool) -> Vec<Prepared<I>> {
         let others = self.loose.values().chain(self.resting.values());
         let others = others.map(|other| &**other).filter(|other| keep(other));
         let mut kept: Vec<_> = others.cloned().collect();
         if let Some(indexed) = &self.indexed {
             let state = indexed.index.read();
             let slots = state.slots.iter().map(|(_, slot)| slot);
-            kept.extend(slots.filter(|slot| keep(slot)).cloned());
+            let slots = slots.filter(|slot| keep(&slot.plan));
+            kept.extend(slots.filter_map(|slot| state.prepared(slot)));
         }
         kept
     }
@@ -169,25 +172,13 @@ impl<I: Facet + ?Sized> Roster<I> {
             }
         }
         if let Some(indexed) = &self.indexed {
-            let of_component = |(number, prepared): (u32, &Prepared<I>)| {
-                let new = || (number, prepared.rebound(schema, around, components));
-                prepared.is_component(component).then(new)
-            };
-            let new: Vec<_> = indexed
-                .index
-                .read()
-                .slots
-                .iter()
-                .filter_map(of_component)
-                .collect();
-            for section in new.chunks(SECTION) {
-                let mut state = indexed.index.write();
-                let replace =
-                    |(number, new): &(u32, Prepared<I>)| state.slots.replace(*number, new.clone());
-                let old: Vec<_> = section.iter().filter_map(replace).collect();
-                trash.add(old);
-            }
-            trash.add(new);
+            let numbers = indexed.index.read().targets.of_component(component);
+            let mut new = || Bound::of_component(component, schema, around, components);
+            let new: Vec<_> = numbers.iter().map(|number| (*number, new())).collect();
+            let mut state = indexed.index.write();
+            let replace = |(number, new)| state.targets.replace(number, new);
+            let old: Vec<_> = new.into_iter().filter_map(replace).collect();
+            trash.add(old);
         }
         if rebound {
             self.publish(cache, trash);
@@ -249,7 +240,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         if left.is_none_or(|left| left >= INDEX_TO) {
             return false;
         }
-        for (_, prepared) in state.slots.iter() {
+        for prepared in state.slots.iter().filter_map(|(_, it)| state.prepared(it)) {
             let whole = prepared.whole(&self.sites);
             trash.add(self.put(whole));
         }
@@ -327,20 +318,23 @@ impl<I: Facet + ?Sized> Indexed<I> {
 
     /// Puts a subscription into the index.
     fn insert(&mut self, state: &mut IndexState<I>, prepared: Prepared<I>) {
-        let detail = Arc::clone(prepared.detail());
+        let detail = Arc::clone(&prepared.detail);
         let (id, order) = (prepared.id, prepared.entry.order);
         state.prioritized += usize::from(prepared.is_prioritized());
         let bare = self.bare(&detail);
-        let slot = state.slots.insert(prepared.with_detail(bare));
+        let (plan, conditional, target) = prepared.with_detail(bare).into_parts();
+        let goal = Goal::new(state.targets.enter(target), conditional);
+        let slot = state.slots.insert(Slot { plan, goal });
+        let hit = Hit::new(order, slot, goal);
         let places: Places = detail
             .predicates
             .iter()
             .filter_map(|(method, predicate)| {
                 let index = state.methods.get_mut(*method)?;
-                Some((*method, index.insert(predicate, number(order, slot))))
+                Some((*method, index.insert(predicate, hit)))
             })
             .collect();
-        let id_of = |slot| Some(state.slots.get(slot)?.id);
+        let id_of = |slot| Some(state.slots.get(slot)?.plan.id);
         self.registered.insert(id, slot, places, id_of);
     }
 
@@ -348,19 +342,20 @@ impl<I: Facet + ?Sized> Indexed<I> {
         &mut self,
         state: &mut IndexState<I>,
         entry: &Arc<SubscriptionEntry>,
-    ) -> Option<Prepared<I>> {
+    ) -> Option<(Slot, Option<Bound<I>>)> {
         let id = entry.record.id();
-        let id_of = |slot| Some(state.slots.get(slot)?.id);
+        let id_of = |slot| Some(state.slots.get(slot)?.plan.id);
         let slot = self.registered.slot(id, id_of)?;
-        if !Arc::ptr_eq(&state.slots.get(slot)?.entry, entry) {
+        if !Arc::ptr_eq(&state.slots.get(slot)?.plan.entry, entry) {
             return None;
         }
         for (method, place) in self.registered.remove(id, slot)?.iter() {
             state.methods.get_mut(method)?.remove(place);
         }
         let removed = state.slots.remove(slot)?;
-        state.prioritized -= usize::from(removed.is_prioritized());
-        Some(removed)
+        state.prioritized -= usize::from(removed.plan.is_prioritized());
+        let left = state.targets.leave(removed.goal.target());
+        Some((removed, left))
     }
 
     /// Returns the detail without the predicates, which the index has: for all of one scope the same.

@@ -54,7 +54,7 @@ impl<I: Facet + ?Sized> Bound<I> {
     ) -> Self {
         let live = match (entry.record.target(), &entry.live) {
             (Target::Component(id), _) => {
-                return Self::Component(components.bound(*id, schema, around));
+                return Self::of_component(*id, schema, around, components);
             }
             (Target::Moniker(_), _) | (Target::Object, None) => return Self::Moniker,
             (Target::Object, Some(live)) => live,
@@ -66,6 +66,16 @@ impl<I: Facet + ?Sized> Bound<I> {
             return Self::Weak(Arc::clone(live));
         }
         upgrade(live.as_ref()).map_or(Self::Mismatch, Self::Live)
+    }
+
+    /// Returns a component as it is registered now.
+    pub(super) fn of_component(
+        id: ComponentId,
+        schema: &InterfaceSchema,
+        around: &Surroundings,
+        components: &mut Components<I>,
+    ) -> Self {
+        Self::Component(components.bound(id, schema, around))
     }
 
     /// Returns who is to be called, making it if necessary.
@@ -121,10 +131,33 @@ impl<I: Facet + ?Sized> Bound<I> {
             _ => None,
         }
     }
+}
+
+impl<I: ?Sized> Bound<I> {
+    /// Returns where the target lies: of the same the same, as long as somebody has it.
+    pub(super) fn address(&self) -> usize {
+        match self {
+            Self::Live(target) => Arc::as_ptr(target).addr(),
+            Self::Weak(weak) => Arc::as_ptr(weak).addr(),
+            Self::Component(component) => Arc::as_ptr(component).addr(),
+            Self::Moniker | Self::Mismatch => 0,
+        }
+    }
 
     /// Returns whether it is this component.
     pub(super) fn is_component(&self, id: ComponentId) -> bool {
         matches!(self, Self::Component(component) if component.id == id)
+    }
+
+    /// Returns whether both are one target.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Live(one), Self::Live(other)) => Arc::ptr_eq(one, other),
+            (Self::Weak(one), Self::Weak(other)) => Arc::ptr_eq(one, other),
+            (Self::Component(one), Self::Component(other)) => Arc::ptr_eq(one, other),
+            (Self::Moniker, Self::Moniker) | (Self::Mismatch, Self::Mismatch) => true,
+            _ => false,
+        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! What is done for a subscription, whoever receives.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::entry::SubscriptionEntry;
+use super::prepared::Detail;
+use crate::filter::Predicate;
+use crate::model::SubscriptionId;
+
+/// What is known of a subscription at one interface but its target.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) id: SubscriptionId,
+    pub(crate) entry: Arc<SubscriptionEntry>,
+    pub(super) detail: Arc<Detail>,
+}
+
+impl Plan {
+    /// Returns whether the subscription is bound to `method`.
+    pub(crate) fn is_bound_to(&self, method: usize) -> bool {
+        self.detail.scope.contains(method)
+    }
+
+    /// Returns whether the subscription has a part in fires of `method`.
+    pub(crate) fn is_called_for(&self, method: usize) -> bool {
+        self.entry.is_served() && self.is_bound_to(method)
+    }
+
+    /// Returns whether its owner has to log on before it is called.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.entry.absent
+    }
+
+    /// Returns why it is not called although it is stored and enabled.
+    pub(crate) fn suspended(&self) -> Option<&str> {
+        self.detail.suspended.as_deref()
+    }
+
+    /// Returns whether it has another priority than most.
+    pub(super) fn is_prioritized(&self) -> bool {
+        self.entry.record.priority() != 0
+    }
+
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
+    /// has to ask.
+    pub(super) fn has_conditions(&self) -> bool {
+        self.detail.suspended.is_some() || self.entry.has_conditions()
+    }
+
+    /// Returns the filter on `method`.
+    pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
+        let mut predicates = self.detail.predicates.iter();
+        predicates
+            .find(|(of, _)| *of == method)
+            .map(|(_, predicate)| predicate)
+    }
+
+    /// Returns whether delivery depends on the time of day.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.entry.is_timed()
+    }
+
+    /// Returns whether the event comes too early.
+    pub(crate) fn is_early(&self, now: SystemTime) -> bool {
+        self.entry
+            .record
+            .not_before()
+            .is_some_and(|from| now < from)
+    }
+
+    /// Returns whether the subscription is over.
+    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
+        self.entry
+            .record
+            .expires()
+            .is_some_and(|until| now >= until)
+    }
+}
