@@ -4,7 +4,6 @@ mod builder;
 mod changes;
 mod check;
 mod classes;
-mod columns;
 mod components;
 mod core;
 mod import;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::columns::SubscriptionCriteria;
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Subscription, SubscriptionId};
-use crate::publish::{CompiledFilter, SubscriptionEntry};
+use crate::publish::{CompiledFilter, SubscriptionCriteria, SubscriptionEntry};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
 use crate::value::Properties;

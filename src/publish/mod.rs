@@ -2,6 +2,7 @@
 
 mod bound_methods;
 mod channel;
+mod columns;
 mod dynamic;
 mod entry;
 mod explain;
@@ -22,6 +23,7 @@ mod site;
 mod target;
 
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
+pub(crate) use self::columns::{ClassCriteria, SubscriptionCriteria};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
 pub(crate) use self::entry::{Added, SubscriptionEntry};
