@@ -144,8 +144,9 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    DynamicPublisher, Explained, Explanation, FireError, FireOutcome, FirePolicy, FireReport,
-    Publisher, Publishes, Stage,
+    Candidate, DynamicPublisher, Explained, Explanation, FilteredEvent, FireError, FireOutcome,
+    FirePolicy, FireReport, Publisher, PublisherFilter, PublisherFilterSource, Publishes,
+    Selection, Stage, SubscriptionsView,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

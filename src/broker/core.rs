@@ -12,7 +12,7 @@ use crate::component::{Activation, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Hook, Surroundings, Upkeep};
+use crate::publish::{Hook, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -48,6 +48,7 @@ impl Core {
             registry: Arc::clone(&registry),
             clock,
             hook,
+            named: Named::default(),
             host: Arc::clone(&host) as _,
             upkeep,
         };

@@ -7,6 +7,7 @@ mod classes;
 mod components;
 mod core;
 mod import;
+mod publisher_filters;
 mod publishers;
 mod subscription_builder;
 mod subscriptions;

@@ -14,12 +14,15 @@ use super::explain::Explanation;
 use super::facet::Facet;
 use super::hook::Hook;
 use super::lane::Lane;
+use super::members::{Members, MembersCache, Roll};
+use super::named::Named;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
+use super::steering::Conduct;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
@@ -41,6 +44,7 @@ pub(crate) struct Surroundings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hook: Hook,
+    pub(crate) named: Named,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
@@ -60,12 +64,15 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
     roster: Mutex<Roster<I>>,
+    members: MembersCache<I>,
 }
 
 /// The class record and what is derived from it.
 pub(crate) struct ClassFacts {
     pub(crate) record: Arc<EventClass>,
     pub(crate) defaults: Properties,
+    /// Method -> who selects its subscriptions.
+    conduct: Box<[Conduct]>,
 }
 
 /// A channel without its type.
@@ -101,7 +108,13 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport;
 
     /// Says what a fire would do, and does not do it.
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Properties) -> Explanation;
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation;
+
+    /// Returns the subscriptions of a method that are switched on, in the order of calling.
+    fn roll(&self, method: usize) -> Option<Arc<Roll>>;
+
+    /// Returns a number that rises when the subscriptions change.
+    fn generation(&self) -> u64;
 
     /// Returns the class record.
     fn class(&self) -> Arc<EventClass>;
@@ -113,18 +126,19 @@ pub(crate) trait AnyChannel: Send + Sync + 'static {
 impl<I: Facet + ?Sized> Channel<I> {
     /// Returns a channel without subscriptions.
     pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
-        let Site { schema, class } = &site;
+        let Site { schema, class, .. } = &site;
         Self {
             key: ChannelKey {
                 class: class.id(),
                 interface: schema.id(),
             },
             cache: SubscriptionCache::new(
-                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter())),
+                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
             ),
             schema: Arc::clone(schema),
             around,
-            class: ArcSwap::from_pointee(ClassFacts::new(Arc::clone(class))),
+            class: ArcSwap::from_pointee(ClassFacts::new(&site)),
+            members: MembersCache::new(schema.methods().len()),
             roster: Mutex::new(Roster::new(Sites {
                 here: site,
                 others: Vec::new(),
@@ -150,6 +164,24 @@ impl<I: Facet + ?Sized> Channel<I> {
         self.class.load()
     }
 
+    /// Returns the subscriptions of a method that are switched on, for who selects among them.
+    pub(crate) fn members(&self, method: usize) -> Guard<Option<Arc<Members<I>>>> {
+        let present = self.members.present(method);
+        if present.is_some() {
+            return present;
+        }
+        let roster = self.roster.lock();
+        let generation = self.members.generation();
+        let (sites, all) = (roster.sites.clone(), roster.all());
+        drop(roster);
+        let made = MembersCache::make(method, all, sites, generation);
+        let roster = self.roster.lock();
+        let displaced = self.members.keep(method, &made);
+        drop(roster);
+        drop(displaced);
+        Guard::from_inner(Some(made))
+    }
+
     /// Returns what is ready of the subscriptions of a method, in order and with their filters.
     pub(crate) fn prepared(&self, method: usize) -> Vec<Prepared<I>> {
         let roster = self.roster.lock();
@@ -161,11 +193,19 @@ impl<I: Facet + ?Sized> Channel<I> {
 }
 
 impl ClassFacts {
-    fn new(record: Arc<EventClass>) -> Self {
+    fn new(site: &Site) -> Self {
+        let Site { schema, class, .. } = site;
+        let methods = schema.methods().iter();
         Self {
-            defaults: record.defaults(),
-            record,
+            defaults: class.defaults(),
+            record: Arc::clone(class),
+            conduct: methods.map(|method| Conduct::new(class, method)).collect(),
         }
+    }
+
+    /// Returns who selects the subscriptions of a method.
+    pub(crate) fn conduct(&self, method: usize) -> Option<&Conduct> {
+        self.conduct.get(method)
     }
 }
 
@@ -179,7 +219,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
-        let facts = ClassFacts::new(Arc::clone(&sites.here.class));
+        let facts = ClassFacts::new(&sites.here);
         let mut fresh = Roster::new(sites);
         let sites = fresh.sites.clone();
         compile(&entries, &sites, |part, details| {
@@ -193,6 +233,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        self.members.clear(trash);
     }
 
     fn change(
@@ -209,6 +250,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let added = added.iter_mut().map(prepare).collect();
         roster.change(removed, added, &self.cache, trash);
+        self.members.clear(trash);
     }
 
     fn is_empty(&self) -> bool {
@@ -218,6 +260,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     fn rebind(&self, component: ComponentId, trash: &mut Trash) {
         let mut roster = self.roster.lock();
         roster.rebind(component, &self.around, &self.cache, trash);
+        self.members.clear(trash);
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
@@ -229,8 +272,17 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         depth() > 0 && self.queues_nested()
     }
 
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Properties) -> Explanation {
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation {
         Explanation::new(self, method, values, own)
+    }
+
+    fn roll(&self, method: usize) -> Option<Arc<Roll>> {
+        let members = self.members(method);
+        Some(Arc::clone(&members.as_ref()?.roll))
+    }
+
+    fn generation(&self) -> u64 {
+        self.members.generation()
     }
 
     fn class(&self) -> Arc<EventClass> {

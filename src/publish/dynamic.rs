@@ -21,8 +21,8 @@ pub(crate) type ChannelCell = RwLock<Arc<dyn AnyChannel>>;
 /// A publisher object that fires methods by name, with values checked against the schema.
 #[derive(Clone)]
 pub struct DynamicPublisher {
-    cell: Arc<ChannelCell>,
-    own: Arc<Own>,
+    pub(super) cell: Arc<ChannelCell>,
+    pub(super) own: Arc<Own>,
 }
 
 impl DynamicPublisher {
@@ -33,7 +33,7 @@ impl DynamicPublisher {
         }
     }
 
-    fn channel(&self) -> Arc<dyn AnyChannel> {
+    pub(super) fn channel(&self) -> Arc<dyn AnyChannel> {
         Arc::clone(&self.cell.read())
     }
 
@@ -72,7 +72,7 @@ impl DynamicPublisher {
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let channel = self.channel();
         let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
-        Ok(channel.explain(method, &arguments, &self.own.properties()))
+        Ok(channel.explain(method, &arguments, &self.own))
     }
 
     /// Sets a publisher property, which filters read as `publisher.NAME`.

@@ -41,6 +41,11 @@ impl SubscriptionEntry {
         )
     }
 
+    /// Returns whether a fire has to ask more than the filter.
+    pub(super) fn is_asked(&self) -> bool {
+        self.is_timed() || self.record.predicate().is_some()
+    }
+
     pub(super) fn is_timed(&self) -> bool {
         self.record.not_before().is_some() || self.record.expires().is_some()
     }

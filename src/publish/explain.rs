@@ -6,15 +6,19 @@ use super::channel::Channel;
 use super::facet::Facet;
 use super::guarded::EventRow;
 use super::prepared::Prepared;
+use super::publisher::Own;
+use super::publisher_filter::FilteredEvent;
+use super::steering::{Course, DefaultQuery};
 use crate::filter::Decision;
 use crate::model::SubscriptionId;
-use crate::value::{Properties, ValueRef};
+use crate::value::ValueRef;
 
 /// What a fire would do: every subscription that is bound to the method, in the order of calling,
 /// with the stage that decides about it.
 #[derive(Debug)]
 pub struct Explanation {
     event: String,
+    publisher_filters: usize,
     lines: Vec<Explained>,
 }
 
@@ -32,6 +36,8 @@ pub struct Explained {
 pub enum Stage {
     /// It is switched off.
     Disabled,
+    /// The default query, which is the publisher's or the class's, leaves it out.
+    Withheld,
     /// Its filter or its object does not fit the interface; the text says why.
     Suspended(String),
     /// Its not-before time is still to come.
@@ -40,6 +46,8 @@ pub enum Stage {
     Expired,
     /// Its filter is not true of the event; the decision names the predicate and its values.
     FilteredOut(Decision),
+    /// Its predicate, of this name, does not let the event pass. It was asked.
+    Refused(String),
     /// The filter, if any, lets the event pass, but there is nobody to call; the text says why.
     Unavailable(String),
     /// It would be called: it has no filter, or the decision says what in it is true.
@@ -51,26 +59,41 @@ impl Explanation {
         channel: &Channel<I>,
         method: usize,
         values: &[ValueRef<'_>],
-        own: &Properties,
+        own: &Own,
     ) -> Self {
-        let facts = channel.class_facts();
+        let (facts, steering, own) = (channel.class_facts(), own.steering(), own.properties());
         let row = EventRow {
             values,
-            own,
+            own: &own,
             facts: &facts,
+        };
+        let (conduct, schema) = (facts.conduct(method), &channel.schema);
+        let course = Course::of(Some(&steering), conduct, schema, method);
+        let (query, publisher_filters) = match &course {
+            Some(Course::Query(query)) => (Some(&***query), 0),
+            Some(Course::Filters(filters)) => (None, filters.len()),
+            Some(Course::Broken(_)) | None => (None, 0),
         };
         let all = channel.prepared(method);
         let explained = |prepared: &Prepared<I>| Explained {
             subscription: prepared.id,
             name: prepared.entry.record.name().to_owned(),
-            stage: stage(channel, method, &row, prepared),
+            stage: stage(channel, method, &row, prepared, query),
         };
         let lines = all.iter().map(explained).collect();
         let event = crate::value::Event::new(&channel.schema, method, values);
         Self {
             event: event.map_or_else(String::new, |event| event.to_string()),
+            publisher_filters,
             lines,
         }
+    }
+
+    /// Returns how many publisher filters the event has to pass first. They are not asked, since they
+    /// may remember what they are asked: the lines say what becomes of the subscriptions that they
+    /// fire.
+    pub fn publisher_filters(&self) -> usize {
+        self.publisher_filters
     }
 
     /// Returns the lines in the order of calling.
@@ -97,9 +120,13 @@ fn stage<I: Facet + ?Sized>(
     method: usize,
     row: &EventRow<'_>,
     prepared: &Prepared<I>,
+    query: Option<&DefaultQuery>,
 ) -> Stage {
     if !prepared.entry.record.is_enabled() {
         return Stage::Disabled;
+    }
+    if query.is_some_and(|query| !query.matches(&prepared.entry.record)) {
+        return Stage::Withheld;
     }
     if let Some(why) = prepared.suspended() {
         return Stage::Suspended(why.to_owned());
@@ -118,10 +145,29 @@ fn stage<I: Facet + ?Sized>(
         .map(|predicate| predicate.explain(row));
     match decision {
         Some(decision) if decision.outcome() != Some(true) => Stage::FilteredOut(decision),
-        decision => match prepared.obstacle(&channel.schema) {
-            Some(why) => Stage::Unavailable(why),
-            None => Stage::Delivered(decision),
+        decision => match refusal(channel, method, row, prepared) {
+            Some(stage) => stage,
+            None => match prepared.obstacle(&channel.schema) {
+                Some(why) => Stage::Unavailable(why),
+                None => Stage::Delivered(decision),
+            },
         },
+    }
+}
+
+/// Asks the subscription's predicate, and returns the stage if that decides.
+fn refusal<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    method: usize,
+    row: &EventRow<'_>,
+    prepared: &Prepared<I>,
+) -> Option<Stage> {
+    let name = prepared.entry.record.predicate()?;
+    let event = FilteredEvent::new(&channel.schema, method, row)?;
+    match channel.around.named.ask(name, &event) {
+        Ok(true) => None,
+        Ok(false) => Some(Stage::Refused(name.to_string())),
+        Err(why) => Some(Stage::Unavailable(why)),
     }
 }
 
@@ -145,6 +191,13 @@ impl Explained {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.event)?;
+        if self.publisher_filters > 0 {
+            write!(
+                f,
+                ", if {} publisher filters fire them",
+                self.publisher_filters
+            )?;
+        }
         self.lines
             .iter()
             .try_for_each(|line| write!(f, "\n  {line}"))
@@ -161,6 +214,8 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("disabled"),
+            Self::Withheld => f.write_str("withheld by the default query"),
+            Self::Refused(name) => write!(f, "refused by the predicate {name:?}"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::TooEarly => f.write_str("not yet, its time is still to come"),
             Self::Expired => f.write_str("expired"),

@@ -45,10 +45,12 @@ pub(crate) struct IndexedLane<I: ?Sized> {
 }
 
 impl<I: Facet + ?Sized> Lane<I> {
-    /// Returns the lane of `method` out of all prepared subscriptions, which are in order.
+    /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that is
+    /// `steered` is never plain, so that a fire looks who selects.
     pub(crate) fn new<'a>(
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
+        steered: bool,
     ) -> Self
     where
         I: 'a,
@@ -67,11 +69,11 @@ impl<I: Facet + ?Sized> Lane<I> {
             })
             .collect();
         match plain {
-            Some(slots) => Self::Plain {
+            Some(slots) if !steered => Self::Plain {
                 slots,
                 entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
             },
-            None => Self::Guarded {
+            _ => Self::Guarded {
                 slots: here().cloned().collect(),
             },
         }

@@ -12,6 +12,8 @@ use super::indexed::Replaced;
 use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
+use super::steered;
+use super::steering::{Course, DefaultQuery};
 use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
@@ -32,6 +34,9 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
+    if own.is_steered() {
+        return fire_filtered(channel, method, own, values().as_ref(), call);
+    }
     let snapshot = channel.cache.load();
     match snapshot.method(method) {
         Some(Lane::Plain { slots, entries }) => {
@@ -80,21 +85,28 @@ fn fire_guarded<I: Facet + ?Sized>(
     values: &[ValueRef<'_>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Result<FireReport, Replaced> {
+    let steering = own.is_steered().then(|| own.steering());
+    let steering = steering.as_deref().map(|steering| &**steering);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
         values,
         own: &own,
         facts: &facts,
     };
-    match lane {
+    let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
+    match (lane, &course) {
+        (Lane::Indexed(lane), Some(Course::Query(query))) => {
+            fire_indexed(channel, lane, method, row, Some(query), call)
+        }
+        (_, Some(course)) => Ok(steered::fire(channel, method, course, row, call)),
         // It became plain since the fire began.
-        Lane::Plain { slots, entries } => {
+        (Lane::Plain { slots, entries }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Ok(too_deep(channel, entries.iter()));
             };
             Ok(fire_plain(channel, slots, entries, call))
         }
-        Lane::Guarded { slots } => {
+        (Lane::Guarded { slots }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Ok(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
@@ -109,22 +121,28 @@ fn fire_guarded<I: Facet + ?Sized>(
             );
             Ok(tally.finish(&channel.around.hook, channel.key.class))
         }
-        Lane::Indexed(lane) => fire_indexed(channel, lane, method, row, call),
+        (Lane::Indexed(lane), None) => fire_indexed(channel, lane, method, row, None, call),
     }
 }
 
-/// Fires a lane whose filtered subscriptions are found by index.
+/// Fires a lane whose filtered subscriptions are found by index. A default query is asked about those
+/// alone that are found: who keeps a change among a million as cheap as it is cannot go through all of
+/// them after each. Those that the event does not reach all count as filtered out.
 fn fire_indexed<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &IndexedLane<I>,
     method: usize,
     row: EventRow<'_>,
+    query: Option<&DefaultQuery>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Result<FireReport, Replaced> {
     let mut found = lane
         .index
         .find(lane.generation, method, &row, &lane.loose)?;
     found.sort(lane.unordered);
+    let withheld = query.map_or(0, |query| {
+        found.retain(|prepared| query.matches(&prepared.entry.record))
+    });
     let Some(_entered) = enter(channel.key.class) else {
         let found = found
             .numbers()
@@ -137,6 +155,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     let get = |number: &u64| found.get(*number);
     guarded.fire(found.numbers(), &get, Filters::Passed, call, &mut tally);
     tally.filter_out(found.others);
+    tally.withhold(withheld);
     Ok(tally.finish(&channel.around.hook, channel.key.class))
 }
 
@@ -219,7 +238,7 @@ pub(super) fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
 }
 
 #[cold]
-fn too_deep<'a, I: ?Sized>(
+pub(super) fn too_deep<'a, I: ?Sized>(
     channel: &Channel<I>,
     entries: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
 ) -> FireReport {

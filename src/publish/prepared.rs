@@ -95,7 +95,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
         Self {
             id: entry.record.id(),
-            conditional: detail.suspended.is_some() || entry.is_timed(),
+            conditional: detail.suspended.is_some() || entry.is_asked(),
             filtered: !detail.predicates.is_empty() && entry.record.is_enabled(),
             target,
             entry: Arc::clone(entry),
@@ -184,9 +184,14 @@ impl<I: ?Sized> Prepared<I> {
         }
     }
 
+    /// Returns whether the filter is in an index alone.
+    pub(super) fn is_stripped(&self) -> bool {
+        self.filtered && self.detail.predicates.is_empty()
+    }
+
     /// Returns the same subscription with its filter compiled again, if an index had it.
     pub(super) fn whole(&self, sites: &Sites) -> Self {
-        if !self.filtered || !self.detail.predicates.is_empty() {
+        if !self.is_stripped() {
             return self.clone();
         }
         let suspended = self.detail.suspended.clone();
@@ -211,7 +216,8 @@ impl<I: ?Sized> Prepared<I> {
             .map(|(_, predicate)| predicate)
     }
 
-    /// Returns whether it may be suspended or out of its time, so that a fire has to ask.
+    /// Returns whether it may be suspended or out of its time, or has a predicate, so that a fire has to
+    /// ask.
     #[inline]
     pub(crate) fn is_conditional(&self) -> bool {
         self.conditional

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -12,6 +13,7 @@ use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
 use super::pipeline;
 use super::report::FireReport;
+use super::steering::Steering;
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId};
@@ -34,14 +36,17 @@ pub trait Publishes: EventInterface {
 /// was closed.
 #[doc(alias("IEventControl", "IMultiInterfaceEventControl"))]
 pub struct Publisher<I: ?Sized> {
-    channel: Arc<Channel<I>>,
-    own: Arc<Own>,
+    pub(super) channel: Arc<Channel<I>>,
+    pub(super) own: Arc<Own>,
 }
 
 /// What belongs to the publisher object, whichever interface it is seen through.
 pub(crate) struct Own {
+    /// Whether there is anything in the steering: all that a plain fire looks at here.
+    steered: AtomicBool,
+    steering: ArcSwap<Steering>,
     properties: ArcSwap<Properties>,
-    /// Held while a changed copy of the properties is made, so that no change is lost.
+    /// Held while a changed copy of either is made, so that no change is lost.
     changing: Mutex<()>,
 }
 
@@ -49,9 +54,35 @@ impl Own {
     pub(crate) fn new() -> Self {
         let properties = ArcSwap::from_pointee(Properties::new());
         Self {
+            steered: AtomicBool::new(false),
+            steering: ArcSwap::from_pointee(Steering::default()),
             properties,
             changing: Mutex::new(()),
         }
+    }
+
+    /// Returns whether a publisher filter or a default query was set.
+    #[inline]
+    pub(crate) fn is_steered(&self) -> bool {
+        self.steered.load(Ordering::Acquire)
+    }
+
+    /// Returns the publisher filters and default queries as they are now.
+    pub(super) fn steering(&self) -> arc_swap::Guard<Arc<Steering>> {
+        self.steering.load()
+    }
+
+    /// Changes the publisher filters and default queries; a fire that begins when this returned sees
+    /// the change.
+    pub(super) fn steer(&self, change: impl FnOnce(&mut Steering)) {
+        let changing = self.changing.lock();
+        let mut steering = Steering::clone(&self.steering.load());
+        change(&mut steering);
+        let steered = !steering.is_empty();
+        let old = self.steering.swap(Arc::new(steering));
+        self.steered.store(steered, Ordering::Release);
+        drop(changing);
+        drop(old);
     }
 
     /// Returns the properties as they are now.
@@ -59,9 +90,11 @@ impl Own {
         self.properties.load()
     }
 
-    /// Returns an object with the properties as they are now.
+    /// Returns an object with the properties and the steering as they are now.
     pub(crate) fn captured(&self) -> Self {
         Self {
+            steered: AtomicBool::new(self.is_steered()),
+            steering: ArcSwap::new(self.steering.load_full()),
             properties: ArcSwap::new(self.properties.load_full()),
             changing: Mutex::new(()),
         }
@@ -158,9 +191,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
         let (method, arguments) = checked_method(&self.channel.schema, method, arguments)?;
-        Ok(self
-            .channel
-            .explain(method, &arguments, &self.own.properties()))
+        Ok(self.channel.explain(method, &arguments, &self.own))
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
@@ -213,13 +244,7 @@ pub(super) fn checked_method<'a, 'e>(
     arguments: &'a [ValueRef<'e>],
 ) -> Result<(usize, Cow<'a, [ValueRef<'e>]>)> {
     let Some((index, found)) = schema.method(method) else {
-        let known: Vec<_> = schema.methods().iter().map(EventMethod::name).collect();
-        let message = format!(
-            "the interface {} has no method {method:?}; it has {}",
-            schema.name(),
-            known.join(", ")
-        );
-        return Err(Error::new(ErrorKind::NotFound, message));
+        return Err(no_method(schema, method));
     };
     found.check(arguments).map_err(|error: ConversionError| {
         let message = format!("the arguments do not fit {}: {error}", found.name());
@@ -231,6 +256,17 @@ pub(super) fn checked_method<'a, 'e>(
         whole.to_mut().resize(parameters, ValueRef::Null);
     }
     Ok((index, whole))
+}
+
+/// Returns the error of naming a method that the interface does not have.
+pub(super) fn no_method(schema: &InterfaceSchema, method: &str) -> Error {
+    let known: Vec<_> = schema.methods().iter().map(EventMethod::name).collect();
+    let message = format!(
+        "the interface {} has no method {method:?}; it has {}",
+        schema.name(),
+        known.join(", ")
+    );
+    Error::new(ErrorKind::NotFound, message)
 }
 
 impl<I: ?Sized> Clone for Publisher<I> {

@@ -19,6 +19,7 @@ mod many;
 mod nesting;
 mod operators;
 mod properties;
+mod publisher_filters;
 mod query;
 mod records;
 mod registration;
