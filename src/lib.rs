@@ -60,6 +60,9 @@
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
+//! - A [`PublisherFilter`] is the publisher's say before that: it selects and orders subscriptions,
+//!   and learns what became of each. Without one, a default query may select;
+//!   [`Broker::match_bags`] compares values of the subscriptions' bags with each event.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //!
@@ -86,8 +89,8 @@
 //! wiring, and no lock is held while anything of the user's runs.
 //!
 //! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
-//! time; there is no queued, detached or parallel delivery in this version. Nor are there roles
-//! or publisher filters. Many filters are found by an index, few are asked in turn. One process owns
+//! time; there is no queued, detached or parallel delivery in this version. Nor are there
+//! roles. Many filters are found by an index, few are asked in turn. One process owns
 //! a store directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
 //! # Features
@@ -144,9 +147,9 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    Candidate, DynamicPublisher, Explained, Explanation, FilteredEvent, FireError, FireOutcome,
-    FirePolicy, FireReport, Publisher, PublisherFilter, PublisherFilterSource, Publishes,
-    Selection, Stage, SubscriptionsView,
+    BagEquality, Candidate, DynamicPublisher, Explained, Explanation, FilteredEvent, FireError,
+    FireOutcome, FirePolicy, FireReport, Publisher, PublisherFilter, PublisherFilterSource,
+    Publishes, Selection, Stage, StickyByKey, SubscriptionsView,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

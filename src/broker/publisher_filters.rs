@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{PredicateName, PublisherFilterName};
-use crate::publish::{FilteredEvent, PublisherFilter};
+use crate::model::{EventClassId, PredicateName, PublisherFilterName};
+use crate::publish::{BagEquality, FilteredEvent, PublisherFilter};
 
 impl Broker {
     /// Registers a publisher filter under a name, for classes that bear it and publishers that install
@@ -33,6 +33,31 @@ impl Broker {
     /// every subscription of an event fails until it is back.
     pub fn unregister_publisher_filter(&self, name: &str) -> bool {
         self.core.around.named.remove_filter(name)
+    }
+
+    /// Compares values of the bags of a class's subscriptions with its events: such as `symbol`, so that
+    /// a subscription with `symbol = 'MSFT'` in its bag for the publisher side gets no event of another
+    /// symbol. It takes the place of what was said before; no name at all ends it.
+    ///
+    /// It holds for all publishers of the class in this broker, until it is closed or the class is
+    /// removed, and is not stored. A subscription whose value cannot be compared with the parameter is
+    /// refused when it is stored from now on, and suspended if it is stored already.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or a name is neither a parameter of
+    /// one of its events nor a publisher property;
+    /// [`Closed`](ErrorKind::Closed) after the broker was closed.
+    pub fn match_bags(
+        &self,
+        class: impl Into<EventClassId>,
+        names: impl Into<BagEquality>,
+    ) -> Result<()> {
+        self.core.check_open()?;
+        let (id, bags) = (class.into(), names.into());
+        self.core
+            .wiring
+            .change(|state, changes| state.match_bags(id, bags, changes))
     }
 
     /// Registers a predicate under a name: subscriptions that bear it

@@ -1,5 +1,6 @@
 //! Publisher objects and the pipeline of a fire.
 
+mod bag_equality;
 mod bound_methods;
 mod channel;
 mod columns;
@@ -27,9 +28,11 @@ mod selection;
 mod site;
 mod steered;
 mod steering;
+mod sticky;
 mod subscriptions_view;
 mod target;
 
+pub use self::bag_equality::BagEquality;
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::columns::{ClassCriteria, SubscriptionCriteria};
 pub(crate) use self::dynamic::ChannelCell;
@@ -49,4 +52,5 @@ pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
 pub(crate) use self::roster::SECTION;
 pub use self::selection::{Candidate, Selection};
 pub(crate) use self::site::{CompiledFilter, Site, Sites, compile};
+pub use self::sticky::StickyByKey;
 pub use self::subscriptions_view::SubscriptionsView;

@@ -61,11 +61,9 @@ impl Detail {
 }
 
 fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
-    let Some(text) = entry.record.shared_filter() else {
-        return Ok(Predicates::new());
-    };
-    let filter = Filter::parse_shared(text).map_err(|error| error.to_string())?;
-    let compiled = sites.compile(&filter, &entry.record);
+    let filter = entry.record.shared_filter().map(Filter::parse_shared);
+    let filter = filter.transpose().map_err(|error| error.to_string())?;
+    let compiled = sites.compile(filter.as_ref(), &entry.record);
     compiled.map_err(|error| error.to_string())
 }
 

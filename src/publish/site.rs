@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::bag_equality::BagEquality;
 use super::bound_methods::BoundMethods;
-use crate::filter::{Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all};
+use crate::filter::{
+    Expr, Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_beside,
+};
 use crate::model::{Binding, EventClass, Subscription};
 use crate::value::{EventMethod, InterfaceSchema};
 
@@ -14,6 +17,8 @@ use crate::value::{EventMethod, InterfaceSchema};
 pub(crate) struct Site {
     pub(crate) schema: Arc<InterfaceSchema>,
     pub(crate) class: Arc<EventClass>,
+    /// Which values of the bags are compared with the events.
+    pub(crate) bags: BagEquality,
 }
 
 /// A site and those that share its class or its interface: a subscription may be bound to several of
@@ -38,7 +43,9 @@ pub(crate) struct CompiledFilter {
 impl Site {
     /// Returns whether it is this very site, with nothing changed.
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.schema, &other.schema) && Arc::ptr_eq(&self.class, &other.class)
+        Arc::ptr_eq(&self.schema, &other.schema)
+            && Arc::ptr_eq(&self.class, &other.class)
+            && self.bags.is(&other.bags)
     }
 
     /// Returns whether a subscription with this binding is served here.
@@ -68,7 +75,7 @@ impl Sites {
     /// Returns the predicates of this site for a subscription that it serves.
     pub(super) fn compile(
         &self,
-        filter: &Filter,
+        filter: Option<&Filter>,
         record: &Subscription,
     ) -> Result<Predicates, FilterError> {
         let others = self
@@ -110,14 +117,19 @@ impl CompiledFilter {
 }
 
 /// Compiles a filter for every site that serves its subscription: a name has to exist in one of their
-/// methods at least and to agree in type where it exists; where it is absent it is NULL.
+/// methods at least and to agree in type where it exists; where it is absent it is NULL. What the bag
+/// asks of an event is part of it; a site where neither asks anything has no predicates.
 pub(crate) fn compile(
-    filter: &Filter,
+    filter: Option<&Filter>,
     record: &Subscription,
     sites: &[&Site],
 ) -> Result<Vec<Predicates>, FilterError> {
+    let unasked = |site: &&Site| site.bags.is_empty();
+    if filter.is_none() && (record.for_publisher().is_empty() || sites.iter().all(unasked)) {
+        return Ok(sites.iter().map(|_| Predicates::new()).collect());
+    }
     let binding = record.binding();
-    let mut scopes: SmallVec<[Scope<'_>; 4]> = SmallVec::new();
+    let mut scopes: SmallVec<[(Scope<'_>, Option<Expr>); 4]> = SmallVec::new();
     for site in sites {
         let declared = site.class.properties();
         let others = if site.class.has_open_properties() {
@@ -126,15 +138,19 @@ pub(crate) fn compile(
             UndeclaredProperties::Refused
         };
         scopes.extend(site.methods(binding).map(|(_, method)| {
-            Scope::for_method(method)
+            let bag = record.for_publisher();
+            let scope = Scope::for_method(method)
                 .with_publisher(declared, others)
-                .with_subscription(record.for_publisher())
+                .with_subscription(bag);
+            (scope, site.bags.condition(bag, &site.class, method))
         }));
     }
-    let mut checked = check_all(filter, &scopes)?.into_iter();
+    let mut checked = check_beside(filter, &scopes)?.into_iter();
     let predicates = sites.iter().map(|site| {
         let methods = site.methods(binding).map(|(index, _)| index);
-        methods.zip(checked.by_ref()).collect()
+        let both = methods.zip(checked.by_ref());
+        both.filter_map(|(method, predicate)| Some((method, predicate?)))
+            .collect()
     });
     Ok(predicates.collect())
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
 mod activation;
+mod bag_equality;
 mod bindings;
 mod class_settings;
 mod classes;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use loosely::{
     Broker, DeliveryOutcome, ErrorKind, EventClass, Failure, FilteredEvent, FireOutcome,
-    FireReport, PublisherFilter, Selection, ValueRef,
+    FireReport, PublisherFilter, Selection, StickyByKey, ValueRef,
 };
 
 use crate::support::{
@@ -408,4 +408,31 @@ fn queued_event_is_steered_as_when_it_was_fired() {
     let _guard = broker.subscribe::<dyn StockEvents>(nesting).unwrap();
     stocks.price_changed("x", 1.0);
     assert_eq!(tape.take(), ["b x 1", "c x 1", "a x 1", "c traded y 2"]);
+}
+
+#[test]
+fn events_of_one_key_go_to_the_subscriber_that_took_the_last_until_it_fails() {
+    let (broker, stocks, tape) = rig();
+    let sticky = Arc::new(StickyByKey::on("symbol").remembering(2));
+    stocks.install_filter(Arc::clone(&sticky));
+    let b = broker.subscriptions("name = 'b'").unwrap().remove(0);
+    for symbol in ["x", "y", "x"] {
+        assert_eq!(counts(&stocks.price_changed(symbol, 1.0)), [1, 0, 2, 0]);
+    }
+    assert_eq!(tape.take(), ["b x 1", "b y 1", "b x 1"]);
+    broker.disable(b.id()).unwrap();
+    stocks.price_changed("x", 1.0);
+    broker.enable(b.id()).unwrap();
+    stocks.price_changed("x", 2.0);
+    stocks.price_changed("y", 2.0);
+    assert_eq!(tape.take(), ["c x 1", "c x 2", "b y 2"]);
+    stocks.price_changed("z", 1.0);
+    assert_eq!(sticky.len(), 2);
+    broker.disable(b.id()).unwrap();
+    broker.unregister_component("c");
+    let report = stocks.price_changed("y", 3.0);
+    assert_eq!(counts(&report), [1, 0, 0, 1]);
+    assert_eq!(tape.take(), ["b z 1", "a y 3"]);
+    let report = stocks.price_changed("y", 4.0);
+    assert_eq!(counts(&report), [1, 0, 1, 0]);
 }

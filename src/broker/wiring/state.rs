@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     BindingPool, EventClass, EventClassId, Revision, Role, RoleName, SubscriptionId,
 };
-use crate::publish::{Added, CompiledFilter, SubscriptionEntry};
+use crate::publish::{Added, BagEquality, CompiledFilter, SubscriptionEntry};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
 use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
@@ -160,6 +161,26 @@ impl State {
                 self.classes.insert(id, ClassEntry::new(record, retired));
             }
         }
+    }
+
+    /// Says which values of bags are compared with the events of a class.
+    pub(crate) fn match_bags(
+        &mut self,
+        id: EventClassId,
+        bags: BagEquality,
+        changes: &mut Changes,
+    ) -> Result<()> {
+        let Some(class) = self.classes.get_mut(&id) else {
+            let message = format!("there is no event class {id}");
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let offered = class.record.interfaces();
+        let known = offered.iter().filter_map(|id| self.interfaces.get(id));
+        bags.check(&class.record, known.map(|known| &*known.schema))?;
+        // Subscriptions to the interfaces from any class are compiled for this one too.
+        changes.interfaces.extend(offered);
+        class.bags = bags;
+        Ok(())
     }
 
     /// Removes a class; publishers that still have it reach nobody until it comes back.
