@@ -10,6 +10,7 @@ use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::prepared::Prepared;
 use super::site::Sites;
+use crate::model::SubscriptionId;
 use crate::store::Trash;
 use crate::value::panic_message;
 
@@ -58,6 +59,14 @@ impl<I: Facet + ?Sized> Members<I> {
             sites,
             whole,
         }
+    }
+
+    /// Returns who is to be called at a place, if there is nothing to ask before.
+    #[inline]
+    pub(super) fn at_hand(&self, place: u32) -> Option<(SubscriptionId, &I)> {
+        let slot = self.slots.get(place as usize)?;
+        let target = slot.at_hand().filter(|_| !slot.is_filtered())?;
+        Some((slot.id, target))
     }
 
     /// Returns the subscription at a place, with its filter.

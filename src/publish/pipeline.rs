@@ -221,7 +221,9 @@ fn go_on<I: ?Sized>(
 
 /// Returns what went wrong in a run of calls, if anything did.
 #[inline]
-fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> Option<Failure> {
+pub(super) fn failure_in(
+    run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>,
+) -> Option<Failure> {
     match run {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(Failure::Subscriber(error)),

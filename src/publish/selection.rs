@@ -37,7 +37,15 @@ pub struct Candidate<'a> {
 /// Does with one subscription what comes behind the publisher filter.
 pub(super) trait Deliver {
     /// Matches, finds the target and calls it.
-    fn deliver(&mut self, place: u32) -> DeliveryOutcome;
+    fn deliver(&mut self, place: u32) -> Fired;
+}
+
+/// What became of one subscription; small, as it is returned for each.
+pub(super) enum Fired {
+    Delivered,
+    FilteredOut,
+    /// Something that the report has a line for.
+    Noted(Box<DeliveryOutcome>),
 }
 
 /// What becomes of a subscription that is fired.
@@ -90,6 +98,7 @@ impl<'a> Selection<'a> {
     /// Returns the subscriptions in the order of calling, fired or not.
     ///
     /// The iterator does not borrow the selection, so that they can be fired on the way.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Candidate<'a>> + use<'a> {
         let (entries, view) = (self.entries, self.view);
         (0..self.len()).map(move |index| {
@@ -120,6 +129,7 @@ impl<'a> Selection<'a> {
     /// [`Selected`](DeliveryOutcome::Selected), and of a candidate that is not in view
     /// [`Withheld`](DeliveryOutcome::Withheld).
     #[doc(alias = "FireSubscription")]
+    #[inline]
     pub fn fire(&mut self, candidate: &Candidate<'_>) -> &DeliveryOutcome {
         let place = candidate.place as usize;
         let known = self.entries.get(place);
@@ -133,16 +143,16 @@ impl<'a> Selection<'a> {
                     SELECTED
                 }
                 Then::Deliver(control) => match control.deliver(candidate.place) {
-                    DeliveryOutcome::Delivered => {
+                    Fired::Delivered => {
                         self.delivered += 1;
                         DELIVERED
                     }
-                    DeliveryOutcome::FilteredOut => {
+                    Fired::FilteredOut => {
                         self.filtered += 1;
                         FILTERED
                     }
-                    outcome => {
-                        self.lines.push((candidate.place, outcome));
+                    Fired::Noted(outcome) => {
+                        self.lines.push((candidate.place, *outcome));
                         NOTED
                     }
                 },
@@ -158,19 +168,23 @@ impl<'a> Selection<'a> {
         }
     }
 
+    #[inline]
     fn outcome(&self, place: u32) -> &DeliveryOutcome {
         match self.states[place as usize] {
             DELIVERED => IS_DELIVERED,
             FILTERED => IS_FILTERED,
             SELECTED => IS_SELECTED,
-            NOTED => {
-                // Mostly the last one.
-                let mut lines = self.lines.iter().rev();
-                let line = lines.find(|(noted, _)| *noted == place);
-                line.map_or(IS_WITHHELD, |(_, outcome)| outcome)
-            }
+            NOTED => self.noted(place),
             _ => IS_WITHHELD,
         }
+    }
+
+    #[cold]
+    fn noted(&self, place: u32) -> &DeliveryOutcome {
+        // Mostly the last one.
+        let mut lines = self.lines.iter().rev();
+        let line = lines.find(|(noted, _)| *noted == place);
+        line.map_or(IS_WITHHELD, |(_, outcome)| outcome)
     }
 
     /// Returns what the next filter sees, if there is one.

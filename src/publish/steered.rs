@@ -8,14 +8,14 @@ use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::guarded::{EventRow, Guarded};
 use super::members::{Members, drop_quietly};
-use super::pipeline::too_deep;
+use super::pipeline::{failure_in, too_deep};
 use super::publisher_filter::{FilteredEvent, PublisherFilter, Source};
 use super::report::{FireReport, Tally};
-use super::selection::{Deliver, Selection, Then};
+use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
 use crate::delivery::{DeliveryOutcome, SkipReason, enter, enter_subscription};
 use crate::model::SubscriptionId;
-use crate::value::{SubscriberError, panic_message};
+use crate::value::{SubscriberError, panic_message, untyped};
 
 /// Fires a method whose subscriptions are selected before they are matched.
 pub(super) fn fire<I: Facet + ?Sized>(
@@ -139,14 +139,39 @@ where
     I: Facet + ?Sized,
     C: Fn(&I) -> Result<(), SubscriberError>,
 {
-    fn deliver(&mut self, place: u32) -> DeliveryOutcome {
+    fn deliver(&mut self, place: u32) -> Fired {
+        // What most are: nothing to ask, and nobody to make.
+        let Some((id, target)) = self.members.at_hand(place) else {
+            return self.guarded(place);
+        };
+        enter_subscription(id);
+        let run = || untyped::call(|| (self.call)(target));
+        match failure_in(catch_unwind(AssertUnwindSafe(run))) {
+            None => Fired::Delivered,
+            Some(failure) => Fired::Noted(Box::new(DeliveryOutcome::Failed(failure))),
+        }
+    }
+}
+
+impl<I, C> Firing<'_, I, C>
+where
+    I: Facet + ?Sized,
+    C: Fn(&I) -> Result<(), SubscriberError>,
+{
+    #[inline(never)]
+    fn guarded(&mut self, place: u32) -> Fired {
         let Some(prepared) = self.members.get(place) else {
-            return DeliveryOutcome::Withheld;
+            return Fired::Noted(Box::new(DeliveryOutcome::Withheld));
         };
         let outcome = self.guarded.fire_one(prepared, self.call);
-        if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
-            self.gone.push(Arc::clone(&prepared.entry));
+        match outcome {
+            DeliveryOutcome::Delivered => return Fired::Delivered,
+            DeliveryOutcome::FilteredOut => return Fired::FilteredOut,
+            DeliveryOutcome::Skipped(SkipReason::Gone) => {
+                self.gone.push(Arc::clone(&prepared.entry));
+            }
+            _ => {}
         }
-        outcome
+        Fired::Noted(Box::new(outcome))
     }
 }
