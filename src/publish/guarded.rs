@@ -15,6 +15,7 @@ use super::gate::Clearance;
 use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::prepared::{Prepared, Reached};
+use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
 use super::target::Resolved;
 use crate::component::Lease;
@@ -151,6 +152,22 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         None
     }
 
+    /// Does with one subscription what comes behind a publisher filter.
+    pub(super) fn fire_one(
+        &self,
+        prepared: &Prepared<I>,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> DeliveryOutcome {
+        let run = || self.deliver(&prepared.reached(), Filters::Asked, call);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Step::Delivered) => DeliveryOutcome::Delivered,
+            Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
+            Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
+            Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
+            Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
+        }
+    }
+
     fn deliver(
         &self,
         reached: &Reached<'_, I>,
@@ -170,8 +187,13 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             }
         }
         // Behind the filter, as an index has asked that already.
-        if reached.is_conditional() && !self.row.has_role_for(&plan.entry) {
-            return Step::Skipped(SkipReason::PublisherRole);
+        if reached.is_conditional() {
+            if !self.row.has_role_for(&plan.entry) {
+                return Step::Skipped(SkipReason::PublisherRole);
+            }
+            if let Some(step) = self.ask_predicate(plan) {
+                return step;
+            }
         }
         enter_subscription(plan.id);
         let target = match reached.resolve(&self.channel.around, &self.channel.schema) {
@@ -200,6 +222,18 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             .then_some(Step::FilteredOut)
     }
 
+    /// Returns what becomes of a subscription whose predicate does not let the event pass.
+    fn ask_predicate(&self, plan: &Plan) -> Option<Step> {
+        let name = plan.entry.record.predicate()?;
+        let event = FilteredEvent::new(&self.channel.schema, self.method, &self.row)?;
+        enter_subscription(plan.id);
+        match self.channel.around.named.ask(name, &event) {
+            Ok(true) => None,
+            Ok(false) => Some(Step::FilteredOut),
+            Err(why) => Some(Step::Failed(Failure::Predicate(why))),
+        }
+    }
+
     fn now(&self) -> SystemTime {
         self.now.get().unwrap_or_else(|| {
             let now = self.channel.around.clock.now();
@@ -209,7 +243,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
-    fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
+    pub(super) fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
         self.channel.refresh(self.made.get());
         if !gone.is_empty()
             && let Some(upkeep) = self.channel.around.upkeep.upgrade()
@@ -266,6 +300,7 @@ fn call_once<I: ?Sized>(
 }
 
 /// An event with its publisher's properties, as filters see it.
+#[derive(Clone, Copy)]
 pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
     pub(super) own: &'a Properties,

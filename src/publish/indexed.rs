@@ -211,6 +211,15 @@ impl<I: ?Sized> Found<'_, I> {
         numbers
     }
 
+    /// Leaves out those that are not to be kept, and returns how many.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Plan) -> bool) -> usize {
+        let mut hits = std::mem::take(&mut self.hits);
+        let before = hits.len();
+        hits.retain(|hit| self.plan(*hit).is_some_and(&keep));
+        self.hits = hits;
+        before - self.hits.len()
+    }
+
     /// Brings what was found into the order of calling.
     fn sort(&mut self, prioritized: bool, unordered: bool) {
         match (prioritized, unordered) {
