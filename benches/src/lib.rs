@@ -32,38 +32,55 @@ pub enum Effort {
     Full,
 }
 
+/// What a bench is asked to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Task {
+    /// How long it may take.
+    pub effort: Effort,
+    /// The one part that is to run, if not all are.
+    pub only: Option<String>,
+}
+
 /// An argument that no bench knows.
 #[derive(Debug)]
 pub struct UnknownArgument(String);
 
 impl Effort {
-    /// Reads the effort from the arguments of the program, those after its name.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownArgument`] for anything other than `--quick`, `--full` and what cargo adds.
-    pub fn from_arguments(
-        arguments: impl IntoIterator<Item = String>,
-    ) -> Result<Self, UnknownArgument> {
-        let mut effort = Self::default();
-        for argument in arguments {
-            match argument.as_str() {
-                "--quick" => effort = Self::Quick,
-                "--full" => effort = Self::Full,
-                // `cargo bench` passes it to every bench.
-                "--bench" => {}
-                _ => return Err(UnknownArgument(argument)),
-            }
-        }
-        Ok(effort)
-    }
-
     /// Returns the time for a part that takes `quick` of the quick run.
     pub fn share(self, quick: Duration) -> Duration {
         match self {
             Self::Quick => quick,
             Self::Full => quick * 10,
         }
+    }
+}
+
+impl Task {
+    /// Reads the task from the arguments of the program, those after its name.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownArgument`] for anything other than `--quick`, `--full`, `--only` with a name behind
+    /// it and what cargo adds.
+    pub fn from_arguments(
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Result<Self, UnknownArgument> {
+        let mut task = Self::default();
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => task.effort = Effort::Quick,
+                "--full" => task.effort = Effort::Full,
+                "--only" => match arguments.next() {
+                    Some(part) => task.only = Some(part),
+                    None => return Err(UnknownArgument(argument)),
+                },
+                // `cargo bench` passes it to every bench.
+                "--bench" => {}
+                _ => return Err(UnknownArgument(argument)),
+            }
+        }
+        Ok(task)
     }
 }
 
@@ -77,15 +94,26 @@ impl Error for UnknownArgument {}
 
 /// Runs the bench of this name as a program: reads its arguments and tells of errors.
 pub fn main(name: &str, bench: impl FnOnce(Effort) -> Result<(), Box<dyn Error>>) -> ExitCode {
-    let effort = match Effort::from_arguments(std::env::args().skip(1)) {
-        Ok(effort) => effort,
+    main_of_parts(name, |task| match task.only {
+        Some(part) => Err(format!("no part is called {part:?}").into()),
+        None => bench(task.effort),
+    })
+}
+
+/// As [`main`], for a bench of which a part can run alone.
+pub fn main_of_parts(
+    name: &str,
+    bench: impl FnOnce(Task) -> Result<(), Box<dyn Error>>,
+) -> ExitCode {
+    let task = match Task::from_arguments(std::env::args().skip(1)) {
+        Ok(task) => task,
         Err(error) => {
             eprintln!("{name}: {error}");
-            eprintln!("usage: cargo bench --bench {name} -- [--quick | --full]");
+            eprintln!("usage: cargo bench --bench {name} -- [--quick | --full] [--only PART]");
             return ExitCode::from(2);
         }
     };
-    match bench(effort) {
+    match bench(task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error}");
@@ -98,22 +126,29 @@ pub fn main(name: &str, bench: impl FnOnce(Effort) -> Result<(), Box<dyn Error>>
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &[&str]) -> Result<Effort, String> {
-        Effort::from_arguments(arguments.iter().map(ToString::to_string))
+    fn parsed(arguments: &[&str]) -> Result<Task, String> {
+        Task::from_arguments(arguments.iter().map(ToString::to_string))
             .map_err(|error| error.to_string())
     }
 
     #[test]
     fn what_cargo_adds_changes_nothing() {
-        assert_eq!(parsed(&["--full", "--bench"]), Ok(Effort::Full));
-        assert_eq!(parsed(&["--bench"]), Ok(Effort::Quick));
+        let task = |effort| Ok(Task { effort, only: None });
+        assert_eq!(parsed(&["--full", "--bench"]), task(Effort::Full));
+        assert_eq!(parsed(&["--bench"]), task(Effort::Quick));
+    }
+
+    #[test]
+    fn part_is_named_behind_only() {
+        let only = |part: &str| Some(part.to_owned());
+        let parsed = parsed(&["--only", "fire", "--bench"]);
+        assert_eq!(parsed.map(|task| task.only), Ok(only("fire")));
     }
 
     #[test]
     fn unknown_argument_is_named() {
-        assert_eq!(
-            parsed(&["--quik"]),
-            Err("unknown argument \"--quik\"".to_owned())
-        );
+        let unknown = |argument: &str| Err(format!("unknown argument {argument:?}"));
+        assert_eq!(parsed(&["--quik"]), unknown("--quik"));
+        assert_eq!(parsed(&["--only"]), unknown("--only"));
     }
 }

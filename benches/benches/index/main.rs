@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! cargo bench --manifest-path benches/Cargo.toml --bench index -- --quick
+//! cargo bench --manifest-path benches/Cargo.toml --bench index -- --quick --only fire
 //! ```
 
 mod broker;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use loosely_benches::workload::Workload;
-use loosely_benches::{Contest, Effort, Table, bar, machine, on_threads};
+use loosely_benches::{Contest, Effort, Table, Task, bar, machine, on_threads};
 
 use crate::peers::{Automaton, Tree, json};
 use crate::sides::{Cursor, Sides};
@@ -31,14 +32,25 @@ fn main() -> ExitCode {
     match large::child() {
         Some(Ok(())) => ExitCode::SUCCESS,
         Some(Err(_)) => ExitCode::FAILURE,
-        None => loosely_benches::main("index", bench),
+        None => loosely_benches::main_of_parts("index", bench),
     }
 }
 
-fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
+fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     println!("{}", machine());
     let columns = ["matches", "checks", "index us", "scan us", "ratio"];
     let mut table = Table::new("workload", columns);
+    let effort = task.effort;
+    match task.only.as_deref() {
+        None => {}
+        Some("fire") => {
+            broker::fire(&Sides::new(Workload::W1, MILLION)?, effort, &mut table)?;
+            println!("\n{table}");
+            return Ok(());
+        }
+        Some("broker") => return broker::stored(effort),
+        Some(part) => return Err(format!("no part is called {part:?}").into()),
+    }
     let columns = ["index us", "peer us", "ratio"];
     let mut beside = Table::new("peer", columns);
     peers(effort, &mut beside)?;
