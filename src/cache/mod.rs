@@ -12,7 +12,7 @@
 //! - *Many filters.* Those with a filter are in an index, which is changed in place under its write
 //!   lock; the lanes of the snapshot have the rest. A fire reads its event first, then locks the
 //!   index for reading. What it finds are numbers of slots, and with them it takes one snapshot of
-//!   the [`SlotTable`]: that is its match result. It holds no lock when it calls, and what a number
+//!   each [`SlotTable`]: that is its match result. It holds no lock when it calls, and what a number
 //!   names stays the same to the end of the fire. What was removed meanwhile is dropped when the
 //!   last snapshot that has it goes.
 //!

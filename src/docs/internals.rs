@@ -80,9 +80,10 @@
 //!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are
 //!    asked in turn, times and filter. Many filtered ones are in an index: the values that it needs
 //!    are copied out of the event, then the index is locked for reading, and what it finds is a
-//!    list of numbers. They name slots of a table, of which the fire has one snapshot: as long as
-//!    no fire has one a change is made in place, else it copies the three small nodes that lead to
-//!    the slot. So no match is counted by itself, which would be a wait for memory each; and what
+//!    list of hits: for each subscription its place in store order, the number of its slot and the
+//!    number of its target. They are of two tables, of which the fire has a snapshot each: as long
+//!    as no fire has one a change is made in place, else it copies the three small nodes that lead
+//!    to the slot. So no match is counted by itself, which would be a wait for memory each; and what
 //!    was removed is dropped when the last fire that began before is over. A lane and an index
 //!    carry a generation; if they do not fit, since a subscription moved between them, the fire
 //!    loads its snapshot again. Then what was found is brought into the order of calling.
@@ -91,9 +92,12 @@
 //!    change, and what is selected is asked one by one, its filter too. A default query over an
 //!    index alone is asked about what the index has found. A publisher without either pays one
 //!    look at a flag.
-//! 3. *Delivery.* A predicate is asked, if the subscription names one. The target is found: a live object, a weak one that is still there, or a
-//!    component, made now if need be. The trait's method is called with the publisher's own
-//!    arguments, inside `catch_unwind`.
+//! 3. *Delivery.* A predicate is asked, if the subscription names one. The target is found: a live
+//!    object, a weak one that is still there, or a component, made now if need be. The trait's
+//!    method is called with the publisher's own arguments, inside `catch_unwind`. Of what an index
+//!    has found the slot is read only where there is something to ask, a failure to report, or a
+//!    subscriber who asks for its context: a million slots are far from the processor, while the
+//!    hits lie where the match has just been, and the targets are few.
 //! 4. *Report.* Counts, and a line for each failure and each subscription passed over. The failure
 //!    hook is told last.
 //!
@@ -107,7 +111,6 @@
 //!
 //! ```text
 //! store commit lock -> wiring state -> a channel's roster -> its index
-//! an index, for reading -> component registry
 //! a channel's roster -> component registry
 //! wiring state -> what a commit hands to the wiring
 //! store commit lock -> flush progress
@@ -138,8 +141,6 @@
 //!   The registry's lock covers look-ups and insertions only. No factory runs under it: one that
 //!   makes a singleton is noted as the maker, other threads wait for it, and a circle of such waits
 //!   is found and is an error.
-//! - *index -> registry*: when a component comes or goes, those of the indexed subscriptions that
-//!   have it are bound anew, and are looked for with the index locked for reading.
 //! - *wiring state -> what a commit hands over*: the decoded record and its compiled filter, which
 //!   the first wiring that is told takes out. The lock is held for that alone.
 //! - Large listings are decoded, and filters of many subscriptions compiled, on a thread more. It

@@ -37,6 +37,7 @@ mod roles;
 mod selections;
 mod serde;
 mod sessions;
+mod shared_targets;
 mod sharing;
 mod sites;
 mod store;
