@@ -215,9 +215,15 @@ pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
     })
 }
 
-/// Says which subscription is called next.
+/// Says which subscription is called next, in a fire that never goes by numbers.
 #[inline]
 pub(crate) fn enter_subscription(id: SubscriptionId) {
+    FRAME.with(|frame| frame.subscription.set(id));
+}
+
+/// As [`enter_subscription`], in a fire that may go by numbers.
+#[inline]
+pub(crate) fn enter_by_id(id: SubscriptionId) {
     FRAME.with(|frame| {
         frame.subscription.set(id);
         frame.number.set(NO_NUMBER);

@@ -7,7 +7,8 @@ mod numbered;
 
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::context::{
-    depth, enter, enter_number, enter_subscription, entered_subscription, is_delivering,
+    depth, enter, enter_by_id, enter_number, enter_subscription, entered_subscription,
+    is_delivering,
 };
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub(crate) use self::nesting::{settle, wait};

@@ -19,7 +19,7 @@ use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
 use super::target::Resolved;
 use crate::component::Lease;
-use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
+use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_by_id};
 use crate::filter::Row;
 use crate::model::SubscriptionId;
 use crate::value::untyped;
@@ -195,13 +195,13 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 return step;
             }
         }
-        enter_subscription(plan.id);
+        enter_by_id(plan.id);
         let target = match reached.resolve(&self.channel.around, &self.channel.schema) {
             Resolved::Ready(target) => target,
             Resolved::First(target) => {
                 self.made.set(true);
                 // The factory may have fired events of its own.
-                enter_subscription(plan.id);
+                enter_by_id(plan.id);
                 target
             }
             Resolved::Once(target, lease) => return call_once(plan.id, target, lease, call),
@@ -226,7 +226,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     fn ask_predicate(&self, plan: &Plan) -> Option<Step> {
         let name = plan.entry.record.predicate()?;
         let event = FilteredEvent::new(&self.channel.schema, self.method, &self.row)?;
-        enter_subscription(plan.id);
+        enter_by_id(plan.id);
         match self.channel.around.named.ask(name, &event) {
             Ok(true) => None,
             Ok(false) => Some(Step::FilteredOut),
@@ -281,7 +281,7 @@ fn call_once<I: ?Sized>(
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Step {
     // The factory may have fired events of its own.
-    enter_subscription(id);
+    enter_by_id(id);
     let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
     if called.is_err() {
         lease.spoil();

@@ -18,7 +18,7 @@ use super::prepared::{Prepared, Reached};
 use super::target::Bound;
 use super::targets::TargetTable;
 use crate::cache::{Root, SlotTable, Slots};
-use crate::delivery::{Numbered, Numbers, enter_number, enter_subscription};
+use crate::delivery::{Numbered, Numbers, enter_by_id, enter_number};
 use crate::filter::Row;
 use crate::index::{Columns, PredicateIndex, Scratch};
 use crate::model::SubscriptionId;
@@ -273,7 +273,7 @@ impl<I: Facet + ?Sized> Lineup<I> for Found<'_, I> {
         let target = self.targets.get(target)?.ready()?;
         match self.numbered {
             true => enter_number(slot),
-            false => enter_subscription(self.slots.get(slot)?.plan.id),
+            false => enter_by_id(self.slots.get(slot)?.plan.id),
         }
         Some(target)
     }
@@ -286,7 +286,7 @@ impl<I: Facet + ?Sized> Found<'_, I> {
         };
         let loose = self.loose.get(place as usize)?;
         let target = loose.at_hand()?;
-        enter_subscription(loose.id);
+        enter_by_id(loose.id);
         Some(target)
     }
 }
