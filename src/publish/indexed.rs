@@ -39,9 +39,10 @@ pub(crate) struct FilterIndex<I: ?Sized> {
 pub(super) struct IndexState<I: ?Sized> {
     /// Method -> its subscriptions.
     pub(super) methods: Box<[PredicateIndex<Hit>]>,
-    pub(super) slots: SlotTable<Slot>,
-    /// Who receives: what every fire reads, apart from what few read.
+    /// Who receives: what every fire reads, apart from what few read. Dropped before the slots, as
+    /// in each [`Prepared`].
     pub(super) targets: TargetTable<I>,
+    pub(super) slots: SlotTable<Slot>,
     /// How many of the slots have a priority other than 0.
     pub(super) prioritized: usize,
     /// Which lanes the index belongs to. A lane of another generation was replaced while its fire was
@@ -61,8 +62,9 @@ pub(super) struct Slot {
 /// None of them is counted: they are kept by one snapshot of all slots, as a count of each would be
 /// a wait for memory.
 pub(crate) struct Found<'a, I: ?Sized> {
-    slots: Slots<Slot>,
+    /// Dropped before the slots, as in each [`Prepared`].
     targets: Slots<Bound<I>>,
+    slots: Slots<Slot>,
     /// Those that every event reaches, which the lane has.
     loose: &'a [Arc<Prepared<I>>],
     hits: Vec<Hit>,

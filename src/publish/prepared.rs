@@ -15,12 +15,14 @@ use crate::value::InterfaceSchema;
 
 /// A subscription made ready for one interface: names resolved, target bound.
 pub(crate) struct Prepared<I: ?Sized> {
+    /// First, so that nobody has it any more when the entry goes: that is what is waited for where a
+    /// guard is closed.
+    target: Bound<I>,
     pub(super) plan: Plan,
     /// Whether a fire has anything to ask before the call but the filter.
     conditional: bool,
     /// Whether an event must pass a filter to reach it.
     filtered: bool,
-    target: Bound<I>,
 }
 
 /// A subscription as a fire comes to it, wherever it is kept.

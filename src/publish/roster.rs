@@ -357,7 +357,7 @@ impl<I: Facet + ?Sized> Indexed<I> {
         &mut self,
         state: &mut IndexState<I>,
         entry: &Arc<SubscriptionEntry>,
-    ) -> Option<(Slot, Option<Bound<I>>)> {
+    ) -> Option<(Option<Bound<I>>, Slot)> {
         let id = entry.record.id();
         let id_of = |slot| Some(state.slots.get(slot)?.plan.id);
         let slot = self.registered.slot(id, id_of)?;
@@ -370,7 +370,7 @@ impl<I: Facet + ?Sized> Indexed<I> {
         let removed = state.slots.remove(slot)?;
         state.prioritized -= usize::from(removed.plan.is_prioritized());
         let left = state.targets.leave(removed.goal.target());
-        Some((removed, left))
+        Some((left, removed))
     }
 
     /// Returns the detail without the predicates, which the index has: for all of one scope the same.

@@ -34,7 +34,7 @@ fn subscribed(broker: &Broker, object: &Arc<dyn Quotes>) -> Vec<SubscriptionGuar
     let subscribe = |number: i64| {
         let record = Subscription::builder(format!("s{number}"))
             .to::<dyn Quotes>()
-            .filter(&format!("price < {}", number + 10))
+            .filter(format!("price < {}", number + 10))
             .object()
             .build()?;
         broker.subscribe_with::<dyn Quotes>(&record, Arc::clone(object))
