@@ -12,9 +12,9 @@
 //! - *Many filters.* Those with a filter are in an index, which is changed in place under its write
 //!   lock; the lanes of the snapshot have the rest. A fire reads its event first, then locks the
 //!   index for reading. What it finds are numbers of slots, and with them it takes one snapshot of
-//!   each [`SlotTable`]: that is its match result. It holds no lock when it calls, and what a number
-//!   names stays the same to the end of the fire. What was removed meanwhile is dropped when the
-//!   last snapshot that has it goes.
+//!   each [`SlotTable`]: that is its match result. It holds no lock when it calls, and what a
+//!   number names stays the same to the end of the fire. What was removed meanwhile is dropped when
+//!   the last snapshot that has it goes.
 //!
 //! Lane and index carry a generation. What moves between them (a subscription gets a filter or
 //! loses it, the index begins or ends) does so under the write lock, and raises both. A fire that finds

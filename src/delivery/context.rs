@@ -43,8 +43,8 @@ struct Frame {
     depth: Cell<u32>,
     class: Cell<EventClassId>,
     subscription: Cell<SubscriptionId>,
-    /// What stands for the subscription in a fire that goes by numbers: to find its id would be a wait
-    /// for memory, and few ask. [`NO_NUMBER`] where the id is set.
+    /// What stands for the subscription in a fire that goes by numbers: to find its id would be a
+    /// wait for memory, and few ask. [`NO_NUMBER`] where the id is set.
     number: Cell<u32>,
     drawn: Cell<Option<Drawn>>,
     /// What the others have set aside: depth - 1 -> the fire at that depth. It lies here and not
@@ -237,8 +237,8 @@ pub(crate) fn enter_number(number: u32) {
     FRAME.with(|frame| frame.number.set(number));
 }
 
-/// Returns which subscription was called last, and by its id, in the fire that this thread is inside
-/// of.
+/// Returns which subscription was called last, and by its id, in the fire that this thread is
+/// inside of.
 pub(crate) fn entered_subscription() -> SubscriptionId {
     FRAME.with(|frame| frame.subscription.get())
 }

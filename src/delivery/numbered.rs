@@ -20,8 +20,8 @@ thread_local! {
 }
 
 impl Numbers {
-    /// Lets the fire that this thread is inside of go by the numbers of `numbered`; a thread that is
-    /// ending cannot.
+    /// Lets the fire that this thread is inside of go by the numbers of `numbered`; a thread that
+    /// is ending cannot.
     ///
     /// Whoever begins keeps `numbered` too, so that it is not dropped from here.
     pub(crate) fn of(numbered: Arc<dyn Numbered>) -> Option<Self> {

@@ -83,8 +83,8 @@
 //!    list of hits: for each subscription its place in store order, the number of its slot and the
 //!    number of its target. They are of two tables, of which the fire has a snapshot each: as long
 //!    as no fire has one a change is made in place, else it copies the three small nodes that lead
-//!    to the slot. So no match is counted by itself, which would be a wait for memory each; and what
-//!    was removed is dropped when the last fire that began before is over. A lane and an index
+//!    to the slot. So no match is counted by itself, which would be a wait for memory each; and
+//!    what was removed is dropped when the last fire that began before is over. A lane and an index
 //!    carry a generation; if they do not fit, since a subscription moved between them, the fire
 //!    loads its snapshot again. Then what was found is brought into the order of calling.
 //!    Where a publisher filter or a default query selects, the fire takes another way: it gets all

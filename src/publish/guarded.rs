@@ -45,8 +45,8 @@ pub(super) trait Lineup<I: ?Sized> {
 
     fn get<'s>(&'s self, place: &'s Self::Place) -> Option<Reached<'s, I>>;
 
-    /// Returns who is to be called, if there is nothing left to ask and nobody to make, and says to the
-    /// event's context which subscription it is.
+    /// Returns who is to be called, if there is nothing left to ask and nobody to make, and says to
+    /// the event's context which subscription it is.
     fn at_hand(&self, _place: &Self::Place) -> Option<&I> {
         None
     }
@@ -88,8 +88,8 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    /// Goes through the subscriptions in order. As for the plain fire one `catch_unwind` stands around
-    /// the loop, which goes on behind the one that failed.
+    /// Goes through the subscriptions in order. As for the plain fire one `catch_unwind` stands
+    /// around the loop, which goes on behind the one that failed.
     pub(super) fn fire<L: Lineup<I> + ?Sized>(
         &self,
         lineup: &L,

@@ -2,8 +2,9 @@
 
 /// As much of a subscription as a fire needs to call it.
 ///
-/// An index has it beside the filter, where a match has to look anyway. The rest of a subscription is
-/// somewhere among a million others: to read it would be a wait for memory for each that is found.
+/// An index has it beside the filter, where a match has to look anyway. The rest of a subscription
+/// is somewhere among a million others: to read it would be a wait for memory for each that is
+/// found.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hit {
     /// The place in store order. Beyond four billion all places are the same, and who sorts finds
@@ -23,7 +24,8 @@ pub(super) enum Place {
     Loose(u32),
 }
 
-/// The number of a target, and whether a fire has anything to ask before it calls it but the filter.
+/// The number of a target, and whether a fire has anything to ask before it calls it but the
+/// filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Goal(u32);
 

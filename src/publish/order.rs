@@ -4,8 +4,8 @@ use super::hit::Hit;
 
 /// Sorts by the places in store order.
 ///
-/// Digit by digit, from the lowest on, where there are enough to make up for the counting: then each
-/// costs a few nanoseconds, however many there are.
+/// Digit by digit, from the lowest on, where there are enough to make up for the counting: then
+/// each costs a few nanoseconds, however many there are.
 pub(super) fn sort_by_order(hits: &mut Vec<Hit>, spare: &mut Vec<Hit>) {
     let longest = match hits.len() {
         ..BY_DIGITS_FROM => return hits.sort_unstable_by_key(|hit| hit.order),
@@ -24,7 +24,8 @@ pub(super) fn sort_by_order(hits: &mut Vec<Hit>, spare: &mut Vec<Hit>) {
     }
 }
 
-/// Copies the hits in the order of the digit from a bit on; equal ones stay in the order they are in.
+/// Copies the hits in the order of the digit from a bit on; equal ones stay in the order they are
+/// in.
 fn sort_by_digit(hits: &[Hit], sorted: &mut Vec<Hit>, from: u32, length: u32) {
     let mask = (DIGITS - 1) >> (LONG - length);
     let digit = |hit: &Hit| (hit.order >> from) as usize & mask;
@@ -43,8 +44,8 @@ fn sort_by_digit(hits: &[Hit], sorted: &mut Vec<Hit>, from: u32, length: u32) {
     }
 }
 
-/// The bits of a digit: two tell a million subscriptions apart, and the counts of one fill a quarter
-/// of the first-level cache.
+/// The bits of a digit: two tell a million subscriptions apart, and the counts of one fill a
+/// quarter of the first-level cache.
 const LONG: u32 = 11;
 const DIGITS: usize = 1 << LONG;
 

@@ -42,8 +42,8 @@ impl Plan {
         self.entry.record.priority() != 0
     }
 
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
-    /// has to ask.
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a
+    /// fire has to ask.
     pub(super) fn has_conditions(&self) -> bool {
         self.detail.suspended.is_some() || self.entry.has_conditions()
     }

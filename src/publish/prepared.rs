@@ -15,8 +15,8 @@ use crate::value::InterfaceSchema;
 
 /// A subscription made ready for one interface: names resolved, target bound.
 pub(crate) struct Prepared<I: ?Sized> {
-    /// First, so that nobody has it any more when the entry goes: that is what is waited for where a
-    /// guard is closed.
+    /// First, so that nobody has it any more when the entry goes: that is what is waited for where
+    /// a guard is closed.
     target: Bound<I>,
     pub(super) plan: Plan,
     /// Whether a fire has anything to ask before the call but the filter.
@@ -246,8 +246,8 @@ impl<'a, I: ?Sized> Reached<'a, I> {
         self.plan
     }
 
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
-    /// has to ask.
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a
+    /// fire has to ask.
     #[inline]
     pub(super) fn is_conditional(&self) -> bool {
         self.conditional
