@@ -17,6 +17,7 @@ use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
 use super::lane::Lane;
+use super::payload::UntypedCall;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
@@ -282,7 +283,12 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
-        let call = |target: &I| target.invoke(&self.schema, method, values);
+        let schema = &self.schema;
+        let call = UntypedCall {
+            schema,
+            method,
+            values,
+        };
         pipeline::fire(self, method, own, || values, &call)
     }
 

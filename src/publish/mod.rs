@@ -16,6 +16,7 @@ mod interest;
 mod lane;
 mod live;
 mod order;
+mod payload;
 mod pipeline;
 mod prepared;
 mod publisher;

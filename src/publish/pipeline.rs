@@ -12,6 +12,7 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
+use super::payload::Call;
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use crate::cache::Snapshot;
@@ -22,14 +23,14 @@ use crate::value::{SubscriberError, ValueRef, panic_message};
 /// Fires the method at index `method`.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
-/// method on one subscriber with the caller's own arguments.
+/// method on one subscriber with the caller's own arguments, or makes an event that keeps them.
 #[inline]
 pub(crate) fn fire<'e, I, V>(
     channel: &Channel<I>,
     method: usize,
     own: &Own,
     values: impl Fn() -> V,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
@@ -62,7 +63,7 @@ fn fire_filtered<I: Facet + ?Sized>(
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     loop {
         let Some(lane) = snapshot.method(method) else {
@@ -82,7 +83,7 @@ fn fire_guarded<I: Facet + ?Sized>(
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let clearance = channel.clearance(own);
     let (facts, own) = (channel.class_facts(), own.properties());
@@ -125,7 +126,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     lane: &IndexedLane<I>,
     method: usize,
     row: EventRow<'_>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let found = match lane.find(method, &row) {
         Ok(found) => found,
@@ -153,7 +154,7 @@ fn fire_each<I: Facet + ?Sized>(
     channel: &Channel<I>,
     method: usize,
     row: EventRow<'_>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let all = channel.prepared(|prepared| prepared.is_called_for(method));
     let Some(_entered) = enter(channel.key.class) else {
@@ -172,7 +173,7 @@ fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     entries: &[Arc<SubscriptionEntry>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
@@ -188,11 +189,11 @@ fn fire_plain<I: ?Sized>(
 #[inline]
 fn call_each<I: ?Sized>(
     slots: &[PlainSlot<I>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Result<(), SubscriberError> {
     for slot in slots {
         enter_subscription(slot.id);
-        untyped::call(|| call(&slot.target))?;
+        untyped::call(|| call.on(&slot.target))?;
     }
     Ok(())
 }
@@ -205,7 +206,7 @@ fn go_on<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     entries: &[Arc<SubscriptionEntry>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let mut tally = Tally::default();
     let mut rest = slots.iter().zip(entries);
