@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::columns::{ClassCriteria, SubscriptionCriteria};
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, Revision, Right, SubscriptionId};
+use crate::publish::{ClassCriteria, SubscriptionCriteria};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::check::Checked;
-use super::columns::SubscriptionCriteria;
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Right, Subscription, SubscriptionId};
-use crate::publish::SubscriptionEntry;
+use crate::publish::{SubscriptionCriteria, SubscriptionEntry};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
 use crate::value::Properties;

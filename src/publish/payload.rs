@@ -1,5 +1,6 @@
 //! Events whose arguments are their own, and the calls that they are made of.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,33 +26,25 @@ pub(crate) trait Call<I: ?Sized> {
     /// Calls the method on this thread.
     fn on(&self, target: &I) -> Result<(), SubscriberError>;
 
-    /// Returns the event with arguments of its own.
+    /// Returns the event with arguments of its own, the same for all who ask.
     fn payload(&self) -> Arc<dyn Payload<I>>;
 }
 
-/// The call of a method of a Rust trait, with the publisher's own arguments.
-pub(super) struct TypedCall<C, O> {
-    /// Calls the method.
-    pub(super) call: C,
-    /// Makes the arguments that the macro has a struct for.
-    pub(super) owned: O,
-}
-
-/// The call of a method by its place in the schema, with values that fit it.
-pub(super) struct UntypedCall<'a> {
-    pub(super) schema: &'a Arc<InterfaceSchema>,
-    pub(super) method: usize,
-    pub(super) values: &'a [ValueRef<'a>],
+/// A call with arguments that the publisher lends.
+pub(super) struct LentCall<'a, I: ?Sized, C, P> {
+    call: &'a C,
+    make: P,
+    made: OnceCell<Arc<dyn Payload<I>>>,
 }
 
 /// The arguments of a method of a Rust trait.
-struct TypedPayload<A>(A);
+pub(super) struct TypedPayload<A>(pub(super) A);
 
 /// The values of a method that is known by its schema.
-struct UntypedPayload {
-    schema: Arc<InterfaceSchema>,
-    method: usize,
-    values: Vec<Value>,
+pub(super) struct UntypedPayload {
+    pub(super) schema: Arc<InterfaceSchema>,
+    pub(super) method: usize,
+    pub(super) values: Vec<Value>,
 }
 
 impl<I, A> Payload<I> for TypedPayload<A>
@@ -78,12 +71,21 @@ impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
     }
 }
 
-impl<I, C, O, A> Call<I> for TypedCall<C, O>
+impl<'a, I: ?Sized, C, P> LentCall<'a, I, C, P> {
+    pub(super) fn new(call: &'a C, make: P) -> Self {
+        Self {
+            call,
+            make,
+            made: OnceCell::new(),
+        }
+    }
+}
+
+impl<I, C, P> Call<I> for LentCall<'_, I, C, P>
 where
     I: ?Sized,
     C: Fn(&I) -> Result<(), SubscriberError>,
-    O: Fn() -> A,
-    A: OwnedArguments<I>,
+    P: Fn() -> Arc<dyn Payload<I>>,
 {
     #[inline]
     fn on(&self, target: &I) -> Result<(), SubscriberError> {
@@ -91,32 +93,7 @@ where
     }
 
     fn payload(&self) -> Arc<dyn Payload<I>> {
-        Arc::new(TypedPayload((self.owned)()))
-    }
-}
-
-impl<I: Facet + ?Sized> Call<I> for UntypedCall<'_> {
-    fn on(&self, target: &I) -> Result<(), SubscriberError> {
-        target.invoke(self.schema, self.method, self.values)
-    }
-
-    fn payload(&self) -> Arc<dyn Payload<I>> {
-        Arc::new(UntypedPayload {
-            schema: Arc::clone(self.schema),
-            method: self.method,
-            values: self.values.iter().map(ValueRef::to_value).collect(),
-        })
-    }
-}
-
-/// An event that was kept is fired like any other.
-impl<I: ?Sized + 'static> Call<I> for Arc<dyn Payload<I>> {
-    fn on(&self, target: &I) -> Result<(), SubscriberError> {
-        self.deliver(target)
-    }
-
-    fn payload(&self) -> Arc<dyn Payload<I>> {
-        Arc::clone(self)
+        Arc::clone(self.made.get_or_init(&self.make))
     }
 }
 
@@ -157,41 +134,37 @@ mod tests {
     }
 
     #[test]
-    fn owned_arguments_outlive_what_the_publisher_lent() {
-        let payload: Arc<dyn Payload<dyn Notes>> = {
+    fn arguments_outlive_what_the_publisher_lent_and_are_made_once() {
+        let kept = {
             let (text, pages) = ("minutes".to_owned(), vec![1_u32, 2]);
-            let call = TypedCall {
-                call: |target: &dyn Notes| {
-                    target.noted(&text, &pages);
-                    Ok(())
-                },
-                owned: || NotesNoted::new(&text, &pages),
+            let call = |target: &dyn Notes| {
+                target.noted(&text, &pages);
+                Ok(())
             };
-            call.payload()
+            let make = || Arc::new(TypedPayload(NotesNoted::new(&text, &pages))) as _;
+            let call = LentCall::new(&call, make);
+            let kept = [call.payload(), call.payload()];
+            assert!(Arc::ptr_eq(&kept[0], &kept[1]));
+            kept
         };
         let clerk = Clerk::default();
-        payload.deliver(&clerk).unwrap();
+        kept[0].deliver(&clerk).unwrap();
         assert_eq!(*clerk.0.lock(), ["minutes [1, 2]"]);
-        assert_eq!(payload.values()[0].as_str(), Some("minutes"));
-        assert_eq!(payload.values().len(), 2);
+        let values = kept[0].values();
+        assert_eq!((values.len(), values[0].as_str()), (2, Some("minutes")));
     }
 
     #[test]
     fn values_reach_typed_and_untyped_subscribers_alike() {
-        let schema = Arc::new(<dyn Notes as EventInterface>::schema().clone());
-        let pages = [7_u32];
-        let owned = TypedPayload(NotesNoted::new("draft", &pages));
-        let values = Payload::<dyn Notes>::values(&owned);
-        let call = UntypedCall {
-            schema: &schema,
+        let page = Value::from(7);
+        let payload = UntypedPayload {
+            schema: Arc::new(<dyn Notes as EventInterface>::schema().clone()),
             method: 0,
-            values: &values,
+            values: vec![Value::from("draft"), Value::List(vec![page])],
         };
         let clerk = Clerk::default();
-        let typed: Arc<dyn Payload<dyn Notes>> = call.payload();
-        let untyped: Arc<dyn Payload<dyn Subscriber>> = call.payload();
-        typed.deliver(&clerk).unwrap();
-        untyped.deliver(&clerk).unwrap();
+        Payload::<dyn Notes>::deliver(&payload, &clerk).unwrap();
+        Payload::<dyn Subscriber>::deliver(&payload, &clerk).unwrap();
         let texts = ["draft [7]", "noted(text = 'draft', pages = (7))"];
         assert_eq!(*clerk.0.lock(), texts);
     }

@@ -12,9 +12,11 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
-use super::payload::Call;
+use super::payload::{Call, LentCall, Payload};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
+use super::steered;
+use super::steering::{Course, DefaultQuery};
 use crate::cache::Snapshot;
 use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
 use crate::value::untyped::{self, SubscriberFailed};
@@ -23,14 +25,16 @@ use crate::value::{SubscriberError, ValueRef, panic_message};
 /// Fires the method at index `method`.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
-/// method on one subscriber with the caller's own arguments, or makes an event that keeps them.
+/// method on one subscriber with the caller's own arguments; `payload` makes an event that keeps
+/// them, which a plain fire never asks for.
 #[inline]
 pub(crate) fn fire<'e, I, V>(
     channel: &Channel<I>,
     method: usize,
     own: &Own,
     values: impl Fn() -> V,
-    call: &impl Call<I>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
@@ -40,19 +44,23 @@ where
         return FireReport::denied();
     }
     let snapshot = channel.cache.load();
-    match snapshot.method(method) {
-        Some(Lane::Plain { slots, entries }) => {
-            if slots.is_empty() {
-                return FireReport::default();
+    if !own.is_steered() {
+        match snapshot.method(method) {
+            Some(Lane::Plain { slots, entries }) => {
+                if slots.is_empty() {
+                    return FireReport::default();
+                }
+                let Some(_entered) = enter(channel.key.class) else {
+                    return too_deep(channel, entries.iter());
+                };
+                return fire_plain(channel, slots, entries, call);
             }
-            let Some(_entered) = enter(channel.key.class) else {
-                return too_deep(channel, entries.iter());
-            };
-            fire_plain(channel, slots, entries, call)
+            None => return FireReport::default(),
+            Some(_) => {}
         }
-        None => FireReport::default(),
-        Some(_) => fire_filtered(channel, snapshot, method, own, values().as_ref(), call),
     }
+    let call = LentCall::new(call, payload);
+    fire_filtered(channel, snapshot, method, own, values().as_ref(), &call)
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -86,6 +94,8 @@ fn fire_guarded<I: Facet + ?Sized>(
     call: &impl Call<I>,
 ) -> Option<FireReport> {
     let clearance = channel.clearance(own);
+    let steering = own.is_steered().then(|| own.steering());
+    let steering = steering.as_deref().map(|steering| &**steering);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
         values,
@@ -93,15 +103,21 @@ fn fire_guarded<I: Facet + ?Sized>(
         facts: &facts,
         clearance: clearance.as_ref().map(|clearance| &***clearance),
     };
-    match lane {
+    let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
+    match (lane, &course) {
+        (Lane::Indexed(lane), Some(Course::Query(query))) => {
+            fire_indexed(channel, lane, method, row, Some(query), call)
+        }
+        (_, Some(course)) => Some(steered::fire(channel, method, course, row, call)),
         // It became plain since the fire began.
-        Lane::Plain { slots, entries } => {
+        (Lane::Plain { slots, entries }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Some(too_deep(channel, entries.iter()));
             };
-            Some(fire_plain(channel, slots, entries, call))
+            let call = |target: &I| call.on(target);
+            Some(fire_plain(channel, slots, entries, &call))
         }
-        Lane::Guarded { slots, .. } => {
+        (Lane::Guarded { slots, .. }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Some(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
@@ -116,23 +132,29 @@ fn fire_guarded<I: Facet + ?Sized>(
             );
             Some(tally.finish(&channel.around.hook, channel.key.class))
         }
-        Lane::Indexed(lane) => fire_indexed(channel, lane, method, row, call),
+        (Lane::Indexed(lane), None) => fire_indexed(channel, lane, method, row, None, call),
     }
 }
 
-/// Fires a lane whose filtered subscriptions are found by index.
+/// Fires a lane whose filtered subscriptions are found by index. A default query is asked about those
+/// alone that are found: who keeps a change among a million as cheap as it is cannot go through all of
+/// them after each. Those that the event does not reach all count as filtered out.
 fn fire_indexed<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &IndexedLane<I>,
     method: usize,
     row: EventRow<'_>,
+    query: Option<&DefaultQuery>,
     call: &impl Call<I>,
 ) -> Option<FireReport> {
-    let found = match lane.find(method, &row) {
+    let mut found = match lane.find(method, &row) {
         Ok(found) => found,
         Err(NotFound::Replaced) => return None,
-        Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, call)),
+        Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, query, call)),
     };
+    let withheld = query.map_or(0, |query| {
+        found.retain(|prepared| query.matches(&prepared.entry.record))
+    });
     let Some(_entered) = enter(channel.key.class) else {
         let found = found
             .numbers()
@@ -145,6 +167,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     let get = |number: &u64| found.get(*number);
     guarded.fire(found.numbers(), &get, Filters::Passed, call, &mut tally);
     tally.filter_out(found.others);
+    tally.withhold(withheld);
     Some(tally.finish(&channel.around.hook, channel.key.class))
 }
 
@@ -154,15 +177,21 @@ fn fire_each<I: Facet + ?Sized>(
     channel: &Channel<I>,
     method: usize,
     row: EventRow<'_>,
+    query: Option<&DefaultQuery>,
     call: &impl Call<I>,
 ) -> FireReport {
-    let all = channel.prepared(|prepared| prepared.is_called_for(method));
+    let mut all = channel.prepared(|prepared| prepared.is_called_for(method));
+    let before = all.len();
+    if let Some(query) = query {
+        all.retain(|prepared| query.matches(&prepared.entry.record));
+    }
     let Some(_entered) = enter(channel.key.class) else {
         return too_deep(channel, all.iter().map(|prepared| &prepared.entry));
     };
     let mut tally = Tally::default();
     let guarded = Guarded::new(channel, method, row);
     guarded.fire(&all, &Some, Filters::Asked, call, &mut tally);
+    tally.withhold(before - all.len());
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
@@ -173,7 +202,7 @@ fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     entries: &[Arc<SubscriptionEntry>],
-    call: &impl Call<I>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
@@ -189,11 +218,11 @@ fn fire_plain<I: ?Sized>(
 #[inline]
 fn call_each<I: ?Sized>(
     slots: &[PlainSlot<I>],
-    call: &impl Call<I>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Result<(), SubscriberError> {
     for slot in slots {
         enter_subscription(slot.id);
-        untyped::call(|| call.on(&slot.target))?;
+        untyped::call(|| call(&slot.target))?;
     }
     Ok(())
 }
@@ -206,7 +235,7 @@ fn go_on<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     entries: &[Arc<SubscriptionEntry>],
-    call: &impl Call<I>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let mut tally = Tally::default();
     let mut rest = slots.iter().zip(entries);
@@ -228,7 +257,9 @@ fn go_on<I: ?Sized>(
 
 /// Returns what went wrong in a run of calls, if anything did.
 #[inline]
-fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> Option<Failure> {
+pub(super) fn failure_in(
+    run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>,
+) -> Option<Failure> {
     match run {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(Failure::Subscriber(error)),
@@ -245,7 +276,7 @@ pub(super) fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
 }
 
 #[cold]
-fn too_deep<'a, I: ?Sized>(
+pub(super) fn too_deep<'a, I: ?Sized>(
     channel: &Channel<I>,
     entries: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
 ) -> FireReport {
