@@ -19,6 +19,7 @@ use super::hook::Hook;
 use super::lane::Lane;
 use super::members::{Members, MembersCache, Roll};
 use super::named::Named;
+use super::payload::UntypedPayload;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
@@ -331,7 +332,14 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
-        pipeline::fire(self, method, own, || values, &call)
+        let payload = || {
+            Arc::new(UntypedPayload {
+                schema: Arc::clone(&self.schema),
+                method,
+                values: values.iter().map(ValueRef::to_value).collect(),
+            }) as _
+        };
+        pipeline::fire(self, method, own, || values, &call, payload)
     }
 
     fn must_wait(&self) -> bool {

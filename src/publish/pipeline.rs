@@ -12,6 +12,7 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
+use super::payload::{Call, LentCall, Payload};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use super::steered;
@@ -24,7 +25,8 @@ use crate::value::{SubscriberError, ValueRef, panic_message};
 /// Fires the method at index `method`.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
-/// method on one subscriber with the caller's own arguments.
+/// method on one subscriber with the caller's own arguments; `payload` makes an event that keeps
+/// them, which a plain fire never asks for.
 #[inline]
 pub(crate) fn fire<'e, I, V>(
     channel: &Channel<I>,
@@ -32,6 +34,7 @@ pub(crate) fn fire<'e, I, V>(
     own: &Own,
     values: impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
@@ -41,22 +44,23 @@ where
         return FireReport::denied();
     }
     let snapshot = channel.cache.load();
-    if own.is_steered() {
-        return fire_filtered(channel, snapshot, method, own, values().as_ref(), call);
-    }
-    match snapshot.method(method) {
-        Some(Lane::Plain { slots, entries }) => {
-            if slots.is_empty() {
-                return FireReport::default();
+    if !own.is_steered() {
+        match snapshot.method(method) {
+            Some(Lane::Plain { slots, entries }) => {
+                if slots.is_empty() {
+                    return FireReport::default();
+                }
+                let Some(_entered) = enter(channel.key.class) else {
+                    return too_deep(channel, entries.iter());
+                };
+                return fire_plain(channel, slots, entries, call);
             }
-            let Some(_entered) = enter(channel.key.class) else {
-                return too_deep(channel, entries.iter());
-            };
-            fire_plain(channel, slots, entries, call)
+            None => return FireReport::default(),
+            Some(_) => {}
         }
-        None => FireReport::default(),
-        Some(_) => fire_filtered(channel, snapshot, method, own, values().as_ref(), call),
     }
+    let call = LentCall::new(call, payload);
+    fire_filtered(channel, snapshot, method, own, values().as_ref(), &call)
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -67,7 +71,7 @@ fn fire_filtered<I: Facet + ?Sized>(
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     loop {
         let Some(lane) = snapshot.method(method) else {
@@ -87,7 +91,7 @@ fn fire_guarded<I: Facet + ?Sized>(
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let clearance = channel.clearance(own);
     let steering = own.is_steered().then(|| own.steering());
@@ -110,7 +114,8 @@ fn fire_guarded<I: Facet + ?Sized>(
             let Some(_entered) = enter(channel.key.class) else {
                 return Some(too_deep(channel, entries.iter()));
             };
-            Some(fire_plain(channel, slots, entries, call))
+            let call = |target: &I| call.on(target);
+            Some(fire_plain(channel, slots, entries, &call))
         }
         (Lane::Guarded { slots, .. }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
@@ -140,7 +145,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     query: Option<&DefaultQuery>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let mut found = match lane.find(method, &row) {
         Ok(found) => found,
@@ -173,7 +178,7 @@ fn fire_each<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     query: Option<&DefaultQuery>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let mut all = channel.prepared(|prepared| prepared.is_called_for(method));
     let before = all.len();
