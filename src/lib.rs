@@ -169,10 +169,10 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, Explained, Explanation,
-    FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest, InterestChanges,
-    MethodInterest, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
-    Publishes, Selection, Stage, StickyByKey, SubscriptionsView,
+    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, DynamicWith, Explained,
+    Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest,
+    InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
+    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, SubscriptionsView, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use super::shown::shown;
 use crate::model::{EventClassId, SubscriptionId};
+use crate::value::Value;
 use crate::value::id::uuid_id;
 
 uuid_id! {
@@ -127,6 +129,25 @@ impl EventContext {
     /// Returns the event's class.
     pub fn class(&self) -> EventClassId {
         self.class
+    }
+
+    /// Returns a publisher property as filters see it: lent to this event
+    /// ([`Publisher::with`](crate::Publisher::with)), the publisher object's own, or the class's
+    /// default. An id that the object was given is the property `publisher_id`.
+    ///
+    /// It is there while the event is delivered, on the thread that delivers it.
+    #[doc(alias = "GetPublisherProperty")]
+    pub fn property(&self, name: &str) -> Option<Value> {
+        let drawn = FRAME.with(|frame| match frame.depth.get() {
+            depth if depth == self.depth => frame.drawn.get(),
+            depth if depth > self.depth => {
+                let outer = frame.outer.get(self.depth as usize - 1)?;
+                outer.get().drawn
+            }
+            _ => None,
+        });
+        drawn.filter(|drawn| drawn.id == self.drawn.id)?;
+        shown(self.depth, name)
     }
 
     /// Returns the subscription through which the subscriber is called.

@@ -3,6 +3,7 @@
 mod context;
 mod failure;
 mod nesting;
+mod shown;
 
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::context::{
@@ -10,3 +11,4 @@ pub(crate) use self::context::{
 };
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub(crate) use self::nesting::{settle, wait};
+pub(crate) use self::shown::show;

@@ -28,6 +28,7 @@ use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
 use super::steering::Conduct;
+use super::with::Origin;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
@@ -69,6 +70,8 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
     roster: Mutex<Roster<I>>,
+    /// Whether the class has properties.
+    has_defaults: AtomicBool,
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
     members: MembersCache<I>,
@@ -79,7 +82,7 @@ pub(crate) struct Channel<I: ?Sized> {
 /// The class record and what is derived from it.
 pub(crate) struct ClassFacts {
     pub(crate) record: Arc<EventClass>,
-    pub(crate) defaults: Properties,
+    pub(crate) defaults: Arc<Properties>,
     /// Method -> who selects its subscriptions.
     conduct: Box<[Conduct]>,
 }
@@ -118,10 +121,11 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     fn must_wait(&self) -> bool;
 
     /// Fires with values that were checked against the schema.
-    fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport;
+    fn fire_values(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>)
+    -> FireReport;
 
     /// Says what a fire would do, and does not do it.
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation;
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>) -> Explanation;
 
     /// Returns the subscriptions of a method that are switched on, in the order of calling.
     fn roll(&self, method: usize) -> Option<Arc<Roll>>;
@@ -147,6 +151,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns a channel without subscriptions.
     pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
         let Site { schema, class, .. } = &site;
+        let facts = ClassFacts::new(&site);
         Self {
             key: ChannelKey {
                 class: class.id(),
@@ -157,7 +162,8 @@ impl<I: Facet + ?Sized> Channel<I> {
             ),
             schema: Arc::clone(schema),
             around,
-            class: ArcSwap::from_pointee(ClassFacts::new(&site)),
+            has_defaults: AtomicBool::new(!facts.defaults.is_empty()),
+            class: ArcSwap::from_pointee(facts),
             members: MembersCache::new(schema.methods().len()),
             roster: Mutex::new(Roster::new(Sites {
                 here: site,
@@ -194,6 +200,18 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns the class as it is now. A guard: a count that publishers share would slow them.
     pub(crate) fn class_facts(&self) -> Guard<Arc<ClassFacts>> {
         self.class.load()
+    }
+
+    fn know(&self, facts: ClassFacts, trash: &mut Trash) {
+        let has_defaults = !facts.defaults.is_empty();
+        trash.add(self.class.swap(Arc::new(facts)));
+        self.has_defaults.store(has_defaults, Ordering::Release);
+    }
+
+    /// Returns whether publishers have properties that nobody set.
+    #[inline]
+    pub(super) fn has_defaults(&self) -> bool {
+        self.has_defaults.load(Ordering::Acquire)
     }
 
     /// Returns what the principal may do for whom a publisher object was made, if it was for one.
@@ -249,7 +267,7 @@ impl ClassFacts {
             defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
         }
         Self {
-            defaults,
+            defaults: Arc::new(defaults),
             record: Arc::clone(class),
             conduct: methods.map(|method| Conduct::new(site, method)).collect(),
         }
@@ -282,7 +300,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             fresh.fill(added, trash);
         });
         let mut roster = self.roster.lock();
-        trash.add(self.class.swap(Arc::new(facts)));
+        self.know(facts, trash);
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
         self.members.clear(trash);
@@ -297,8 +315,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             trash.add(std::mem::replace(&mut site.class, Arc::clone(class)));
         }
         if self.key.class == class.id() {
-            let facts = ClassFacts::new(&roster.sites.here);
-            trash.add(self.class.swap(Arc::new(facts)));
+            self.know(ClassFacts::new(&roster.sites.here), trash);
         }
     }
 
@@ -330,7 +347,12 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         self.members.clear(trash);
     }
 
-    fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
+    fn fire_values(
+        &self,
+        method: usize,
+        values: &[ValueRef<'_>],
+        origin: Origin<'_>,
+    ) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
         let payload = || {
             Arc::new(UntypedPayload {
@@ -339,15 +361,15 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
                 values: values.iter().map(ValueRef::to_value).collect(),
             }) as _
         };
-        pipeline::fire(self, method, own, || values, &call, payload)
+        pipeline::fire(self, method, origin, || values, &call, payload)
     }
 
     fn must_wait(&self) -> bool {
         depth() > 0 && self.queues_nested()
     }
 
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation {
-        Explanation::new(self, method, values, own)
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>) -> Explanation {
+        Explanation::new(self, method, values, origin)
     }
 
     fn roll(&self, method: usize) -> Option<Arc<Roll>> {

@@ -6,9 +6,9 @@ use super::channel::Channel;
 use super::facet::Facet;
 use super::guarded::EventRow;
 use super::prepared::Prepared;
-use super::publisher::Own;
 use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
+use super::with::Origin;
 use crate::filter::Decision;
 use crate::model::SubscriptionId;
 use crate::value::ValueRef;
@@ -65,12 +65,14 @@ impl Explanation {
         channel: &Channel<I>,
         method: usize,
         values: &[ValueRef<'_>],
-        own: &Own,
+        origin: Origin<'_>,
     ) -> Self {
+        let Origin { own, lent } = origin;
         let (clearance, steering) = (channel.clearance(own), own.steering());
         let (facts, properties) = (channel.class_facts(), own.properties());
         let row = EventRow {
             values,
+            lent,
             own: &properties,
             facts: &facts,
             clearance: clearance.as_ref().map(|clearance| &***clearance),

@@ -285,6 +285,8 @@ fn call_once<I: ?Sized>(
 #[derive(Clone, Copy)]
 pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
+    /// What is lent to this one event.
+    pub(super) lent: &'a [(&'a str, ValueRef<'a>)],
     pub(super) own: &'a Properties,
     pub(super) facts: &'a ClassFacts,
     /// What the principal may do that fires it, if one does.
@@ -308,6 +310,10 @@ impl Row for EventRow<'_> {
     }
 
     fn publisher(&self, name: &str) -> ValueRef<'_> {
+        let mut lent = self.lent.iter();
+        if let Some((_, value)) = lent.find(|(lent, _)| *lent == name) {
+            return *value;
+        }
         let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
         value.map_or(ValueRef::Null, |value| value.view())
     }

@@ -37,6 +37,7 @@ mod steering;
 mod sticky;
 mod subscriptions_view;
 mod target;
+mod with;
 
 pub use self::asked::{AskedValue, AskedValues};
 pub use self::bag_equality::BagEquality;
@@ -64,3 +65,4 @@ pub use self::selection::{Candidate, Selection};
 pub(crate) use self::site::{CompiledFilter, Site, Sites, compile, filter_of};
 pub use self::sticky::StickyByKey;
 pub use self::subscriptions_view::SubscriptionsView;
+pub use self::with::{DynamicWith, With};

@@ -13,12 +13,14 @@ use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::payload::{Call, LentCall, Payload};
-use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use super::steered;
 use super::steering::{Course, DefaultQuery};
+use super::with::Origin;
 use crate::cache::Snapshot;
-use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
+use crate::delivery::{
+    DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription, show,
+};
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
 
@@ -31,7 +33,7 @@ use crate::value::{SubscriberError, ValueRef, panic_message};
 pub(crate) fn fire<'e, I, V>(
     channel: &Channel<I>,
     method: usize,
-    own: &Own,
+    origin: Origin<'_>,
     values: impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
     payload: impl Fn() -> Arc<dyn Payload<I>>,
@@ -40,11 +42,53 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
+    if origin.is_unusual() || channel.has_defaults() {
+        return fire_unusual(channel, method, origin, values, call, payload);
+    }
+    fire_shown(channel, method, origin, values, call, payload)
+}
+
+/// Fires for a publisher that has more than subscribers: whom it may reach, and what it shows them.
+#[inline(never)]
+fn fire_unusual<'e, I, V>(
+    channel: &Channel<I>,
+    method: usize,
+    origin: Origin<'_>,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
+    let Origin { own, lent } = origin;
     if own.gate().is_some() && channel.is_shut_to(own) {
         return FireReport::denied();
     }
+    let own = Arc::clone(&own.properties());
+    let defaults = Arc::clone(&channel.class_facts().defaults);
+    let shows = !(lent.is_empty() && own.is_empty() && defaults.is_empty());
+    let _shown = shows.then(|| show(lent, own, defaults));
+    fire_shown(channel, method, origin, values, call, payload)
+}
+
+/// Fires what subscribers may ask about by now.
+#[inline]
+fn fire_shown<'e, I, V>(
+    channel: &Channel<I>,
+    method: usize,
+    origin: Origin<'_>,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
     let snapshot = channel.cache.load();
-    if !own.is_steered() {
+    if !origin.own.is_steered() {
         match snapshot.method(method) {
             Some(Lane::Plain { slots, entries }) => {
                 if slots.is_empty() {
@@ -60,7 +104,7 @@ where
         }
     }
     let call = LentCall::new(call, payload);
-    fire_filtered(channel, snapshot, method, own, values().as_ref(), &call)
+    fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -69,7 +113,7 @@ fn fire_filtered<I: Facet + ?Sized>(
     channel: &Channel<I>,
     mut snapshot: Guard<Arc<Snapshot<Lane<I>>>>,
     method: usize,
-    own: &Own,
+    origin: Origin<'_>,
     values: &[ValueRef<'_>],
     call: &impl Call<I>,
 ) -> FireReport {
@@ -77,7 +121,7 @@ fn fire_filtered<I: Facet + ?Sized>(
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
-        if let Some(report) = fire_guarded(channel, lane, method, own, values, call) {
+        if let Some(report) = fire_guarded(channel, lane, method, origin, values, call) {
             return report;
         }
         snapshot = channel.cache.load();
@@ -89,16 +133,18 @@ fn fire_guarded<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &Lane<I>,
     method: usize,
-    own: &Own,
+    origin: Origin<'_>,
     values: &[ValueRef<'_>],
     call: &impl Call<I>,
 ) -> Option<FireReport> {
+    let Origin { own, lent } = origin;
     let clearance = channel.clearance(own);
     let steering = own.is_steered().then(|| own.steering());
     let steering = steering.as_deref().map(|steering| &**steering);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
         values,
+        lent,
         own: &own,
         facts: &facts,
         clearance: clearance.as_ref().map(|clearance| &***clearance),

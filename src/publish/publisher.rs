@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -17,6 +17,7 @@ use super::payload::{Payload, TypedPayload};
 use super::pipeline;
 use super::report::FireReport;
 use super::steering::Steering;
+use super::with::{Origin, With};
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
@@ -29,6 +30,10 @@ use crate::value::{
 pub trait Publishes: EventInterface {
     /// The publisher object: only event methods, and a deref to its [`Publisher`] for control.
     type Publisher: From<Publisher<Self>> + Deref<Target = Publisher<Self>>;
+
+    /// The publisher object with properties for single events: the same event methods, and a deref
+    /// to its [`With`].
+    type With<'a>: From<With<'a, Self>> + Deref<Target = With<'a, Self>>;
 }
 
 /// A publisher object, without its event methods: what they share.
@@ -44,8 +49,8 @@ pub struct Publisher<I: ?Sized> {
 
 /// What belongs to the publisher object, whichever interface it is seen through.
 pub(crate) struct Own {
-    /// Whether there is anything in the steering: all that a plain fire looks at here.
-    steered: AtomicBool,
+    /// What a fire has to do beside calling: all that a plain one looks at here.
+    marks: AtomicU8,
     steering: ArcSwap<Steering>,
     properties: ArcSwap<Properties>,
     /// Held while a changed copy of either is made, so that no change is lost.
@@ -54,11 +59,18 @@ pub(crate) struct Own {
     gate: Option<Arc<Gate>>,
 }
 
+/// Something stands before the object.
+const GATED: u8 = 1;
+/// It selects subscriptions.
+const STEERED: u8 = 2;
+/// It has properties.
+const SHOWS: u8 = 4;
+
 impl Own {
     pub(crate) fn new(gate: Option<Gate>) -> Self {
         let properties = ArcSwap::from_pointee(Properties::new());
         Self {
-            steered: AtomicBool::new(false),
+            marks: AtomicU8::new(if gate.is_some() { GATED } else { 0 }),
             steering: ArcSwap::from_pointee(Steering::default()),
             properties,
             changing: Mutex::new(()),
@@ -66,10 +78,25 @@ impl Own {
         }
     }
 
+    /// Returns whether it has anything: a gate, publisher filters, queries, properties.
+    #[inline]
+    pub(crate) fn is_unusual(&self) -> bool {
+        self.marks.load(Ordering::Acquire) != 0
+    }
+
     /// Returns whether a publisher filter or a default query was set.
     #[inline]
     pub(crate) fn is_steered(&self) -> bool {
-        self.steered.load(Ordering::Acquire)
+        self.marks.load(Ordering::Acquire) & STEERED != 0
+    }
+
+    /// Notes what it has, before the change is over that may have made it so.
+    fn look(&self) {
+        let mark = |has: bool, mark: u8| if has { mark } else { 0 };
+        let marks = mark(self.gate.is_some(), GATED)
+            | mark(!self.steering.load().is_empty(), STEERED)
+            | mark(!self.properties.load().is_empty(), SHOWS);
+        self.marks.store(marks, Ordering::Release);
     }
 
     /// Returns the publisher filters and default queries as they are now.
@@ -83,9 +110,8 @@ impl Own {
         let changing = self.changing.lock();
         let mut steering = Steering::clone(&self.steering.load());
         change(&mut steering);
-        let steered = !steering.is_empty();
         let old = self.steering.swap(Arc::new(steering));
-        self.steered.store(steered, Ordering::Release);
+        self.look();
         drop(changing);
         drop(old);
     }
@@ -95,15 +121,22 @@ impl Own {
         self.properties.load()
     }
 
-    /// Returns an object with the properties and the steering as they are now.
-    pub(crate) fn captured(&self) -> Self {
-        Self {
-            steered: AtomicBool::new(self.is_steered()),
+    /// Returns an object with the properties and the steering as they are now, and with these
+    /// properties in place of those of their names.
+    pub(crate) fn captured(&self, others: Properties) -> Self {
+        let mut properties = self.properties.load_full();
+        if !others.is_empty() {
+            Arc::make_mut(&mut properties).extend(others);
+        }
+        let captured = Self {
+            marks: AtomicU8::new(0),
             steering: ArcSwap::new(self.steering.load_full()),
-            properties: ArcSwap::new(self.properties.load_full()),
+            properties: ArcSwap::new(properties),
             changing: Mutex::new(()),
             gate: self.gate.clone(),
-        }
+        };
+        captured.look();
+        captured
     }
 
     /// Returns what stands before the object, if it was made for a principal.
@@ -114,8 +147,15 @@ impl Own {
 
     /// Sets a property, if `class` allows it.
     pub(crate) fn set(&self, class: &EventClass, name: &str, value: Value) -> Result<()> {
+        Self::check(class, name, value.view())?;
+        self.replace(name, value);
+        Ok(())
+    }
+
+    /// Returns Ok if `class` has a property that takes the value.
+    pub(super) fn check(class: &EventClass, name: &str, value: ValueRef<'_>) -> Result<()> {
         let fits = match class.declaration(name) {
-            Some(declared) => declared.value_type().check_nullable(value.view()),
+            Some(declared) => declared.value_type().check_nullable(value),
             None if class.has_open_properties() => Ok(()),
             None => {
                 let message = format!(
@@ -128,9 +168,7 @@ impl Own {
         fits.map_err(|error| {
             let message = format!("the publisher property {name:?} does not take the value");
             Error::new(ErrorKind::SchemaMismatch, format!("{message}: {error}")).because(error)
-        })?;
-        self.replace(name, value);
-        Ok(())
+        })
     }
 
     /// Gives the object an id.
@@ -151,6 +189,7 @@ impl Own {
         let mut properties = Properties::clone(&self.properties.load());
         let replaced = properties.insert(name, value);
         let old = self.properties.swap(Arc::new(properties));
+        self.look();
         drop(changing);
         drop((replaced, old));
     }
@@ -236,8 +275,21 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method;
     /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
+        self.explain_from(self.origin(), method, arguments)
+    }
+
+    pub(super) fn explain_from(
+        &self,
+        origin: Origin<'_>,
+        method: &str,
+        arguments: &[ValueRef<'_>],
+    ) -> Result<Explanation> {
         let (method, arguments) = checked_method(&self.channel.schema, method, arguments)?;
-        Ok(self.channel.explain(method, &arguments, &self.own))
+        Ok(self.channel.explain(method, &arguments, origin))
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin::from(&*self.own)
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
@@ -252,12 +304,24 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         call: impl Fn(&I) -> Result<(), SubscriberError>,
         owned: impl Fn() -> A,
     ) -> FireReport {
+        self.fire_from(self.origin(), method, values, call, owned)
+    }
+
+    #[inline]
+    pub(super) fn fire_from<'e, const N: usize, A: OwnedArguments<I>>(
+        &self,
+        origin: Origin<'_>,
+        method: usize,
+        values: impl Fn() -> [ValueRef<'e>; N],
+        call: impl Fn(&I) -> Result<(), SubscriberError>,
+        owned: impl Fn() -> A,
+    ) -> FireReport {
         let depth = depth();
         if depth > 0 && self.channel.queues_nested() {
-            return self.wait(method, Arc::new(TypedPayload(owned())));
+            return self.wait(origin, method, Arc::new(TypedPayload(owned())));
         }
         let payload = || Arc::new(TypedPayload(owned())) as _;
-        let report = pipeline::fire(&self.channel, method, &self.own, values, &call, payload);
+        let report = pipeline::fire(&self.channel, method, origin, values, &call, payload);
         if depth == 0 {
             settle();
         }
@@ -266,13 +330,20 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
 
     /// Keeps the event until the outermost fire is over.
     #[cold]
-    fn wait(&self, method: usize, payload: Arc<dyn Payload<I>>) -> FireReport {
+    fn wait(&self, origin: Origin<'_>, method: usize, payload: Arc<dyn Payload<I>>) -> FireReport {
         let channel = Arc::clone(&self.channel);
-        let own = self.own.captured();
+        let own = origin.captured();
         wait(Box::new(move || {
             let call = |target: &I| payload.deliver(target);
             let kept = || Arc::clone(&payload);
-            pipeline::fire(&channel, method, &own, || payload.values(), &call, kept);
+            pipeline::fire(
+                &channel,
+                method,
+                (&own).into(),
+                || payload.values(),
+                &call,
+                kept,
+            );
         }));
         FireReport::waiting()
     }

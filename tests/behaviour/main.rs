@@ -43,3 +43,4 @@ mod store;
 mod support;
 mod transient;
 mod wiring_changes;
+mod with;
