@@ -9,7 +9,7 @@ use crate::filter::Predicate;
 use crate::index::{Help, cost};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{BagEquality, CompiledFilter, Site, compile, filter_of};
+use crate::publish::{Compared, CompiledFilter, Site, compile, filter_of};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Broker {
                 sites.push(Site {
                     schema: Arc::clone(&known.schema),
                     class,
-                    bags: BagEquality::default(),
+                    bags: Compared::default(),
                 });
             }
             (sites, !classes.is_empty())
