@@ -123,8 +123,8 @@ impl BrokerBuilder {
     /// Lets the broker have this many threads to deliver with beside the publishers' own; without
     /// it, as many as the processors that the process may use.
     ///
-    /// Classes that fire in [parallel](crate::Firing::Parallel) use them. Each is started when it is
-    /// needed, so a broker without such a class has none. With 0 it never has one, and all
+    /// Classes that fire in [parallel](crate::Firing::Parallel) use them. Each is started when it
+    /// is needed, so a broker without such a class has none. With 0 it never has one, and all
     /// subscribers of an event are called by its publisher's thread.
     #[must_use]
     pub fn delivery_threads(mut self, threads: usize) -> Self {

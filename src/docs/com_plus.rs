@@ -137,8 +137,8 @@
 //!     ends before the fire returns.
 //! 18. *Hard to test without writing a subscriber.* Yes: a closure for each method (`...Handlers`),
 //!     an untyped [`Subscriber`], `explain`.
-//! 19. *Parallel subscribers share mutable arguments.* Yes: they share them by reference, and cannot
-//!     change them.
+//! 19. *Parallel subscribers share mutable arguments.* Yes: they share them by reference, and
+//!     cannot change them.
 //! 20. *The administration tool shows neither transient subscriptions nor all properties.* In part:
 //!     queries return both. There is no tool.
 //!

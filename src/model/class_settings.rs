@@ -86,8 +86,8 @@ impl EventClass {
     /// Says whether the subscribers of one event are called one after another or at the same time;
     /// [`Firing`] has what holds for either.
     ///
-    /// Updating the class switches publishers that are there already: fires that begin afterwards go
-    /// by it.
+    /// Updating the class switches publishers that are there already: fires that begin afterwards
+    /// go by it.
     #[must_use]
     #[doc(alias = "FireInParallel")]
     pub fn with_firing(mut self, firing: Firing) -> Self {

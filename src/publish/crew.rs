@@ -63,8 +63,8 @@ struct State<I: ?Sized> {
 /// A helper at work; it leaves when it is dropped, however that comes.
 struct Helper<'a, I: ?Sized>(&'a Crew<I>);
 
-/// Calls all of the subscribers, at most `max` at a time, and returns what became of each. They begin
-/// in the order in which they are given.
+/// Calls all of the subscribers, at most `max` at a time, and returns what became of each. They
+/// begin in the order in which they are given.
 pub(super) fn call_all<I: Facet + ?Sized>(
     channel: &Channel<I>,
     subscribers: Vec<Prepared<I>>,

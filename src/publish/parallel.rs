@@ -15,8 +15,8 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     /// and calls as many subscribers at a time as the class lets it; returns what became of each.
     ///
     /// Filters, times, roles and predicates are asked before, on the publisher's thread, in order.
-    /// Then those of the highest priority are called, and when they have returned those of the next:
-    /// a priority says who must be through before others hear of the event.
+    /// Then those of the highest priority are called, and when they have returned those of the
+    /// next: a priority says who must be through before others hear of the event.
     #[cold]
     #[inline(never)]
     pub(super) fn fire_together(

@@ -82,7 +82,8 @@ impl<'a, I: ?Sized, C, P> LentCall<'a, I, C, P> {
     }
 }
 
-/// The arguments are the user's, and what they panic with when they are dropped is nobody's business.
+/// The arguments are the user's, and what they panic with when they are dropped is nobody's
+/// business.
 impl<I: ?Sized, C, P> Drop for LentCall<'_, I, C, P> {
     fn drop(&mut self) {
         drop_quietly(self.made.take());
