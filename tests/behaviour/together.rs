@@ -1,6 +1,6 @@
 //! Subscribers that are called at the same time, and what they fire, wait for and share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -183,6 +183,55 @@ fn fires_go_on_by_their_own_threads_when_the_broker_is_closed() {
     broker.close(Duration::from_secs(60)).unwrap();
     assert_eq!(stocks.price_changed("MSFT", 2.0).delivered(), 2);
     assert_eq!(tape.take(), ["one MSFT 2", "two MSFT 2"]);
+}
+
+#[test]
+fn publishers_reach_everybody_while_subscribers_come_and_go() {
+    const PUBLISHERS: usize = 4;
+    const FIRES: usize = 300;
+    let _watchdog = Watchdog::new();
+    let (broker, stocks) = parallel(2, class(3));
+    let nested = EventClass::new("alerts", "alerts").with_firing(Firing::Parallel { max: 2 });
+    broker.register_class::<dyn Alerts>(nested).unwrap();
+    let (outer, inner) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let _outer = [(); 3].map(|()| {
+        let (outer, alerts) = (Arc::clone(&outer), alerts(&broker));
+        on_price(&broker, move |_, _| {
+            outer.fetch_add(1, Ordering::SeqCst);
+            assert!(alerts.raised("nested").delivered() >= 2);
+        })
+    });
+    let _inner = [(); 2].map(|()| {
+        let inner = Arc::clone(&inner);
+        on_alert(&broker, move |_| {
+            inner.fetch_add(1, Ordering::SeqCst);
+        })
+    });
+    thread::scope(|scope| {
+        for _ in 0..PUBLISHERS {
+            let stocks = stocks.clone();
+            scope.spawn(move || {
+                for _ in 0..FIRES {
+                    let report = stocks.price_changed("MSFT", 1.0);
+                    assert!(
+                        report.delivered() >= 3 && report.failed() == 0,
+                        "{report:?}"
+                    );
+                }
+            });
+        }
+        for _ in 0..FIRES {
+            let closed = Arc::new(AtomicBool::new(false));
+            let late = Arc::clone(&closed);
+            let guest = on_alert(&broker, move |_| {
+                assert!(!late.load(Ordering::SeqCst), "called after its end");
+            });
+            guest.close_and_wait(Duration::from_secs(120)).unwrap();
+            closed.store(true, Ordering::SeqCst);
+        }
+    });
+    assert_eq!(outer.load(Ordering::SeqCst), 3 * PUBLISHERS * FIRES);
+    assert_eq!(inner.load(Ordering::SeqCst), 2 * 3 * PUBLISHERS * FIRES);
 }
 
 /// A component whose making or call fires an alert, which may reach it again.
