@@ -99,11 +99,12 @@
 //! acknowledged change survives `kill -9`, no fire that begins after a change returned uses the old
 //! wiring, and no lock is held while anything of the user's runs.
 //!
-//! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
+//! Delivery is inline: a fire returns when its subscribers did, which run on the publisher's thread
+//! one after another, or at the same time if the class says so ([`Firing::Parallel`]), unbounded in
 //! time. Many filters are found by an index, few are asked in turn. One process owns a store
 //! directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
-//! Not in this version: queued, detached or parallel delivery, deadlines, retained events,
+//! Not in this version: queued or detached delivery, deadlines, retained events,
 //! monikers, events between processes or machines. A class that asks for one of these is refused
 //! ([`Invalid`](ErrorKind::Invalid)); every event for a subscription that names a moniker is a
 //! [failure](Failure::Activation) in the report.

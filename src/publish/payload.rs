@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::facet::Facet;
+use super::members::drop_quietly;
 use crate::value::view::fields;
 use crate::value::{InterfaceSchema, OwnedArguments, SubscriberError, Value, ValueRef};
 
@@ -78,6 +79,14 @@ impl<'a, I: ?Sized, C, P> LentCall<'a, I, C, P> {
             make,
             made: OnceCell::new(),
         }
+    }
+}
+
+/// The arguments are the user's, and what they panic with when they are dropped is nobody's
+/// business.
+impl<I: ?Sized, C, P> Drop for LentCall<'_, I, C, P> {
+    fn drop(&mut self) {
+        drop_quietly(self.made.take());
     }
 }
 

@@ -15,7 +15,7 @@ use super::site::{Predicates, Sites};
 use super::steering::Conduct;
 use super::target::Components;
 use crate::cache::SubscriptionCache;
-use crate::model::ComponentId;
+use crate::model::{ComponentId, Firing};
 use crate::store::Trash;
 
 /// From how many filtered subscriptions on a channel finds them by index.
@@ -214,9 +214,10 @@ impl<I: Facet + ?Sized> Roster<I> {
             Some(index) => self.replace(&mut index.write(), cache, trash),
             None => {
                 let methods = self.sites.here.schema.methods().len();
+                let parallel = self.sites.here.class.firing() != Firing::Serial;
                 let lanes = (0..methods).map(|method| {
                     let steered = self.steered.get(method).copied().unwrap_or_default();
-                    Lane::new(method, self.loose.values(), steered)
+                    Lane::new(method, self.loose.values(), steered || parallel)
                 });
                 trash.add(cache.swap(lanes));
             }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::channel::{Channel, Surroundings};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
-use super::guarded::{EventRow, Guarded};
+use super::guarded::{EventRow, Filters, Guarded};
 use super::members::{Members, drop_quietly};
 use super::payload::Call;
 use super::pipeline::{failure_in, too_deep};
+use super::prepared::Prepared;
 use super::publisher_filter::{FilteredEvent, PublisherFilter, Source};
 use super::report::{FireReport, Tally};
 use super::selection::{Deliver, Fired, Selection, Then};
@@ -152,6 +153,22 @@ where
             Some(failure) => Fired::Noted(Box::new(DeliveryOutcome::Failed(failure))),
         }
     }
+
+    fn is_parallel(&self) -> bool {
+        self.guarded.is_parallel()
+    }
+
+    fn deliver_together(&mut self, places: &[u32]) -> Vec<Fired> {
+        let members = self.members;
+        // Every place that a selection gives is one of the members.
+        let found = places.iter().filter_map(|place| members.get(*place));
+        let found: Vec<_> = found.collect();
+        let outcomes = self
+            .guarded
+            .fire_together(&found, Filters::Asked, self.call);
+        let all = found.into_iter().zip(outcomes);
+        all.map(|(prepared, it)| self.fired(prepared, it)).collect()
+    }
 }
 
 impl<I, C> Firing<'_, I, C>
@@ -165,6 +182,10 @@ where
             return Fired::Noted(Box::new(DeliveryOutcome::Withheld));
         };
         let outcome = self.guarded.fire_one(prepared, self.call);
+        self.fired(prepared, outcome)
+    }
+
+    fn fired(&mut self, prepared: &Prepared<I>, outcome: DeliveryOutcome) -> Fired {
         match outcome {
             DeliveryOutcome::Delivered => return Fired::Delivered,
             DeliveryOutcome::FilteredOut => return Fired::FilteredOut,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use loosely::{
-    Broker, ErrorKind, EventClass, EventContext, Nesting, Stage, Value, ValueRef, ValueType,
+    Broker, ErrorKind, EventClass, EventContext, Firing, Nesting, Stage, Value, ValueRef, ValueType,
 };
 
 use crate::support::{OnPrice, StockEvents, StockEventsPublisher, Tape, live, quiet, subscription};
@@ -251,4 +251,20 @@ fn lending_borrowed_values_allocates_nothing() {
     fire();
     let allocations = allocation_counter::measure(fire);
     assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn subscribers_on_other_threads_see_the_properties_of_their_event() {
+    let (broker, stocks, _tape) = declared();
+    let class = broker.class("stocks").unwrap();
+    let class = class.with_firing(Firing::Parallel { max: 2 });
+    broker.update_class(&class).unwrap();
+    let seen = [(); 4].map(|()| watch(&broker));
+    stocks.set("level", 3_u8).unwrap();
+    let lent = stocks.with("desk", "rates").unwrap();
+    assert_eq!(lent.price_changed("x", 1.0).delivered(), 4);
+    for seen in seen {
+        let expected = [Some("rates".into()), Some(3_u8.into())];
+        assert_eq!(*seen.lock().unwrap(), [expected]);
+    }
 }
