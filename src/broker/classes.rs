@@ -120,8 +120,7 @@ impl Broker {
     /// Returns the class of this id.
     pub fn class(&self, id: impl Into<EventClassId>) -> Option<EventClass> {
         let class = self.known_class(id.into())?;
-        let access = self.access();
-        let may_read = access.is_none_or(|access| access.allows(Right::Read, Some(&class)));
+        let may_read = self.access().may_read(Some(&class));
         may_read.then(|| EventClass::clone(&class))
     }
 
@@ -148,14 +147,10 @@ impl Broker {
                 .collect()
         });
         let access = self.access();
-        let may_read = |class: &EventClass| {
-            let access = access.as_ref();
-            access.is_none_or(|access| access.allows(Right::Read, Some(class)))
-        };
         let mut found: Vec<_> = all
             .iter()
             .filter(|class| select.matches(class))
-            .filter(|class| may_read(class))
+            .filter(|class| access.may_read(Some(class)))
             .map(|class| EventClass::clone(class))
             .collect();
         found.sort_by(|a, b| (a.name(), a.id()).cmp(&(b.name(), b.id())));
@@ -170,13 +165,9 @@ impl Broker {
             .wiring
             .with(|state, _| state.classes_of(interface.into()));
         let access = self.access();
-        let may_read = |class: &&Arc<EventClass>| {
-            let access = access.as_ref();
-            access.is_none_or(|access| access.allows(Right::Read, Some(class)))
-        };
         classes
             .iter()
-            .filter(may_read)
+            .filter(|class| access.may_read(Some(class)))
             .map(|class| EventClass::clone(class))
             .collect()
     }
@@ -223,6 +214,7 @@ impl Broker {
     pub fn unregister_class(&self, id: impl Into<EventClassId>, cascade: Cascade) -> Result<bool> {
         let id = id.into();
         let key = RecordKey::Class(id).to_bytes();
+        let access = self.access();
         let mut found = false;
         self.until_settled(|| {
             let (revision, class, bound) = self.with_bound(id);
@@ -234,7 +226,7 @@ impl Broker {
             if !found {
                 return self.core.check_open();
             }
-            self.require(Right::Define, Some(&class))?;
+            access.require(Right::Define, Some(&class))?;
             if cascade == Cascade::Refuse && !bound.is_empty() {
                 let message = format!(
                     "{} subscriptions are bound to {:?}",
@@ -245,7 +237,7 @@ impl Broker {
             }
             let present = bound.iter().filter_map(|id| self.present(*id));
             let present: Vec<_> = present.collect();
-            self.require_writing(present.iter().map(|entry| &entry.record))?;
+            access.require_writing(present.iter().map(|entry| &entry.record))?;
             let mut batch = Batch::new();
             // A subscription that was bound to the class meanwhile is in none of its records.
             batch.expect_nothing_since(revision);

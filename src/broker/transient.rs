@@ -169,7 +169,7 @@ impl Broker {
     ) -> Result<SubscriptionGuard> {
         self.core.check_open()?;
         let record = &*self.owned(record);
-        self.require_writing([record])?;
+        self.access().require_writing([record])?;
         if *record.target() != Target::Object {
             let message = format!("the target of {:?} is not a live object", record.name());
             return Err(Error::new(ErrorKind::Invalid, message));
