@@ -102,9 +102,7 @@ impl Broker {
     pub(super) fn owned<'a>(&self, subscription: &'a Subscription) -> Cow<'a, Subscription> {
         match &self.principal {
             Some(principal) if subscription.owner().is_none() => {
-                let mut parts = subscription.to_parts();
-                parts.owner = Some(principal.clone());
-                Cow::Owned(Subscription::from_parts(parts))
+                Cow::Owned(subscription.clone().with_owner(principal.clone()))
             }
             _ => Cow::Borrowed(subscription),
         }

@@ -6,7 +6,8 @@ use super::Broker;
 use super::columns::{ClassCriteria, SubscriptionCriteria};
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId, Revision, Right, SubscriptionId};
+use crate::model::{EventClass, EventClassId, Revision, Right};
+use crate::publish::SubscriptionEntry;
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};
@@ -63,12 +64,7 @@ impl Broker {
         class.validate()?;
         SubscriptionCriteria::check_queries(&class)?;
         self.until_settled(|| {
-            let present = self.core.wiring.with(|state, _| {
-                state
-                    .classes
-                    .get(&class.id())
-                    .map(|entry| Arc::clone(&entry.record))
-            });
+            let present = self.known_class(class.id());
             let mut batch = Batch::new();
             match &present {
                 None => {
@@ -235,15 +231,13 @@ impl Broker {
                 );
                 return Err(Error::new(ErrorKind::InUse, message));
             }
-            let present = bound.iter().filter_map(|id| self.present(*id));
-            let present: Vec<_> = present.collect();
-            access.require_writing(present.iter().map(|entry| &entry.record))?;
+            access.require_writing(bound.iter().map(|entry| &entry.record))?;
             let mut batch = Batch::new();
             // A subscription that was bound to the class meanwhile is in none of its records.
             batch.expect_nothing_since(revision);
             batch.delete(key.clone());
-            for subscription in bound {
-                batch.delete(RecordKey::Subscription(subscription).to_bytes());
+            for entry in &bound {
+                batch.delete(RecordKey::Subscription(entry.record.id()).to_bytes());
             }
             self.core.commit(batch).map(drop)
         })?;
@@ -255,13 +249,17 @@ impl Broker {
     fn with_bound(
         &self,
         id: EventClassId,
-    ) -> (Revision, Option<Arc<EventClass>>, Vec<SubscriptionId>) {
+    ) -> (
+        Revision,
+        Option<Arc<EventClass>>,
+        Vec<Arc<SubscriptionEntry>>,
+    ) {
         self.core.wiring.with(|state, _| {
-            let records = state.subscriptions.iter().map(|entry| &entry.record);
-            let bound = records
-                .filter(|record| record.binding().class() == Some(id) && !record.is_object())
-                .map(|record| record.id())
-                .collect();
+            let stored = |entry: &&Arc<SubscriptionEntry>| {
+                let record = &entry.record;
+                record.binding().class() == Some(id) && !record.is_object()
+            };
+            let bound = state.bound_to(id).filter(stored).cloned().collect();
             let class = state.classes.get(&id);
             let class = class.map(|entry| Arc::clone(&entry.record));
             (state.revision, class, bound)
