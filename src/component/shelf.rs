@@ -145,8 +145,13 @@ impl Shelf {
             state.out.push(thread);
             return Ok(Grant::Place);
         }
-        // A thread that holds them all would wait for itself.
-        if self.pool.wait().is_zero() || state.out.iter().all(|holder| *holder == thread) {
+        if state.out.iter().all(|holder| *holder == thread) {
+            return Err(ActivationError::WouldDeadlock {
+                component: self.component,
+                size: self.pool.maximum(),
+            });
+        }
+        if self.pool.wait().is_zero() {
             return Err(self.exhausted(Duration::ZERO));
         }
         let waiter = Arc::new(Waiter::new(thread));
