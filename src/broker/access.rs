@@ -42,6 +42,19 @@ impl Broker {
     /// without an explicit one comes from the owner that it names: principals who store the same
     /// one each name themselves.
     ///
+    /// It is not asked about what concerns this program alone, which a view may do as the handle may:
+    ///
+    /// - [`register_component`](Self::register_component),
+    ///   [`unregister_component`](Self::unregister_component) and [`components`](Self::components);
+    /// - [`notices`](Self::notices), which are taken out for everybody, [`revision`](Self::revision)
+    ///   and [`logged_on`](Self::logged_on);
+    /// - [`changes_since`](Self::changes_since) and [`follow_changes`](Self::follow_changes): ids and
+    ///   kinds of change, of records too that may not be read;
+    /// - [`filter_cost`](Self::filter_cost), whose errors name what an interface has and a filter does
+    ///   not;
+    /// - what subscription guards and sessions do, once they are there;
+    /// - [`close`](Self::close), for everybody.
+    ///
     /// The handle that [`open`](Self::open) returned is the system's own, and so is the one that
     /// component factories are given: both may do everything. A view hands out views too, so it
     /// keeps code that is trusted from mistakes, and is no wall against other code in the process.
