@@ -139,13 +139,13 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
-    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
-    HealthEventsPublisher, Imported, IndexHelp, IntoSubscriber, IntoTarget, Session,
-    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS,
-    WiringChange, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
-    WiringContentsHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
+    HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsPublisher, Imported,
+    IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
+    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
+    WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -159,6 +159,7 @@ pub use crate::filter::{
     Collation, CompareOp, Decision, Expr, Field, Filter, FilterError, FilterErrorKind, Literal,
     Name, Operand, field,
 };
+pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
     MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,

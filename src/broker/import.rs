@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::access::Access;
-use super::check::{FilterCost, IndexHelp};
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
+use crate::index::{FilterCost, IndexHelp};
 use crate::model::{Revision, Subscription, SubscriptionId};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
