@@ -61,6 +61,9 @@
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
+//! - A [`PublisherFilter`] is the publisher's say before that: it selects and orders subscriptions,
+//!   and learns what became of each. Without one, a default query may select;
+//!   [`Broker::match_bags`] compares values of the subscriptions' bags with each event.
 //! - The [`Interest`] of a publisher is what subscriptions ask of it now: a publisher whose events
 //!   are costly makes those that somebody wants.
 //! - The broker itself fires [`WiringChanges`], of every record that a commit changed,
@@ -100,11 +103,10 @@
 //! time. Many filters are found by an index, few are asked in turn. One process owns a store
 //! directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
-//! Not in this version: queued, detached or parallel delivery, deadlines, publisher filters,
-//! default queries, retained events, named predicates, monikers, events between processes or
-//! machines. A class that asks for one of these is refused ([`Invalid`](ErrorKind::Invalid)). A
-//! subscription that names a predicate is stored and [suspended](SubscriptionStatus::Suspended);
-//! every event for one that names a moniker is a [failure](Failure::Activation) in the report.
+//! Not in this version: queued, detached or parallel delivery, deadlines, retained events,
+//! monikers, events between processes or machines. A class that asks for one of these is refused
+//! ([`Invalid`](ErrorKind::Invalid)); every event for a subscription that names a moniker is a
+//! [failure](Failure::Activation) in the report.
 //!
 //! # Features
 //!
@@ -168,9 +170,10 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, DynamicPublisher, Explained, Explanation, FireError, FireOutcome,
-    FirePolicy, FireReport, Interest, InterestChanges, MethodInterest, ParameterInterest,
-    Publisher, Publishes, Stage,
+    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, Explained, Explanation,
+    FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest, InterestChanges,
+    MethodInterest, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
+    Publishes, Selection, Stage, StickyByKey, SubscriptionsView,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

@@ -84,6 +84,25 @@ fn assert_says(example: &str, expected: &[&str]) {
 }
 
 #[test]
+fn publisher_filter_offers_an_order_until_one_desk_accepts() {
+    let expected = [
+        "placed(region = 'north', amount = 80)",
+        "  large: delivered",
+        "  1 delivered, 0 failed, 0 filtered out, 2 withheld",
+        "placed(region = 'south', amount = 300)",
+        "  large: filtered out",
+        "  far: delivered",
+        "  1 delivered, 0 failed, 1 filtered out, 1 withheld",
+        "placed(region = 'north', amount = 1000)",
+        "  large: failed: 1000 is above 900",
+        "  far: filtered out",
+        "  small: failed: 1000 is above 100",
+        "  0 delivered, 2 failed, 1 filtered out, 0 withheld",
+    ];
+    assert_says("publisher_filter", &expected);
+}
+
+#[test]
 fn hello_delivers_the_event_that_passes_the_filter() {
     assert_says(
         "hello",

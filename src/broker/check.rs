@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::{FilterCost, IndexHelp};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{CompiledFilter, Site, compile, filter_of};
+use crate::publish::{BagEquality, CompiledFilter, Site, compile, filter_of};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,6 @@ impl Broker {
         let record = &entry.record;
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);
-        }
-        if let Some(why) = record.unasked_predicate() {
-            return Some(SubscriptionStatus::Suspended(why));
         }
         Some(match self.examine(record) {
             Ok(_) if entry.absent => SubscriptionStatus::OwnerAbsent,
@@ -114,16 +111,21 @@ impl Broker {
             return Ok(checked);
         }
         let all: Vec<_> = sites.iter().collect();
-        match filter.map(|filter| compile(&filter, subscription, &all)) {
-            None => Ok(checked),
-            Some(Ok(predicates)) => {
+        match compile(filter.as_ref(), subscription, &all) {
+            Ok(predicates) => {
                 checked.cost = FilterCost::of_worst(predicates.iter().flatten().map(|(_, it)| it));
                 refuse_scanned(subscription, checked.cost, &all)?;
-                checked.compiled = Some(CompiledFilter::new(sites, predicates));
+                if predicates.iter().any(|of_site| !of_site.is_empty()) {
+                    checked.compiled = Some(CompiledFilter::new(sites, predicates));
+                }
                 Ok(checked)
             }
-            Some(Err(error)) => {
-                let message = format!("the filter of {:?} is not valid", subscription.name());
+            Err(error) => {
+                let what = match filter {
+                    Some(_) => "filter",
+                    None => "bag for the publisher side",
+                };
+                let message = format!("the {what} of {:?} is not valid", subscription.name());
                 Err(Error::new(ErrorKind::Filter, message).explained_by(error))
             }
         }
@@ -135,14 +137,15 @@ impl Broker {
     fn sites(&self, binding: &Binding) -> (Vec<Site>, bool) {
         self.core.wiring.with(|state, _| {
             let classes = state.classes_bound(binding);
+            let classes = classes
+                .iter()
+                .filter_map(|class| state.classes.get(&class.id()));
+            let classes: Vec<_> = classes.collect();
             let mut sites = Vec::new();
             for class in &classes {
-                let offered = class.interfaces().iter();
+                let offered = class.record.interfaces().iter();
                 let known = offered.filter_map(|id| state.interfaces.get(id));
-                let offered = known.map(|known| Site {
-                    schema: Arc::clone(&known.schema),
-                    class: Arc::clone(class),
-                });
+                let offered = known.map(|known| class.site(&known.schema));
                 sites.extend(offered.filter(|site| site.takes(binding)));
             }
             if let (true, None, Some(interface)) =
@@ -155,6 +158,7 @@ impl Broker {
                 sites.push(Site {
                     schema: Arc::clone(&known.schema),
                     class,
+                    bags: BagEquality::default(),
                 });
             }
             (sites, !classes.is_empty())

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::columns::{ClassCriteria, SubscriptionCriteria};
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, Revision, Right};
-use crate::publish::SubscriptionEntry;
+use crate::publish::{ClassCriteria, SubscriptionCriteria, SubscriptionEntry};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};

@@ -13,7 +13,7 @@ use crate::component::{Activation, Policy, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Hook, Surroundings, Upkeep};
+use crate::publish::{Hook, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -52,6 +52,7 @@ impl Core {
             registry: Arc::clone(&registry),
             clock,
             hook,
+            named: Named::default(),
             host: Arc::clone(&host) as _,
             upkeep,
         });

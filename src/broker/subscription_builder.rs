@@ -216,11 +216,10 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Asks the predicate that is registered with the broker under this name, too, of every event
-    /// that passes the filter.
-    ///
-    /// This version keeps the name and has no predicates to register: the subscription is
-    /// [`Suspended`](crate::SubscriptionStatus::Suspended) until a version that has.
+    /// Asks the predicate that is registered with the broker under this name
+    /// ([`register_predicate`](crate::Broker::register_predicate)), too, of every event that passes
+    /// the filter. While nothing is registered under it, each such event is a
+    /// [failure](crate::Failure::Predicate).
     pub fn predicate(mut self, name: impl Into<String>) -> Self {
         self.predicate = Some(name.into());
         self

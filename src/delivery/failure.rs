@@ -24,6 +24,11 @@ pub enum DeliveryOutcome {
     Delivered,
     /// The filter, the not-before or the expiry time kept the event from it.
     FilteredOut,
+    /// The publisher's side did not select the subscription: no publisher filter fired it, or the
+    /// default query leaves it out.
+    Withheld,
+    /// A publisher filter selected the subscription, and the next one of its chain decides.
+    Selected,
     /// Nobody was called, for a reason other than the event.
     Skipped(SkipReason),
     /// The subscriber could not be made, or failed.
@@ -55,6 +60,11 @@ pub enum Failure {
     Panicked(String),
     /// The component could not be made.
     Activation(ActivationError),
+    /// The publisher filter that decides about the subscription panicked before it did, or is not
+    /// registered, or the class's default query cannot be read; the text says which.
+    PublisherFilter(String),
+    /// The subscription's predicate panicked or is not registered; the text says which.
+    Predicate(String),
     /// The fire was nested deeper than [`NESTING_LIMIT`]; nobody was called.
     TooDeep,
 }
@@ -104,6 +114,13 @@ impl Delivery {
     }
 }
 
+impl DeliveryOutcome {
+    /// Returns whether the subscriber was called and returned.
+    pub fn is_delivered(&self) -> bool {
+        matches!(self, Self::Delivered)
+    }
+}
+
 impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.name, self.outcome)
@@ -115,6 +132,8 @@ impl fmt::Display for DeliveryOutcome {
         match self {
             Self::Delivered => f.write_str("delivered"),
             Self::FilteredOut => f.write_str("filtered out"),
+            Self::Withheld => f.write_str("withheld"),
+            Self::Selected => f.write_str("selected"),
             Self::Skipped(reason) => write!(f, "skipped: {reason}"),
             Self::Failed(failure) => write!(f, "failed: {failure}"),
         }
@@ -135,6 +154,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Subscriber(error) => error.fmt(f),
+            Self::PublisherFilter(why) | Self::Predicate(why) => f.write_str(why),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Activation(error) => error.fmt(f),
             Self::TooDeep => write!(f, "events nested deeper than {NESTING_LIMIT}"),

@@ -35,6 +35,12 @@
 //! | reading the subscriptions to know what to watch, as SENS does | [`Interest`] |
 //! | `IEventObjectChange`, `IEventObjectChange2` | [`WiringChanges`], [`WiringContents`] |
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
+//! | IPublisherFilter, IMultiInterfacePublisherFilter | [`PublisherFilter`] |
+//! | IFiringControl, `FireSubscription` | [`Selection`], [`Selection::fire`] |
+//! | `SetPublisherFilter` | [`Publisher::install_filter`], [`Publisher::install_method_filter`] |
+//! | MultiInterfacePublisherFilterCLSID | [`EventClass::with_publisher_filter`] |
+//! | `SetDefaultQuery` | [`Publisher::set_default_query`], [`EventClass::with_default_query`] |
+//! | `IEventControl::GetSubscriptions` | [`Publisher::subscriptions`] |
 //! | EVENT_E_USER_EXCEPTION | [`Failure::Panicked`] |
 //! | EVENT_E_QUERYSYNTAX, EVENT_E_QUERYFIELD | [`FilterErrorKind`], with a span |
 //! | EVENT_E_MISSING_EVENTCLASS | [`SubscriptionStatus::Unchecked`]: no error |
@@ -54,6 +60,13 @@
 //!   name on a subscription is `for_publisher`, read as `subscription.NAME`.
 //! - *Filters are checked when they are stored.* In COM+ one that does not compile shows in the
 //!   event log when the event is fired (event 4624).
+//! - *A publisher filter* is one call that has the event, the subscriptions and the firing control;
+//!   it need not implement the interface ("Creating a Publisher Filter" has it asked twice, and keep
+//!   between the two what it knows). [`Selection::fire`] returns what became of the subscriber.
+//!   Several make a chain, each on one publisher or by name on the class. That a bag must agree
+//!   with the event needs no code: [`Broker::match_bags`].
+//! - *What filters a subscription by code* is a predicate by name, asked behind the filter
+//!   ([`Broker::register_predicate`]); in COM+ its CLSID stands in place of the criteria.
 //! - *The order of calling* is fixed: priority, then store order. COM+ calls "in no determined or
 //!   repeatable order" ("Publishing and Delivering Events in COM+").
 //! - *A fire returns a report*, with each subscription that failed and why. A COM+ publisher gets
@@ -79,8 +92,8 @@
 //! - *Events about the wiring* carry the revision, the name and, on request, the record before and
 //!   after; they are filtered like any other. COM+ tells a kind and an id (`IEventObjectChange`).
 //!
-//! Not in this version: publisher filters and default queries, parallel firing, queued
-//! subscriptions, transactions, partitions, and remote activation by MachineName.
+//! Not in this version: parallel firing, queued subscriptions, transactions, partitions, and remote
+//! activation by MachineName.
 //!
 //! # Twenty complaints
 //!
@@ -128,54 +141,65 @@
 //!
 //! [MS-COMEV]: https://learn.microsoft.com/openspecs/windows_protocols/ms-comev
 //! [`Bags`]: crate::Bags
-//! [`Broker`]: crate::Broker
-//! [`Broker::classes`]: crate::Broker::classes
 //! [`Broker::classes_of_interface`]: crate::Broker::classes_of_interface
+//! [`Broker::classes`]: crate::Broker::classes
 //! [`Broker::disable`]: crate::Broker::disable
 //! [`Broker::enable`]: crate::Broker::enable
 //! [`Broker::ensure`]: crate::Broker::ensure
-//! [`Broker::publisher`]: crate::Broker::publisher
-//! [`Broker::remove`]: crate::Broker::remove
+//! [`Broker::follow_changes`]: crate::Broker::follow_changes
 //! [`Broker::log_on`]: crate::Broker::log_on
+//! [`Broker::match_bags`]: crate::Broker::match_bags
+//! [`Broker::publisher`]: crate::Broker::publisher
+//! [`Broker::register_predicate`]: crate::Broker::register_predicate
 //! [`Broker::remove_where`]: crate::Broker::remove_where
+//! [`Broker::remove`]: crate::Broker::remove
 //! [`Broker::store`]: crate::Broker::store
 //! [`Broker::subscribe`]: crate::Broker::subscribe
 //! [`Broker::subscriptions`]: crate::Broker::subscriptions
+//! [`Broker`]: crate::Broker
 //! [`Cascade::Remove`]: crate::Cascade::Remove
 //! [`Component::per_call`]: crate::Component::per_call
 //! [`Component::pooled`]: crate::Component::pooled
 //! [`ComponentId`]: crate::ComponentId
-//! [`EventClass`]: crate::EventClass
 //! [`EventClass::with_access`]: crate::EventClass::with_access
+//! [`EventClass::with_default_query`]: crate::EventClass::with_default_query
+//! [`EventClass::with_publisher_filter`]: crate::EventClass::with_publisher_filter
 //! [`EventClassId`]: crate::EventClassId
-//! [`Role`]: crate::Role
-//! [`RoleAuthorizer`]: crate::RoleAuthorizer
+//! [`EventClass`]: crate::EventClass
 //! [`Failure::Panicked`]: crate::Failure::Panicked
-//! [`Filter`]: crate::Filter
 //! [`FilterErrorKind`]: crate::FilterErrorKind
-//! [`FireOutcome`]: crate::FireOutcome
+//! [`Filter`]: crate::Filter
 //! [`FireOutcome::AllFiltered`]: crate::FireOutcome::AllFiltered
+//! [`FireOutcome`]: crate::FireOutcome
 //! [`FireReport::outcome`]: crate::FireReport::outcome
 //! [`Interest`]: crate::Interest
 //! [`Nesting::Queued`]: crate::Nesting::Queued
-//! [`Principal`]: crate::Principal
-//! [`Publisher`]: crate::Publisher
 //! [`Pool`]: crate::Pool
+//! [`Principal`]: crate::Principal
+//! [`Publisher::install_filter`]: crate::Publisher::install_filter
+//! [`Publisher::install_method_filter`]: crate::Publisher::install_method_filter
 //! [`Publisher::interface`]: crate::Publisher::interface
+//! [`Publisher::set_default_query`]: crate::Publisher::set_default_query
 //! [`Publisher::set_id`]: crate::Publisher::set_id
+//! [`Publisher::subscriptions`]: crate::Publisher::subscriptions
+//! [`PublisherFilter`]: crate::PublisherFilter
+//! [`Publisher`]: crate::Publisher
+//! [`RoleAuthorizer`]: crate::RoleAuthorizer
+//! [`Role`]: crate::Role
+//! [`Selection::fire`]: crate::Selection::fire
+//! [`Selection`]: crate::Selection
+//! [`Session`]: crate::Session
 //! [`Store`]: crate::Store
-//! [`Broker::follow_changes`]: crate::Broker::follow_changes
 //! [`Subscriber`]: crate::Subscriber
-//! [`Subscription`]: crate::Subscription
 //! [`SubscriptionBuilder::for_publisher`]: crate::SubscriptionBuilder::for_publisher
 //! [`SubscriptionBuilder::for_subscriber`]: crate::SubscriptionBuilder::for_subscriber
 //! [`SubscriptionBuilder::from_publisher`]: crate::SubscriptionBuilder::from_publisher
-//! [`SubscriptionBuilder::requires_role`]: crate::SubscriptionBuilder::requires_role
 //! [`SubscriptionBuilder::per_user`]: crate::SubscriptionBuilder::per_user
-//! [`Session`]: crate::Session
-//! [`SubscriptionGuard`]: crate::SubscriptionGuard
+//! [`SubscriptionBuilder::requires_role`]: crate::SubscriptionBuilder::requires_role
 //! [`SubscriptionGuard::replace`]: crate::SubscriptionGuard::replace
+//! [`SubscriptionGuard`]: crate::SubscriptionGuard
 //! [`SubscriptionStatus::Unchecked`]: crate::SubscriptionStatus::Unchecked
+//! [`Subscription`]: crate::Subscription
 //! [`Target::Component`]: crate::Target::Component
 //! [`Target::Moniker`]: crate::Target::Moniker
 //! [`WiringChanges`]: crate::WiringChanges

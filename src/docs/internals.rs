@@ -86,7 +86,12 @@
 //!    was removed is dropped when the last fire that began before is over. A lane and an index
 //!    carry a generation; if they do not fit, since a subscription moved between them, the fire
 //!    loads its snapshot again. Then what was found is brought into the order of calling.
-//! 3. *Delivery.* The target is found: a live object, a weak one that is still there, or a
+//!    Where a publisher filter or a default query selects, the fire takes another way: it gets all
+//!    subscriptions of the method in the order of calling, made when first asked for after a
+//!    change, and what is selected is asked one by one, its filter too. A default query over an
+//!    index alone is asked about what the index has found. A publisher without either pays one
+//!    look at a flag.
+//! 3. *Delivery.* A predicate is asked, if the subscription names one. The target is found: a live object, a weak one that is still there, or a
 //!    component, made now if need be. The trait's method is called with the publisher's own
 //!    arguments, inside `catch_unwind`.
 //! 4. *Report.* Counts, and a line for each failure and each subscription passed over. The failure
@@ -115,7 +120,8 @@
 //! a fire: one index at a time, for reading, and nothing inside
 //! a look at all ranges at one place -> that index, a part at a time, and nothing inside
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest
-//! a publisher object's property change: alone
+//! a change of a publisher object's properties or filters: alone
+//! a change of registered publisher filters or predicates: alone
 //! ```
 //!
 //! - *commit lock -> wiring state*: the store owns the order of changes, so its sinks are called
@@ -123,7 +129,8 @@
 //!   holds the wiring: the calls of the broker read the wiring, let it go, commit, and begin again
 //!   if the revision they expected has passed.
 //! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
-//!   neither of the two, but for the roster at its end, if it made a singleton.
+//!   neither of the two, but for the roster: at its end, if it made a singleton, and where a
+//!   publisher filter or a default query needs the members of a method that has changed.
 //! - *roster -> index*: it is locked, for all methods together, while a subscription moves between
 //!   it and the snapshot, so that every fire sees it in one place. Under them runs library code
 //!   alone: an event is read before, and subscribers are called behind.
@@ -143,8 +150,8 @@
 //! - *flush progress* and *duties* are taken for a moment by whoever commits, and call nobody while
 //!   held.
 //!
-//! Three rules keep this list short. A subscriber, a factory, a failure hook and a user's `Drop`
-//! run with no lock held; so does `on_progress` of [`BrokerBuilder`](crate::BrokerBuilder), as the
+//! Three rules keep this list short. A subscriber, a factory, a publisher filter, a predicate, a
+//! failure hook and a user's `Drop` run with no lock held; so does `on_progress` of [`BrokerBuilder`](crate::BrokerBuilder), as the
 //! store is listed while it is opened and nobody else has it yet. What must be held for a function
 //! is its `&mut` parameter, not a remark. And what is shared with fires is immutable: a change
 //! makes a new one.

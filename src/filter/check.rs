@@ -1,5 +1,7 @@
 //! Criteria against what they are about: names become places, constants get types.
 
+use smallvec::SmallVec;
+
 use super::Filter;
 use super::coerce::{Kind, brief};
 use super::error::{FilterError, FilterErrorKind, quoted};
@@ -22,18 +24,27 @@ pub(crate) fn check(filter: &Filter, scope: &Scope<'_>) -> Result<Predicate, Fil
     compile(filter, scope)
 }
 
-/// Compiles the criteria for each of several scopes, such as all methods of an interface.
+/// Compiles the criteria for each of several scopes, such as all methods of an interface, together with
+/// what is asked in that scope alone. A scope in which nothing is asked has no predicate.
 ///
 /// # Errors
 ///
 /// As [`check`]; but a name must exist in one scope only, and have the same kind of type wherever
-/// it exists. Where it does not, it is NULL.
-pub(crate) fn check_all(
-    filter: &Filter,
-    scopes: &[Scope<'_>],
-) -> Result<Vec<Predicate>, FilterError> {
-    check_names(filter, scopes)?;
-    scopes.iter().map(|scope| compile(filter, scope)).collect()
+/// it exists. Where it does not, it is NULL, as are all unknown names in what is asked in one scope.
+pub(crate) fn check_beside(
+    filter: Option<&Filter>,
+    scopes: &[(Scope<'_>, Option<Expr>)],
+) -> Result<Vec<Option<Predicate>>, FilterError> {
+    if let Some(filter) = filter {
+        let all: SmallVec<[_; 4]> = scopes.iter().map(|(scope, _)| *scope).collect();
+        check_names(filter, &all)?;
+    }
+    let one = |(scope, beside): &(Scope<'_>, Option<Expr>)| match (filter, beside) {
+        (None, None) => Ok(None),
+        (Some(filter), None) => compile(filter, scope).map(Some),
+        (filter, Some(beside)) => compile(&Filter::beside(filter, beside), scope).map(Some),
+    };
+    scopes.iter().map(one).collect()
 }
 
 fn compile(filter: &Filter, scope: &Scope<'_>) -> Result<Predicate, FilterError> {

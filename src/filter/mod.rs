@@ -30,7 +30,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::builder::{Field, field};
-pub(crate) use self::check::{check, check_all};
+pub(crate) use self::check::{check, check_beside};
 pub use self::error::{FilterError, FilterErrorKind};
 pub use self::explain::Decision;
 pub use self::expr::{Collation, CompareOp, Expr};
@@ -159,6 +159,17 @@ impl Filter {
         };
         Self {
             inner: Arc::new(inner),
+        }
+    }
+
+    /// Returns the criteria that hold where both do; of none, the others.
+    fn beside(filter: Option<&Self>, other: &Expr) -> Self {
+        match filter {
+            None => Self::new(other.clone(), "".into(), None),
+            Some(filter) => {
+                let both = filter.expr().clone().and(other.clone());
+                Self::new(both, Arc::clone(&filter.inner.text), None)
+            }
         }
     }
 

@@ -10,10 +10,7 @@ use crate::value::EventMethod;
 /// that name are meant.
 ///
 /// Rights ([`with_access`](Self::with_access)) are heeded where the broker has an
-/// [`Authorizer`](crate::Authorizer). The rest is kept in the form of the record for versions to
-/// come, and heeded by none yet: a broker of this version refuses to register a class, or to update
-/// one, that has publisher filters, default queries, retained events or parallel firing, with an
-/// error of kind [`Invalid`](crate::ErrorKind::Invalid).
+/// [`Authorizer`](crate::Authorizer).
 impl EventClass {
     /// Asks the publisher filter that is registered under this name, after those named before,
     /// which subscriptions to call and in which order.

@@ -146,13 +146,6 @@ impl Subscription {
         self.name.as_str()
     }
 
-    /// Returns why it is not served, if it names a predicate: none can be registered yet, and an
-    /// event that it might refuse is not delivered.
-    pub(crate) fn unasked_predicate(&self) -> Option<String> {
-        let predicate = self.predicate()?.as_str();
-        Some(format!("no predicate {predicate:?} is registered"))
-    }
-
     /// Returns the name for keeping without a copy.
     pub(crate) fn shared_name(&self) -> &Arc<str> {
         self.name.shared()

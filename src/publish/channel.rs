@@ -17,6 +17,8 @@ use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
 use super::lane::Lane;
+use super::members::{Members, MembersCache, Roll};
+use super::named::Named;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
@@ -24,6 +26,7 @@ use super::pulse::Pulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
+use super::steering::Conduct;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
@@ -45,6 +48,7 @@ pub(crate) struct Surroundings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hook: Hook,
+    pub(crate) named: Named,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
@@ -66,6 +70,7 @@ pub(crate) struct Channel<I: ?Sized> {
     roster: Mutex<Roster<I>>,
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
+    members: MembersCache<I>,
     /// Counts changes of what subscriptions ask for.
     pub(super) pulse: Pulse,
 }
@@ -74,6 +79,8 @@ pub(crate) struct Channel<I: ?Sized> {
 pub(crate) struct ClassFacts {
     pub(crate) record: Arc<EventClass>,
     pub(crate) defaults: Properties,
+    /// Method -> who selects its subscriptions.
+    conduct: Box<[Conduct]>,
 }
 
 /// A channel without its type.
@@ -115,6 +122,12 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// Says what a fire would do, and does not do it.
     fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation;
 
+    /// Returns the subscriptions of a method that are switched on, in the order of calling.
+    fn roll(&self, method: usize) -> Option<Arc<Roll>>;
+
+    /// Returns a number that rises when the subscriptions change.
+    fn generation(&self) -> u64;
+
     /// Returns the class record.
     fn class(&self) -> Arc<EventClass>;
 
@@ -132,18 +145,19 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
 impl<I: Facet + ?Sized> Channel<I> {
     /// Returns a channel without subscriptions.
     pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
-        let Site { schema, class } = &site;
+        let Site { schema, class, .. } = &site;
         Self {
             key: ChannelKey {
                 class: class.id(),
                 interface: schema.id(),
             },
             cache: SubscriptionCache::new(
-                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter())),
+                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
             ),
             schema: Arc::clone(schema),
             around,
-            class: ArcSwap::from_pointee(ClassFacts::new(Arc::clone(class))),
+            class: ArcSwap::from_pointee(ClassFacts::new(&site)),
+            members: MembersCache::new(schema.methods().len()),
             roster: Mutex::new(Roster::new(Sites {
                 here: site,
                 others: Vec::new(),
@@ -194,6 +208,26 @@ impl<I: Facet + ?Sized> Channel<I> {
         clearance.is_some_and(|clearance| !clearance.publishes())
     }
 
+    /// Returns the subscriptions of a method that are served, for who selects among them.
+    pub(crate) fn members(&self, method: usize) -> Guard<Option<Arc<Members<I>>>> {
+        let present = self.members.present(method);
+        if present.is_some() {
+            return present;
+        }
+        let roster = self.roster.lock();
+        let generation = self.members.generation();
+        let called = |prepared: &Prepared<I>| prepared.is_called_for(method);
+        let (sites, mut called) = (roster.sites.clone(), roster.select(called));
+        drop(roster);
+        called.sort_by_cached_key(|prepared| prepared.entry.rank());
+        let made = Arc::new(Members::new(called, sites, generation));
+        let roster = self.roster.lock();
+        let displaced = self.members.keep(method, &made);
+        drop(roster);
+        drop(displaced);
+        Guard::from_inner(Some(made))
+    }
+
     /// Returns what is ready of the subscriptions that are to be kept, in the order of calling and
     /// with their filters.
     pub(crate) fn prepared(&self, keep: impl Fn(&Prepared<I>) -> bool) -> Vec<Prepared<I>> {
@@ -206,12 +240,23 @@ impl<I: Facet + ?Sized> Channel<I> {
 }
 
 impl ClassFacts {
-    fn new(record: Arc<EventClass>) -> Self {
-        let mut defaults = record.defaults();
-        if let Some(id) = record.publisher() {
+    fn new(site: &Site) -> Self {
+        let Site { schema, class, .. } = site;
+        let mut defaults = class.defaults();
+        if let Some(id) = class.publisher() {
             defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
         }
-        Self { defaults, record }
+        let methods = schema.methods().iter();
+        Self {
+            defaults,
+            record: Arc::clone(class),
+            conduct: methods.map(|method| Conduct::new(class, method)).collect(),
+        }
+    }
+
+    /// Returns who selects the subscriptions of a method.
+    pub(crate) fn conduct(&self, method: usize) -> Option<&Conduct> {
+        self.conduct.get(method)
     }
 }
 
@@ -225,7 +270,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
-        let facts = ClassFacts::new(Arc::clone(&sites.here.class));
+        let facts = ClassFacts::new(&sites.here);
         let mut fresh = Roster::new(sites);
         let sites = fresh.sites.clone();
         compile(&entries, &sites, |part, details| {
@@ -239,6 +284,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        self.members.clear(trash);
         self.pulse.beat();
     }
 
@@ -250,7 +296,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             trash.add(std::mem::replace(&mut site.class, Arc::clone(class)));
         }
         if self.key.class == class.id() {
-            let facts = ClassFacts::new(Arc::clone(class));
+            let facts = ClassFacts::new(&roster.sites.here);
             trash.add(self.class.swap(Arc::new(facts)));
         }
     }
@@ -269,6 +315,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let added = added.iter_mut().map(prepare).collect();
         roster.change(removed, added, &self.cache, trash);
+        self.members.clear(trash);
         self.pulse.beat();
     }
 
@@ -279,6 +326,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     fn rebind(&self, component: ComponentId, trash: &mut Trash) {
         let mut roster = self.roster.lock();
         roster.rebind(component, &self.around, &self.cache, trash);
+        self.members.clear(trash);
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
@@ -292,6 +340,15 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation {
         Explanation::new(self, method, values, own)
+    }
+
+    fn roll(&self, method: usize) -> Option<Arc<Roll>> {
+        let members = self.members(method);
+        Some(Arc::clone(&members.as_ref()?.roll))
+    }
+
+    fn generation(&self) -> u64 {
+        self.members.generation()
     }
 
     fn class(&self) -> Arc<EventClass> {

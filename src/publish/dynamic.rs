@@ -22,8 +22,8 @@ pub(crate) type ChannelCell = RwLock<Arc<dyn AnyChannel>>;
 /// A publisher object that fires methods by name, with values checked against the schema.
 #[derive(Clone)]
 pub struct DynamicPublisher {
-    cell: Arc<ChannelCell>,
-    own: Arc<Own>,
+    pub(super) cell: Arc<ChannelCell>,
+    pub(super) own: Arc<Own>,
 }
 
 impl DynamicPublisher {
@@ -34,7 +34,7 @@ impl DynamicPublisher {
         }
     }
 
-    fn channel(&self) -> Arc<dyn AnyChannel> {
+    pub(super) fn channel(&self) -> Arc<dyn AnyChannel> {
         Arc::clone(&self.cell.read())
     }
 

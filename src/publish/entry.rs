@@ -57,7 +57,10 @@ impl SubscriptionEntry {
 
     /// Returns whether an event may have to pass a filter to reach it.
     pub(crate) fn may_be_filtered(&self) -> bool {
-        let asks = self.record.filter().is_some() || self.record.binding().publisher().is_some();
+        let record = &self.record;
+        let asks = record.filter().is_some() || record.binding().publisher().is_some();
+        // What is in the bag may be compared with the event.
+        let asks = asks || !record.for_publisher().is_empty();
         asks && self.is_served()
     }
 
@@ -66,9 +69,10 @@ impl SubscriptionEntry {
         self.record.is_enabled() && !self.absent
     }
 
-    /// Returns whether delivery depends on more than the event.
+    /// Returns whether delivery depends on more than the event and the filter.
     pub(super) fn has_conditions(&self) -> bool {
-        self.is_timed() || self.record.publisher_role().is_some()
+        let record = &self.record;
+        self.is_timed() || record.publisher_role().is_some() || record.predicate().is_some()
     }
 
     pub(super) fn is_timed(&self) -> bool {

@@ -7,6 +7,8 @@ use super::facet::Facet;
 use super::guarded::EventRow;
 use super::prepared::Prepared;
 use super::publisher::Own;
+use super::publisher_filter::FilteredEvent;
+use super::steering::{Course, DefaultQuery};
 use crate::filter::Decision;
 use crate::model::SubscriptionId;
 use crate::value::ValueRef;
@@ -16,6 +18,7 @@ use crate::value::ValueRef;
 #[derive(Debug)]
 pub struct Explanation {
     event: String,
+    publisher_filters: usize,
     lines: Vec<Explained>,
 }
 
@@ -35,8 +38,9 @@ pub enum Stage {
     Disabled,
     /// It is a per-user one, and its owner has no session at this broker.
     OwnerAbsent,
-    /// Its filter or its object does not fit the interface, or it names a predicate, which nobody
-    /// can ask in this version; the text says why.
+    /// The default query, which is the publisher's or the class's, leaves it out.
+    Withheld,
+    /// Its filter or its object does not fit the interface; the text says why.
     Suspended(String),
     /// The principal that would fire the event lacks the right to publish.
     Denied,
@@ -48,6 +52,8 @@ pub enum Stage {
     Expired,
     /// Its filter is not true of the event; the decision names the predicate and its values.
     FilteredOut(Decision),
+    /// Its predicate, of this name, does not let the event pass. It was asked.
+    Refused(String),
     /// The filter, if any, lets the event pass, but there is nobody to call; the text says why.
     Unavailable(String),
     /// It would be called: it has no filter, or the decision says what in it is true.
@@ -61,7 +67,7 @@ impl Explanation {
         values: &[ValueRef<'_>],
         own: &Own,
     ) -> Self {
-        let clearance = channel.clearance(own);
+        let (clearance, steering) = (channel.clearance(own), own.steering());
         let (facts, properties) = (channel.class_facts(), own.properties());
         let row = EventRow {
             values,
@@ -78,17 +84,32 @@ impl Explanation {
             let owner = prepared.entry.record.owner();
             prepared.is_bound_to(method) && only.is_none_or(|only| owner == Some(only))
         });
+        let (conduct, schema) = (facts.conduct(method), &channel.schema);
+        let course = Course::of(Some(&steering), conduct, schema, method);
+        let (query, publisher_filters) = match &course {
+            Some(Course::Query(query)) => (Some(&***query), 0),
+            Some(Course::Filters(filters)) => (None, filters.len()),
+            Some(Course::Broken(_)) | None => (None, 0),
+        };
         let explained = |prepared: &Prepared<I>| Explained {
             subscription: prepared.id,
             name: prepared.entry.record.name().to_owned(),
-            stage: stage(channel, method, &row, prepared),
+            stage: stage(channel, method, &row, prepared, query),
         };
         let lines = all.iter().map(explained).collect();
         let event = crate::value::Event::new(&channel.schema, method, values);
         Self {
             event: event.map_or_else(String::new, |event| event.to_string()),
+            publisher_filters,
             lines,
         }
+    }
+
+    /// Returns how many publisher filters the event has to pass first. They are not asked, since they
+    /// may remember what they are asked: the lines say what becomes of the subscriptions that they
+    /// fire.
+    pub fn publisher_filters(&self) -> usize {
+        self.publisher_filters
     }
 
     /// Returns the lines in the order of calling.
@@ -115,6 +136,7 @@ fn stage<I: Facet + ?Sized>(
     method: usize,
     row: &EventRow<'_>,
     prepared: &Prepared<I>,
+    query: Option<&DefaultQuery>,
 ) -> Stage {
     if row.clearance.is_some_and(|it| !it.publishes()) {
         return Stage::Denied;
@@ -124,6 +146,9 @@ fn stage<I: Facet + ?Sized>(
     }
     if prepared.is_absent() {
         return Stage::OwnerAbsent;
+    }
+    if query.is_some_and(|query| !query.matches(&prepared.entry.record)) {
+        return Stage::Withheld;
     }
     if let Some(why) = prepared.suspended() {
         return Stage::Suspended(why.to_owned());
@@ -148,9 +173,28 @@ fn stage<I: Facet + ?Sized>(
     {
         return Stage::PublisherRole(role.to_string());
     }
+    if let Some(stage) = refusal(channel, method, row, prepared) {
+        return stage;
+    }
     match prepared.obstacle(&channel.schema) {
         Some(why) => Stage::Unavailable(why),
         None => Stage::Delivered(decision),
+    }
+}
+
+/// Asks the subscription's predicate, and returns the stage if that decides.
+fn refusal<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    method: usize,
+    row: &EventRow<'_>,
+    prepared: &Prepared<I>,
+) -> Option<Stage> {
+    let name = prepared.entry.record.predicate()?;
+    let event = FilteredEvent::new(&channel.schema, method, row)?;
+    match channel.around.named.ask(name, &event) {
+        Ok(true) => None,
+        Ok(false) => Some(Stage::Refused(name.to_string())),
+        Err(why) => Some(Stage::Unavailable(why)),
     }
 }
 
@@ -174,6 +218,13 @@ impl Explained {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.event)?;
+        if self.publisher_filters > 0 {
+            write!(
+                f,
+                ", if {} publisher filters fire them",
+                self.publisher_filters
+            )?;
+        }
         self.lines
             .iter()
             .try_for_each(|line| write!(f, "\n  {line}"))
@@ -193,6 +244,8 @@ impl fmt::Display for Stage {
             Self::Denied => f.write_str("its publisher lacks the right to publish"),
             Self::PublisherRole(role) => write!(f, "its publisher lacks the role {role:?}"),
             Self::OwnerAbsent => f.write_str("its owner is not logged on"),
+            Self::Withheld => f.write_str("withheld by the default query"),
+            Self::Refused(name) => write!(f, "refused by the predicate {name:?}"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::TooEarly => f.write_str("not yet, its time is still to come"),
             Self::Expired => f.write_str("expired"),

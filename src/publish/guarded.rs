@@ -14,6 +14,7 @@ use super::facet::Facet;
 use super::gate::Clearance;
 use super::pipeline::failure_of;
 use super::prepared::Prepared;
+use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
 use super::target::Resolved;
 use crate::component::Lease;
@@ -145,6 +146,22 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         None
     }
 
+    /// Does with one subscription what comes behind a publisher filter.
+    pub(super) fn fire_one(
+        &self,
+        prepared: &Prepared<I>,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> DeliveryOutcome {
+        let run = || self.deliver(prepared, Filters::Asked, call);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Step::Delivered) => DeliveryOutcome::Delivered,
+            Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
+            Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
+            Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
+            Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
+        }
+    }
+
     fn deliver(
         &self,
         prepared: &Prepared<I>,
@@ -163,8 +180,13 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             }
         }
         // Behind the filter, as an index has asked that already.
-        if prepared.is_conditional() && !self.row.has_role_for(&prepared.entry) {
-            return Step::Skipped(SkipReason::PublisherRole);
+        if prepared.is_conditional() {
+            if !self.row.has_role_for(&prepared.entry) {
+                return Step::Skipped(SkipReason::PublisherRole);
+            }
+            if let Some(step) = self.ask_predicate(prepared) {
+                return step;
+            }
         }
         enter_subscription(prepared.id);
         let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
@@ -196,6 +218,18 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             .then_some(Step::FilteredOut)
     }
 
+    /// Returns what becomes of a subscription whose predicate does not let the event pass.
+    fn ask_predicate(&self, prepared: &Prepared<I>) -> Option<Step> {
+        let name = prepared.entry.record.predicate()?;
+        let event = FilteredEvent::new(&self.channel.schema, self.method, &self.row)?;
+        enter_subscription(prepared.id);
+        match self.channel.around.named.ask(name, &event) {
+            Ok(true) => None,
+            Ok(false) => Some(Step::FilteredOut),
+            Err(why) => Some(Step::Failed(Failure::Predicate(why))),
+        }
+    }
+
     fn now(&self) -> SystemTime {
         self.now.get().unwrap_or_else(|| {
             let now = self.channel.around.clock.now();
@@ -205,7 +239,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
-    fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
+    pub(super) fn keep_up(&self, gone: &[Arc<SubscriptionEntry>]) {
         self.channel.refresh(self.made.get());
         if !gone.is_empty()
             && let Some(upkeep) = self.channel.around.upkeep.upgrade()
@@ -256,6 +290,7 @@ fn call_once<I: ?Sized>(
 }
 
 /// An event with its publisher's properties, as filters see it.
+#[derive(Clone, Copy)]
 pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
     pub(super) own: &'a Properties,

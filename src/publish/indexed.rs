@@ -172,6 +172,15 @@ impl<I: ?Sized> Found<'_, I> {
         }
     }
 
+    /// Leaves out those that are not to be kept, and returns how many.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Prepared<I>) -> bool) -> usize {
+        let mut numbers = std::mem::take(&mut self.numbers);
+        let before = numbers.len();
+        numbers.retain(|number| self.get(*number).is_some_and(&keep));
+        self.numbers = numbers;
+        before - self.numbers.len()
+    }
+
     /// Brings what was found into the order of calling.
     fn sort(&mut self, prioritized: bool, unordered: bool) {
         match (prioritized, unordered) {

@@ -84,10 +84,12 @@ impl<I: ?Sized> IndexedLane<I> {
 }
 
 impl<I: Facet + ?Sized> Lane<I> {
-    /// Returns the lane of `method` out of all prepared subscriptions, which are in order.
+    /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that is
+    /// `steered` is never plain, so that a fire looks who selects.
     pub(crate) fn new<'a>(
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
+        steered: bool,
     ) -> Self
     where
         I: 'a,
@@ -106,11 +108,11 @@ impl<I: Facet + ?Sized> Lane<I> {
             })
             .collect();
         match plain {
-            Some(slots) => Self::Plain {
+            Some(slots) if !steered => Self::Plain {
                 slots,
                 entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
             },
-            None => Self::Guarded {
+            _ => Self::Guarded {
                 slots: here().cloned().collect(),
                 few: OnceLock::new(),
             },

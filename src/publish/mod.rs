@@ -1,8 +1,10 @@
 //! Publisher objects and the pipeline of a fire.
 
 mod asked;
+mod bag_equality;
 mod bound_methods;
 mod channel;
+mod columns;
 mod demand;
 mod dynamic;
 mod entry;
@@ -15,19 +17,30 @@ mod indexed;
 mod interest;
 mod lane;
 mod live;
+mod members;
+mod named;
 mod order;
 mod pipeline;
 mod prepared;
 mod publisher;
+mod publisher_control;
+mod publisher_filter;
 mod pulse;
 mod registered;
 mod report;
 mod roster;
+mod selection;
 mod site;
+mod steered;
+mod steering;
+mod sticky;
+mod subscriptions_view;
 mod target;
 
 pub use self::asked::{AskedValue, AskedValues};
+pub use self::bag_equality::BagEquality;
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
+pub(crate) use self::columns::{ClassCriteria, SubscriptionCriteria};
 pub(crate) use self::dynamic::ChannelCell;
 pub use self::dynamic::DynamicPublisher;
 pub(crate) use self::entry::{Added, SubscriptionEntry};
@@ -39,8 +52,13 @@ pub use self::interest::{Interest, InterestChanges, MethodInterest, ParameterInt
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
+pub(crate) use self::named::Named;
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
+pub use self::publisher_filter::{FilteredEvent, PublisherFilter, PublisherFilterSource};
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
 pub(crate) use self::roster::SECTION;
+pub use self::selection::{Candidate, Selection};
 pub(crate) use self::site::{CompiledFilter, Site, Sites, compile, filter_of};
+pub use self::sticky::StickyByKey;
+pub use self::subscriptions_view::SubscriptionsView;

@@ -14,6 +14,8 @@ use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
+use super::steered;
+use super::steering::{Course, DefaultQuery};
 use crate::cache::Snapshot;
 use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
 use crate::value::untyped::{self, SubscriberFailed};
@@ -39,6 +41,9 @@ where
         return FireReport::denied();
     }
     let snapshot = channel.cache.load();
+    if own.is_steered() {
+        return fire_filtered(channel, snapshot, method, own, values().as_ref(), call);
+    }
     match snapshot.method(method) {
         Some(Lane::Plain { slots, entries }) => {
             if slots.is_empty() {
@@ -85,6 +90,8 @@ fn fire_guarded<I: Facet + ?Sized>(
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Option<FireReport> {
     let clearance = channel.clearance(own);
+    let steering = own.is_steered().then(|| own.steering());
+    let steering = steering.as_deref().map(|steering| &**steering);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
         values,
@@ -92,15 +99,20 @@ fn fire_guarded<I: Facet + ?Sized>(
         facts: &facts,
         clearance: clearance.as_ref().map(|clearance| &***clearance),
     };
-    match lane {
+    let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
+    match (lane, &course) {
+        (Lane::Indexed(lane), Some(Course::Query(query))) => {
+            fire_indexed(channel, lane, method, row, Some(query), call)
+        }
+        (_, Some(course)) => Some(steered::fire(channel, method, course, row, call)),
         // It became plain since the fire began.
-        Lane::Plain { slots, entries } => {
+        (Lane::Plain { slots, entries }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Some(too_deep(channel, entries.iter()));
             };
             Some(fire_plain(channel, slots, entries, call))
         }
-        Lane::Guarded { slots, .. } => {
+        (Lane::Guarded { slots, .. }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
                 return Some(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
@@ -115,23 +127,29 @@ fn fire_guarded<I: Facet + ?Sized>(
             );
             Some(tally.finish(&channel.around.hook, channel.key.class))
         }
-        Lane::Indexed(lane) => fire_indexed(channel, lane, method, row, call),
+        (Lane::Indexed(lane), None) => fire_indexed(channel, lane, method, row, None, call),
     }
 }
 
-/// Fires a lane whose filtered subscriptions are found by index.
+/// Fires a lane whose filtered subscriptions are found by index. A default query is asked about those
+/// alone that are found: who keeps a change among a million as cheap as it is cannot go through all of
+/// them after each. Those that the event does not reach all count as filtered out.
 fn fire_indexed<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &IndexedLane<I>,
     method: usize,
     row: EventRow<'_>,
+    query: Option<&DefaultQuery>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Option<FireReport> {
-    let found = match lane.find(method, &row) {
+    let mut found = match lane.find(method, &row) {
         Ok(found) => found,
         Err(NotFound::Replaced) => return None,
-        Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, call)),
+        Err(NotFound::Unreadable) => return Some(fire_each(channel, method, row, query, call)),
     };
+    let withheld = query.map_or(0, |query| {
+        found.retain(|prepared| query.matches(&prepared.entry.record))
+    });
     let Some(_entered) = enter(channel.key.class) else {
         let found = found
             .numbers()
@@ -144,6 +162,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     let get = |number: &u64| found.get(*number);
     guarded.fire(found.numbers(), &get, Filters::Passed, call, &mut tally);
     tally.filter_out(found.others);
+    tally.withhold(withheld);
     Some(tally.finish(&channel.around.hook, channel.key.class))
 }
 
@@ -153,15 +172,21 @@ fn fire_each<I: Facet + ?Sized>(
     channel: &Channel<I>,
     method: usize,
     row: EventRow<'_>,
+    query: Option<&DefaultQuery>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
-    let all = channel.prepared(|prepared| prepared.is_called_for(method));
+    let mut all = channel.prepared(|prepared| prepared.is_called_for(method));
+    let before = all.len();
+    if let Some(query) = query {
+        all.retain(|prepared| query.matches(&prepared.entry.record));
+    }
     let Some(_entered) = enter(channel.key.class) else {
         return too_deep(channel, all.iter().map(|prepared| &prepared.entry));
     };
     let mut tally = Tally::default();
     let guarded = Guarded::new(channel, method, row);
     guarded.fire(&all, &Some, Filters::Asked, call, &mut tally);
+    tally.withhold(before - all.len());
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
@@ -227,7 +252,9 @@ fn go_on<I: ?Sized>(
 
 /// Returns what went wrong in a run of calls, if anything did.
 #[inline]
-fn failure_in(run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>) -> Option<Failure> {
+pub(super) fn failure_in(
+    run: Result<Result<(), SubscriberError>, Box<dyn Any + Send>>,
+) -> Option<Failure> {
     match run {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(Failure::Subscriber(error)),
@@ -244,7 +271,7 @@ pub(super) fn failure_of(payload: Box<dyn Any + Send>) -> Failure {
 }
 
 #[cold]
-fn too_deep<'a, I: ?Sized>(
+pub(super) fn too_deep<'a, I: ?Sized>(
     channel: &Channel<I>,
     entries: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
 ) -> FireReport {

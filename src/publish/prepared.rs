@@ -55,13 +55,6 @@ impl Detail {
                 suspended: None,
             };
         }
-        if let Some(why) = entry.record.unasked_predicate() {
-            return Self {
-                scope,
-                predicates: Predicates::new(),
-                suspended: Some(why),
-            };
-        }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
         let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
             Ok(predicates) => (predicates, None),
@@ -76,10 +69,8 @@ impl Detail {
 }
 
 fn compile(entry: &SubscriptionEntry, sites: &Sites) -> Result<Predicates, String> {
-    let Some(filter) = filter_of(&entry.record).map_err(|error| error.to_string())? else {
-        return Ok(Predicates::new());
-    };
-    let compiled = sites.compile(&filter, &entry.record);
+    let filter = filter_of(&entry.record).map_err(|error| error.to_string())?;
+    let compiled = sites.compile(filter.as_ref(), &entry.record);
     compiled.map_err(|error| error.to_string())
 }
 
@@ -205,9 +196,14 @@ impl<I: ?Sized> Prepared<I> {
         }
     }
 
+    /// Returns whether the filter is in an index alone.
+    pub(super) fn is_stripped(&self) -> bool {
+        self.filtered && self.detail.predicates.is_empty()
+    }
+
     /// Returns the same subscription with its filter compiled again, if an index had it.
     pub(super) fn whole(&self, sites: &Sites) -> Self {
-        if !self.filtered || !self.detail.predicates.is_empty() {
+        if !self.is_stripped() {
             return self.clone();
         }
         self.with_detail(Arc::new(Detail::new(&self.entry, None, sites)))
@@ -229,8 +225,8 @@ impl<I: ?Sized> Prepared<I> {
             .map(|(_, predicate)| predicate)
     }
 
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a fire
-    /// has to ask.
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, or has a
+    /// predicate, so that a fire has to ask.
     #[inline]
     pub(crate) fn is_conditional(&self) -> bool {
         self.conditional

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -14,6 +15,7 @@ use super::gate::Gate;
 use super::interest::Interest;
 use super::pipeline;
 use super::report::FireReport;
+use super::steering::Steering;
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
@@ -36,14 +38,17 @@ pub trait Publishes: EventInterface {
 /// was closed.
 #[doc(alias("IEventControl", "IMultiInterfaceEventControl"))]
 pub struct Publisher<I: ?Sized> {
-    channel: Arc<Channel<I>>,
-    own: Arc<Own>,
+    pub(super) channel: Arc<Channel<I>>,
+    pub(super) own: Arc<Own>,
 }
 
 /// What belongs to the publisher object, whichever interface it is seen through.
 pub(crate) struct Own {
+    /// Whether there is anything in the steering: all that a plain fire looks at here.
+    steered: AtomicBool,
+    steering: ArcSwap<Steering>,
     properties: ArcSwap<Properties>,
-    /// Held while a changed copy of the properties is made, so that no change is lost.
+    /// Held while a changed copy of either is made, so that no change is lost.
     changing: Mutex<()>,
     /// What stands before the object, if it was made for a principal.
     gate: Option<Arc<Gate>>,
@@ -53,10 +58,36 @@ impl Own {
     pub(crate) fn new(gate: Option<Gate>) -> Self {
         let properties = ArcSwap::from_pointee(Properties::new());
         Self {
+            steered: AtomicBool::new(false),
+            steering: ArcSwap::from_pointee(Steering::default()),
             properties,
             changing: Mutex::new(()),
             gate: gate.map(Arc::new),
         }
+    }
+
+    /// Returns whether a publisher filter or a default query was set.
+    #[inline]
+    pub(crate) fn is_steered(&self) -> bool {
+        self.steered.load(Ordering::Acquire)
+    }
+
+    /// Returns the publisher filters and default queries as they are now.
+    pub(super) fn steering(&self) -> arc_swap::Guard<Arc<Steering>> {
+        self.steering.load()
+    }
+
+    /// Changes the publisher filters and default queries; a fire that begins when this returned sees
+    /// the change.
+    pub(super) fn steer(&self, change: impl FnOnce(&mut Steering)) {
+        let changing = self.changing.lock();
+        let mut steering = Steering::clone(&self.steering.load());
+        change(&mut steering);
+        let steered = !steering.is_empty();
+        let old = self.steering.swap(Arc::new(steering));
+        self.steered.store(steered, Ordering::Release);
+        drop(changing);
+        drop(old);
     }
 
     /// Returns the properties as they are now.
@@ -64,9 +95,11 @@ impl Own {
         self.properties.load()
     }
 
-    /// Returns an object with the properties as they are now.
+    /// Returns an object with the properties and the steering as they are now.
     pub(crate) fn captured(&self) -> Self {
         Self {
+            steered: AtomicBool::new(self.is_steered()),
+            steering: ArcSwap::new(self.steering.load_full()),
             properties: ArcSwap::new(self.properties.load_full()),
             changing: Mutex::new(()),
             gate: self.gate.clone(),
@@ -257,13 +290,7 @@ pub(super) fn checked_method<'a, 'e>(
     arguments: &'a [ValueRef<'e>],
 ) -> Result<(usize, Cow<'a, [ValueRef<'e>]>)> {
     let Some((index, found)) = schema.method(method) else {
-        let known: Vec<_> = schema.methods().iter().map(EventMethod::name).collect();
-        let message = format!(
-            "the interface {} has no method {method:?}; it has {}",
-            schema.name(),
-            known.join(", ")
-        );
-        return Err(Error::new(ErrorKind::NotFound, message));
+        return Err(no_method(schema, method));
     };
     found.check(arguments).map_err(|error: ConversionError| {
         let message = format!("the arguments do not fit {}: {error}", found.name());
@@ -275,6 +302,17 @@ pub(super) fn checked_method<'a, 'e>(
         whole.to_mut().resize(parameters, ValueRef::Null);
     }
     Ok((index, whole))
+}
+
+/// Returns the error of naming a method that the interface does not have.
+pub(super) fn no_method(schema: &InterfaceSchema, method: &str) -> Error {
+    let known: Vec<_> = schema.methods().iter().map(EventMethod::name).collect();
+    let message = format!(
+        "the interface {} has no method {method:?}; it has {}",
+        schema.name(),
+        known.join(", ")
+    );
+    Error::new(ErrorKind::NotFound, message)
 }
 
 impl<I: ?Sized> Clone for Publisher<I> {

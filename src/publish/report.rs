@@ -66,7 +66,10 @@ enum End {
 }
 
 #[derive(Debug, Default)]
-struct Lines(Vec<Delivery>);
+struct Lines {
+    deliveries: Vec<Delivery>,
+    withheld: usize,
+}
 
 /// The answer in one word, as COM+ gives it (MS-COMEV; `EVENT_S_...` and `EVENT_E_...`), and one
 /// more: COM+ does not say what a fire returns when every subscription was filtered out.
@@ -85,7 +88,8 @@ pub enum FireOutcome {
     /// Nobody subscribed, or nobody who could be called.
     #[doc(alias = "EVENT_S_NOSUBSCRIBERS")]
     NoSubscribers,
-    /// There are subscriptions, but filters or times kept the event from all of them.
+    /// There are subscriptions, but the publisher's side, filters or times kept the event from all of
+    /// them.
     AllFiltered,
     /// The event was fired inside a delivery and its class queues such events: it is delivered when
     /// the outermost fire is over, and failures reach the failure hook alone.
@@ -140,6 +144,12 @@ impl FireReport {
         self.filtered as usize
     }
 
+    /// Returns how many subscriptions the publisher's side did not select: a publisher filter did not
+    /// fire them, or the default query leaves them out.
+    pub fn withheld(&self) -> usize {
+        self.lines.as_ref().map_or(0, |lines| lines.withheld)
+    }
+
     /// Returns how many subscribers failed or could not be made.
     pub fn failed(&self) -> usize {
         self.failed as usize
@@ -153,7 +163,7 @@ impl FireReport {
 
     /// Returns a line for each subscription that failed or was skipped, in the order of calling.
     pub fn lines(&self) -> &[Delivery] {
-        self.lines.as_ref().map_or(&[], |lines| &lines.0)
+        self.lines.as_ref().map_or(&[], |lines| &lines.deliveries)
     }
 
     /// Returns the lines of the failed ones.
@@ -169,7 +179,7 @@ impl FireReport {
             End::Denied => return FireOutcome::Denied,
         }
         match (self.delivered, self.failed, self.filtered) {
-            (0, 0, 0) => FireOutcome::NoSubscribers,
+            (0, 0, 0) if self.withheld() == 0 => FireOutcome::NoSubscribers,
             (0, 0, _) => FireOutcome::AllFiltered,
             (0, _, _) => FireOutcome::AllFailed,
             (_, 0, _) => FireOutcome::Delivered,
@@ -247,6 +257,12 @@ impl Tally {
         self.report.filtered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
+    pub(super) fn withhold(&mut self, count: usize) {
+        if count > 0 {
+            self.report.lines.get_or_insert_default().withheld += count;
+        }
+    }
+
     #[cold]
     pub(super) fn add(&mut self, entry: &Arc<SubscriptionEntry>, outcome: DeliveryOutcome) {
         if matches!(outcome, DeliveryOutcome::Failed(_)) {
@@ -257,7 +273,11 @@ impl Tally {
             Arc::clone(entry.record.shared_name()),
             outcome,
         );
-        self.report.lines.get_or_insert_default().0.push(line);
+        self.report
+            .lines
+            .get_or_insert_default()
+            .deliveries
+            .push(line);
     }
 
     /// Returns the report, after the hook was told of the failures.

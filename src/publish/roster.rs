@@ -11,7 +11,8 @@ use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
 use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
-use super::site::{Predicates, Sites};
+use super::site::{Predicates, Site, Sites};
+use super::steering::Conduct;
 use super::target::Components;
 use crate::cache::SubscriptionCache;
 use crate::model::ComponentId;
@@ -34,6 +35,8 @@ pub(crate) const SECTION: usize = 1_000;
 pub(super) struct Roster<I: ?Sized> {
     pub(super) sites: Sites,
     pub(super) components: Components<I>,
+    /// Method -> whether the class says who selects its subscriptions.
+    steered: Box<[bool]>,
     /// Those that are switched off, or whose owner is not logged on.
     resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
@@ -55,6 +58,7 @@ struct Indexed<I: ?Sized> {
 impl<I: Facet + ?Sized> Roster<I> {
     pub(super) fn new(sites: Sites) -> Self {
         Self {
+            steered: steered(&sites),
             sites,
             components: Components::default(),
             resting: BTreeMap::new(),
@@ -210,7 +214,10 @@ impl<I: Facet + ?Sized> Roster<I> {
             Some(index) => self.replace(&mut index.write(), cache, trash),
             None => {
                 let methods = self.sites.here.schema.methods().len();
-                let lanes = (0..methods).map(|method| Lane::new(method, self.loose.values()));
+                let lanes = (0..methods).map(|method| {
+                    let steered = self.steered.get(method).copied().unwrap_or_default();
+                    Lane::new(method, self.loose.values(), steered)
+                });
                 trash.add(cache.swap(lanes));
             }
         }
@@ -313,6 +320,14 @@ fn remove<I: ?Sized>(
     let rank = entry.rank();
     let is_it = Arc::ptr_eq(&ranked.get(&rank)?.entry, entry);
     is_it.then(|| ranked.remove(&rank)).flatten()
+}
+
+fn steered(sites: &Sites) -> Box<[bool]> {
+    let Site { schema, class, .. } = &sites.here;
+    let methods = schema.methods().iter();
+    methods
+        .map(|method| !Conduct::new(class, method).is_empty())
+        .collect()
 }
 
 impl<I: Facet + ?Sized> Indexed<I> {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::bag_equality::BagEquality;
 use super::bound_methods::BoundMethods;
 use crate::filter::{
-    Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_all, field,
+    Expr, Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_beside, field,
 };
 use crate::model::{Binding, EventClass, PUBLISHER_ID, Subscription};
 use crate::value::{EventMethod, InterfaceSchema, Value};
@@ -16,6 +17,8 @@ use crate::value::{EventMethod, InterfaceSchema, Value};
 pub(crate) struct Site {
     pub(crate) schema: Arc<InterfaceSchema>,
     pub(crate) class: Arc<EventClass>,
+    /// Which values of the bags are compared with the events.
+    pub(crate) bags: BagEquality,
 }
 
 /// A site and those that share its class or its interface: a subscription may be bound to several of
@@ -40,7 +43,9 @@ pub(crate) struct CompiledFilter {
 impl Site {
     /// Returns whether it is this very site, with nothing changed.
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.schema, &other.schema) && Arc::ptr_eq(&self.class, &other.class)
+        Arc::ptr_eq(&self.schema, &other.schema)
+            && Arc::ptr_eq(&self.class, &other.class)
+            && self.bags.is(&other.bags)
     }
 
     /// Returns whether a subscription with this binding is served here.
@@ -86,7 +91,7 @@ impl Sites {
     /// Returns the predicates of this site for a subscription that it serves.
     pub(super) fn compile(
         &self,
-        filter: &Filter,
+        filter: Option<&Filter>,
         record: &Subscription,
     ) -> Result<Predicates, FilterError> {
         let others = self
@@ -137,23 +142,32 @@ pub(super) fn scope<'a>(class: &'a EventClass, method: &'a EventMethod) -> Scope
 }
 
 /// Compiles a filter for every site that serves its subscription: a name has to exist in one of their
-/// methods at least and to agree in type where it exists; where it is absent it is NULL.
+/// methods at least and to agree in type where it exists; where it is absent it is NULL. What the bag
+/// asks of an event is part of it; a site where neither asks anything has no predicates.
 pub(crate) fn compile(
-    filter: &Filter,
+    filter: Option<&Filter>,
     record: &Subscription,
     sites: &[&Site],
 ) -> Result<Vec<Predicates>, FilterError> {
+    let unasked = |site: &&Site| site.bags.is_empty();
+    if filter.is_none() && (record.for_publisher().is_empty() || sites.iter().all(unasked)) {
+        return Ok(sites.iter().map(|_| Predicates::new()).collect());
+    }
     let binding = record.binding();
-    let mut scopes: SmallVec<[Scope<'_>; 4]> = SmallVec::new();
+    let mut scopes: SmallVec<[(Scope<'_>, Option<Expr>); 4]> = SmallVec::new();
     for site in sites {
         scopes.extend(site.methods(binding).map(|(_, method)| {
-            scope(&site.class, method).with_subscription(record.for_publisher())
+            let bag = record.for_publisher();
+            let scope = scope(&site.class, method).with_subscription(bag);
+            (scope, site.bags.condition(bag, &site.class, method))
         }));
     }
-    let mut checked = check_all(filter, &scopes)?.into_iter();
+    let mut checked = check_beside(filter, &scopes)?.into_iter();
     let predicates = sites.iter().map(|site| {
         let methods = site.methods(binding).map(|(index, _)| index);
-        methods.zip(checked.by_ref()).collect()
+        let both = methods.zip(checked.by_ref());
+        both.filter_map(|(method, predicate)| Some((method, predicate?)))
+            .collect()
     });
     Ok(predicates.collect())
 }

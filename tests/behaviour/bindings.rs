@@ -317,19 +317,3 @@ fn class_gives_its_publisher_id_to_objects_that_have_none() {
     let refused = broker.register_class::<dyn Orders>(reserved).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
 }
-
-#[test]
-fn subscription_with_a_predicate_that_nobody_can_ask_is_suspended() {
-    let broker = quiet();
-    let record = orders()
-        .predicate("office hours")
-        .filter("id = 7")
-        .build()
-        .unwrap();
-    let guard = broker.subscribe_with::<dyn Orders>(&record, Arc::new(Anyone));
-    let publisher = broker.publisher::<dyn Orders>().unwrap();
-    assert_eq!(delivered(&publisher), [0, 0, 0]);
-    let why = "no predicate \"office hours\" is registered".to_owned();
-    let status = broker.status(guard.unwrap().id());
-    assert_eq!(status, Some(SubscriptionStatus::Suspended(why)));
-}

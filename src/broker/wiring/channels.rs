@@ -8,14 +8,17 @@ use super::groups::Groups;
 use super::state::{Changes, State};
 use crate::model::{ComponentId, EventClass, EventClassId};
 use crate::publish::{
-    AnyChannel, Channel, ChannelCell, SECTION, Site, Sites, SubscriptionEntry, Surroundings,
+    AnyChannel, BagEquality, Channel, ChannelCell, SECTION, Site, Sites, SubscriptionEntry,
+    Surroundings,
 };
 use crate::store::Trash;
-use crate::value::{EventInterface, InterfaceId, Subscriber};
+use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Subscriber};
 
 /// A class and the channels that publishers of it use.
 pub(crate) struct ClassEntry {
     pub(crate) record: Arc<EventClass>,
+    /// Which values of its subscriptions' bags are compared with its events.
+    pub(crate) bags: BagEquality,
     typed: HashMap<InterfaceId, Arc<dyn AnyChannel>>,
     untyped: HashMap<InterfaceId, Arc<ChannelCell>>,
 }
@@ -104,10 +107,7 @@ impl State {
         channel: &dyn AnyChannel,
         trash: &mut Trash,
     ) {
-        let here = Site {
-            schema: Arc::clone(channel.schema()),
-            class: Arc::clone(&class.record),
-        };
+        let here = class.site(channel.schema());
         let offered = class.record.interfaces().contains(&interface);
         let entries = if offered {
             self.entries(&here)
@@ -144,11 +144,7 @@ impl State {
                 if (same_class != (*other == interface))
                     && let Some(known) = self.interfaces.get(other)
                 {
-                    let schema = Arc::clone(&known.schema);
-                    sites.push(Site {
-                        schema,
-                        class: Arc::clone(&entry.record),
-                    });
+                    sites.push(entry.site(&known.schema));
                 }
             }
         }
@@ -166,10 +162,7 @@ impl State {
         if known.schema.hash() == present.schema().hash() {
             return None;
         }
-        let site = Site {
-            schema: Arc::clone(&known.schema),
-            class: Arc::clone(&class.record),
-        };
+        let site = class.site(&known.schema);
         let around = Arc::clone(present.around());
         Some(Arc::new(Channel::<dyn Subscriber>::new(site, around)))
     }
@@ -194,10 +187,7 @@ impl State {
         if let Some(channel) = entry.typed.get(&interface) {
             return Arc::clone(channel).as_any().downcast().ok();
         }
-        let site = Site {
-            schema,
-            class: Arc::clone(&entry.record),
-        };
+        let site = entry.site(&schema);
         let channel = Arc::new(Channel::<I>::new(site, Arc::clone(around)));
         // Filled before it is put in place, where a fire by name may find it at once.
         self.reset_channel(entry, interface, channel.as_ref(), trash);
@@ -226,10 +216,7 @@ impl State {
         if let Some(cell) = entry.untyped.get(&interface) {
             return Some(Arc::clone(cell));
         }
-        let site = Site {
-            schema,
-            class: Arc::clone(&entry.record),
-        };
+        let site = entry.site(&schema);
         let channel: Arc<dyn AnyChannel> =
             Arc::new(Channel::<dyn Subscriber>::new(site, Arc::clone(around)));
         let cell = Arc::new(ChannelCell::new(Arc::clone(&channel)));
@@ -269,19 +256,25 @@ impl ClassEntry {
             .filter_map(|(id, weak)| Some((id, weak.upgrade()?)));
         Self {
             record,
+            bags: BagEquality::default(),
             typed: typed.collect(),
             untyped: untyped.collect(),
+        }
+    }
+
+    /// Returns an interface of the class as a site.
+    pub(crate) fn site(&self, schema: &Arc<InterfaceSchema>) -> Site {
+        Site {
+            schema: Arc::clone(schema),
+            class: Arc::clone(&self.record),
+            bags: self.bags.clone(),
         }
     }
 
     /// Takes every subscription out of the channels and lets go of them.
     pub(super) fn retire(self, trash: &mut Trash) -> Retired {
         for (_, channel) in self.channels() {
-            let schema = Arc::clone(channel.schema());
-            let here = Site {
-                schema,
-                class: Arc::clone(&self.record),
-            };
+            let here = self.site(channel.schema());
             channel.reset(
                 Sites {
                     here,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::channels::ClassEntry;
 use super::state::{Changes, State};
 use crate::broker::wiring_changes::BuiltIn;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Binding, EventClass, EventClassId};
+use crate::publish::BagEquality;
 use crate::store::Trash;
 use crate::value::InterfaceId;
 
@@ -33,6 +35,26 @@ impl State {
         if replaced.revision().is_some() {
             changes.classes.push(replaced);
         }
+    }
+
+    /// Says which values of bags are compared with the events of a class.
+    pub(in crate::broker) fn match_bags(
+        &mut self,
+        id: EventClassId,
+        bags: BagEquality,
+        changes: &mut Changes,
+    ) -> Result<()> {
+        let Some(class) = self.classes.get_mut(&id) else {
+            let message = format!("there is no event class {id}");
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let offered = class.record.interfaces();
+        let known = offered.iter().filter_map(|id| self.interfaces.get(id));
+        bags.check(&class.record, known.map(|known| &*known.schema))?;
+        // Subscriptions to the interfaces from any class are compiled for this one too.
+        changes.interfaces.extend(offered);
+        class.bags = bags;
+        Ok(())
     }
 
     /// Removes a class; publishers that still have it reach nobody until it comes back. One that is
@@ -92,6 +114,8 @@ fn serves_alike(one: &EventClass, other: &EventClass) -> bool {
         && one.properties() == other.properties()
         && one.has_open_properties() == other.has_open_properties()
         && one.is_unordered() == other.is_unordered()
+        && one.settings() == other.settings()
+        && one.method_settings().eq(other.method_settings())
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::filter::expr::{Collation, CompareOp};
 use crate::filter::{
-    Condition, EventRow, Filter, FilterErrorKind, Path, Root, Scope, Test, UndeclaredProperties,
-    check, check_all,
+    Condition, EventRow, Filter, FilterError, FilterErrorKind, Path, Predicate, Root, Scope, Test,
+    UndeclaredProperties, check, check_beside,
 };
 use crate::value::{EventMethod, Parameter, Properties, ValueRef, ValueType};
 
@@ -24,6 +24,12 @@ fn two_methods() -> [EventMethod; 2] {
             ],
         ),
     ]
+}
+
+fn check_all(filter: &Filter, scopes: &[Scope<'_>]) -> Result<Vec<Predicate>, FilterError> {
+    let scopes: Vec<_> = scopes.iter().map(|scope| (*scope, None)).collect();
+    let checked = check_beside(Some(filter), &scopes)?;
+    Ok(checked.into_iter().flatten().collect())
 }
 
 #[test]

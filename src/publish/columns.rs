@@ -8,12 +8,12 @@ use crate::model::{EventClass, Firing, Subscription, Target};
 use crate::value::{ListView, Parameter, ValueRef, ValueType};
 
 /// Criteria over event classes.
-pub(super) struct ClassCriteria {
+pub(crate) struct ClassCriteria {
     predicate: Predicate,
 }
 
 /// Criteria over subscriptions.
-pub(super) struct SubscriptionCriteria {
+pub(crate) struct SubscriptionCriteria {
     predicate: Predicate,
 }
 
@@ -107,18 +107,18 @@ impl Type {
 }
 
 impl ClassCriteria {
-    pub(super) fn parse(criteria: &str) -> Result<Self> {
+    pub(crate) fn parse(criteria: &str) -> Result<Self> {
         let predicate = predicate(criteria, &CLASS_COLUMNS)?;
         Ok(Self { predicate })
     }
 
-    pub(super) fn matches(&self, class: &EventClass) -> bool {
+    pub(crate) fn matches(&self, class: &EventClass) -> bool {
         self.predicate.evaluate(&ClassRow(class)) == Some(true)
     }
 }
 
 impl SubscriptionCriteria {
-    pub(super) fn parse(criteria: &str) -> Result<Self> {
+    pub(crate) fn parse(criteria: &str) -> Result<Self> {
         let predicate = predicate(criteria, &SUBSCRIPTION_COLUMNS)?;
         Ok(Self { predicate })
     }
@@ -128,7 +128,7 @@ impl SubscriptionCriteria {
     /// # Errors
     ///
     /// [`ErrorKind::Filter`] for the first that does not parse or does not fit the columns.
-    pub(super) fn check_queries(class: &EventClass) -> Result<()> {
+    pub(crate) fn check_queries(class: &EventClass) -> Result<()> {
         let of_methods = class.method_settings();
         let of_methods = of_methods.map(|(method, settings)| (Some(method), settings));
         for (method, settings) in std::iter::once((None, class.settings())).chain(of_methods) {
@@ -145,7 +145,7 @@ impl SubscriptionCriteria {
         Ok(())
     }
 
-    pub(super) fn matches(&self, subscription: &Subscription) -> bool {
+    pub(crate) fn matches(&self, subscription: &Subscription) -> bool {
         self.predicate.evaluate(&SubscriptionRow(subscription)) == Some(true)
     }
 }

@@ -1,0 +1,207 @@
+//! Who is asked before filter criteria: publisher filters, or else a default query.
+
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwapOption;
+use smallvec::SmallVec;
+
+use super::columns::SubscriptionCriteria;
+use super::members::{Roll, drop_quietly};
+use super::publisher_filter::Source;
+use crate::model::{EventClass, Subscription};
+use crate::value::{EventMethod, InterfaceId, InterfaceSchema};
+
+/// What one publisher object says.
+#[derive(Default, Clone)]
+pub(crate) struct Steering {
+    /// In the order of installation.
+    installed: Vec<Installed>,
+    queries: Vec<(MethodOf, Arc<DefaultQuery>)>,
+}
+
+#[derive(Clone)]
+struct Installed {
+    /// The method whose events it is asked about; without one, those of every interface.
+    method: Option<MethodOf>,
+    source: Source,
+}
+
+/// A method by name: the publishers of one object may know different versions of its interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MethodOf {
+    interface: InterfaceId,
+    method: Box<str>,
+}
+
+/// What a class says of one method.
+pub(crate) struct Conduct {
+    filters: Vec<Source>,
+    query: Option<Result<Arc<DefaultQuery>, String>>,
+}
+
+/// Who is asked about one event.
+pub(super) enum Course<'a> {
+    /// The publisher filters in order, at least one.
+    Filters(SmallVec<[&'a Source; 4]>),
+    Query(&'a Arc<DefaultQuery>),
+    /// The class has a default query that no broker let pass, and the text says why.
+    Broken(&'a str),
+}
+
+/// Criteria over subscriptions, and what they selected last.
+pub(crate) struct DefaultQuery {
+    criteria: SubscriptionCriteria,
+    selected: ArcSwapOption<Selected>,
+}
+
+struct Selected {
+    /// Weak, as it holds subscribers, and those must not live longer than their subscriptions.
+    roll: Weak<Roll>,
+    places: Arc<[u32]>,
+}
+
+impl Steering {
+    pub(super) fn is_empty(&self) -> bool {
+        self.installed.is_empty() && self.queries.is_empty()
+    }
+
+    pub(super) fn install(&mut self, method: Option<MethodOf>, source: Source) {
+        self.installed.push(Installed { method, source });
+    }
+
+    /// Takes a filter out wherever it is installed.
+    pub(super) fn remove(&mut self, source: &Source) {
+        self.installed.retain(|present| !present.source.is(source));
+    }
+
+    /// Sets or takes away the default query of a method.
+    pub(super) fn set_query(&mut self, method: MethodOf, query: Option<Arc<DefaultQuery>>) {
+        self.queries.retain(|(present, _)| *present != method);
+        self.queries.extend(query.map(|query| (method, query)));
+    }
+
+    /// Returns how many filters are installed.
+    pub(super) fn installed(&self) -> usize {
+        self.installed.len()
+    }
+
+    fn filters<'a>(
+        &'a self,
+        interface: InterfaceId,
+        method: &'a EventMethod,
+    ) -> impl Iterator<Item = &'a Source> {
+        let mut all = self.installed.iter();
+        std::iter::from_fn(move || {
+            all.find(|it| it.method.as_ref().is_none_or(|of| of.is(interface, method)))
+        })
+        .map(|installed| &installed.source)
+    }
+
+    fn query(&self, interface: InterfaceId, method: &EventMethod) -> Option<&Arc<DefaultQuery>> {
+        let mut queries = self.queries.iter();
+        let found = queries.find(|(of, _)| of.is(interface, method));
+        found.map(|(_, query)| query)
+    }
+}
+
+impl MethodOf {
+    pub(super) fn new(schema: &InterfaceSchema, method: &EventMethod) -> Self {
+        Self {
+            interface: schema.id(),
+            method: method.name().into(),
+        }
+    }
+
+    fn is(&self, interface: InterfaceId, method: &EventMethod) -> bool {
+        self.interface == interface && *self.method == *method.name()
+    }
+}
+
+impl Conduct {
+    /// Returns what the record says of a method.
+    pub(super) fn new(class: &EventClass, method: &EventMethod) -> Self {
+        let settings = class.settings_of(method);
+        let named = |name: &String| Source::Named(name.as_str().into());
+        let query = settings.default_query().map(|criteria| {
+            let query = DefaultQuery::parse(criteria).map(Arc::new);
+            query.map_err(|error| format!("the default query of the class is not valid: {error}"))
+        });
+        Self {
+            filters: settings.publisher_filters().iter().map(named).collect(),
+            query,
+        }
+    }
+
+    /// Returns whether somebody is asked at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.filters.is_empty() && self.query.is_none()
+    }
+}
+
+impl<'a> Course<'a> {
+    /// Returns who is asked about events of a method, if anybody is: the class's filters, and then
+    /// the publisher's; without any, the publisher's query, or else the class's.
+    pub(super) fn of(
+        own: Option<&'a Steering>,
+        class: Option<&'a Conduct>,
+        schema: &'a InterfaceSchema,
+        method: usize,
+    ) -> Option<Self> {
+        let method = schema.methods().get(method)?;
+        let mut filters: SmallVec<[&Source; 4]> = SmallVec::new();
+        filters.extend(class.into_iter().flat_map(|class| &class.filters));
+        if let Some(own) = own {
+            for installed in own.filters(schema.id(), method) {
+                filters.push(installed);
+            }
+        }
+        if !filters.is_empty() {
+            return Some(Self::Filters(filters));
+        }
+        if let Some(query) = own.and_then(|own| own.query(schema.id(), method)) {
+            return Some(Self::Query(query));
+        }
+        match class?.query.as_ref()? {
+            Ok(query) => Some(Self::Query(query)),
+            Err(why) => Some(Self::Broken(why)),
+        }
+    }
+}
+
+impl DefaultQuery {
+    pub(super) fn parse(criteria: &str) -> crate::error::Result<Self> {
+        Ok(Self {
+            criteria: SubscriptionCriteria::parse(criteria)?,
+            selected: ArcSwapOption::empty(),
+        })
+    }
+
+    pub(super) fn matches(&self, subscription: &Subscription) -> bool {
+        self.criteria.matches(subscription)
+    }
+
+    /// Returns the places that the criteria select: evaluated when subscriptions have changed, and
+    /// not for each event.
+    pub(super) fn selected(&self, roll: &Arc<Roll>) -> Arc<[u32]> {
+        if let Some(last) = &*self.selected.load()
+            && std::ptr::eq(last.roll.as_ptr(), Arc::as_ptr(roll))
+        {
+            return Arc::clone(&last.places);
+        }
+        let places = (0_u32..).zip(&roll.entries);
+        let places = places.filter(|(_, entry)| self.matches(&entry.record));
+        let places: Arc<[u32]> = places.map(|(place, _)| place).collect();
+        self.selected.store(Some(Arc::new(Selected {
+            roll: Arc::downgrade(roll),
+            places: Arc::clone(&places),
+        })));
+        places
+    }
+}
+
+/// Whoever lets go last drops the filters, which are the user's, and that may be a fire.
+impl Drop for Steering {
+    fn drop(&mut self) {
+        drop_quietly(std::mem::take(&mut self.installed));
+    }
+}
