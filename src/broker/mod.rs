@@ -9,6 +9,7 @@ mod components;
 mod core;
 mod health;
 mod import;
+mod privates;
 mod publisher_filters;
 mod publishers;
 mod roles;

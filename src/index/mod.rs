@@ -41,6 +41,7 @@ mod tree;
 mod waiting;
 
 pub(crate) use self::asked::{AskedConstant, Uncovered};
+pub(crate) use self::bounds::KeyRange;
 pub use self::cost::{FilterCost, IndexHelp};
 pub(crate) use self::cover::Collected;
 pub(crate) use self::predicate_index::{EntryId, PredicateIndex};

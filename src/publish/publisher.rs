@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::channel::{AnyChannel, Channel, Surroundings};
+use super::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 use super::explain::Explanation;
 use super::gate::Gate;
 use super::interest::Interest;
 use super::pipeline;
+use super::privates::{Identity, ObjectId};
 use super::report::FireReport;
 use super::steering::Steering;
 use crate::delivery::{depth, settle, wait};
@@ -44,7 +45,8 @@ pub struct Publisher<I: ?Sized> {
 
 /// What belongs to the publisher object, whichever interface it is seen through.
 pub(crate) struct Own {
-    /// Whether there is anything in the steering: all that a plain fire looks at here.
+    /// Whether there is anything in the steering, or a private subscription was made: all that a
+    /// plain fire looks at here.
     steered: AtomicBool,
     steering: ArcSwap<Steering>,
     properties: ArcSwap<Properties>,
@@ -52,6 +54,8 @@ pub(crate) struct Own {
     changing: Mutex<()>,
     /// What stands before the object, if it was made for a principal.
     gate: Option<Arc<Gate>>,
+    /// What its private subscriptions know it by, once there was one.
+    identity: OnceLock<Arc<Identity>>,
 }
 
 impl Own {
@@ -63,10 +67,27 @@ impl Own {
             properties,
             changing: Mutex::new(()),
             gate: gate.map(Arc::new),
+            identity: OnceLock::new(),
         }
     }
 
-    /// Returns whether a publisher filter or a default query was set.
+    /// Returns what private subscriptions know the object by, from now on.
+    pub(crate) fn identify(&self, upkeep: &Weak<dyn Upkeep>) -> ObjectId {
+        let _changing = self.changing.lock();
+        let identity = self
+            .identity
+            .get_or_init(|| Arc::new(Identity::new(upkeep)));
+        self.steered.store(true, Ordering::Release);
+        identity.object()
+    }
+
+    /// Returns the same, if it ever had a private subscription.
+    pub(super) fn object(&self) -> Option<ObjectId> {
+        self.identity.get().map(|identity| identity.object())
+    }
+
+    /// Returns whether a publisher filter or a default query was set, or a private subscription
+    /// made.
     #[inline]
     pub(crate) fn is_steered(&self) -> bool {
         self.steered.load(Ordering::Acquire)
@@ -83,7 +104,7 @@ impl Own {
         let changing = self.changing.lock();
         let mut steering = Steering::clone(&self.steering.load());
         change(&mut steering);
-        let steered = !steering.is_empty();
+        let steered = !steering.is_empty() || self.identity.get().is_some();
         let old = self.steering.swap(Arc::new(steering));
         self.steered.store(steered, Ordering::Release);
         drop(changing);
@@ -103,12 +124,13 @@ impl Own {
             properties: ArcSwap::new(self.properties.load_full()),
             changing: Mutex::new(()),
             gate: self.gate.clone(),
+            identity: self.identity.clone(),
         }
     }
 
     /// Returns what stands before the object, if it was made for a principal.
     #[inline]
-    pub(super) fn gate(&self) -> Option<&Gate> {
+    pub(crate) fn gate(&self) -> Option<&Gate> {
         self.gate.as_deref()
     }
 

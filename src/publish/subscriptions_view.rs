@@ -63,7 +63,7 @@ impl SubscriptionsView {
     pub fn now(&self) -> Vec<Subscription> {
         let channel = Arc::clone(&self.cell.read());
         let method = channel.schema().method(&self.method);
-        let Some(roll) = method.and_then(|(method, _)| channel.roll(method)) else {
+        let Some(roll) = method.and_then(|(method, _)| channel.roll(method, &self.own)) else {
             return Vec::new();
         };
         let places = self.query.selected(&roll);

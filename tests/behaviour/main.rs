@@ -27,6 +27,8 @@ mod many;
 mod nesting;
 mod operators;
 mod predicates;
+mod private;
+mod private_among_all;
 mod properties;
 mod publisher_filters;
 mod query;
