@@ -56,7 +56,8 @@
 //! - A [`Subscription`] says which events (by class, by interface from any class, some methods or
 //!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
 //!   [`Broker::store`], many in one commit by [`Broker::import`], or lives as long as the
-//!   [`SubscriptionGuard`] of [`Broker::subscribe`].
+//!   [`SubscriptionGuard`] of [`Broker::subscribe`]. One that a single publisher object is to know
+//!   and nobody else is its private one, from [`Publisher::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,

@@ -42,16 +42,17 @@ impl Broker {
     /// without an explicit one comes from the owner that it names: principals who store the same
     /// one each name themselves.
     ///
-    /// It is not asked about what concerns this program alone, which a view may do as the handle may:
+    /// It is not asked about what concerns this program alone, which a view may do as the handle
+    /// may:
     ///
     /// - [`register_component`](Self::register_component),
     ///   [`unregister_component`](Self::unregister_component) and [`components`](Self::components);
-    /// - [`notices`](Self::notices), which are taken out for everybody, [`revision`](Self::revision)
-    ///   and [`logged_on`](Self::logged_on);
-    /// - [`changes_since`](Self::changes_since) and [`follow_changes`](Self::follow_changes): ids and
-    ///   kinds of change, of records too that may not be read;
-    /// - [`filter_cost`](Self::filter_cost), whose errors name what an interface has and a filter does
-    ///   not;
+    /// - [`notices`](Self::notices), which are taken out for everybody,
+    ///   [`revision`](Self::revision) and [`logged_on`](Self::logged_on);
+    /// - [`changes_since`](Self::changes_since) and [`follow_changes`](Self::follow_changes): ids
+    ///   and kinds of change, of records too that may not be read;
+    /// - [`filter_cost`](Self::filter_cost), whose errors name what an interface has and a filter
+    ///   does not;
     /// - what subscription guards and sessions do, once they are there;
     /// - [`close`](Self::close), for everybody.
     ///

@@ -42,7 +42,8 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// }
     ///
     /// let broker = Broker::in_memory()?;
-    /// let (copy, check) = (broker.publisher::<dyn Progress>()?, broker.publisher::<dyn Progress>()?);
+    /// let copy = broker.publisher::<dyn Progress>()?;
+    /// let check = broker.publisher::<dyn Progress>()?;
     /// let _bar = copy.subscribe(ProgressHandlers::new())?;
     /// assert_eq!(copy.advanced(50).delivered(), 1);
     /// assert_eq!(check.advanced(50).delivered(), 0);

@@ -177,7 +177,8 @@ impl Broker {
         self.put(stored, checked, expected)
     }
 
-    /// Returns the subscription of this id, stored or transient.
+    /// Returns the subscription of this id, stored or transient. Private ones are known to their
+    /// publisher objects alone, here and in [`subscriptions`](Self::subscriptions).
     pub fn subscription(&self, id: impl Into<SubscriptionId>) -> Option<Subscription> {
         let present = self.present(id.into())?;
         let may_read = self.access().may_read_record(&present.record);

@@ -32,8 +32,8 @@ pub(crate) struct Added {
     pub(crate) compiled: Option<CompiledFilter>,
 }
 
-/// What tells a subscription from every other: its id, and whose it is if it is the private one of a
-/// publisher object.
+/// What tells a subscription from every other: its id, and whose it is if it is the private one of
+/// a publisher object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SubscriptionKey {
     pub(crate) object: Option<ObjectId>,

@@ -27,9 +27,9 @@ use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 ///
 /// It is a view and holds no answers: each question is answered from the wiring at that moment, and
 /// [`changes`](Self::changes) tells when to ask again. What counts is every subscription that is
-/// enabled and bound to the method; of private ones, those of this publisher object. A target that cannot be called now, and a time that is over or
-/// still to come, change nothing; one that is suspended, as its filter does not fit the interface,
-/// is left out.
+/// enabled and bound to the method; of private ones, those of this publisher object. A target that
+/// cannot be called now, and a time that is over or still to come, change nothing; one that is
+/// suspended, as its filter does not fit the interface, is left out.
 ///
 /// A publisher object that was made for a principal without the right to read the class is told of
 /// one subscription that wants everything, whatever there is.

@@ -97,8 +97,8 @@ impl<I: Facet + ?Sized> Channel<I> {
         Members::new(all, sites, self.members.generation())
     }
 
-    /// Returns what is ready of what a publisher object reaches and what is to be kept, in the order
-    /// of calling and with filters.
+    /// Returns what is ready of what a publisher object reaches and is to be kept, in the order of
+    /// calling and with filters.
     pub(super) fn prepared_for(
         &self,
         own: &Own,
