@@ -10,6 +10,8 @@ mod class_settings;
 mod classes;
 mod closing;
 mod coherence;
+mod complaints;
+mod complaints_of_wiring;
 mod components;
 mod default_query;
 mod drops;
