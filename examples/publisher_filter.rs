@@ -13,8 +13,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use loosely::{
-    Broker, FilteredEvent, PublisherFilter, Selection, Subscription, SubscriptionGuard,
-    event_interface,
+    BagEquality, Broker, EventClass, FilteredEvent, PublisherFilter, Selection, Subscription,
+    SubscriptionGuard, event_interface,
 };
 
 #[event_interface]
@@ -42,13 +42,15 @@ impl PublisherFilter for LargestLimitFirst {
 
 fn main() -> loosely::Result<()> {
     let broker = Broker::builder().on_failure(|_, _| {}).open()?;
+    broker.register_publisher_filter("by region", Arc::new(BagEquality::on(["region"])))?;
+    let class = EventClass::new("Orders", "Orders").with_publisher_filter("by region");
+    broker.register_class::<dyn Orders>(class)?;
     let orders = broker.publisher::<dyn Orders>()?;
     let _desks = [
         desk(&broker, "small", "north", 100)?,
         desk(&broker, "large", "north", 900)?,
         desk(&broker, "far", "south", 500)?,
     ];
-    broker.match_bags(orders.class_id(), ["region"])?;
     orders.install_filter(Arc::new(LargestLimitFirst));
 
     for (region, amount) in [("north", 80), ("south", 300), ("north", 1_000)] {

@@ -64,7 +64,7 @@
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
 //! - A [`PublisherFilter`] is the publisher's say before that: it selects and orders subscriptions,
 //!   and learns what became of each. Without one, a default query may select;
-//!   [`Broker::match_bags`] compares values of the subscriptions' bags with each event.
+//!   a [`BagEquality`] compares values of the subscriptions' bags with each event, in the index.
 //! - The [`Interest`] of a publisher is what subscriptions ask of it now: a publisher whose events
 //!   are costly makes those that somebody wants.
 //! - The broker itself fires [`WiringChanges`], of every record that a commit changed,

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::{FilterCost, IndexHelp};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{BagEquality, CompiledFilter, Site, compile, filter_of};
+use crate::publish::{Compared, CompiledFilter, Site, compile, filter_of};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +158,7 @@ impl Broker {
                 sites.push(Site {
                     schema: Arc::clone(&known.schema),
                     class,
-                    bags: BagEquality::default(),
+                    bags: Compared::default(),
                 });
             }
             (sites, !classes.is_empty())

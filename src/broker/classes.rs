@@ -34,6 +34,8 @@ impl Broker {
     ///
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
     /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
+    /// [`NotFound`](ErrorKind::NotFound) if a publisher filter that it bears compares bags by a name
+    /// that no event of it has,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
     /// id, [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to define and there
     /// is something to write, [`Corrupt`](ErrorKind::Corrupt) if a class with the id is stored and cannot be read, and
@@ -62,6 +64,9 @@ impl Broker {
     fn register(&self, class: EventClass, schema: &InterfaceSchema) -> Result<EventClassId> {
         class.validate()?;
         SubscriptionCriteria::check_queries(&class)?;
+        self.core
+            .wiring
+            .with(|state, _| state.check_bags(&class, Some(schema)))?;
         self.until_settled(|| {
             let present = self.known_class(class.id());
             let mut batch = Batch::new();
@@ -174,7 +179,8 @@ impl Broker {
     ///
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
     /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such class,
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or a publisher filter that it
+    /// bears compares bags by a name that no event of it has,
     /// [`Conflict`](ErrorKind::Conflict) if somebody else changed it since,
     /// [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to define, and what the
     /// store reports.
@@ -186,6 +192,9 @@ impl Broker {
             return Err(Error::new(ErrorKind::NotFound, message));
         };
         self.require(Right::Define, Some(&present))?;
+        self.core
+            .wiring
+            .with(|state, _| state.check_bags(class, None))?;
         let mut batch = Batch::new();
         if class.revision().is_some() {
             expect(&mut batch, class);

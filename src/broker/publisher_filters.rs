@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClassId, PredicateName, PublisherFilterName, Right};
-use crate::publish::{BagEquality, FilteredEvent, PublisherFilter};
+use crate::model::{PredicateName, PublisherFilterName};
+use crate::publish::{FilteredEvent, PublisherFilter};
 
 impl Broker {
     /// Registers a publisher filter under a name, for classes that bear it and publishers that install
@@ -18,6 +18,8 @@ impl Broker {
     ///
     /// [`Invalid`](ErrorKind::Invalid) if the name is none, as [`PublisherFilterName`] says,
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another filter has the name,
+    /// [`NotFound`](ErrorKind::NotFound) if it is a [`BagEquality`](crate::BagEquality) with a name
+    /// that in a class which bears it is neither a parameter of an event nor a publisher property,
     /// [`Closed`](ErrorKind::Closed) after the broker was closed.
     pub fn register_publisher_filter(
         &self,
@@ -26,42 +28,25 @@ impl Broker {
     ) -> Result<()> {
         self.core.check_open()?;
         let name = PublisherFilterName::try_from(name).map_err(invalid)?;
-        self.core.around.named.add_filter(name.as_ref(), filter)
+        let bags = filter.as_bag_equality().cloned();
+        let named = &self.core.around.named;
+        let is_new = named.add_filter(name.as_ref(), filter)?;
+        let compared = bags.filter(|_| is_new).map(|bags| {
+            let wiring = &self.core.wiring;
+            wiring.change(|state, changes| state.compare_bags(name.as_ref(), Some(bags), changes))
+        });
+        compared.unwrap_or(Ok(())).inspect_err(|_| {
+            named.remove_filter(name.as_ref());
+        })
     }
 
     /// Removes the publisher filter of this name and returns whether there was one. Where it is named,
     /// every subscription of an event fails until it is back.
     pub fn unregister_publisher_filter(&self, name: &str) -> bool {
+        // Without bags it refuses nothing.
+        let wiring = &self.core.wiring;
+        let _ = wiring.change(|state, changes| state.compare_bags(name, None, changes));
         self.core.around.named.remove_filter(name)
-    }
-
-    /// Compares values of the bags of a class's subscriptions with its events: such as `symbol`, so that
-    /// a subscription with `symbol = 'MSFT'` in its bag for the publisher side gets no event of another
-    /// symbol. It takes the place of what was said before; no name at all ends it.
-    ///
-    /// It holds for all publishers of the class in this broker, until it is closed or the class is
-    /// removed, and is not stored. A subscription whose value cannot be compared with the parameter is
-    /// refused when it is stored from now on, and suspended if it is stored already.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or a name is neither a parameter of
-    /// one of its events nor a publisher property; [`Denied`](ErrorKind::Denied) if this is a view
-    /// that lacks the right to define;
-    /// [`Closed`](ErrorKind::Closed) after the broker was closed.
-    pub fn match_bags(
-        &self,
-        class: impl Into<EventClassId>,
-        names: impl Into<BagEquality>,
-    ) -> Result<()> {
-        self.core.check_open()?;
-        let (id, bags) = (class.into(), names.into());
-        if let Some(class) = self.known_class(id) {
-            self.require(Right::Define, Some(&class))?;
-        }
-        self.core
-            .wiring
-            .change(|state, changes| state.match_bags(id, bags, changes))
     }
 
     /// Registers a predicate under a name: subscriptions that bear it

@@ -65,7 +65,7 @@
 //!   it need not implement the interface ("Creating a Publisher Filter" has it asked twice, and keep
 //!   between the two what it knows). [`Selection::fire`] returns what became of the subscriber.
 //!   Several make a chain, each on one publisher or by name on the class. That a bag must agree
-//!   with the event needs no code: [`Broker::match_bags`].
+//!   with the event needs no code: [`BagEquality`].
 //! - *What filters a subscription by code* is a predicate by name, asked behind the filter
 //!   ([`Broker::register_predicate`]); in COM+ its CLSID stands in place of the criteria.
 //! - *The order of calling* is fixed: priority, then store order. COM+ calls "in no determined or
@@ -145,6 +145,7 @@
 //!     queries return both. There is no tool.
 //!
 //! [MS-COMEV]: https://learn.microsoft.com/openspecs/windows_protocols/ms-comev
+//! [`BagEquality`]: crate::BagEquality
 //! [`Bags`]: crate::Bags
 //! [`Broker::classes_of_interface`]: crate::Broker::classes_of_interface
 //! [`Broker::classes`]: crate::Broker::classes
@@ -153,7 +154,6 @@
 //! [`Broker::ensure`]: crate::Broker::ensure
 //! [`Broker::follow_changes`]: crate::Broker::follow_changes
 //! [`Broker::log_on`]: crate::Broker::log_on
-//! [`Broker::match_bags`]: crate::Broker::match_bags
 //! [`Broker::publisher`]: crate::Broker::publisher
 //! [`Broker::register_predicate`]: crate::Broker::register_predicate
 //! [`Broker::remove_where`]: crate::Broker::remove_where

@@ -247,15 +247,15 @@ impl<I: Facet + ?Sized> Channel<I> {
 impl ClassFacts {
     fn new(site: &Site) -> Self {
         let Site { schema, class, .. } = site;
+        let methods = schema.methods().iter();
         let mut defaults = class.defaults();
         if let Some(id) = class.publisher() {
             defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
         }
-        let methods = schema.methods().iter();
         Self {
             defaults,
             record: Arc::clone(class),
-            conduct: methods.map(|method| Conduct::new(class, method)).collect(),
+            conduct: methods.map(|method| Conduct::new(site, method)).collect(),
         }
     }
 

@@ -42,6 +42,7 @@ mod target;
 
 pub use self::asked::{AskedValue, AskedValues};
 pub use self::bag_equality::BagEquality;
+pub(crate) use self::bag_equality::{Compared, bears};
 pub(crate) use self::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 pub(crate) use self::columns::{ClassCriteria, SubscriptionCriteria};
 pub(crate) use self::dynamic::ChannelCell;

@@ -31,7 +31,8 @@ struct Registry<V> {
 }
 
 impl Named {
-    pub(crate) fn add_filter(&self, name: &str, filter: Arc<dyn PublisherFilter>) -> Result<()> {
+    /// Adds a filter and returns whether it was not there.
+    pub(crate) fn add_filter(&self, name: &str, filter: Arc<dyn PublisherFilter>) -> Result<bool> {
         self.filters.add(name, filter, same, "publisher filter")
     }
 
@@ -40,7 +41,7 @@ impl Named {
     }
 
     pub(crate) fn add_predicate(&self, name: &str, code: PredicateCode) -> Result<()> {
-        self.predicates.add(name, code, same, "predicate")
+        self.predicates.add(name, code, same, "predicate").map(drop)
     }
 
     pub(crate) fn remove_predicate(&self, name: &str) -> bool {
@@ -75,8 +76,14 @@ impl Named {
 }
 
 impl<V: Clone> Registry<V> {
-    /// Adds an object; the same one again changes nothing.
-    fn add(&self, name: &str, object: V, same: impl Fn(&V, &V) -> bool, noun: &str) -> Result<()> {
+    /// Adds an object and returns whether it was not there; the same one again changes nothing.
+    fn add(
+        &self,
+        name: &str,
+        object: V,
+        same: impl Fn(&V, &V) -> bool,
+        noun: &str,
+    ) -> Result<bool> {
         let changing = self.changing.lock();
         let present = self.present.load_full();
         if let Some(known) = present.get(name) {
@@ -84,7 +91,7 @@ impl<V: Clone> Registry<V> {
             drop(changing);
             drop_quietly((present, object));
             if is_same {
-                return Ok(());
+                return Ok(false);
             }
             let message = format!("another {noun} is registered as {name:?}");
             return Err(Error::new(ErrorKind::AlreadyExists, message));
@@ -94,7 +101,7 @@ impl<V: Clone> Registry<V> {
         let old = self.present.swap(Arc::new(changed));
         drop(changing);
         drop_quietly((old, present));
-        Ok(())
+        Ok(true)
     }
 
     /// Removes an object, and returns whether there was one.

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::bag_equality::BagEquality;
 use super::guarded::EventRow;
 use super::selection::Selection;
-use crate::filter::Row;
+use crate::filter::{Predicate, Row};
 use crate::model::{EventClass, EventClassId};
 use crate::value::{Event, InterfaceSchema, ValueRef};
 
@@ -62,6 +63,12 @@ pub trait PublisherFilter: Send + Sync {
     /// no lock held. When it panics, each subscription that it saw and had not fired is a failure of
     /// this fire; those that it had fired stay as they are.
     fn fire(&self, event: &FilteredEvent<'_>, subscriptions: &mut Selection<'_>);
+
+    /// Returns the comparison of bags that this filter is, if it is nothing else: for classes that
+    /// bear its name, the index makes it in the filter's place.
+    fn as_bag_equality(&self) -> Option<&BagEquality> {
+        None
+    }
 }
 
 /// An event as publisher filters and predicates see it.
@@ -133,6 +140,11 @@ impl<'a> FilteredEvent<'a> {
             ValueRef::Null => None,
             value => Some(value),
         }
+    }
+
+    /// Returns whether a filter lets it pass.
+    pub(super) fn passes(&self, predicate: &Predicate) -> bool {
+        predicate.evaluate(self.row) == Some(true)
     }
 
     /// Returns the value of the parameter of this name, or else of the publisher property.

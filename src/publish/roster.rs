@@ -13,7 +13,7 @@ use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
 use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
-use super::site::{Predicates, Site, Sites};
+use super::site::{Predicates, Sites};
 use super::steering::Conduct;
 use super::target::Components;
 use crate::cache::SubscriptionCache;
@@ -353,10 +353,10 @@ fn remove<I: ?Sized>(
 }
 
 fn steered(sites: &Sites) -> Box<[bool]> {
-    let Site { schema, class, .. } = &sites.here;
-    let methods = schema.methods().iter();
+    let site = &sites.here;
+    let methods = site.schema.methods().iter();
     methods
-        .map(|method| !Conduct::new(class, method).is_empty())
+        .map(|method| !Conduct::new(site, method).is_empty())
         .collect()
 }
 

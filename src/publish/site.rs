@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::bag_equality::BagEquality;
+use super::bag_equality::Compared;
 use super::bound_methods::BoundMethods;
 use crate::filter::{
     Expr, Filter, FilterError, Predicate, Scope, UndeclaredProperties, check_beside, field,
@@ -17,8 +17,8 @@ use crate::value::{EventMethod, InterfaceSchema, Value};
 pub(crate) struct Site {
     pub(crate) schema: Arc<InterfaceSchema>,
     pub(crate) class: Arc<EventClass>,
-    /// Which values of the bags are compared with the events.
-    pub(crate) bags: BagEquality,
+    /// What of the bags is compared with the events.
+    pub(crate) bags: Compared,
 }
 
 /// A site and those that share its class or its interface: a subscription may be bound to several of

@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use super::columns::SubscriptionCriteria;
 use super::members::{Roll, drop_quietly};
 use super::publisher_filter::Source;
-use crate::model::{EventClass, Subscription};
+use super::site::Site;
+use crate::model::Subscription;
 use crate::value::{EventMethod, InterfaceId, InterfaceSchema};
 
 /// What one publisher object says.
@@ -119,15 +120,18 @@ impl MethodOf {
 
 impl Conduct {
     /// Returns what the record says of a method.
-    pub(super) fn new(class: &EventClass, method: &EventMethod) -> Self {
-        let settings = class.settings_of(method);
-        let named = |name: &String| Source::Named(name.as_str().into());
+    pub(super) fn new(site: &Site, method: &EventMethod) -> Self {
+        let settings = site.class.settings_of(method);
+        let asked = settings.publisher_filters().iter();
+        let asked = asked.filter(|name| !site.bags.has(name));
         let query = settings.default_query().map(|criteria| {
             let query = DefaultQuery::parse(criteria).map(Arc::new);
             query.map_err(|error| format!("the default query of the class is not valid: {error}"))
         });
         Self {
-            filters: settings.publisher_filters().iter().map(named).collect(),
+            filters: asked
+                .map(|name| Source::Named(name.as_str().into()))
+                .collect(),
             query,
         }
     }

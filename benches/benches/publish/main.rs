@@ -1,12 +1,17 @@
-//! What the publisher's say costs: bags compared with events, and publisher filters.
+//! What the publisher's side costs: bags compared with events, publisher filters, interest, and how
+//! soon a change of the wiring is told.
 //!
 //! A million subscriptions are told apart by one value of their bags. Against the index stands what
-//! COM+ would do: a loop that compares the value in each bag with the event's. And a hundred
-//! subscribers are called through a publisher filter that fires each, against the plain fire.
+//! COM+ would do: a loop that compares the value in each bag with the event's. The same million is
+//! asked whether anybody wants an event of some symbol. A hundred subscribers are called through a
+//! publisher filter that fires each, against the plain fire.
 //!
 //! ```text
 //! cargo bench --manifest-path benches/Cargo.toml --bench publish -- --quick
 //! ```
+
+mod interest;
+mod lag;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -15,8 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loosely::{
-    Broker, EventClass, FilteredEvent, Properties, PublisherFilter, Selection, Subscription, Value,
-    event_interface,
+    BagEquality, Broker, EventClass, FilteredEvent, Properties, PublisherFilter, Selection,
+    Subscription, Value, event_interface,
 };
 use loosely_benches::{Contest, Effort, Table, bar, machine};
 
@@ -55,6 +60,7 @@ fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new("what", ["ours us", "theirs us", "ratio"]);
     publisher_filter(effort, &mut table)?;
     bag_equality(effort, &mut table)?;
+    lag::measure(effort)?;
     println!("\n{table}");
     Ok(())
 }
@@ -89,9 +95,10 @@ fn publisher_filter(effort: Effort, table: &mut Table) -> Result<(), Box<dyn Err
 /// Measures a fire among a million subscriptions that a bag tells apart against a loop over the bags.
 fn bag_equality(effort: Effort, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let broker = Broker::in_memory()?;
-    let class = EventClass::new("Ticks", "Ticks");
-    let class = broker.register_class::<dyn Ticks>(class)?;
-    broker.match_bags(class, ["symbol"])?;
+    let bags = Arc::new(BagEquality::on(["symbol"]));
+    broker.register_publisher_filter("by symbol", bags)?;
+    let class = EventClass::new("Ticks", "Ticks").with_publisher_filter("by symbol");
+    broker.register_class::<dyn Ticks>(class)?;
     let target: Arc<dyn Ticks> = Arc::new(Idle);
     let mut listed: Vec<(Properties, Arc<dyn Ticks>)> = Vec::with_capacity(MILLION);
     for number in 0..MILLION {
@@ -123,7 +130,7 @@ fn bag_equality(effort: Effort, table: &mut Table) -> Result<(), Box<dyn Error>>
     }
     table.set(row, 2, format!("{ratio:.0}"));
     bar("bag_equality_1m_vs_scan", format!("{ratio:.0}"));
-    Ok(())
+    interest::measure(effort, &ticks, &events)
 }
 
 /// Calls each whose bag has the symbol, and returns how many.

@@ -8,7 +8,7 @@ use super::groups::Groups;
 use super::state::{Changes, State};
 use crate::model::{ComponentId, EventClass, EventClassId};
 use crate::publish::{
-    AnyChannel, BagEquality, Channel, ChannelCell, SECTION, Site, Sites, SubscriptionEntry,
+    AnyChannel, Channel, ChannelCell, Compared, SECTION, Site, Sites, SubscriptionEntry,
     Surroundings,
 };
 use crate::store::Trash;
@@ -17,8 +17,8 @@ use crate::value::{EventInterface, InterfaceId, InterfaceSchema, Subscriber};
 /// A class and the channels that publishers of it use.
 pub(crate) struct ClassEntry {
     pub(crate) record: Arc<EventClass>,
-    /// Which values of its subscriptions' bags are compared with its events.
-    pub(crate) bags: BagEquality,
+    /// What of its subscriptions' bags is compared with its events.
+    pub(super) bags: Compared,
     typed: HashMap<InterfaceId, Arc<dyn AnyChannel>>,
     untyped: HashMap<InterfaceId, Arc<ChannelCell>>,
 }
@@ -245,7 +245,7 @@ impl Changes {
 }
 
 impl ClassEntry {
-    pub(super) fn new(record: Arc<EventClass>, retired: Retired) -> Self {
+    pub(super) fn new(record: Arc<EventClass>, bags: Compared, retired: Retired) -> Self {
         let typed = retired
             .typed
             .into_iter()
@@ -256,7 +256,7 @@ impl ClassEntry {
             .filter_map(|(id, weak)| Some((id, weak.upgrade()?)));
         Self {
             record,
-            bags: BagEquality::default(),
+            bags,
             typed: typed.collect(),
             untyped: untyped.collect(),
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::channels::ClassEntry;
 use super::state::{Changes, State};
 use crate::broker::wiring_changes::BuiltIn;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Binding, EventClass, EventClassId};
-use crate::publish::BagEquality;
+use crate::publish::{BagEquality, Compared, bears};
 use crate::store::Trash;
-use crate::value::InterfaceId;
+use crate::value::{InterfaceId, InterfaceSchema};
 
 impl State {
     /// Takes a class in. Its channels are made anew if it says something else of its subscriptions,
@@ -17,14 +17,17 @@ impl State {
     pub(super) fn put_class(&mut self, class: EventClass, changes: &mut Changes) {
         let id = class.id();
         changes.access = true;
+        let bags = Compared::of(&class, &self.bags);
         let record = Arc::new(class);
         let Some(entry) = self.classes.get_mut(&id) else {
             changes.interfaces.extend(record.interfaces());
             let retired = self.retired.remove(&id).unwrap_or_default();
-            self.classes.insert(id, ClassEntry::new(record, retired));
+            self.classes
+                .insert(id, ClassEntry::new(record, bags, retired));
             return;
         };
         let replaced = std::mem::replace(&mut entry.record, Arc::clone(&record));
+        entry.bags = bags;
         if serves_alike(&replaced, &record) {
             changes.adopted.push(record);
         } else {
@@ -37,24 +40,46 @@ impl State {
         }
     }
 
-    /// Says which values of bags are compared with the events of a class.
-    pub(in crate::broker) fn match_bags(
+    /// Returns Ok unless a class bears a publisher filter that compares bags by a name that none of
+    /// its events has, be they of known interfaces or of one beside them.
+    pub(in crate::broker) fn check_bags(
+        &self,
+        class: &EventClass,
+        beside: Option<&InterfaceSchema>,
+    ) -> Result<()> {
+        let offered = class.interfaces().iter();
+        let known = offered.filter_map(|id| self.interfaces.get(id));
+        let schemas = known.map(|known| &*known.schema).chain(beside);
+        let mut borne = self.bags.iter().filter(|(name, _)| bears(class, name));
+        borne.try_for_each(|(_, bags)| bags.check(class, schemas.clone()))
+    }
+
+    /// Compares bags for the classes that bear a publisher filter of this name, or no longer.
+    pub(in crate::broker) fn compare_bags(
         &mut self,
-        id: EventClassId,
-        bags: BagEquality,
+        name: &str,
+        bags: Option<BagEquality>,
         changes: &mut Changes,
     ) -> Result<()> {
-        let Some(class) = self.classes.get_mut(&id) else {
-            let message = format!("there is no event class {id}");
-            return Err(Error::new(ErrorKind::NotFound, message));
-        };
-        let offered = class.record.interfaces();
-        let known = offered.iter().filter_map(|id| self.interfaces.get(id));
-        bags.check(&class.record, known.map(|known| &*known.schema))?;
-        // Subscriptions to the interfaces from any class are compiled for this one too.
-        changes.interfaces.extend(offered);
-        class.bags = bags;
-        Ok(())
+        match bags {
+            Some(bags) => _ = self.bags.insert(name.into(), bags),
+            None => _ = self.bags.remove(name),
+        }
+        let mut checked = Ok(());
+        for class in self.classes.values() {
+            if bears(&class.record, name) {
+                checked = checked.and(self.check_bags(&class.record, None));
+                // Subscriptions to its interfaces from any class are compiled for it too.
+                changes.interfaces.extend(class.record.interfaces());
+            }
+        }
+        if checked.is_err() {
+            self.bags.remove(name);
+        }
+        for class in self.classes.values_mut() {
+            class.bags = Compared::of(&class.record, &self.bags);
+        }
+        checked
     }
 
     /// Removes a class; publishers that still have it reach nobody until it comes back. One that is

@@ -1,7 +1,7 @@
 //! The records, by what they are found by.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -15,7 +15,9 @@ use crate::component::{Roles, Sessions};
 use crate::model::{
     BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription,
 };
-use crate::publish::{Added, CompiledFilter, ObjectId, SubscriptionEntry, SubscriptionKey};
+use crate::publish::{
+    Added, BagEquality, CompiledFilter, ObjectId, SubscriptionEntry, SubscriptionKey,
+};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
 use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
@@ -26,6 +28,8 @@ pub(crate) struct State {
     pub(crate) classes: HashMap<EventClassId, ClassEntry>,
     pub(crate) interfaces: HashMap<InterfaceId, InterfaceEntry>,
     pub(crate) roles: Roles,
+    /// Publisher filters that compare bags, by the name under which they are registered.
+    pub(super) bags: BTreeMap<Box<str>, BagEquality>,
     /// Stored and transient subscriptions.
     pub(crate) subscriptions: Entries,
     /// publisher object -> its private subscriptions
