@@ -34,6 +34,8 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// # Examples
     ///
     /// ```
+    /// use std::sync::Arc;
+    ///
     /// use loosely::{Broker, event_interface};
     ///
     /// #[event_interface]
@@ -44,7 +46,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// let broker = Broker::in_memory()?;
     /// let copy = broker.publisher::<dyn Progress>()?;
     /// let check = broker.publisher::<dyn Progress>()?;
-    /// let _bar = copy.subscribe(ProgressHandlers::new())?;
+    /// let _bar = copy.subscribe(Arc::new(ProgressHandlers::new()))?;
     /// assert_eq!(copy.advanced(50).delivered(), 1);
     /// assert_eq!(check.advanced(50).delivered(), 0);
     /// # Ok::<(), loosely::Error>(())
