@@ -145,8 +145,9 @@ fn add(
         core: core.ok_or_else(|| Error::new(ErrorKind::Closed, "the broker is gone"))?,
         principal: own.gate().map(|gate| gate.principal().clone()),
     };
+    let record = of_class(record, class)?;
     let object = own.identify(&around.upkeep);
-    broker.add_live(&of_class(record, class)?, target, Some(object))
+    broker.add_live(&record, target, Some(object))
 }
 
 /// Returns the same subscription to this class alone: the object fires no other.
