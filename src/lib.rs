@@ -56,7 +56,8 @@
 //! - A [`Subscription`] says which events (by class, by interface from any class, some methods or
 //!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
 //!   [`Broker::store`], many in one commit by [`Broker::import`], or lives as long as the
-//!   [`SubscriptionGuard`] of [`Broker::subscribe`].
+//!   [`SubscriptionGuard`] of [`Broker::subscribe`]. One that a single publisher object is to know
+//!   and nobody else is its private one, from [`Publisher::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
@@ -142,13 +143,13 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
-    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
-    HealthEventsPublisher, Imported, IndexHelp, IntoSubscriber, IntoTarget, Session,
-    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS,
-    WiringChange, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
-    WiringContentsHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
+    HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsPublisher, Imported,
+    IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
+    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
+    WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -162,6 +163,7 @@ pub use crate::filter::{
     Collation, CompareOp, Decision, Expr, Field, Filter, FilterError, FilterErrorKind, Literal,
     Name, Operand, field,
 };
+pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
     MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,

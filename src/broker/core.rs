@@ -1,5 +1,6 @@
 //! What the clones of a broker share.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread;
@@ -30,7 +31,7 @@ pub(crate) struct Core {
     closed: AtomicBool,
 }
 
-/// What factories find the broker by.
+/// What factories and publishers find the broker by.
 struct WeakBroker(OnceLock<Weak<Core>>);
 
 impl Core {
@@ -170,7 +171,12 @@ impl Activation<'_> {
     /// A component that keeps it keeps the broker open, and the broker keeps the component: use it
     /// in the factory, and let it go.
     pub fn broker(&self) -> Option<Broker> {
-        let WeakBroker(core) = self.host().downcast_ref()?;
-        core.get()?.upgrade().map(Broker::from_core)
+        core_of(self.host()).map(Broker::from_core)
     }
+}
+
+/// Returns the broker that `host` stands for, if it is still there.
+pub(super) fn core_of(host: &(dyn Any + Send + Sync)) -> Option<Arc<Core>> {
+    let WeakBroker(core) = host.downcast_ref()?;
+    core.get()?.upgrade()
 }

@@ -146,7 +146,13 @@ impl Shelf {
             return Ok(Grant::Place);
         }
         // A strand that holds them all, or inside of those that do, would wait for itself.
-        if self.pool.wait().is_zero() || state.out.iter().all(|holder| strand.is_within(holder)) {
+        if state.out.iter().all(|holder| strand.is_within(holder)) {
+            return Err(ActivationError::WouldDeadlock {
+                component: self.component,
+                size: self.pool.maximum(),
+            });
+        }
+        if self.pool.wait().is_zero() {
             return Err(self.exhausted(Duration::ZERO));
         }
         let waiter = Arc::new(Waiter::new(strand.clone()));

@@ -17,6 +17,7 @@
 //! | SubscriberCLSID | [`Target::Component`], [`ComponentId`] |
 //! | SubscriberMoniker | [`Target::Moniker`]; nothing resolves it yet |
 //! | SubscriberInterface, transient | [`Broker::subscribe`], [`SubscriptionGuard`] |
+//! | `IEventObjectCollection::Add`, private | [`Publisher::subscribe`] |
 //! | activation for each call | [`Component::per_call`]; a singleton by default |
 //! | object pooling (MinPoolSize, MaxPoolSize, CreationTimeout) | [`Component::pooled`], [`Pool`] |
 //! | FilterCriteria | [`Filter`] |
@@ -92,6 +93,9 @@
 //!   own ("COM+ Events Security Considerations").
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
 //!   reference until it is removed ("Registering a Transient Subscription").
+//! - *A private subscription* is known to one publisher object and its clones, and to no query; it
+//!   ends with its guard or with the object. COM+ has a door to it, the collection that
+//!   `GetSubscriptions` returns, and says nothing about what is added there.
 //! - *Events about the wiring* carry the revision, the name and, on request, the record before and
 //!   after; they are filtered like any other. COM+ tells a kind and an id (`IEventObjectChange`).
 //!
@@ -100,7 +104,8 @@
 //!
 //! # Twenty complaints
 //!
-//! What users of COM+ Events complained about, by source, and whether this version answers it.
+//! What users of COM+ Events complained about, by source, and whether this version answers it;
+//! `complaints.rs` and `complaints_of_wiring.rs` under `tests/behaviour` show it, a test each.
 //!
 //! 1. *A dead subscriber stops the publisher (KB 297146).* In part: a weak subscriber that is gone
 //!    is skipped and removed. One that hangs holds the publisher; there are no deadlines yet.
@@ -186,6 +191,7 @@
 //! [`Publisher::interface`]: crate::Publisher::interface
 //! [`Publisher::set_default_query`]: crate::Publisher::set_default_query
 //! [`Publisher::set_id`]: crate::Publisher::set_id
+//! [`Publisher::subscribe`]: crate::Publisher::subscribe
 //! [`Publisher::subscriptions`]: crate::Publisher::subscriptions
 //! [`PublisherFilter`]: crate::PublisherFilter
 //! [`Publisher`]: crate::Publisher

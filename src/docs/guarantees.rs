@@ -95,6 +95,11 @@
 //!   object any more, and refuses to wait where the wait could not end: `transient.rs:
 //!   close_and_wait_waits_for_the_fire_that_calls_the_object`,
 //!   `close_and_wait_inside_any_delivery_would_deadlock`.
+//! - A private subscription is called for the events of its publisher object and no other, and
+//!   nobody else is told of it: `private.rs:
+//!   private_subscriber_hears_its_publisher_object_and_its_clones_and_no_other`,
+//!   `nobody_else_finds_a_private_subscription`. It has its place among all others:
+//!   `private_among_all.rs`.
 //! - A per-user subscription is called while its owner has a session at the broker that fires, and
 //!   not before or after: `sessions.rs`, and `examples/roaming.rs` to look at.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps

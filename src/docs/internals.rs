@@ -52,6 +52,11 @@
 //! log-on puts what its owner has from beside the lanes into them, and a log-off takes it out
 //! again.
 //!
+//! A private subscription is listed by its publisher object and its id, beside those that queries
+//! see. Each channel of the object's class has, for each object with private ones, lanes and, from
+//! sixty-four filters on, an index of their own; the lanes of everybody stay as they are. When the
+//! last clone of the publisher is dropped, all of them go in one change.
+//!
 //! What a principal's publisher object may do is no part of a snapshot, as an authorizer is the
 //! user's code. A commit of roles or classes raises a generation, when its snapshots are in place;
 //! a fire of such an object reads it first, and where it is another one than before, asks again
@@ -89,8 +94,10 @@
 //!    Where a publisher filter or a default query selects, the fire takes another way: it gets all
 //!    subscriptions of the method in the order of calling, made when first asked for after a
 //!    change, and what is selected is asked one by one, its filter too. A default query over an
-//!    index alone is asked about what the index has found. A publisher without either pays one
-//!    look at a flag.
+//!    index alone is asked about what the index has found.
+//!    Where the publisher object has private subscriptions, the fire matches those too and puts
+//!    both in one order; what a publisher filter selects from is put together for each fire. A
+//!    publisher without any of this pays one look at a flag.
 //! 3. *Delivery.* A predicate is asked, if the subscription names one. The target is found: a live
 //!    object, a weak one that is still there, or a component, made now if need be. The trait's
 //!    method is called with the publisher's own arguments, inside `catch_unwind`. A class that
@@ -113,6 +120,7 @@
 //!
 //! ```text
 //! store commit lock -> wiring state -> a channel's roster -> its index
+//! a channel's roster -> its publisher objects -> the roster of one -> its index
 //! an index, for reading -> component registry
 //! a channel's roster -> component registry
 //! wiring state -> what a commit hands to the wiring
@@ -136,7 +144,8 @@
 //!   holds the wiring: the calls of the broker read the wiring, let it go, commit, and begin again
 //!   if the revision they expected has passed.
 //! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
-//!   neither of the two, but for the roster: at its end, if it made a singleton, and where a
+//!   neither of the two, but for the list of publisher objects, for a moment, if its own has private
+//!   subscriptions, and for the roster: at its end, if it made a singleton, and where a
 //!   publisher filter or a default query needs the members of a method that has changed.
 //! - *roster -> index*: it is locked, for all methods together, while a subscription moves between
 //!   it and the snapshot, so that every fire sees it in one place. Under them runs library code

@@ -1,6 +1,7 @@
 //! One interface of one class: the cache of its subscriptions and what surrounds it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -22,6 +23,7 @@ use super::named::Named;
 use super::payload::UntypedPayload;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
+use super::privates::{ObjectId, Privates};
 use super::publisher::Own;
 use super::pulse::Pulse;
 use super::report::FireReport;
@@ -62,6 +64,9 @@ pub(crate) struct Surroundings {
 pub(crate) trait Upkeep: Any + Send + Sync {
     /// Removes transient subscriptions whose object is gone, unless they have another by now.
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]);
+
+    /// Removes the private subscriptions of a publisher object, which is gone.
+    fn release(&self, object: ObjectId);
 }
 
 /// One interface of one class.
@@ -71,12 +76,14 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) cache: SubscriptionCache<Lane<I>>,
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
-    roster: Mutex<Roster<I>>,
     /// Whether the class has properties.
     has_defaults: AtomicBool,
+    pub(super) roster: Mutex<Roster<I>>,
+    /// What single publisher objects have beside that.
+    pub(super) privates: Privates<I>,
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
-    members: MembersCache<I>,
+    pub(super) members: MembersCache<I>,
     /// Counts changes of what subscriptions ask for.
     pub(super) pulse: Pulse,
 }
@@ -131,8 +138,9 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// Says what a fire would do, and does not do it.
     fn explain(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>) -> Explanation;
 
-    /// Returns the subscriptions of a method that are switched on, in the order of calling.
-    fn roll(&self, method: usize) -> Option<Arc<Roll>>;
+    /// Returns the subscriptions of a method that are switched on and that a publisher object
+    /// reaches, in the order of calling.
+    fn roll(&self, method: usize, own: &Own) -> Option<Arc<Roll>>;
 
     /// Returns a number that rises when the subscriptions change.
     fn generation(&self) -> u64;
@@ -169,6 +177,7 @@ impl<I: Facet + ?Sized> Channel<I> {
             has_defaults: AtomicBool::new(!facts.defaults.is_empty()),
             class: ArcSwap::from_pointee(facts),
             members: MembersCache::new(schema.methods().len()),
+            privates: Privates::default(),
             roster: Mutex::new(Roster::new(Sites {
                 here: site,
                 others: Vec::new(),
@@ -254,11 +263,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns what is ready of the subscriptions that are to be kept, in the order of calling and
     /// with their filters.
     pub(crate) fn prepared(&self, keep: impl Fn(&Prepared<I>) -> bool) -> Vec<Prepared<I>> {
-        let roster = self.roster.lock();
-        let (sites, mut kept) = (roster.sites.clone(), roster.select(keep));
-        drop(roster);
-        kept.sort_by_cached_key(|prepared| prepared.entry.rank());
-        kept.iter().map(|prepared| prepared.whole(&sites)).collect()
+        Roster::whole(&self.roster, keep)
     }
 }
 
@@ -300,28 +305,34 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let facts = ClassFacts::new(&sites.here);
         let mut fresh = Roster::new(sites);
         let sites = fresh.sites.clone();
+        let mut privates = HashMap::new();
         compile(&entries, &sites, |part, details| {
             let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
                 Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
             };
-            let added = part.iter().zip(details).map(prepare).collect();
+            let mut added: Vec<_> = part.iter().zip(details).map(prepare).collect();
+            for private in added.extract_if(.., |it| it.entry.object().is_some()) {
+                if let Some(object) = private.entry.object() {
+                    let roster = privates.entry(object);
+                    let roster = roster.or_insert_with(|| Roster::new(sites.clone()));
+                    roster.fill(vec![private], trash);
+                }
+            }
             fresh.fill(added, trash);
         });
         let mut roster = self.roster.lock();
         self.know(facts, trash);
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        self.privates.replace(privates, &sites, trash);
         self.members.clear(trash);
         self.pulse.beat();
     }
 
     fn adopt(&self, class: &Arc<EventClass>, trash: &mut Trash) {
         let mut roster = self.roster.lock();
-        let Sites { here, others } = &mut roster.sites;
-        let sites = std::iter::once(here).chain(others);
-        for site in sites.filter(|site| site.class.id() == class.id()) {
-            trash.add(std::mem::replace(&mut site.class, Arc::clone(class)));
-        }
+        roster.adopt_class(class, trash);
+        self.privates.adopt(class, trash);
         if self.key.class == class.id() {
             self.know(ClassFacts::new(&roster.sites.here), trash);
         }
@@ -339,7 +350,10 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         } = &mut *roster;
         let prepare =
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
-        let added = added.iter_mut().map(prepare).collect();
+        let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
+        let private = |prepared: &mut Prepared<I>| prepared.entry.object().is_some();
+        let privates = added.extract_if(.., private).collect();
+        self.privates.change(removed, privates, sites, trash);
         roster.change(removed, added, &self.cache, trash);
         self.members.clear(trash);
         self.pulse.beat();
@@ -380,7 +394,10 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         Explanation::new(self, method, values, origin)
     }
 
-    fn roll(&self, method: usize) -> Option<Arc<Roll>> {
+    fn roll(&self, method: usize, own: &Own) -> Option<Arc<Roll>> {
+        if let Some(private) = self.private(own) {
+            return Some(Arc::clone(&self.members_with(&private, method).roll));
+        }
         let members = self.members(method);
         Some(Arc::clone(&members.as_ref()?.roll))
     }

@@ -35,7 +35,12 @@ impl DynamicPublisher {
         }
     }
 
-    pub(super) fn channel(&self) -> Arc<dyn AnyChannel> {
+    /// Returns what belongs to the publisher object.
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    pub(crate) fn channel(&self) -> Arc<dyn AnyChannel> {
         Arc::clone(&self.cell.read())
     }
 

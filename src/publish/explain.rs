@@ -83,7 +83,7 @@ impl Explanation {
             (Some(gate), Some(clearance)) if !clearance.reads() => Some(gate.principal()),
             _ => None,
         };
-        let all = channel.prepared(|prepared| {
+        let all = channel.prepared_for(own, |prepared| {
             let owner = prepared.entry.record.owner();
             prepared.is_bound_to(method) && only.is_none_or(|only| owner == Some(only))
         });

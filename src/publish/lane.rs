@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::demand::Few;
-use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::indexed::{FilterIndex, Found, NotFound, loose_number};
 use super::prepared::Prepared;
@@ -19,8 +18,9 @@ pub(crate) enum Lane<I: ?Sized> {
         /// In the order of calling. A single one inline, where it is reached without another
         /// pointer.
         slots: SmallVec<[PlainSlot<I>; 1]>,
-        /// The subscription behind the slot of the same index; read when one fails.
-        entries: Box<[Arc<SubscriptionEntry>]>,
+        /// The subscription behind the slot of the same index; read when one fails, or when they
+        /// are called among others.
+        prepared: Box<[Arc<Prepared<I>>]>,
     },
     /// A few, in the order of calling, and at least one with a filter, a time, or a target that
     /// must be made or found first; or several that are called at the same time.
@@ -111,7 +111,7 @@ impl<I: Facet + ?Sized> Lane<I> {
         match plain {
             Some(slots) if !steered => Self::Plain {
                 slots,
-                entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
+                prepared: here().cloned().collect(),
             },
             _ => Self::Guarded {
                 slots: here().cloned().collect(),

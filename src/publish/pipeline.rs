@@ -12,7 +12,10 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
+use super::merged;
 use super::payload::{Call, LentCall, Payload};
+use super::prepared::Prepared;
+use super::privates::PrivateLanes;
 use super::report::{FireReport, Tally};
 use super::steered;
 use super::steering::{Course, DefaultQuery};
@@ -90,14 +93,14 @@ where
     let snapshot = channel.cache.load();
     if !origin.own.is_steered() {
         match snapshot.method(method) {
-            Some(Lane::Plain { slots, entries }) => {
+            Some(Lane::Plain { slots, prepared }) => {
                 if slots.is_empty() {
                     return FireReport::default();
                 }
                 let Some(_entered) = enter(channel.key.class) else {
-                    return too_deep(channel, entries.iter());
+                    return too_deep(channel, prepared.iter().map(|it| &it.entry));
                 };
-                return fire_plain(channel, slots, entries, call);
+                return fire_plain(channel, slots, prepared, call);
             }
             None => return FireReport::default(),
             Some(_) => {}
@@ -117,11 +120,13 @@ fn fire_filtered<I: Facet + ?Sized>(
     values: &[ValueRef<'_>],
     call: &impl Call<I>,
 ) -> FireReport {
+    let private = channel.private(origin.own);
     loop {
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
-        if let Some(report) = fire_guarded(channel, lane, method, origin, values, call) {
+        let private = private.as_deref();
+        if let Some(report) = fire_guarded(channel, lane, private, method, origin, values, call) {
             return report;
         }
         snapshot = channel.cache.load();
@@ -132,6 +137,7 @@ fn fire_filtered<I: Facet + ?Sized>(
 fn fire_guarded<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &Lane<I>,
+    private: Option<&PrivateLanes<I>>,
     method: usize,
     origin: Origin<'_>,
     values: &[ValueRef<'_>],
@@ -150,18 +156,25 @@ fn fire_guarded<I: Facet + ?Sized>(
         clearance: clearance.as_ref().map(|clearance| &***clearance),
     };
     let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
+    if let Some(private) = private {
+        return merged::fire(channel, lane, private, method, course.as_ref(), row, call);
+    }
     match (lane, &course) {
         (Lane::Indexed(lane), Some(Course::Query(query))) => {
             fire_indexed(channel, lane, method, row, Some(query), call)
         }
-        (_, Some(course)) => Some(steered::fire(channel, method, course, row, call)),
+        (_, Some(course)) => {
+            let members = channel.members(method);
+            let fire = |members| steered::fire(channel, members, method, course, row, call);
+            Some(members.as_deref().map_or_else(FireReport::default, fire))
+        }
         // It became plain since the fire began.
-        (Lane::Plain { slots, entries }, None) => {
+        (Lane::Plain { slots, prepared }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
-                return Some(too_deep(channel, entries.iter()));
+                return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };
             let call = |target: &I| call.on(target);
-            Some(fire_plain(channel, slots, entries, &call))
+            Some(fire_plain(channel, slots, prepared, &call))
         }
         (Lane::Guarded { slots, .. }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
@@ -247,12 +260,12 @@ fn fire_each<I: Facet + ?Sized>(
 fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
-    entries: &[Arc<SubscriptionEntry>],
+    prepared: &[Arc<Prepared<I>>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
-        return go_on(failure, channel, slots, entries, call);
+        return go_on(failure, channel, slots, prepared, call);
     }
     // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
     let mut tally = Tally::default();
@@ -280,19 +293,19 @@ fn go_on<I: ?Sized>(
     failure: Failure,
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
-    entries: &[Arc<SubscriptionEntry>],
+    prepared: &[Arc<Prepared<I>>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let mut tally = Tally::default();
-    let mut rest = slots.iter().zip(entries);
+    let mut rest = slots.iter().zip(prepared);
     let mut failed = 0;
     let mut failure = Some(failure);
     while let Some(cause) = failure {
         // The context knows who was called last, so the loop need not count on its way.
         let last = entered_subscription();
-        if let Some((_, entry)) = rest.find(|(slot, _)| slot.id == last) {
+        if let Some((_, prepared)) = rest.find(|(slot, _)| slot.id == last) {
             failed += 1;
-            tally.add(entry, DeliveryOutcome::Failed(cause));
+            tally.add(&prepared.entry, DeliveryOutcome::Failed(cause));
         }
         let behind = &slots[slots.len() - rest.len()..];
         failure = failure_in(catch_unwind(AssertUnwindSafe(|| call_each(behind, call))));

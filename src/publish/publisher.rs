@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::channel::{AnyChannel, Channel, Surroundings};
+use super::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 use super::explain::Explanation;
 use super::gate::Gate;
 use super::interest::Interest;
 use super::payload::{Payload, TypedPayload};
 use super::pipeline;
+use super::privates::{Identity, ObjectId};
 use super::report::FireReport;
 use super::steering::Steering;
 use super::with::{Origin, With};
@@ -57,11 +58,13 @@ pub(crate) struct Own {
     changing: Mutex<()>,
     /// What stands before the object, if it was made for a principal.
     gate: Option<Arc<Gate>>,
+    /// What its private subscriptions know it by, once there was one.
+    identity: OnceLock<Arc<Identity>>,
 }
 
 /// Something stands before the object.
 const GATED: u8 = 1;
-/// It selects subscriptions.
+/// It selects subscriptions, or had some of its own.
 const STEERED: u8 = 2;
 /// It has properties.
 const SHOWS: u8 = 4;
@@ -75,16 +78,34 @@ impl Own {
             properties,
             changing: Mutex::new(()),
             gate: gate.map(Arc::new),
+            identity: OnceLock::new(),
         }
     }
 
-    /// Returns whether it has anything: a gate, publisher filters, queries, properties.
+    /// Returns whether it has anything: a gate, publisher filters, queries, private subscriptions,
+    /// properties.
     #[inline]
     pub(crate) fn is_unusual(&self) -> bool {
         self.marks.load(Ordering::Acquire) != 0
     }
 
-    /// Returns whether a publisher filter or a default query was set.
+    /// Returns what private subscriptions know the object by, from now on.
+    pub(crate) fn identify(&self, upkeep: &Weak<dyn Upkeep>) -> ObjectId {
+        let _changing = self.changing.lock();
+        let identity = self
+            .identity
+            .get_or_init(|| Arc::new(Identity::new(upkeep)));
+        self.look();
+        identity.object()
+    }
+
+    /// Returns the same, if it ever had a private subscription.
+    pub(super) fn object(&self) -> Option<ObjectId> {
+        self.identity.get().map(|identity| identity.object())
+    }
+
+    /// Returns whether a publisher filter or a default query was set, or a private subscription
+    /// made.
     #[inline]
     pub(crate) fn is_steered(&self) -> bool {
         self.marks.load(Ordering::Acquire) & STEERED != 0
@@ -93,8 +114,9 @@ impl Own {
     /// Notes what it has, before the change is over that may have made it so.
     fn look(&self) {
         let mark = |has: bool, mark: u8| if has { mark } else { 0 };
+        let steered = !self.steering.load().is_empty() || self.object().is_some();
         let marks = mark(self.gate.is_some(), GATED)
-            | mark(!self.steering.load().is_empty(), STEERED)
+            | mark(steered, STEERED)
             | mark(!self.properties.load().is_empty(), SHOWS);
         self.marks.store(marks, Ordering::Release);
     }
@@ -134,6 +156,7 @@ impl Own {
             properties: ArcSwap::new(properties),
             changing: Mutex::new(()),
             gate: self.gate.clone(),
+            identity: self.identity.clone(),
         };
         captured.look();
         captured
@@ -141,7 +164,7 @@ impl Own {
 
     /// Returns what stands before the object, if it was made for a principal.
     #[inline]
-    pub(super) fn gate(&self) -> Option<&Gate> {
+    pub(crate) fn gate(&self) -> Option<&Gate> {
         self.gate.as_deref()
     }
 

@@ -52,7 +52,8 @@ use crate::value::{Event, InterfaceSchema, ValueRef};
 ///
 /// let broker = Broker::in_memory()?;
 /// let jobs = broker.publisher::<dyn JobEvents>()?;
-/// let _guards = [(); 3].map(|()| broker.subscribe::<dyn JobEvents>(JobEventsHandlers::new()));
+/// let handlers = || Arc::new(JobEventsHandlers::new());
+/// let _guards = [(); 3].map(|()| broker.subscribe::<dyn JobEvents>(handlers()));
 /// jobs.install_filter(Arc::new(FirstTaker));
 /// let report = jobs.job_offered("backup");
 /// assert_eq!((report.delivered(), report.withheld()), (1, 2));

@@ -22,15 +22,12 @@ use crate::value::{panic_message, untyped};
 /// Fires a method whose subscriptions are selected before they are matched.
 pub(super) fn fire<I: Facet + ?Sized>(
     channel: &Channel<I>,
+    members: &Members<I>,
     method: usize,
     course: &Course<'_>,
     row: EventRow<'_>,
     call: &impl Call<I>,
 ) -> FireReport {
-    let members = channel.members(method);
-    let Some(members) = &*members else {
-        return FireReport::default();
-    };
     let entries = &members.roll.entries;
     let Some(_entered) = enter(channel.key.class) else {
         return too_deep(channel, entries.iter());

@@ -244,7 +244,7 @@ impl Alerts for Echo {
             let report = alerts.raised("inner");
             assert_eq!((report.delivered(), report.failed()), (1, 1), "{report:?}");
             let activation = report.failures().next().and_then(|it| it.failure());
-            let Some(Failure::Activation(ActivationError::Exhausted { waited, .. })) = activation
+            let Some(Failure::Activation(ActivationError::WouldDeadlock { waited, .. })) = activation
             else {
                 panic!("{report:?}");
             };
