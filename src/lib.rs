@@ -56,7 +56,8 @@
 //! - A [`Subscription`] says which events (by class, by interface from any class, some methods or
 //!   all), who receives them, and under which conditions. It is stored by [`Broker::ensure`] or
 //!   [`Broker::store`], many in one commit by [`Broker::import`], or lives as long as the
-//!   [`SubscriptionGuard`] of [`Broker::subscribe`].
+//!   [`SubscriptionGuard`] of [`Broker::subscribe`]. One that a single publisher object is to know
+//!   and nobody else is its private one, from [`Publisher::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
@@ -99,11 +100,12 @@
 //! acknowledged change survives `kill -9`, no fire that begins after a change returned uses the old
 //! wiring, and no lock is held while anything of the user's runs.
 //!
-//! Delivery is inline: subscribers run on the publisher's thread one after another, unbounded in
+//! Delivery is inline: a fire returns when its subscribers did, which run on the publisher's thread
+//! one after another, or at the same time if the class says so ([`Firing::Parallel`]), unbounded in
 //! time. Many filters are found by an index, few are asked in turn. One process owns a store
 //! directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
-//! Not in this version: queued, detached or parallel delivery, deadlines, retained events,
+//! Not in this version: queued or detached delivery, deadlines, retained events,
 //! monikers, events between processes or machines. A class that asks for one of these is refused
 //! ([`Invalid`](ErrorKind::Invalid)); every event for a subscription that names a moniker is a
 //! [failure](Failure::Activation) in the report.
@@ -141,13 +143,13 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, FilterCost,
-    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
-    HealthEventsPublisher, Imported, IndexHelp, IntoSubscriber, IntoTarget, Session,
-    SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS,
-    WiringChange, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
-    WiringContentsHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
+    HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsPublisher, Imported,
+    IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
+    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
+    WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -161,6 +163,7 @@ pub use crate::filter::{
     Collation, CompareOp, Decision, Expr, Field, Filter, FilterError, FilterErrorKind, Literal,
     Name, Operand, field,
 };
+pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
     MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,
@@ -169,10 +172,10 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, Explained, Explanation,
-    FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest, InterestChanges,
-    MethodInterest, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
-    Publishes, Selection, Stage, StickyByKey, SubscriptionsView,
+    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, DynamicWith, Explained,
+    Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest,
+    InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
+    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, SubscriptionsView, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

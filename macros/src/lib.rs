@@ -41,6 +41,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///   and returns a `FireReport`, and nothing else; it dereferences to `Publisher<dyn StockEvents>`
 ///   for control, and implements the trait, so that a publisher can be a subscriber.
 /// - `StockEventsHandlers`: a subscriber made of closures; a method without one does nothing.
+/// - `StockEventsWith`: the same event methods, with publisher properties for single events.
 /// - `StockEventsPriceChanged`, and so on for every method: its arguments, owned. An event whose
 ///   type would take a name that is taken has `Event` added, as `StockEventsPublisherEvent` has.
 ///

@@ -108,6 +108,11 @@ impl Interface {
         format_ident!("{}Publisher", self.ident())
     }
 
+    /// Returns the name of the publisher object with properties for single events.
+    pub(crate) fn with(&self) -> Ident {
+        format_ident!("{}With", self.ident())
+    }
+
     /// Returns the name of the subscriber made of closures.
     pub(crate) fn handlers(&self) -> Ident {
         format_ident!("{}Handlers", self.ident())
@@ -241,7 +246,9 @@ fn parse_methods(item: &ItemTrait, rename_all: Option<Case>, errors: &mut Errors
 
 /// Names the structs of owned arguments, so that they differ from each other and from the rest.
 fn name_arguments(interface: &Ident, methods: &mut [Method]) {
-    let mut taken = vec!["Publisher".to_owned(), "Handlers".to_owned()];
+    let mut taken = ["Publisher", "With", "Handlers"]
+        .map(str::to_owned)
+        .to_vec();
     for method in methods {
         let mut name = Case::Pascal.apply(&plain(&method.ident));
         while taken.contains(&name) {

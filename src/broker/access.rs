@@ -7,19 +7,26 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::sessions::named;
+use super::wiring::Wiring;
 use crate::component::{HeldRoles, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Binding, EventClass, EventClassId, Principal, Right, Subscription};
 use crate::publish::Gate;
 use crate::value::InterfaceId;
 
-/// Whoever has to be asked about, with the roles that this principal has now.
+/// What one call of the broker may do: everything, unless somebody has to be asked about.
 pub(super) struct Access<'a> {
+    wiring: &'a Wiring,
+    asked: Option<Asked<'a>>,
+}
+
+/// Who has to be asked about, with the roles that this principal has as the call begins.
+struct Asked<'a> {
     policy: &'a Policy,
     principal: &'a Principal,
     held: HeldRoles,
-    /// binding -> whether what is bound so may be known, as far as it was asked
-    readable: RefCell<HashMap<Bound, bool>>,
+    /// right and binding -> whether it is there to what is bound so, as far as it was asked
+    known: RefCell<HashMap<(Right, Bound), bool>>,
 }
 
 type Bound = (Option<EventClassId>, Option<InterfaceId>);
@@ -34,6 +41,20 @@ impl Broker {
     /// [`Notice`](crate::Notice). Queries leave out what may not be read. The id of a subscription
     /// without an explicit one comes from the owner that it names: principals who store the same
     /// one each name themselves.
+    ///
+    /// It is not asked about what concerns this program alone, which a view may do as the handle
+    /// may:
+    ///
+    /// - [`register_component`](Self::register_component),
+    ///   [`unregister_component`](Self::unregister_component) and [`components`](Self::components);
+    /// - [`notices`](Self::notices), which are taken out for everybody,
+    ///   [`revision`](Self::revision) and [`logged_on`](Self::logged_on);
+    /// - [`changes_since`](Self::changes_since) and [`follow_changes`](Self::follow_changes): ids
+    ///   and kinds of change, of records too that may not be read;
+    /// - [`filter_cost`](Self::filter_cost), whose errors name what an interface has and a filter
+    ///   does not;
+    /// - what subscription guards and sessions do, once they are there;
+    /// - [`close`](Self::close), for everybody.
     ///
     /// The handle that [`open`](Self::open) returned is the system's own, and so is the one that
     /// component factories are given: both may do everything. A view hands out views too, so it
@@ -54,25 +75,25 @@ impl Broker {
         self.principal.as_ref()
     }
 
-    /// Returns who has to be asked about, if anybody.
-    pub(super) fn access(&self) -> Option<Access<'_>> {
-        let policy = &self.core.policy;
-        let principal = self.principal.as_ref().filter(|_| policy.is_enforced())?;
-        let held = policy.held_by(principal);
-        Some(Access {
+    /// Returns what this handle may do now: one for each call, as it remembers the answers.
+    pub(super) fn access(&self) -> Access<'_> {
+        let policy = &*self.core.policy;
+        let principal = self.principal.as_ref().filter(|_| policy.is_enforced());
+        let asked = principal.map(|principal| Asked {
             policy,
             principal,
-            held,
-            readable: RefCell::default(),
-        })
+            held: policy.held_by(principal),
+            known: RefCell::default(),
+        });
+        Access {
+            wiring: &self.core.wiring,
+            asked,
+        }
     }
 
     /// Returns Ok if a right is there, to a class or where none is concerned.
     pub(super) fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {
-        match self.access() {
-            Some(access) => access.require(right, class),
-            None => Ok(()),
-        }
+        self.access().require(right, class)
     }
 
     /// Returns Ok if something may be done in the name of this principal.
@@ -81,52 +102,6 @@ impl Broker {
             return Ok(());
         }
         self.require(Right::Administer, None)
-    }
-
-    /// Returns Ok if a subscription may be stored, changed or removed that is, or is to be, as each
-    /// of these.
-    pub(super) fn require_writing<'a>(
-        &self,
-        records: impl IntoIterator<Item = &'a Subscription>,
-    ) -> Result<()> {
-        let Some(access) = self.access() else {
-            return Ok(());
-        };
-        for record in records {
-            let right = if access.owns(record) {
-                Right::Subscribe
-            } else {
-                Right::Administer
-            };
-            let classes = self.classes_bound(record.binding());
-            if classes.is_empty() {
-                access.require(right, None)?;
-            }
-            for class in &classes {
-                access.require(right, Some(class))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether a subscription may be known: it is one's own, or of a class that may.
-    pub(super) fn may_read(&self, access: &Access<'_>, record: &Subscription) -> bool {
-        if access.owns(record) {
-            return true;
-        }
-        let bound = (record.binding().class(), record.binding().interface());
-        let known = access.readable.borrow().get(&bound).copied();
-        known.unwrap_or_else(|| {
-            let may = access.may_read_any(&self.classes_bound(record.binding()));
-            access.readable.borrow_mut().insert(bound, may);
-            may
-        })
-    }
-
-    /// Returns the known classes that a binding means.
-    fn classes_bound(&self, binding: &Binding) -> Vec<Arc<EventClass>> {
-        let wiring = &self.core.wiring;
-        wiring.with(|state, _| state.classes_bound(binding))
     }
 
     /// Returns a class, whether it may be read or not.
@@ -141,9 +116,7 @@ impl Broker {
     pub(super) fn owned<'a>(&self, subscription: &'a Subscription) -> Cow<'a, Subscription> {
         match &self.principal {
             Some(principal) if subscription.owner().is_none() => {
-                let mut parts = subscription.to_parts();
-                parts.owner = Some(principal.clone());
-                Cow::Owned(Subscription::from_parts(parts))
+                Cow::Owned(subscription.clone().with_owner(principal.clone()))
             }
             _ => Cow::Borrowed(subscription),
         }
@@ -164,21 +137,99 @@ impl Broker {
 }
 
 impl Access<'_> {
-    pub(super) fn allows(&self, right: Right, class: Option<&EventClass>) -> bool {
+    fn allows(&self, right: Right, class: Option<&EventClass>) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_none_or(|asked| asked.allows(right, class))
+    }
+
+    /// Returns Ok if a right is there, to a class or where none is concerned.
+    pub(super) fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {
+        match &self.asked {
+            Some(asked) => asked.require(right, class),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether a class may be known, or what belongs to none.
+    pub(super) fn may_read(&self, class: Option<&EventClass>) -> bool {
+        self.allows(Right::Read, class)
+    }
+
+    /// Returns whether a subscription may be known: it is one's own, or of a class that may.
+    pub(super) fn may_read_record(&self, record: &Subscription) -> bool {
+        let Some(asked) = &self.asked else {
+            return true;
+        };
+        if asked.owns(record) {
+            return true;
+        }
+        let binding = record.binding();
+        asked.known(Right::Read, binding).unwrap_or_else(|| {
+            let classes = self.classes_bound(binding);
+            let allows = |class: &Arc<EventClass>| asked.allows(Right::Read, Some(class));
+            let may =
+                classes.iter().any(allows) || classes.is_empty() && asked.allows(Right::Read, None);
+            asked.remember(Right::Read, binding, may);
+            may
+        })
+    }
+
+    /// Returns Ok if a subscription may be stored, changed or removed that is, or is to be, as each
+    /// of these.
+    pub(super) fn require_writing<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a Subscription>,
+    ) -> Result<()> {
+        let Some(asked) = &self.asked else {
+            return Ok(());
+        };
+        for record in records {
+            let right = if asked.owns(record) {
+                Right::Subscribe
+            } else {
+                Right::Administer
+            };
+            if asked.known(right, record.binding()) == Some(true) {
+                continue;
+            }
+            let classes = self.classes_bound(record.binding());
+            if classes.is_empty() {
+                asked.require(right, None)?;
+            }
+            for class in &classes {
+                asked.require(right, Some(class))?;
+            }
+            asked.remember(right, record.binding(), true);
+        }
+        Ok(())
+    }
+
+    /// Returns the known classes that a binding means.
+    fn classes_bound(&self, binding: &Binding) -> Vec<Arc<EventClass>> {
+        self.wiring.with(|state, _| state.classes_bound(binding))
+    }
+}
+
+impl Asked<'_> {
+    /// Returns whether the right is there to what is bound so, if that was asked before.
+    fn known(&self, right: Right, binding: &Binding) -> Option<bool> {
+        let bound = (binding.class(), binding.interface());
+        self.known.borrow().get(&(right, bound)).copied()
+    }
+
+    fn remember(&self, right: Right, binding: &Binding, answer: bool) {
+        let bound = (binding.class(), binding.interface());
+        self.known.borrow_mut().insert((right, bound), answer);
+    }
+
+    fn allows(&self, right: Right, class: Option<&EventClass>) -> bool {
         let (principal, held) = (self.principal, &self.held);
         self.policy.allows(principal, held, right, class)
     }
 
     /// Returns whether the subscription is the principal's own.
-    pub(super) fn owns(&self, record: &Subscription) -> bool {
+    fn owns(&self, record: &Subscription) -> bool {
         record.owner() == Some(self.principal)
-    }
-
-    /// Returns whether one of the classes may be known, or, without any, what belongs to none.
-    pub(super) fn may_read_any(&self, classes: &[Arc<EventClass>]) -> bool {
-        let mut classes_read = classes.iter();
-        classes_read.any(|class| self.allows(Right::Read, Some(class)))
-            || classes.is_empty() && self.allows(Right::Read, None)
     }
 
     fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {

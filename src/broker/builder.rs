@@ -9,7 +9,7 @@ use super::Broker;
 use super::core::Core;
 use super::wiring::Progress;
 use crate::component::{Authorizer, Policy};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, WorkerPool};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::EventClassId;
 use crate::notices::Notices;
@@ -28,6 +28,7 @@ pub struct BrokerBuilder {
     hook: Option<FailureHook>,
     progress: Option<Progress>,
     authorizer: Option<Box<dyn Authorizer>>,
+    threads: Option<usize>,
 }
 
 /// Whether and how often the copy of the wiring is written.
@@ -119,6 +120,18 @@ impl BrokerBuilder {
         self
     }
 
+    /// Lets the broker have this many threads to deliver with beside the publishers' own; without
+    /// it, as many as the processors that the process may use.
+    ///
+    /// Classes that fire in [parallel](crate::Firing::Parallel) use them. Each is started when it
+    /// is needed, so a broker without such a class has none. With 0 it never has one, and all
+    /// subscribers of an event are called by its publisher's thread.
+    #[must_use]
+    pub fn delivery_threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
     /// Opens the broker.
     ///
     /// # Errors
@@ -155,7 +168,8 @@ impl BrokerBuilder {
             Ok((store, true))
         };
         let policy = Arc::new(Policy::new(self.authorizer, notices.clone()));
-        Core::open(open, hook, notices, self.progress, policy).map(Broker::from_core)
+        let threads = self.threads.unwrap_or_else(WorkerPool::usual_limit);
+        Core::open(open, hook, notices, self.progress, policy, threads).map(Broker::from_core)
     }
 
     /// Refuses what a store that was given would not heed.

@@ -1,12 +1,10 @@
 //! Whether a subscription fits what it is bound to, and what its filter costs.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Predicate;
-use crate::index::{Help, cost};
+use crate::index::{FilterCost, IndexHelp};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
 use crate::publish::{Compared, CompiledFilter, Site, compile, filter_of};
@@ -29,25 +27,6 @@ pub enum SubscriptionStatus {
     Suspended(String),
 }
 
-/// What a filter costs where it is one of many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FilterCost {
-    conjunctions: usize,
-    help: IndexHelp,
-}
-
-/// How the index helps a filter; the first is the best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum IndexHelp {
-    /// It is found where it is true, or nearly so: it costs nothing where it is not.
-    Found,
-    /// A part of it is looked up, and the rest checked where that part is true.
-    Narrowed,
-    /// Every event is checked against it.
-    Scanned,
-}
-
 /// What a check found.
 pub(super) struct Checked {
     /// Whether a class that the subscription is bound to is known here.
@@ -62,9 +41,7 @@ impl Broker {
     /// Returns what the subscription of this id is worth now.
     pub fn status(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionStatus> {
         let entry = self.present(id.into())?;
-        if let Some(access) = self.access()
-            && !self.may_read(&access, &entry.record)
-        {
+        if !self.access().may_read_record(&entry.record) {
             return None;
         }
         let record = &entry.record;
@@ -97,7 +74,7 @@ impl Broker {
         others: usize,
         cost: Option<FilterCost>,
     ) {
-        if let Some(cost) = cost.filter(|cost| cost.help == IndexHelp::Scanned) {
+        if let Some(cost) = cost.filter(|cost| cost.help() == IndexHelp::Scanned) {
             self.core.notices.push(Notice::FilterScanned {
                 id: id.uuid(),
                 subscription: name.to_owned(),
@@ -136,7 +113,7 @@ impl Broker {
         let all: Vec<_> = sites.iter().collect();
         match compile(filter.as_ref(), subscription, &all) {
             Ok(predicates) => {
-                checked.cost = FilterCost::of_worst(predicates.iter().flatten());
+                checked.cost = FilterCost::of_worst(predicates.iter().flatten().map(|(_, it)| it));
                 refuse_scanned(subscription, checked.cost, &all)?;
                 if predicates.iter().any(|of_site| !of_site.is_empty()) {
                     checked.compiled = Some(CompiledFilter::new(sites, predicates));
@@ -215,7 +192,7 @@ fn refuse_scanned(
         .iter()
         .find(|site| site.class.requires_indexable_filters());
     match (strict, cost) {
-        (Some(site), Some(cost)) if cost.help == IndexHelp::Scanned => {
+        (Some(site), Some(cost)) if cost.help() == IndexHelp::Scanned => {
             let message = format!(
                 "the class {:?} refuses the filter of {:?}: {cost}",
                 site.class.name(),
@@ -235,44 +212,5 @@ impl Checked {
 
     pub(super) fn cost(&self) -> Option<FilterCost> {
         self.cost
-    }
-}
-
-impl FilterCost {
-    /// Returns the cost of what costs most.
-    fn of_worst<'a>(predicates: impl Iterator<Item = &'a (usize, Predicate)>) -> Option<Self> {
-        let costs = predicates.map(|(_, predicate)| {
-            let cost = cost(predicate);
-            let help = match cost.help {
-                Help::Found => IndexHelp::Found,
-                Help::Narrowed => IndexHelp::Narrowed,
-                Help::Scanned => IndexHelp::Scanned,
-            };
-            Self {
-                conjunctions: cost.conjunctions,
-                help,
-            }
-        });
-        costs.max_by_key(|cost| (cost.help, cost.conjunctions))
-    }
-
-    /// Returns in how many parts, joined by OR, the index keeps the filter.
-    pub fn conjunctions(&self) -> usize {
-        self.conjunctions
-    }
-
-    /// Returns how the index helps.
-    pub fn help(&self) -> IndexHelp {
-        self.help
-    }
-}
-
-impl fmt::Display for FilterCost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.help {
-            IndexHelp::Found => "it is looked up where it is true",
-            IndexHelp::Narrowed => "a part of it is looked up, the rest is checked",
-            IndexHelp::Scanned => "it names no value to look up, and every event is checked",
-        })
     }
 }

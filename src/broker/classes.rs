@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Broker;
 use super::wiring::Wiring;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EventClass, EventClassId, Revision, Right, SubscriptionId};
-use crate::publish::{ClassCriteria, SubscriptionCriteria};
+use crate::model::{EventClass, EventClassId, Revision, Right};
+use crate::publish::{ClassCriteria, SubscriptionCriteria, SubscriptionEntry};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey};
 use crate::value::{EventInterface, InterfaceId, InterfaceSchema, RustType};
@@ -68,12 +68,7 @@ impl Broker {
             .wiring
             .with(|state, _| state.check_bags(&class, Some(schema)))?;
         self.until_settled(|| {
-            let present = self.core.wiring.with(|state, _| {
-                state
-                    .classes
-                    .get(&class.id())
-                    .map(|entry| Arc::clone(&entry.record))
-            });
+            let present = self.known_class(class.id());
             let mut batch = Batch::new();
             match &present {
                 None => {
@@ -125,8 +120,7 @@ impl Broker {
     /// Returns the class of this id.
     pub fn class(&self, id: impl Into<EventClassId>) -> Option<EventClass> {
         let class = self.known_class(id.into())?;
-        let access = self.access();
-        let may_read = access.is_none_or(|access| access.allows(Right::Read, Some(&class)));
+        let may_read = self.access().may_read(Some(&class));
         may_read.then(|| EventClass::clone(&class))
     }
 
@@ -153,14 +147,10 @@ impl Broker {
                 .collect()
         });
         let access = self.access();
-        let may_read = |class: &EventClass| {
-            let access = access.as_ref();
-            access.is_none_or(|access| access.allows(Right::Read, Some(class)))
-        };
         let mut found: Vec<_> = all
             .iter()
             .filter(|class| select.matches(class))
-            .filter(|class| may_read(class))
+            .filter(|class| access.may_read(Some(class)))
             .map(|class| EventClass::clone(class))
             .collect();
         found.sort_by(|a, b| (a.name(), a.id()).cmp(&(b.name(), b.id())));
@@ -175,13 +165,9 @@ impl Broker {
             .wiring
             .with(|state, _| state.classes_of(interface.into()));
         let access = self.access();
-        let may_read = |class: &&Arc<EventClass>| {
-            let access = access.as_ref();
-            access.is_none_or(|access| access.allows(Right::Read, Some(class)))
-        };
         classes
             .iter()
-            .filter(may_read)
+            .filter(|class| access.may_read(Some(class)))
             .map(|class| EventClass::clone(class))
             .collect()
     }
@@ -232,6 +218,7 @@ impl Broker {
     pub fn unregister_class(&self, id: impl Into<EventClassId>, cascade: Cascade) -> Result<bool> {
         let id = id.into();
         let key = RecordKey::Class(id).to_bytes();
+        let access = self.access();
         let mut found = false;
         self.until_settled(|| {
             let (revision, class, bound) = self.with_bound(id);
@@ -243,7 +230,7 @@ impl Broker {
             if !found {
                 return self.core.check_open();
             }
-            self.require(Right::Define, Some(&class))?;
+            access.require(Right::Define, Some(&class))?;
             if cascade == Cascade::Refuse && !bound.is_empty() {
                 let message = format!(
                     "{} subscriptions are bound to {:?}",
@@ -252,15 +239,13 @@ impl Broker {
                 );
                 return Err(Error::new(ErrorKind::InUse, message));
             }
-            let present = bound.iter().filter_map(|id| self.present(*id));
-            let present: Vec<_> = present.collect();
-            self.require_writing(present.iter().map(|entry| &entry.record))?;
+            access.require_writing(bound.iter().map(|entry| &entry.record))?;
             let mut batch = Batch::new();
             // A subscription that was bound to the class meanwhile is in none of its records.
             batch.expect_nothing_since(revision);
             batch.delete(key.clone());
-            for subscription in bound {
-                batch.delete(RecordKey::Subscription(subscription).to_bytes());
+            for entry in &bound {
+                batch.delete(RecordKey::Subscription(entry.record.id()).to_bytes());
             }
             self.core.commit(batch).map(drop)
         })?;
@@ -272,13 +257,17 @@ impl Broker {
     fn with_bound(
         &self,
         id: EventClassId,
-    ) -> (Revision, Option<Arc<EventClass>>, Vec<SubscriptionId>) {
+    ) -> (
+        Revision,
+        Option<Arc<EventClass>>,
+        Vec<Arc<SubscriptionEntry>>,
+    ) {
         self.core.wiring.with(|state, _| {
-            let records = state.subscriptions.iter().map(|entry| &entry.record);
-            let bound = records
-                .filter(|record| record.binding().class() == Some(id) && !record.is_object())
-                .map(|record| record.id())
-                .collect();
+            let stored = |entry: &&Arc<SubscriptionEntry>| {
+                let record = &entry.record;
+                record.binding().class() == Some(id) && !record.is_object()
+            };
+            let bound = state.bound_to(id).filter(stored).cloned().collect();
             let class = state.classes.get(&id);
             let class = class.map(|entry| Arc::clone(&entry.record));
             (state.revision, class, bound)

@@ -1,5 +1,6 @@
 //! What the clones of a broker share.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak, mpsc};
 use std::thread;
@@ -10,6 +11,7 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Activation, Policy, Registry};
+use crate::delivery::WorkerPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
@@ -29,7 +31,7 @@ pub(crate) struct Core {
     closed: AtomicBool,
 }
 
-/// What factories find the broker by.
+/// What factories and publishers find the broker by.
 struct WeakBroker(OnceLock<Weak<Core>>);
 
 impl Core {
@@ -41,6 +43,7 @@ impl Core {
         notices: Notices,
         progress: Option<Progress>,
         policy: Arc<Policy>,
+        threads: usize,
     ) -> Result<Arc<Self>> {
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
@@ -53,6 +56,7 @@ impl Core {
             clock,
             hook,
             named: Named::default(),
+            pool: WorkerPool::new(threads),
             host: Arc::clone(&host) as _,
             upkeep,
         });
@@ -92,6 +96,7 @@ impl Core {
             return Ok(());
         }
         let until = Instant::now().checked_add(deadline);
+        self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
         self.let_go();
@@ -149,6 +154,7 @@ impl Drop for Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();
         self.let_go();
@@ -165,7 +171,12 @@ impl Activation<'_> {
     /// A component that keeps it keeps the broker open, and the broker keeps the component: use it
     /// in the factory, and let it go.
     pub fn broker(&self) -> Option<Broker> {
-        let WeakBroker(core) = self.host().downcast_ref()?;
-        core.get()?.upgrade().map(Broker::from_core)
+        core_of(self.host()).map(Broker::from_core)
     }
+}
+
+/// Returns the broker that `host` stands for, if it is still there.
+pub(super) fn core_of(host: &(dyn Any + Send + Sync)) -> Option<Arc<Core>> {
+    let WeakBroker(core) = host.downcast_ref()?;
+    core.get()?.upgrade()
 }

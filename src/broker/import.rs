@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Broker;
-use super::check::{FilterCost, IndexHelp};
+use super::access::Access;
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
+use crate::index::{FilterCost, IndexHelp};
 use crate::model::{Revision, Subscription, SubscriptionId};
 use crate::store::Batch;
 use crate::store::record::{self, RecordKey, StoredSubscription};
@@ -91,14 +92,16 @@ impl Broker {
         &self,
         subscriptions: impl IntoIterator<Item: Borrow<Subscription>>,
     ) -> Result<Imported> {
-        let checked = self.check_all(subscriptions)?;
-        let imported = self.commit_all(&checked.wired)?;
+        let access = self.access();
+        let checked = self.check_all(&access, subscriptions)?;
+        let imported = self.commit_all(&access, &checked.wired)?;
         self.note_scanned(checked.scanned);
         Ok(imported)
     }
 
     fn check_all(
         &self,
+        access: &Access<'_>,
         subscriptions: impl IntoIterator<Item: Borrow<Subscription>>,
     ) -> Result<Checked> {
         let mut all = Checked::default();
@@ -110,7 +113,7 @@ impl Broker {
                 return Err(Error::new(ErrorKind::Invalid, message));
             }
             let subscription = &*self.owned(subscription);
-            self.require_writing([subscription])?;
+            access.require_writing([subscription])?;
             let checked = self.check(subscription)?;
             all.scanned.add(subscription, checked.cost());
             let stored = StoredSubscription {
@@ -125,11 +128,11 @@ impl Broker {
     }
 
     /// Commits all, again if somebody else has changed one of them meanwhile.
-    fn commit_all(&self, wired: &[Arc<Wired>]) -> Result<Imported> {
+    fn commit_all(&self, access: &Access<'_>, wired: &[Arc<Wired>]) -> Result<Imported> {
         let (mut unlisted, mut conflict) = (Unlisted::Absent, None);
         loop {
             let before = self.revision();
-            let (batch, replaced) = self.batch_of(wired, unlisted, conflict)?;
+            let (batch, replaced) = self.batch_of(access, wired, unlisted, conflict)?;
             match self.core.commit(batch) {
                 Ok(revision) => {
                     return Ok(Imported {
@@ -158,6 +161,7 @@ impl Broker {
     /// one did not happen.
     fn batch_of(
         &self,
+        access: &Access<'_>,
         wired: &[Arc<Wired>],
         unlisted: Unlisted,
         mut conflict: Option<Error>,
@@ -172,7 +176,7 @@ impl Broker {
                 continue;
             };
             let present = self.present_stored(id)?;
-            self.require_writing(present.as_ref().map(|present| &present.record))?;
+            access.require_writing(present.as_ref().map(|present| &present.record))?;
             let key = RecordKey::Subscription(id).to_bytes();
             let found = match (&present, unlisted) {
                 (Some(present), _) => present.record.revision(),

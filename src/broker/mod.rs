@@ -9,6 +9,7 @@ mod components;
 mod core;
 mod health;
 mod import;
+mod privates;
 mod publisher_filters;
 mod publishers;
 mod roles;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 pub use self::builder::BrokerBuilder;
 pub use self::changes::{WiringChange, WiringObject};
-pub use self::check::{FilterCost, IndexHelp, SubscriptionStatus};
+pub use self::check::SubscriptionStatus;
 pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;

@@ -75,21 +75,16 @@ impl Broker {
             .core
             .wiring
             .with(|state, _| state.roles.get(&name).cloned());
-        role.filter(|_| self.may_read_roles())
+        role.filter(|_| self.access().may_read(None))
     }
 
     /// Returns all roles, by name; to a view that may not read where no class is concerned, none.
     pub fn roles(&self) -> Vec<Role> {
-        if !self.may_read_roles() {
+        if !self.access().may_read(None) {
             return Vec::new();
         }
         let roles = self.core.wiring.with(|state, _| state.roles.clone());
         roles.iter().cloned().collect()
-    }
-
-    fn may_read_roles(&self) -> bool {
-        let access = self.access();
-        access.is_none_or(|access| access.allows(Right::Read, None))
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::Broker;
 use super::wiring::{Changes, State, Wiring};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Principal, SubscriptionId};
-use crate::publish::{CompiledFilter, SubscriptionEntry};
+use crate::model::Principal;
+use crate::publish::{CompiledFilter, SubscriptionEntry, SubscriptionKey};
 
 /// A principal that is logged on at a broker, until this guard is dropped.
 ///
@@ -67,7 +67,7 @@ impl Broker {
         let compile = |entry: Arc<SubscriptionEntry>| {
             // What names methods that are gone is served for the others.
             let filter = self.examine(&entry.record).ok()?.compiled()?;
-            Some((entry.record.id(), (entry, Some(filter))))
+            Some((entry.key(), (entry, Some(filter))))
         };
         absent.filter_map(compile).collect()
     }
@@ -75,12 +75,12 @@ impl Broker {
 
 /// Subscription -> its entry and the filter that was compiled of it. Dropped without a lock, as an
 /// entry may be the last to hold the user's object.
-type Compiled = HashMap<SubscriptionId, (Arc<SubscriptionEntry>, Option<CompiledFilter>)>;
+type Compiled = HashMap<SubscriptionKey, (Arc<SubscriptionEntry>, Option<CompiledFilter>)>;
 
 /// Lists the subscriptions of an owner who came or went anew, each in its place.
 fn follow(state: &mut State, owner: &Principal, compiled: &mut Compiled, changes: &mut Changes) {
     for entry in state.followers(owner) {
-        let known = compiled.get_mut(&entry.record.id());
+        let known = compiled.get_mut(&entry.key());
         let filter = known.filter(|(of, _)| Arc::ptr_eq(of, &entry));
         let filter = filter.and_then(|(_, filter)| filter.take());
         state.put_subscription(SubscriptionEntry::clone(&entry), filter, changes);

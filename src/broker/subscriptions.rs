@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Broker;
+use super::access::Access;
 use super::check::Checked;
 use super::wiring::Wired;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,8 +59,9 @@ impl Broker {
     /// [`Corrupt`](ErrorKind::Corrupt) if what is stored under the id cannot be read (`store` and
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
+        let access = self.access();
         let subscription = &*self.owned(subscription);
-        self.require_writing([subscription])?;
+        access.require_writing([subscription])?;
         let checked = self.check(subscription)?;
         let cost = checked.cost();
         let mut checked = Some(checked);
@@ -82,7 +84,7 @@ impl Broker {
             if matches!(outcome, Ensured::Present | Ensured::Differs) {
                 return self.core.check_open();
             }
-            self.require_writing(present.as_ref().map(|present| &present.record))?;
+            access.require_writing(present.as_ref().map(|present| &present.record))?;
             let expected = present
                 .as_ref()
                 .and_then(|present| present.record.revision());
@@ -119,18 +121,19 @@ impl Broker {
     /// As [`store`](Self::store).
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
+        let access = self.access();
         let subscription = &*self.owned(subscription);
-        self.require_writing([subscription])?;
+        access.require_writing([subscription])?;
         let checked = self.check(subscription)?;
         let cost = checked.cost();
         // What is retained may be what a filter reads.
         let mut checked = Some(checked).filter(|_| bags == Bags::Replace);
         let mut revision = Revision::ZERO;
         if subscription.revision().is_some() {
-            revision = self.replace(subscription, checked, bags)?;
+            revision = self.replace(&access, subscription, checked, bags)?;
         } else {
             self.until_settled(|| {
-                revision = self.replace(subscription, checked.take(), bags)?;
+                revision = self.replace(&access, subscription, checked.take(), bags)?;
                 Ok(())
             })?;
         }
@@ -140,12 +143,13 @@ impl Broker {
 
     fn replace(
         &self,
+        access: &Access<'_>,
         subscription: &Subscription,
         checked: Option<Checked>,
         bags: Bags,
     ) -> Result<Revision> {
         let present = self.present_stored(subscription.id())?;
-        self.require_writing(present.as_ref().map(|present| &present.record))?;
+        access.require_writing(present.as_ref().map(|present| &present.record))?;
         let mut record = subscription.clone();
         if let (Bags::Retain, Some(present)) = (bags, &present) {
             let merged = |old: &Properties, new: &Properties| {
@@ -173,11 +177,11 @@ impl Broker {
         self.put(stored, checked, expected)
     }
 
-    /// Returns the subscription of this id, stored or transient.
+    /// Returns the subscription of this id, stored or transient. Private ones are known to their
+    /// publisher objects alone, here and in [`subscriptions`](Self::subscriptions).
     pub fn subscription(&self, id: impl Into<SubscriptionId>) -> Option<Subscription> {
         let present = self.present(id.into())?;
-        let access = self.access();
-        let may_read = access.is_none_or(|access| self.may_read(&access, &present.record));
+        let may_read = self.access().may_read_record(&present.record);
         may_read.then(|| present.record.clone())
     }
 
@@ -202,9 +206,8 @@ impl Broker {
             .wiring
             .with(|state, _| state.subscriptions.iter().cloned().collect::<Vec<_>>());
         all.retain(|entry| select.matches(&entry.record));
-        if let Some(access) = self.access() {
-            all.retain(|entry| self.may_read(&access, &entry.record));
-        }
+        let access = self.access();
+        all.retain(|entry| access.may_read_record(&entry.record));
         all.sort_by_cached_key(|entry| (entry.order, entry.record.id()));
         Ok(all.iter().map(|entry| entry.record.clone()).collect())
     }
@@ -242,7 +245,7 @@ impl Broker {
             None => self.remove_stored(key, Right::Administer),
             Some(present) if present.record.is_object() => self.core.check_open().map(|()| false),
             Some(present) => {
-                self.require_writing([&present.record])?;
+                self.access().require_writing([&present.record])?;
                 let mut batch = Batch::new();
                 batch.delete(key);
                 self.core.commit(batch).map(|_| true)
@@ -260,10 +263,11 @@ impl Broker {
     /// and what the store reports.
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove_where(&self, criteria: &str) -> Result<Vec<Subscription>> {
+        let access = self.access();
         let mut removed = Vec::new();
         self.until_settled(|| {
             removed = self.would_remove(criteria)?;
-            self.require_writing(&removed)?;
+            access.require_writing(&removed)?;
             let mut batch = Batch::new();
             for subscription in &removed {
                 let key = RecordKey::Subscription(subscription.id()).to_bytes();
@@ -297,12 +301,13 @@ impl Broker {
         id: SubscriptionId,
         change: impl Fn(Subscription) -> Subscription,
     ) -> Result<()> {
+        let access = self.access();
         self.until_settled(|| {
             let Some(present) = self.present(id).filter(|p| !p.record.is_object()) else {
                 let message = format!("no stored subscription has the id {id}");
                 return Err(Error::new(ErrorKind::NotFound, message));
             };
-            self.require_writing([&present.record])?;
+            access.require_writing([&present.record])?;
             let expected = present.record.revision();
             let record = change(present.record.clone());
             if record == present.record {

@@ -12,7 +12,7 @@ use super::wiring::Wiring;
 use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
-use crate::publish::{LiveObject, LiveTarget, SubscriptionEntry};
+use crate::publish::{LiveObject, LiveTarget, ObjectId, SubscriptionEntry, SubscriptionKey};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
 /// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the
@@ -75,13 +75,13 @@ impl IntoSubscriber for Weak<dyn Subscriber> {
     }
 }
 
-/// Holds a transient subscription; dropping it unsubscribes.
+/// Holds a transient or private subscription; dropping it unsubscribes.
 ///
 /// It keeps the object, or a weak reference to it, and outlives the broker: then dropping it takes
 /// the object out of the publishers that are left.
 #[must_use = "dropping the guard unsubscribes"]
 pub struct SubscriptionGuard {
-    id: SubscriptionId,
+    key: SubscriptionKey,
     /// The place in store order, which no other live subscription ever has: what has the id may
     /// come to be another.
     order: u64,
@@ -102,6 +102,8 @@ struct Released {
 /// A live target, counted.
 struct Counted<T> {
     target: T,
+    /// The publisher object that alone knows the subscription, if one does.
+    object: Option<ObjectId>,
     /// The last field: whoever waits is told when the target is gone.
     _count: Count,
 }
@@ -146,7 +148,7 @@ impl Broker {
         target: impl IntoTarget<I>,
     ) -> Result<SubscriptionGuard> {
         self.claim::<I>()?;
-        self.add_transient(record, target.into_target())
+        self.add_live(record, target.into_target(), None)
     }
 
     /// Subscribes a live object that takes any event, by name and values, as the record says.
@@ -159,17 +161,19 @@ impl Broker {
         record: &Subscription,
         target: impl IntoSubscriber,
     ) -> Result<SubscriptionGuard> {
-        self.add_transient(record, target.into_subscriber())
+        self.add_live(record, target.into_subscriber(), None)
     }
 
-    fn add_transient(
+    /// Subscribes a live object, for everybody's events or those of one publisher object alone.
+    pub(super) fn add_live(
         &self,
         record: &Subscription,
         target: impl LiveObject,
+        object: Option<ObjectId>,
     ) -> Result<SubscriptionGuard> {
         self.core.check_open()?;
         let record = &*self.owned(record);
-        self.require_writing([record])?;
+        self.access().require_writing([record])?;
         if *record.target() != Target::Object {
             let message = format!("the target of {:?} is not a live object", record.name());
             return Err(Error::new(ErrorKind::Invalid, message));
@@ -177,25 +181,28 @@ impl Broker {
         self.core.wiring.fits(record, target.interface())?;
         let compiled = self.check(record)?.compiled();
         let released = Arc::new(Released::default());
-        let source = released.source(target);
+        let source = released.source(target, object);
         let order = self.core.wiring.next_order();
-        let id = record.id();
+        let key = SubscriptionKey {
+            object,
+            id: record.id(),
+        };
         let record = record.clone().without_revision();
         let entry = SubscriptionEntry::of_object(record, order, source);
         let mut new = Some((entry, compiled));
         self.core.wiring.change(|state, changes| {
-            if state.subscriptions.get(id).is_none()
+            if state.find(key).is_none()
                 && let Some((entry, compiled)) = new.take()
             {
                 state.put_subscription(entry, compiled, changes);
             }
         });
         if new.is_some() {
-            let message = format!("a subscription has the id {id} already");
+            let message = format!("a subscription has the id {} already", key.id);
             return Err(Error::new(ErrorKind::AlreadyExists, message));
         }
         Ok(SubscriptionGuard {
-            id,
+            key,
             order,
             wiring: Some(Arc::clone(&self.core.wiring)),
             released,
@@ -206,11 +213,11 @@ impl Broker {
 impl SubscriptionGuard {
     /// Returns the subscription's id.
     pub fn id(&self) -> SubscriptionId {
-        self.id
+        self.key.id
     }
 
     /// Lets the subscription live without its guard: until the broker goes, or, if the target is
-    /// weak, the object.
+    /// weak, the object, or, if it is private, the publisher object.
     pub fn detach(mut self) {
         self.wiring = None;
     }
@@ -229,17 +236,17 @@ impl SubscriptionGuard {
     ///
     /// No fire that begins after this returned calls the old object, and none misses both.
     pub fn replace<I: EventInterface + ?Sized>(&self, target: impl IntoTarget<I>) -> Result<()> {
-        let source = self.released.source(target.into_target());
+        let source = self.released.source(target.into_target(), self.key.object);
         let Some(wiring) = &self.wiring else {
             return Ok(());
         };
-        let present = wiring.with(|state, _| state.live(self.id, self.order).cloned());
+        let present = wiring.with(|state, _| state.live(self.key, self.order).cloned());
         if let Some(present) = present {
             claim(wiring, I::schema(), RustType::of::<I>())?;
             wiring.fits(&present.record, Some(I::schema().id()))?;
         }
         let replaced = wiring.change(|state, changes| {
-            let Some(present) = state.live(self.id, self.order) else {
+            let Some(present) = state.live(self.key, self.order) else {
                 return Err(source);
             };
             let record = present.record.clone();
@@ -248,7 +255,7 @@ impl SubscriptionGuard {
             Ok(())
         });
         replaced.map_err(|_unused| {
-            let message = format!("the subscription {} is gone", self.id);
+            let message = format!("the subscription {} is gone", self.key.id);
             Error::new(ErrorKind::NotFound, message)
         })
     }
@@ -279,8 +286,8 @@ impl SubscriptionGuard {
             return;
         };
         wiring.change(|state, changes| {
-            if state.live(self.id, self.order).is_some() {
-                state.remove_subscription(self.id, changes);
+            if state.live(self.key, self.order).is_some() {
+                state.remove_subscription(self.key, changes);
             }
         });
     }
@@ -295,7 +302,7 @@ impl Drop for SubscriptionGuard {
 impl fmt::Debug for SubscriptionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubscriptionGuard")
-            .field("id", &self.id)
+            .field("id", &self.key.id)
             .finish_non_exhaustive()
     }
 }
@@ -329,10 +336,15 @@ impl Wiring {
 }
 
 impl Released {
-    fn source(self: &Arc<Self>, target: impl LiveObject) -> Arc<dyn LiveObject> {
+    fn source(
+        self: &Arc<Self>,
+        target: impl LiveObject,
+        object: Option<ObjectId>,
+    ) -> Arc<dyn LiveObject> {
         *self.targets.lock() += 1;
         Arc::new(Counted {
             target,
+            object,
             _count: Count(Arc::clone(self)),
         })
     }
@@ -375,6 +387,10 @@ impl<T: LiveObject> LiveObject for Counted<T> {
 
     fn is_weak(&self) -> bool {
         self.target.is_weak()
+    }
+
+    fn object(&self) -> Option<ObjectId> {
+        self.object
     }
 
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {

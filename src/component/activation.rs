@@ -102,8 +102,8 @@ pub enum ActivationError {
         message: String,
     },
     /// Every instance of the component's pool was busy, or being made, for as long as the pool lets
-    /// an event wait, or was held by the thread that would have had to wait.
-    #[error("all {size} instances of component {component} are busy, after a wait of {waited:?}")]
+    /// an event wait.
+    #[error("all {size} instances of component {component} are busy{}", After(*waited))]
     Exhausted {
         /// The component.
         component: ComponentId,
@@ -112,7 +112,31 @@ pub enum ActivationError {
         /// How long the event waited.
         waited: Duration,
     },
+    /// Every instance of the component's pool was held by the thread that would have had to wait
+    /// for one: the event was fired from inside their own calls, or while one was being made.
+    #[error(
+        "all {size} instances of component {component} are held by the thread that fires the \
+         event, from inside their own calls, and a wait for one would not end"
+    )]
+    WouldDeadlock {
+        /// The component.
+        component: ComponentId,
+        /// How many instances its pool may have.
+        size: usize,
+    },
     /// Nothing resolves monikers of this scheme.
     #[error("nothing resolves the moniker {0}")]
     Unresolved(String),
+}
+
+/// The end of a message: how long an event waited, if it did.
+struct After(Duration);
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_zero() {
+            return Ok(());
+        }
+        write!(f, ", after a wait of {:?}", self.0)
+    }
 }

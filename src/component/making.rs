@@ -1,12 +1,11 @@
 //! Singletons while they are made.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::thread::{self, ThreadId};
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::ActivationError;
+use super::{ActivationError, Strand};
 use crate::model::ComponentId;
 
 /// Sees to it that of each singleton there is one, however many threads need it first.
@@ -20,10 +19,10 @@ pub(super) struct Makers {
 /// deadlock.
 #[derive(Debug, Default)]
 struct Making {
-    /// component -> the thread that runs its factory
-    makers: HashMap<ComponentId, ThreadId>,
-    /// thread -> the component that it waits for
-    waiting: HashMap<ThreadId, ComponentId>,
+    /// component -> the strand that runs its factory
+    makers: HashMap<ComponentId, Strand>,
+    /// strand -> the component that it waits for
+    waiting: HashMap<Strand, ComponentId>,
 }
 
 impl Makers {
@@ -53,7 +52,7 @@ impl Makers {
         component: ComponentId,
         present: impl Fn() -> Option<T>,
     ) -> Result<Option<T>, ActivationError> {
-        let me = thread::current().id();
+        let me = Strand::current();
         let mut making = self.making.lock();
         loop {
             if let Some(instance) = present() {
@@ -63,10 +62,10 @@ impl Makers {
                 vacant.insert(me);
                 return Ok(None);
             }
-            if making.leads_to(component, me) {
+            if making.leads_to(component, &me) {
                 return Err(ActivationError::Recursion(component));
             }
-            making.waiting.insert(me, component);
+            making.waiting.insert(me.clone(), component);
             self.made.wait(&mut making);
             making.waiting.remove(&me);
         }
@@ -74,18 +73,21 @@ impl Makers {
 }
 
 impl Making {
-    /// Returns whether the making of `component` waits, directly or through others, for `thread`.
-    fn leads_to(&self, component: ComponentId, thread: ThreadId) -> bool {
-        let mut next = Some(component);
-        // Each step follows one waiting thread, so there are no more steps than those and one.
-        for _ in 0..=self.waiting.len() {
-            let Some(maker) = next.and_then(|component| self.makers.get(&component)) else {
-                return false;
+    /// Returns whether the making of `component` waits, directly or through others, for `strand`.
+    fn leads_to(&self, component: ComponentId, strand: &Strand) -> bool {
+        let (mut ahead, mut seen) = (vec![component], HashSet::new());
+        while let Some(component) = ahead.pop() {
+            let maker = self.makers.get(&component);
+            let Some(maker) = maker.filter(|_| seen.insert(component)) else {
+                continue;
             };
-            if *maker == thread {
+            if strand.is_within(maker) {
                 return true;
             }
-            next = self.waiting.get(maker).copied();
+            // A maker waits for what waits, and for all that it has at the same time.
+            let waiting = self.waiting.iter();
+            let inside = waiting.filter(|(waiting, _)| waiting.is_within(maker));
+            ahead.extend(inside.map(|(_, component)| *component));
         }
         false
     }

@@ -11,6 +11,7 @@ mod registry;
 mod session;
 mod shared;
 mod shelf;
+mod strand;
 mod sweeper;
 #[cfg(test)]
 mod tests;
@@ -24,3 +25,4 @@ pub use self::policy::{ComponentPolicy, Pool};
 pub(crate) use self::recipe::{Instance, Recipe};
 pub(crate) use self::registry::Registry;
 pub(crate) use self::session::Sessions;
+pub(crate) use self::strand::Strand;

@@ -3,9 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind};
-use crate::model::ComponentId;
-
 /// How many instances of a component there are, and how long they live.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -117,9 +114,9 @@ impl Pool {
 }
 
 impl ComponentPolicy {
-    /// Returns Ok if a component can be kept like that.
-    pub(super) fn check(self, component: ComponentId, idle: Option<Duration>) -> Result<(), Error> {
-        let problem = match (self, idle) {
+    /// Returns Ok if a component can be kept like that, or what is wrong with it.
+    pub(super) fn check(self, idle: Option<Duration>) -> Result<(), String> {
+        Err(match (self, idle) {
             (Self::Pooled(Pool { maximum: 0, .. }), _) => "has a pool of no instances".to_owned(),
             (Self::Pooled(pool), _) if pool.minimum > pool.maximum => format!(
                 "has a pool of at least {} and at most {} instances",
@@ -129,9 +126,7 @@ impl ComponentPolicy {
                 "is made for each call, and is never idle for long".to_owned()
             }
             _ => return Ok(()),
-        };
-        let message = format!("component {component} {problem}");
-        Err(Error::new(ErrorKind::Invalid, message))
+        })
     }
 }
 

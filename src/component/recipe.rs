@@ -63,6 +63,17 @@ pub(super) struct Cast {
 
 pub(super) struct Caster<I: ?Sized>(pub(super) fn(Instance) -> Option<Arc<I>>);
 
+/// What a component implements.
+#[derive(PartialEq)]
+struct Offer {
+    interfaces: BTreeMap<InterfaceId, RustType>,
+    /// Whether it takes events of any interface.
+    any: bool,
+}
+
+/// After which time an instance is dropped, in words.
+struct Idle(Option<Duration>);
+
 impl Recipe {
     pub(crate) fn id(&self) -> ComponentId {
         self.id
@@ -86,27 +97,45 @@ impl Recipe {
         self.any_interface.is_some() || self.casts.iter().any(|cast| cast.schema.id() == interface)
     }
 
-    /// Returns the interfaces by id, and whether it takes any.
-    fn offer(&self) -> (BTreeMap<InterfaceId, RustType>, bool) {
+    /// Returns what it implements.
+    fn offer(&self) -> Offer {
         let casts = self.casts.iter();
         let interfaces = casts.map(|cast| (cast.schema.id(), cast.rust_type));
-        (interfaces.collect(), self.any_interface.is_some())
+        Offer {
+            interfaces: interfaces.collect(),
+            any: self.any_interface.is_some(),
+        }
+    }
+
+    /// Returns the component as messages call it: by its name, or by its id if it has none.
+    fn called(&self) -> String {
+        match &self.name {
+            Some(name) => format!("the component {name:?}"),
+            None => format!("the component {}", self.id),
+        }
     }
 
     /// Returns Ok if it is the component that is registered.
     pub(super) fn must_be(&self, present: &Self) -> Result<(), Error> {
+        let (here, there) = (self.offer(), present.offer());
         let difference = if self.makes != present.makes {
-            format!("makes {}, not {}", present.makes.name, self.makes.name)
+            let (given, made) = (self.makes.name, present.makes.name);
+            format!("makes {made}, not {}", apart(made, given))
         } else if self.policy != present.policy {
             format!("is {}, not {}", present.policy, self.policy)
         } else if self.idle != present.idle {
-            "has another idle time-out".to_owned()
-        } else if self.offer() != present.offer() {
-            "implements other interfaces".to_owned()
+            let (given, kept) = (Idle(self.idle), Idle(present.idle));
+            format!("drops an instance {kept}, not {given}")
+        } else if here != there {
+            let (given, implemented) = (here.to_string(), there.to_string());
+            format!(
+                "implements {implemented}, not {}",
+                apart(&implemented, &given)
+            )
         } else {
             return Ok(());
         };
-        let message = format!("component {} is registered and {difference}", self.id);
+        let message = format!("{} is registered and {difference}", self.called());
         Err(Error::new(ErrorKind::AlreadyExists, message))
     }
 
@@ -116,7 +145,10 @@ impl Recipe {
     ///
     /// [`ErrorKind::Invalid`] if they cannot be kept as the policy says.
     pub(super) fn settle(&mut self, sweeper: &Arc<Sweeper>) -> Result<(), Error> {
-        self.policy.check(self.id, self.idle)?;
+        self.policy.check(self.idle).map_err(|problem| {
+            let message = format!("{} {problem}", self.called());
+            Error::new(ErrorKind::Invalid, message)
+        })?;
         let expiry = self.idle.map(|after| Expiry {
             after,
             sweeper: Arc::clone(sweeper),
@@ -213,6 +245,37 @@ impl Recipe {
 impl Default for Keeping {
     fn default() -> Self {
         Self::Singleton(RwLock::new(None))
+    }
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.interfaces.values().map(|interface| interface.name);
+        let mut all: Vec<_> = named.collect();
+        all.sort_unstable();
+        all.extend(self.any.then_some("any interface"));
+        match all.as_slice() {
+            [] => f.write_str("no interface"),
+            all => f.write_str(&all.join(" and ")),
+        }
+    }
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(after) => write!(f, "after {after:?} without a use"),
+            None => f.write_str("at no time"),
+        }
+    }
+}
+
+/// Returns the name of what was given beside that of what is there: two types may have one name.
+fn apart<'a>(there: &str, given: &'a str) -> &'a str {
+    if there == given {
+        "another of this name"
+    } else {
+        given
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::ActivationError;
 use super::policy::Pool;
 use super::recipe::Instance;
 use super::sweeper::{Expiry, Sweep};
+use super::{ActivationError, Strand};
 use crate::clock::{Alarm, Clock};
 use crate::model::ComponentId;
 use crate::store::Trash;
@@ -30,8 +30,8 @@ pub(super) struct Shelf {
 struct State {
     /// Idle for the longest first. The last is lent first, so that a surplus comes of age.
     idle: VecDeque<Idle>,
-    /// The threads that hold the other instances, lent or being made: one entry for each.
-    out: Vec<ThreadId>,
+    /// The strands that hold the other instances, lent or being made: one entry for each.
+    out: Vec<Strand>,
     queue: VecDeque<Arc<Waiter>>,
     /// Whether the sweeper will come.
     watched: bool,
@@ -42,9 +42,9 @@ struct Idle {
     since: Instant,
 }
 
-/// A thread that waits for an instance.
+/// A strand that waits for an instance.
 struct Waiter {
-    thread: ThreadId,
+    strand: Strand,
     alarm: Arc<Alarm>,
     granted: Mutex<Option<Grant>>,
 }
@@ -55,11 +55,11 @@ enum Grant {
     Place,
 }
 
-/// A place that a thread holds, with the instance that is lent to it once there is one. Dropped,
+/// A place that a strand holds, with the instance that is lent to it once there is one. Dropped,
 /// the instance goes back to the shelf, and without one the place is free.
 pub(super) struct Lent {
     shelf: Arc<Shelf>,
-    thread: ThreadId,
+    strand: Strand,
     instance: Option<Instance>,
     /// Whether a panic unwound already when it was lent, as when a user's `Drop` fires an event.
     unwinding: bool,
@@ -87,14 +87,14 @@ impl Shelf {
         self: &Arc<Self>,
         make: &dyn Fn() -> Result<Instance, ActivationError>,
     ) -> Result<(Instance, Lent), ActivationError> {
-        let thread = thread::current().id();
-        let grant = self.take(thread)?;
-        let mut lent = Lent::new(self, thread);
+        let strand = Strand::current();
+        let grant = self.take(&strand)?;
+        let mut lent = Lent::new(self, &strand);
         let instance = match grant {
             Grant::Instance(instance) => lent.fill(instance),
             Grant::Place => {
                 let instance = lent.fill(make()?);
-                self.fill_up(thread, make);
+                self.fill_up(&strand, make);
                 instance
             }
         };
@@ -109,11 +109,11 @@ impl Shelf {
     /// Makes what is missing from the minimum, as long as that succeeds.
     fn fill_up(
         self: &Arc<Self>,
-        thread: ThreadId,
+        strand: &Strand,
         make: &dyn Fn() -> Result<Instance, ActivationError>,
     ) {
-        while self.reserve(thread) {
-            let mut spare = Lent::new(self, thread);
+        while self.reserve(strand) {
+            let mut spare = Lent::new(self, strand);
             match make() {
                 Ok(instance) => drop(spare.fill(instance)),
                 // Nobody waits for a spare. If the factory is broken for good, the event that needs
@@ -124,32 +124,38 @@ impl Shelf {
     }
 
     /// Takes a place for a spare, if one is missing.
-    fn reserve(&self, thread: ThreadId) -> bool {
+    fn reserve(&self, strand: &Strand) -> bool {
         let mut state = self.state.lock();
         let missing = state.count() < self.pool.minimum();
         if missing {
-            state.out.push(thread);
+            state.out.push(strand.clone());
         }
         missing
     }
 
-    /// Takes a place, and what stands on it, for the thread that calls.
-    fn take(&self, thread: ThreadId) -> Result<Grant, ActivationError> {
+    /// Takes a place, and what stands on it, for the strand that calls.
+    fn take(&self, strand: &Strand) -> Result<Grant, ActivationError> {
         let start = self.clock.instant();
         let mut state = self.state.lock();
         if let Some(idle) = state.idle.pop_back() {
-            state.out.push(thread);
+            state.out.push(strand.clone());
             return Ok(Grant::Instance(idle.instance));
         }
         if state.count() < self.pool.maximum() {
-            state.out.push(thread);
+            state.out.push(strand.clone());
             return Ok(Grant::Place);
         }
-        // A thread that holds them all would wait for itself.
-        if self.pool.wait().is_zero() || state.out.iter().all(|holder| *holder == thread) {
+        // A strand that holds them all, or inside of those that do, would wait for itself.
+        if state.out.iter().all(|holder| strand.is_within(holder)) {
+            return Err(ActivationError::WouldDeadlock {
+                component: self.component,
+                size: self.pool.maximum(),
+            });
+        }
+        if self.pool.wait().is_zero() {
             return Err(self.exhausted(Duration::ZERO));
         }
-        let waiter = Arc::new(Waiter::new(thread));
+        let waiter = Arc::new(Waiter::new(strand.clone()));
         state.queue.push_back(Arc::clone(&waiter));
         drop(state);
         self.wait(&waiter, start)
@@ -184,7 +190,7 @@ impl Shelf {
     }
 
     /// Takes an instance back, for the first who waits or for later.
-    fn put(self: &Arc<Self>, instance: Instance, holder: ThreadId) {
+    fn put(self: &Arc<Self>, instance: Instance, holder: &Strand) {
         let since = self.clock.instant();
         let mut state = self.state.lock();
         if let Some(waiter) = state.replace(holder) {
@@ -201,7 +207,7 @@ impl Shelf {
     }
 
     /// Frees a place whose instance is gone or was not made, for the first who waits or for later.
-    fn free(&self, holder: ThreadId) {
+    fn free(&self, holder: &Strand) {
         if let Some(waiter) = self.state.lock().replace(holder) {
             waiter.grant(Grant::Place);
         }
@@ -213,22 +219,22 @@ impl State {
         self.idle.len() + self.out.len()
     }
 
-    /// Ends a thread's hold of one place and returns who has it now, if somebody waits. A grant
+    /// Ends a strand's hold of one place and returns who has it now, if somebody waits. A grant
     /// must follow before the lock is let go: one who leaves the queue looks for it only then.
-    fn replace(&mut self, holder: ThreadId) -> Option<Arc<Waiter>> {
-        if let Some(at) = self.out.iter().position(|thread| *thread == holder) {
+    fn replace(&mut self, holder: &Strand) -> Option<Arc<Waiter>> {
+        if let Some(at) = self.out.iter().position(|strand| strand == holder) {
             self.out.swap_remove(at);
         }
         let waiter = self.queue.pop_front()?;
-        self.out.push(waiter.thread);
+        self.out.push(waiter.strand.clone());
         Some(waiter)
     }
 }
 
 impl Waiter {
-    fn new(thread: ThreadId) -> Self {
+    fn new(strand: Strand) -> Self {
         Self {
-            thread,
+            strand,
             alarm: Arc::default(),
             granted: Mutex::default(),
         }
@@ -241,10 +247,10 @@ impl Waiter {
 }
 
 impl Lent {
-    fn new(shelf: &Arc<Shelf>, thread: ThreadId) -> Self {
+    fn new(shelf: &Arc<Shelf>, strand: &Strand) -> Self {
         Self {
             shelf: Arc::clone(shelf),
-            thread,
+            strand: strand.clone(),
             instance: None,
             unwinding: thread::panicking(),
             spoilt: false,
@@ -266,13 +272,13 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let spoilt = self.spoilt || (thread::panicking() && !self.unwinding);
         match self.instance.take() {
-            Some(instance) if !spoilt => self.shelf.put(instance, self.thread),
+            Some(instance) if !spoilt => self.shelf.put(instance, &self.strand),
             lost => {
                 // Its place is free when it is gone: what it holds may be what the maximum is for.
                 let mut trash = Trash::default();
                 trash.add(lost);
                 trash.dispose();
-                self.shelf.free(self.thread);
+                self.shelf.free(&self.strand);
             }
         }
     }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::numbered::numbered;
+use super::shown::{Kept, shown};
 use crate::model::{EventClassId, SubscriptionId};
+use crate::value::Value;
 use crate::value::id::uuid_id;
 
 uuid_id! {
@@ -104,7 +106,8 @@ impl EventContext {
         self.drawn.id
     }
 
-    /// Returns the time at which a subscriber of this fire first asked for the context.
+    /// Returns the time at which a subscriber of this fire first asked for the context; where
+    /// subscribers are called at the same time, the time before the first was called.
     pub fn time(&self) -> SystemTime {
         self.drawn.time
     }
@@ -132,6 +135,25 @@ impl EventContext {
     /// Returns the event's class.
     pub fn class(&self) -> EventClassId {
         self.class
+    }
+
+    /// Returns a publisher property as filters see it: lent to this event
+    /// ([`Publisher::with`](crate::Publisher::with)), the publisher object's own, or the class's
+    /// default. An id that the object was given is the property `publisher_id`.
+    ///
+    /// It is there while the event is delivered, on the thread that delivers it.
+    #[doc(alias = "GetPublisherProperty")]
+    pub fn property(&self, name: &str) -> Option<Value> {
+        let drawn = FRAME.with(|frame| match frame.depth.get() {
+            depth if depth == self.depth => frame.drawn.get(),
+            depth if depth > self.depth => {
+                let outer = frame.outer.get(self.depth as usize - 1)?;
+                outer.get().drawn
+            }
+            _ => None,
+        });
+        drawn.filter(|drawn| drawn.id == self.drawn.id)?;
+        shown(self.depth, name)
     }
 
     /// Returns the subscription through which the subscriber is called.
@@ -247,6 +269,42 @@ pub(crate) fn entered_subscription() -> SubscriptionId {
 #[inline]
 pub(crate) fn depth() -> u32 {
     FRAME.with(|frame| frame.depth.get())
+}
+
+/// A fire that goes on on other threads.
+#[derive(Debug, Clone)]
+pub(crate) struct Carried {
+    depth: u32,
+    class: EventClassId,
+    drawn: Option<Drawn>,
+    shown: Option<Kept>,
+}
+
+/// Returns the fire that this thread is inside of, for threads that call some of its subscribers:
+/// for all of them it is one event.
+pub(crate) fn carried() -> Carried {
+    let _drawn = EventContext::current();
+    FRAME.with(|frame| Carried {
+        depth: frame.depth.get(),
+        class: frame.class.get(),
+        drawn: frame.drawn.get(),
+        shown: Kept::of(frame.depth.get()),
+    })
+}
+
+impl Carried {
+    /// Does `work` inside the fire on this thread, which is inside of no other.
+    pub(crate) fn within(&self, work: impl FnOnce()) {
+        at_depth(self.depth, || {
+            let _shown = self.shown.as_ref().map(|kept| kept.show(self.depth));
+            FRAME.with(|frame| {
+                frame.class.set(self.class);
+                frame.number.set(NO_NUMBER);
+                frame.drawn.set(self.drawn);
+            });
+            work();
+        });
+    }
 }
 
 /// Does `work` as if this thread were inside of that many fires, and goes back.

@@ -4,12 +4,16 @@ mod context;
 mod failure;
 mod nesting;
 mod numbered;
+mod pool;
+mod shown;
 
-pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::context::{
-    depth, enter, enter_by_id, enter_number, enter_subscription, entered_subscription,
-    is_delivering,
+    Carried, carried, depth, enter, enter_by_id, enter_number, enter_subscription,
+    entered_subscription, is_delivering,
 };
+pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
-pub(crate) use self::nesting::{settle, wait};
+pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
+pub(crate) use self::pool::WorkerPool;
+pub(crate) use self::shown::show;

@@ -9,8 +9,12 @@ use super::context::{at_depth, depth};
 /// An event that was fired inside a delivery, and how deep.
 struct Waiting {
     depth: u32,
-    fire: Box<dyn FnOnce()>,
+    fire: Box<dyn FnOnce() + Send>,
 }
+
+/// Events that wait for the end of a part of a fire, and then with others for the fire's.
+#[derive(Default)]
+pub(crate) struct Held(VecDeque<Waiting>);
 
 thread_local! {
     static WAITING: RefCell<VecDeque<Waiting>> = const { RefCell::new(VecDeque::new()) };
@@ -19,7 +23,7 @@ thread_local! {
 }
 
 /// Keeps an event until the outermost fire of this thread has called its last subscriber.
-pub(crate) fn wait(fire: Box<dyn FnOnce()>) {
+pub(crate) fn wait(fire: Box<dyn FnOnce() + Send>) {
     let depth = depth();
     WAITING.with_borrow_mut(|waiting| waiting.push_back(Waiting { depth, fire }));
     PENDING.set(true);
@@ -30,6 +34,28 @@ pub(crate) fn wait(fire: Box<dyn FnOnce()>) {
 pub(crate) fn settle() {
     if PENDING.get() {
         fire_waiting();
+    }
+}
+
+/// Does `work`, which does not unwind, and returns the events that it left to wait.
+pub(crate) fn hold(work: impl FnOnce()) -> Held {
+    // A thread that is ending keeps nothing.
+    let Ok(others) = WAITING.try_with(RefCell::take) else {
+        work();
+        return Held::default();
+    };
+    work();
+    PENDING.set(!others.is_empty());
+    Held(WAITING.replace(others))
+}
+
+impl Held {
+    /// Lets the events wait on this thread, behind those that do already.
+    pub(crate) fn wait(self) {
+        if !self.0.is_empty() {
+            WAITING.with_borrow_mut(|waiting| waiting.extend(self.0));
+            PENDING.set(true);
+        }
     }
 }
 

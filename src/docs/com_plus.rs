@@ -17,6 +17,7 @@
 //! | SubscriberCLSID | [`Target::Component`], [`ComponentId`] |
 //! | SubscriberMoniker | [`Target::Moniker`]; nothing resolves it yet |
 //! | SubscriberInterface, transient | [`Broker::subscribe`], [`SubscriptionGuard`] |
+//! | `IEventObjectCollection::Add`, private | [`Publisher::subscribe`] |
 //! | activation for each call | [`Component::per_call`]; a singleton by default |
 //! | object pooling (MinPoolSize, MaxPoolSize, CreationTimeout) | [`Component::pooled`], [`Pool`] |
 //! | FilterCriteria | [`Filter`] |
@@ -37,6 +38,7 @@
 //! | the HRESULT of a fire | [`FireReport::outcome`], [`FireOutcome`] |
 //! | IPublisherFilter, IMultiInterfacePublisherFilter | [`PublisherFilter`] |
 //! | IFiringControl, `FireSubscription` | [`Selection`], [`Selection::fire`] |
+//! | FireInParallel | [`Firing::Parallel`], [`EventClass::with_firing`] |
 //! | `SetPublisherFilter` | [`Publisher::install_filter`], [`Publisher::install_method_filter`] |
 //! | MultiInterfacePublisherFilterCLSID | [`EventClass::with_publisher_filter`] |
 //! | `SetDefaultQuery` | [`Publisher::set_default_query`], [`EventClass::with_default_query`] |
@@ -69,6 +71,8 @@
 //!   ([`Broker::register_predicate`]); in COM+ its CLSID stands in place of the criteria.
 //! - *The order of calling* is fixed: priority, then store order. COM+ calls "in no determined or
 //!   repeatable order" ("Publishing and Delivering Events in COM+").
+//! - *Parallel firing* has a bound and an order: higher priorities return before lower ones begin.
+//!   FireInParallel is a request ("Publishing and Delivering Events in COM+").
 //! - *A fire returns a report*, with each subscription that failed and why. A COM+ publisher gets
 //!   one code for all.
 //! - *That all were filtered out* is an answer of its own, [`FireOutcome::AllFiltered`]. What COM+
@@ -89,15 +93,19 @@
 //!   own ("COM+ Events Security Considerations").
 //! - *A transient subscription* ends with its guard, or, if weak, with its object. COM+ holds a
 //!   reference until it is removed ("Registering a Transient Subscription").
+//! - *A private subscription* is known to one publisher object and its clones, and to no query; it
+//!   ends with its guard or with the object. COM+ has a door to it, the collection that
+//!   `GetSubscriptions` returns, and says nothing about what is added there.
 //! - *Events about the wiring* carry the revision, the name and, on request, the record before and
 //!   after; they are filtered like any other. COM+ tells a kind and an id (`IEventObjectChange`).
 //!
-//! Not in this version: parallel firing, queued subscriptions, transactions, partitions, and remote
+//! Not in this version: queued subscriptions, transactions, partitions, and remote
 //! activation by MachineName.
 //!
 //! # Twenty complaints
 //!
-//! What users of COM+ Events complained about, by source, and whether this version answers it.
+//! What users of COM+ Events complained about, by source, and whether this version answers it;
+//! `complaints.rs` and `complaints_of_wiring.rs` under `tests/behaviour` show it, a test each.
 //!
 //! 1. *A dead subscriber stops the publisher (KB 297146).* In part: a weak subscriber that is gone
 //!    is skipped and removed. One that hangs holds the publisher; there are no deadlines yet.
@@ -134,8 +142,8 @@
 //!     ends before the fire returns.
 //! 18. *Hard to test without writing a subscriber.* Yes: a closure for each method (`...Handlers`),
 //!     an untyped [`Subscriber`], `explain`.
-//! 19. *Parallel subscribers share mutable arguments.* Yes: arguments are shared references, and
-//!     delivery is not parallel.
+//! 19. *Parallel subscribers share mutable arguments.* Yes: they share them by reference, and
+//!     cannot change them.
 //! 20. *The administration tool shows neither transient subscriptions nor all properties.* In part:
 //!     queries return both. There is no tool.
 //!
@@ -163,6 +171,7 @@
 //! [`ComponentId`]: crate::ComponentId
 //! [`EventClass::with_access`]: crate::EventClass::with_access
 //! [`EventClass::with_default_query`]: crate::EventClass::with_default_query
+//! [`EventClass::with_firing`]: crate::EventClass::with_firing
 //! [`EventClass::with_publisher_filter`]: crate::EventClass::with_publisher_filter
 //! [`EventClassId`]: crate::EventClassId
 //! [`EventClass`]: crate::EventClass
@@ -171,6 +180,7 @@
 //! [`Filter`]: crate::Filter
 //! [`FireOutcome::AllFiltered`]: crate::FireOutcome::AllFiltered
 //! [`FireOutcome`]: crate::FireOutcome
+//! [`Firing::Parallel`]: crate::Firing::Parallel
 //! [`FireReport::outcome`]: crate::FireReport::outcome
 //! [`Interest`]: crate::Interest
 //! [`Nesting::Queued`]: crate::Nesting::Queued
@@ -181,6 +191,7 @@
 //! [`Publisher::interface`]: crate::Publisher::interface
 //! [`Publisher::set_default_query`]: crate::Publisher::set_default_query
 //! [`Publisher::set_id`]: crate::Publisher::set_id
+//! [`Publisher::subscribe`]: crate::Publisher::subscribe
 //! [`Publisher::subscriptions`]: crate::Publisher::subscriptions
 //! [`PublisherFilter`]: crate::PublisherFilter
 //! [`Publisher`]: crate::Publisher

@@ -95,6 +95,11 @@
 //!   object any more, and refuses to wait where the wait could not end: `transient.rs:
 //!   close_and_wait_waits_for_the_fire_that_calls_the_object`,
 //!   `close_and_wait_inside_any_delivery_would_deadlock`.
+//! - A private subscription is called for the events of its publisher object and no other, and
+//!   nobody else is told of it: `private.rs:
+//!   private_subscriber_hears_its_publisher_object_and_its_clones_and_no_other`,
+//!   `nobody_else_finds_a_private_subscription`. It has its place among all others:
+//!   `private_among_all.rs`.
 //! - A per-user subscription is called while its owner has a session at the broker that fires, and
 //!   not before or after: `sessions.rs`, and `examples/roaming.rs` to look at.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
@@ -107,6 +112,12 @@
 //!   queued_nesting_runs_after_the_outermost_fire_in_the_order_of_firing`. They end at
 //!   [`NESTING_LIMIT`](crate::NESTING_LIMIT) with a failure, not with the end of the stack:
 //!   `firing.rs: nested_fires_end_at_the_limit_with_an_error`.
+//! - Where a class fires in [parallel](crate::Firing::Parallel), subscribers are called at the same
+//!   time, at most as many as it says, those of a higher priority before those of a lower one. It
+//!   is one event for all, and lines, limits and refusals are as in serial firing: `parallel.rs`.
+//!   No thread of the broker is ever waited for, and none keeps what a fire has let go of:
+//!   `together.rs: fire_goes_on_alone_while_the_pool_is_held_up`,
+//!   `guard_is_not_held_up_by_a_pool_that_came_too_late`.
 //! - Only a filter that is TRUE selects. UNKNOWN, as from a comparison with NULL, does not:
 //!   [`Filter`](crate::Filter), held against SQLite in `tests/sqlite`.
 //! - A singleton component is made once, however many threads need it first; components that need

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::time::{Duration, SystemTime};
 
-use super::cover::Span;
+use super::cover::{Span, Spans};
 use super::key::{Domain, OrderKey, ZERO};
 use crate::value::{Value, ValueRef, ValueType};
 
@@ -17,6 +17,24 @@ pub(crate) struct KeyRange {
 impl KeyRange {
     pub(super) fn new(domain: Domain, span: Span) -> Self {
         Self { domain, span }
+    }
+
+    /// Returns the union of ranges: those that overlap as one, and the closest where they are more
+    /// than a few.
+    pub(crate) fn joined(ranges: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut domains: Vec<(Domain, Spans)> = Vec::new();
+        for Self { domain, span } in ranges {
+            let known = domains.iter().position(|(known, _)| *known == domain);
+            let at = known.unwrap_or_else(|| {
+                domains.push((domain, Spans::default()));
+                domains.len() - 1
+            });
+            domains[at].1.add(span);
+        }
+        let spans = domains.iter();
+        spans
+            .flat_map(|(domain, spans)| spans.iter().map(|span| Self::new(*domain, span)))
+            .collect()
     }
 
     /// Returns the bounds of the range, in values of the type. Between them lies each value with

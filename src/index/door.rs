@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Columns, EntryId, Help, PredicateIndex, Scratch, cost};
+use super::{Columns, EntryId, FilterCost, IndexHelp, PredicateIndex, Scratch};
 use crate::filter::{EventRow, Filter, FilterError, Predicate, Scope, check};
 use crate::value::{EventMethod, Properties, ValueRef};
 
@@ -65,8 +65,8 @@ impl Criteria {
 
     /// Returns how many conjunctions they are, and whether an index helps at all.
     pub fn cost(&self) -> (usize, bool) {
-        let cost = cost(&self.0);
-        (cost.conjunctions, cost.help < Help::Scanned)
+        let cost = FilterCost::of(&self.0);
+        (cost.conjunctions(), cost.help() < IndexHelp::Scanned)
     }
 }
 

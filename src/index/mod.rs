@@ -17,6 +17,7 @@
 mod asked;
 mod bounds;
 mod columns;
+mod cost;
 mod cover;
 pub mod door;
 mod hash;
@@ -40,8 +41,9 @@ mod tree;
 mod waiting;
 
 pub(crate) use self::asked::{AskedConstant, Uncovered};
+pub(crate) use self::bounds::KeyRange;
+pub use self::cost::{FilterCost, IndexHelp};
 pub(crate) use self::cover::Collected;
 pub(crate) use self::predicate_index::{EntryId, PredicateIndex};
 pub(crate) use self::scratch::Scratch;
 pub(crate) use self::sections::Columns;
-pub(crate) use self::statistics::{Help, cost};

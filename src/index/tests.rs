@@ -435,21 +435,21 @@ fn removed_entry_is_not_there_a_second_time() {
 
 #[test]
 fn cost_tells_a_filter_that_no_index_helps() {
-    let help = |text: &str| cost(&predicate(text)).help;
+    let help = |text: &str| FilterCost::of(&predicate(text)).help();
     for found in [
         "text = 'a'",
         "float > 1 AND text LIKE 'a%'",
         "maybe IS NULL",
         "ALL",
     ] {
-        assert_eq!(help(found), Help::Found, "{found}");
+        assert_eq!(help(found), IndexHelp::Found, "{found}");
     }
     for narrowed in [
         "text = 'a' AND float <> 1",
         "text LIKE 'a%b'",
         "text > 'abcdefgh'",
     ] {
-        assert_eq!(help(narrowed), Help::Narrowed, "{narrowed}");
+        assert_eq!(help(narrowed), IndexHelp::Narrowed, "{narrowed}");
     }
     for scanned in [
         "float <> 1",
@@ -457,7 +457,7 @@ fn cost_tells_a_filter_that_no_index_helps() {
         "float > signed",
         "text = 'a' OR float <> 1",
     ] {
-        assert_eq!(help(scanned), Help::Scanned, "{scanned}");
+        assert_eq!(help(scanned), IndexHelp::Scanned, "{scanned}");
     }
 }
 
@@ -465,9 +465,9 @@ fn cost_tells_a_filter_that_no_index_helps() {
 fn conjunctions_beyond_the_cap_stay_behind_what_they_have_in_common() {
     let either = |name: &str| format!("({name} = 1 OR {name} > 5 OR {name} < -5)");
     let many = ["float", "signed", "unsigned"].map(either).join(" AND ");
-    let cost = cost(&predicate(&format!("text = 'a' AND {many}")));
-    assert!(cost.conjunctions <= normal::CAP);
-    assert_eq!(cost.help, Help::Narrowed);
+    let cost = FilterCost::of(&predicate(&format!("text = 'a' AND {many}")));
+    assert!(cost.conjunctions() <= normal::CAP);
+    assert_eq!(cost.help(), IndexHelp::Narrowed);
     let mut pair = Pair::new();
     pair.insert(predicate(&many));
     for (a, b, c) in [(1.0, 1, 1), (9.0, 9, 9), (1.0, 9, 3), (0.0, 1, 1)] {
@@ -480,9 +480,9 @@ fn many_equalities_of_one_name_are_one_conjunction() {
     let any = |name: &str, values: [&str; 9]| {
         values.map(|value| format!("{name} = {value}")).join(" OR ")
     };
-    let cost = cost(&predicate(&any(
+    let cost = FilterCost::of(&predicate(&any(
         "float",
         ["1", "2", "3", "4", "5", "6", "7", "8", "9"],
     )));
-    assert_eq!((cost.conjunctions, cost.help), (1, Help::Found));
+    assert_eq!((cost.conjunctions(), cost.help()), (1, IndexHelp::Found));
 }

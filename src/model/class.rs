@@ -74,7 +74,8 @@ pub enum Nesting {
     #[default]
     Inline,
     /// When the outermost fire of the thread has called its last subscriber: in the order of
-    /// firing.
+    /// firing. Where subscribers are called at the same time, all threads count as the publisher's,
+    /// and the events of each subscriber come in the order in which those are called.
     Queued,
 }
 

@@ -83,7 +83,11 @@ impl EventClass {
         self.change_every(|settings| settings.retained = None)
     }
 
-    /// Says whether the subscribers of one event are called at the same time.
+    /// Says whether the subscribers of one event are called one after another or at the same time;
+    /// [`Firing`] has what holds for either.
+    ///
+    /// Updating the class switches publishers that are there already: fires that begin afterwards
+    /// go by it.
     #[must_use]
     #[doc(alias = "FireInParallel")]
     pub fn with_firing(mut self, firing: Firing) -> Self {

@@ -288,6 +288,12 @@ impl Subscription {
         self
     }
 
+    /// Returns the same subscription with this owner.
+    pub(crate) fn with_owner(mut self, owner: Principal) -> Self {
+        self.change_rare(|rare| rare.owner = Some(owner));
+        self
+    }
+
     /// Returns the same subscription, expecting no revision: storing it replaces whatever is there.
     #[must_use]
     pub fn without_revision(mut self) -> Self {

@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use smallvec::SmallVec;
+
+use super::demand::Asker;
 use super::interest::ParameterInterest;
 use crate::filter::Collation;
 use crate::index::AskedConstant;
@@ -25,10 +28,12 @@ pub struct AskedValues {
     of: ParameterInterest,
     kind: Kind,
     found: VecDeque<AskedValue>,
+    /// Those who were not asked to the end, the present one last.
+    askers: SmallVec<[Asker; 2]>,
     /// Whose numbers `next` is one of.
     identity: Weak<()>,
-    /// Where the next part begins, if there is one.
-    next: Option<u32>,
+    /// Where the next part begins.
+    next: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +60,18 @@ impl AskedValues {
             of: of.clone(),
             kind,
             found: VecDeque::new(),
+            askers: of.askers().collect(),
             identity: Weak::new(),
-            next: Some(0),
+            next: 0,
         }
     }
 
-    /// Collects the next part.
-    fn collect_part(&mut self) {
+    /// Collects the next part of what one of those who ask asks for.
+    fn collect_part(&mut self, asker: Asker) {
         let (mut found, mut identity) = (Vec::new(), Weak::new());
-        let (known, at) = (&self.identity, self.next.take().unwrap_or_default());
+        let (known, at) = (&self.identity, self.next);
         let mut next = None;
-        self.of.ask(&mut |demand| {
+        self.of.ask(asker, &mut |demand| {
             identity = demand.identity.map_or_else(Weak::new, Arc::downgrade);
             // Numbers of something else say nothing here.
             let from = if known.ptr_eq(&identity) { at } else { 0 };
@@ -73,7 +79,13 @@ impl AskedValues {
             let filters = demand.filters;
             next = filters.and_then(|filters| filters.constants(self.of.path(), from, visit));
         });
-        (self.identity, self.next) = (identity, next);
+        match next {
+            Some(next) => (self.identity, self.next) = (identity, next),
+            None => {
+                self.askers.pop();
+                (self.identity, self.next) = (Weak::new(), 0);
+            }
+        }
         let of_kind = |asked: &AskedConstant| asked.is_prefix == (self.kind == Kind::Prefix);
         let asked = found.into_iter().filter(of_kind).map(|asked| AskedValue {
             value: self.of.value_type().own(asked.value),
@@ -87,8 +99,10 @@ impl Iterator for AskedValues {
     type Item = AskedValue;
 
     fn next(&mut self) -> Option<AskedValue> {
-        while self.found.is_empty() && self.next.is_some() {
-            self.collect_part();
+        while self.found.is_empty()
+            && let Some(asker) = self.askers.last()
+        {
+            self.collect_part(*asker);
         }
         self.found.pop_front()
     }

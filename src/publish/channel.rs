@@ -1,6 +1,7 @@
 //! One interface of one class: the cache of its subscriptions and what surrounds it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -19,20 +20,23 @@ use super::hook::Hook;
 use super::lane::Lane;
 use super::members::{Members, MembersCache, Roll};
 use super::named::Named;
+use super::payload::UntypedPayload;
 use super::pipeline;
 use super::plan::Plan;
 use super::prepared::{Detail, Prepared};
+use super::privates::{ObjectId, Privates};
 use super::publisher::Own;
 use super::pulse::Pulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
 use super::steering::Conduct;
+use super::with::Origin;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
-use crate::delivery::depth;
-use crate::model::{ComponentId, EventClass, EventClassId, Nesting, PUBLISHER_ID};
+use crate::delivery::{WorkerPool, depth};
+use crate::model::{ComponentId, EventClass, EventClassId, Firing, Nesting, PUBLISHER_ID};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, Value, ValueRef};
 
@@ -50,6 +54,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hook: Hook,
     pub(crate) named: Named,
+    /// Threads beside the publishers', as long as the broker is open.
+    pub(crate) pool: WorkerPool,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
@@ -59,6 +65,9 @@ pub(crate) struct Surroundings {
 pub(crate) trait Upkeep: Any + Send + Sync {
     /// Removes transient subscriptions whose object is gone, unless they have another by now.
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]);
+
+    /// Removes the private subscriptions of a publisher object, which is gone.
+    fn release(&self, object: ObjectId);
 }
 
 /// One interface of one class.
@@ -68,10 +77,14 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) cache: SubscriptionCache<Lane<I>>,
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
-    roster: Mutex<Roster<I>>,
+    /// Whether the class has properties.
+    has_defaults: AtomicBool,
+    pub(super) roster: Mutex<Roster<I>>,
+    /// What single publisher objects have beside that.
+    pub(super) privates: Privates<I>,
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
-    members: MembersCache<I>,
+    pub(super) members: MembersCache<I>,
     /// Counts changes of what subscriptions ask for.
     pub(super) pulse: Pulse,
 }
@@ -79,9 +92,11 @@ pub(crate) struct Channel<I: ?Sized> {
 /// The class record and what is derived from it.
 pub(crate) struct ClassFacts {
     pub(crate) record: Arc<EventClass>,
-    pub(crate) defaults: Properties,
+    pub(crate) defaults: Arc<Properties>,
     /// Method -> who selects its subscriptions.
     conduct: Box<[Conduct]>,
+    /// How many subscribers of an event may be called at the same time.
+    pub(crate) at_a_time: usize,
 }
 
 /// A channel without its type.
@@ -118,13 +133,15 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     fn must_wait(&self) -> bool;
 
     /// Fires with values that were checked against the schema.
-    fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport;
+    fn fire_values(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>)
+    -> FireReport;
 
     /// Says what a fire would do, and does not do it.
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation;
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>) -> Explanation;
 
-    /// Returns the subscriptions of a method that are switched on, in the order of calling.
-    fn roll(&self, method: usize) -> Option<Arc<Roll>>;
+    /// Returns the subscriptions of a method that are switched on and that a publisher object
+    /// reaches, in the order of calling.
+    fn roll(&self, method: usize, own: &Own) -> Option<Arc<Roll>>;
 
     /// Returns a number that rises when the subscriptions change.
     fn generation(&self) -> u64;
@@ -147,6 +164,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns a channel without subscriptions.
     pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
         let Site { schema, class, .. } = &site;
+        let facts = ClassFacts::new(&site);
         Self {
             key: ChannelKey {
                 class: class.id(),
@@ -157,8 +175,10 @@ impl<I: Facet + ?Sized> Channel<I> {
             ),
             schema: Arc::clone(schema),
             around,
-            class: ArcSwap::from_pointee(ClassFacts::new(&site)),
+            has_defaults: AtomicBool::new(!facts.defaults.is_empty()),
+            class: ArcSwap::from_pointee(facts),
             members: MembersCache::new(schema.methods().len()),
+            privates: Privates::default(),
             roster: Mutex::new(Roster::new(Sites {
                 here: site,
                 others: Vec::new(),
@@ -194,6 +214,18 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns the class as it is now. A guard: a count that publishers share would slow them.
     pub(crate) fn class_facts(&self) -> Guard<Arc<ClassFacts>> {
         self.class.load()
+    }
+
+    fn know(&self, facts: ClassFacts, trash: &mut Trash) {
+        let has_defaults = !facts.defaults.is_empty();
+        trash.add(self.class.swap(Arc::new(facts)));
+        self.has_defaults.store(has_defaults, Ordering::Release);
+    }
+
+    /// Returns whether publishers have properties that nobody set.
+    #[inline]
+    pub(super) fn has_defaults(&self) -> bool {
+        self.has_defaults.load(Ordering::Acquire)
     }
 
     /// Returns what the principal may do for whom a publisher object was made, if it was for one.
@@ -232,11 +264,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     /// Returns what is ready of the subscriptions that are to be kept, in the order of calling and
     /// with their filters.
     pub(crate) fn prepared(&self, keep: impl Fn(&Plan) -> bool) -> Vec<Prepared<I>> {
-        let roster = self.roster.lock();
-        let (sites, mut kept) = (roster.sites.clone(), roster.select(keep));
-        drop(roster);
-        kept.sort_by_cached_key(|prepared| prepared.entry.rank());
-        kept.iter().map(|prepared| prepared.whole(&sites)).collect()
+        Roster::whole(&self.roster, keep)
     }
 }
 
@@ -249,9 +277,13 @@ impl ClassFacts {
             defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
         }
         Self {
-            defaults,
+            defaults: Arc::new(defaults),
             record: Arc::clone(class),
             conduct: methods.map(|method| Conduct::new(site, method)).collect(),
+            at_a_time: match class.firing() {
+                Firing::Serial => 1,
+                Firing::Parallel { max } => max,
+            },
         }
     }
 
@@ -274,31 +306,36 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let facts = ClassFacts::new(&sites.here);
         let mut fresh = Roster::new(sites);
         let sites = fresh.sites.clone();
+        let mut privates = HashMap::new();
         compile(&entries, &sites, |part, details| {
             let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
                 Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
             };
-            let added = part.iter().zip(details).map(prepare).collect();
+            let mut added: Vec<_> = part.iter().zip(details).map(prepare).collect();
+            for private in added.extract_if(.., |it| it.entry.object().is_some()) {
+                if let Some(object) = private.entry.object() {
+                    let roster = privates.entry(object);
+                    let roster = roster.or_insert_with(|| Roster::new(sites.clone()));
+                    roster.fill(vec![private], trash);
+                }
+            }
             fresh.fill(added, trash);
         });
         let mut roster = self.roster.lock();
-        trash.add(self.class.swap(Arc::new(facts)));
+        self.know(facts, trash);
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        self.privates.replace(privates, &sites, trash);
         self.members.clear(trash);
         self.pulse.beat();
     }
 
     fn adopt(&self, class: &Arc<EventClass>, trash: &mut Trash) {
         let mut roster = self.roster.lock();
-        let Sites { here, others } = &mut roster.sites;
-        let sites = std::iter::once(here).chain(others);
-        for site in sites.filter(|site| site.class.id() == class.id()) {
-            trash.add(std::mem::replace(&mut site.class, Arc::clone(class)));
-        }
+        roster.adopt_class(class, trash);
+        self.privates.adopt(class, trash);
         if self.key.class == class.id() {
-            let facts = ClassFacts::new(&roster.sites.here);
-            trash.add(self.class.swap(Arc::new(facts)));
+            self.know(ClassFacts::new(&roster.sites.here), trash);
         }
     }
 
@@ -314,7 +351,10 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         } = &mut *roster;
         let prepare =
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
-        let added = added.iter_mut().map(prepare).collect();
+        let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
+        let private = |prepared: &mut Prepared<I>| prepared.entry.object().is_some();
+        let privates = added.extract_if(.., private).collect();
+        self.privates.change(removed, privates, sites, trash);
         roster.change(removed, added, &self.cache, trash);
         self.members.clear(trash);
         self.pulse.beat();
@@ -330,20 +370,35 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         self.members.clear(trash);
     }
 
-    fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
+    fn fire_values(
+        &self,
+        method: usize,
+        values: &[ValueRef<'_>],
+        origin: Origin<'_>,
+    ) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
-        pipeline::fire(self, method, own, || values, &call)
+        let payload = || {
+            Arc::new(UntypedPayload {
+                schema: Arc::clone(&self.schema),
+                method,
+                values: values.iter().map(ValueRef::to_value).collect(),
+            }) as _
+        };
+        pipeline::fire(self, method, origin, || values, &call, payload)
     }
 
     fn must_wait(&self) -> bool {
         depth() > 0 && self.queues_nested()
     }
 
-    fn explain(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> Explanation {
-        Explanation::new(self, method, values, own)
+    fn explain(&self, method: usize, values: &[ValueRef<'_>], origin: Origin<'_>) -> Explanation {
+        Explanation::new(self, method, values, origin)
     }
 
-    fn roll(&self, method: usize) -> Option<Arc<Roll>> {
+    fn roll(&self, method: usize, own: &Own) -> Option<Arc<Roll>> {
+        if let Some(private) = self.private(own) {
+            return Some(Arc::clone(&self.members_with(&private, method).roll));
+        }
         let members = self.members(method);
         Some(Arc::clone(&members.as_ref()?.roll))
     }

@@ -8,6 +8,8 @@ use super::hit::Hit;
 use super::indexed::FilterIndex;
 use super::lane::Lane;
 use super::prepared::Prepared;
+use super::privates::ObjectId;
+use crate::cache::SubscriptionCache;
 use crate::clock::Alarm;
 use crate::filter::Path;
 use crate::index::{Collected, PredicateIndex};
@@ -18,10 +20,18 @@ pub(crate) trait Demanded {
     fn pulse(&self) -> &Arc<Alarm>;
 
     /// Calls `ask`, which calls no user's code, with what is asked of a method at this moment.
-    fn demand(&self, method: usize, ask: &mut dyn FnMut(Demand<'_>));
+    fn demand(&self, of: Asker, method: usize, ask: &mut dyn FnMut(Demand<'_>));
 
     /// Looks at all ranges that filters of a method have at `path`.
-    fn cover(&self, method: usize, path: &Path);
+    fn cover(&self, of: Asker, method: usize, path: &Path);
+}
+
+/// Whose subscriptions ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    Everybody,
+    /// The private ones of a publisher object.
+    Object(ObjectId),
 }
 
 /// What is asked of a method.
@@ -79,47 +89,72 @@ impl<I: Facet + ?Sized> Demanded for Channel<I> {
         self.pulse.alarm()
     }
 
-    fn demand(&self, method: usize, ask: &mut dyn FnMut(Demand<'_>)) {
-        loop {
-            let snapshot = self.cache.load();
-            match snapshot.method(method) {
-                None => return ask(Demand::default()),
-                Some(Lane::Plain { slots, .. }) => {
-                    return ask(Demand {
-                        unfiltered: slots.len(),
-                        ..Demand::default()
-                    });
-                }
-                Some(Lane::Guarded { slots, few }) => {
-                    return ask(few
-                        .get_or_init(|| Box::new(Few::new(method, slots)))
-                        .demand());
-                }
-                Some(Lane::Indexed(lane)) => {
-                    let state = lane.index.read();
-                    // Otherwise the snapshot was replaced: load it again, as a fire does.
-                    if state.generation == lane.generation {
-                        return ask(Demand {
-                            unfiltered: lane.unfiltered,
-                            filters: state.methods.get(method),
-                            identity: Some(lane.index.identity()),
-                        });
-                    }
+    fn demand(&self, of: Asker, method: usize, ask: &mut dyn FnMut(Demand<'_>)) {
+        match of {
+            Asker::Everybody => demand(&self.cache, method, ask),
+            Asker::Object(object) => match self.private_of(object) {
+                Some(private) => demand(&private.cache, method, ask),
+                None => ask(Demand::default()),
+            },
+        }
+    }
+
+    fn cover(&self, of: Asker, method: usize, path: &Path) {
+        match of {
+            Asker::Everybody => cover(&self.cache, method, path),
+            Asker::Object(object) => {
+                if let Some(private) = self.private_of(object) {
+                    cover(&private.cache, method, path);
                 }
             }
         }
     }
+}
 
-    fn cover(&self, method: usize, path: &Path) {
-        let snapshot = self.cache.load();
-        let Some(Lane::Indexed(lane)) = snapshot.method(method) else {
-            return;
-        };
-        let index = Arc::clone(&lane.index);
-        // Not held for as long as that takes: it would be what a change waits for.
-        drop(snapshot);
-        index.cover(method, path);
+fn demand<I: Facet + ?Sized>(
+    cache: &SubscriptionCache<Lane<I>>,
+    method: usize,
+    ask: &mut dyn FnMut(Demand<'_>),
+) {
+    loop {
+        let snapshot = cache.load();
+        match snapshot.method(method) {
+            None => return ask(Demand::default()),
+            Some(Lane::Plain { slots, .. }) => {
+                return ask(Demand {
+                    unfiltered: slots.len(),
+                    ..Demand::default()
+                });
+            }
+            Some(Lane::Guarded { slots, few }) => {
+                return ask(few
+                    .get_or_init(|| Box::new(Few::new(method, slots)))
+                    .demand());
+            }
+            Some(Lane::Indexed(lane)) => {
+                let state = lane.index.read();
+                // Otherwise the snapshot was replaced: load it again, as a fire does.
+                if state.generation == lane.generation {
+                    return ask(Demand {
+                        unfiltered: lane.unfiltered,
+                        filters: state.methods.get(method),
+                        identity: Some(lane.index.identity()),
+                    });
+                }
+            }
+        }
     }
+}
+
+fn cover<I: ?Sized>(cache: &SubscriptionCache<Lane<I>>, method: usize, path: &Path) {
+    let snapshot = cache.load();
+    let Some(Lane::Indexed(lane)) = snapshot.method(method) else {
+        return;
+    };
+    let index = Arc::clone(&lane.index);
+    // Not held for as long as that takes: it would be what a change waits for.
+    drop(snapshot);
+    index.cover(method, path);
 }
 
 impl<I: ?Sized> FilterIndex<I> {

@@ -10,6 +10,7 @@ use super::explain::Explanation;
 use super::interest::Interest;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
+use super::with::Origin;
 use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
 use crate::model::{EventClass, EventClassId, PublisherId};
@@ -34,7 +35,12 @@ impl DynamicPublisher {
         }
     }
 
-    pub(super) fn channel(&self) -> Arc<dyn AnyChannel> {
+    /// Returns what belongs to the publisher object.
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    pub(crate) fn channel(&self) -> Arc<dyn AnyChannel> {
         Arc::clone(&self.cell.read())
     }
 
@@ -47,24 +53,33 @@ impl DynamicPublisher {
     /// [`SchemaMismatch`](crate::ErrorKind::SchemaMismatch) if an argument does not fit its
     /// parameter. Then nobody was called.
     pub fn fire(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<FireReport> {
+        self.fire_from(Origin::from(&*self.own), method, arguments)
+    }
+
+    pub(super) fn fire_from(
+        &self,
+        origin: Origin<'_>,
+        method: &str,
+        arguments: &[ValueRef<'_>],
+    ) -> Result<FireReport> {
         let channel = self.channel();
         let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
         if channel.must_wait() {
             let values: Vec<_> = arguments.iter().map(ValueRef::to_value).collect();
-            let (own, cell) = (self.own.captured(), Arc::clone(&self.cell));
+            let (own, cell) = (origin.captured(), Arc::clone(&self.cell));
             wait(Box::new(move || {
                 let views: Vec<_> = values.iter().map(Value::view).collect();
                 // The channel may be another by then, with another schema.
                 let present = Arc::clone(&cell.read());
                 let name = channel.schema().methods()[method].name();
                 match checked_method(present.schema(), name, &views) {
-                    Ok((method, views)) => present.fire_values(method, &views, &own),
-                    Err(_) => channel.fire_values(method, &views, &own),
+                    Ok((method, views)) => present.fire_values(method, &views, (&own).into()),
+                    Err(_) => channel.fire_values(method, &views, (&own).into()),
                 };
             }));
             return Ok(FireReport::waiting());
         }
-        let report = channel.fire_values(method, &arguments, &self.own);
+        let report = channel.fire_values(method, &arguments, origin);
         if depth() == 0 {
             settle();
         }
@@ -82,9 +97,18 @@ impl DynamicPublisher {
     ///
     /// As [`fire`](Self::fire).
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
+        self.explain_from(Origin::from(&*self.own), method, arguments)
+    }
+
+    pub(super) fn explain_from(
+        &self,
+        origin: Origin<'_>,
+        method: &str,
+        arguments: &[ValueRef<'_>],
+    ) -> Result<Explanation> {
         let channel = self.channel();
         let (method, arguments) = checked_method(channel.schema(), method, arguments)?;
-        Ok(channel.explain(method, &arguments, &self.own))
+        Ok(channel.explain(method, &arguments, origin))
     }
 
     /// Sets a publisher property, which filters read as `publisher.NAME`.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::live::LiveObject;
+use super::privates::ObjectId;
 use super::site::CompiledFilter;
 use crate::model::{Subscription, SubscriptionId};
 use crate::store::record::StoredSubscription;
@@ -31,6 +32,14 @@ pub(crate) struct Added {
     pub(crate) compiled: Option<CompiledFilter>,
 }
 
+/// What tells a subscription from every other: its id, and whose it is if it is the private one of
+/// a publisher object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SubscriptionKey {
+    pub(crate) object: Option<ObjectId>,
+    pub(crate) id: SubscriptionId,
+}
+
 /// The key of the calling order.
 pub(crate) type Rank = (Reverse<i32>, u64, SubscriptionId);
 
@@ -43,6 +52,18 @@ impl SubscriptionEntry {
             ensured: None,
             live: Some(live),
             absent: false,
+        }
+    }
+
+    /// Returns the publisher object of which it is a private subscription, if it is one.
+    pub(crate) fn object(&self) -> Option<ObjectId> {
+        self.live.as_ref()?.object()
+    }
+
+    pub(crate) fn key(&self) -> SubscriptionKey {
+        SubscriptionKey {
+            object: self.object(),
+            id: self.record.id(),
         }
     }
 
@@ -77,6 +98,12 @@ impl SubscriptionEntry {
 
     pub(super) fn is_timed(&self) -> bool {
         self.record.not_before().is_some() || self.record.expires().is_some()
+    }
+}
+
+impl From<SubscriptionId> for SubscriptionKey {
+    fn from(id: SubscriptionId) -> Self {
+        Self { object: None, id }
     }
 }
 

@@ -6,11 +6,11 @@ use super::channel::Channel;
 use super::facet::Facet;
 use super::guarded::EventRow;
 use super::prepared::Prepared;
-use super::publisher::Own;
 use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
+use super::with::Origin;
 use crate::filter::Decision;
-use crate::model::SubscriptionId;
+use crate::model::{Firing, SubscriptionId};
 use crate::value::ValueRef;
 
 /// What a fire would do: every subscription that is bound to the method, in the order of calling,
@@ -19,6 +19,7 @@ use crate::value::ValueRef;
 pub struct Explanation {
     event: String,
     publisher_filters: usize,
+    firing: Firing,
     lines: Vec<Explained>,
 }
 
@@ -65,12 +66,14 @@ impl Explanation {
         channel: &Channel<I>,
         method: usize,
         values: &[ValueRef<'_>],
-        own: &Own,
+        origin: Origin<'_>,
     ) -> Self {
+        let Origin { own, lent } = origin;
         let (clearance, steering) = (channel.clearance(own), own.steering());
         let (facts, properties) = (channel.class_facts(), own.properties());
         let row = EventRow {
             values,
+            lent,
             own: &properties,
             facts: &facts,
             clearance: clearance.as_ref().map(|clearance| &***clearance),
@@ -80,7 +83,7 @@ impl Explanation {
             (Some(gate), Some(clearance)) if !clearance.reads() => Some(gate.principal()),
             _ => None,
         };
-        let all = channel.prepared(|prepared| {
+        let all = channel.prepared_for(own, |prepared| {
             let owner = prepared.entry.record.owner();
             prepared.is_bound_to(method) && only.is_none_or(|only| owner == Some(only))
         });
@@ -101,6 +104,7 @@ impl Explanation {
         Self {
             event: event.map_or_else(String::new, |event| event.to_string()),
             publisher_filters,
+            firing: facts.record.firing(),
             lines,
         }
     }
@@ -110,6 +114,11 @@ impl Explanation {
     /// fire.
     pub fn publisher_filters(&self) -> usize {
         self.publisher_filters
+    }
+
+    /// Returns how the subscribers would be called.
+    pub fn firing(&self) -> Firing {
+        self.firing
     }
 
     /// Returns the lines in the order of calling.
@@ -224,6 +233,9 @@ impl fmt::Display for Explanation {
                 ", if {} publisher filters fire them",
                 self.publisher_filters
             )?;
+        }
+        if let Firing::Parallel { max } = self.firing {
+            write!(f, ", at most {max} at the same time")?;
         }
         self.lines
             .iter()

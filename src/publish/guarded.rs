@@ -1,29 +1,26 @@
 //! A fire in which filters, times or targets are asked.
 
-use std::any::Any;
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::SystemTime;
 
+use super::calling::{self, Step, outcome_of};
 use super::channel::{Channel, ClassFacts};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::gate::Clearance;
+use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
-use super::target::Resolved;
-use crate::component::Lease;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_by_id};
 use crate::filter::Row;
-use crate::model::SubscriptionId;
 use crate::value::untyped;
-use crate::value::{Properties, SubscriberError, ValueRef};
+use crate::value::{Properties, ValueRef};
 
 /// A fire in which at least one slot has something to check.
 pub(super) struct Guarded<'a, I: ?Sized> {
@@ -61,14 +58,6 @@ pub(super) enum Filters {
     Passed,
 }
 
-/// What came of one guarded slot, short of an unwinding panic.
-enum Step {
-    Delivered,
-    FilteredOut,
-    Skipped(SkipReason),
-    Failed(Failure),
-}
-
 /// How far a fire has come, for when a panic ends a run of calls.
 #[derive(Default)]
 struct Progress {
@@ -94,11 +83,20 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         &self,
         lineup: &L,
         filters: Filters,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        call: &impl Call<I>,
         tally: &mut Tally,
     ) {
-        let progress = Progress::default();
         let mut gone = Vec::new();
+        if self.is_parallel() {
+            let places = lineup.places().iter();
+            let found: Vec<_> = places.filter_map(|place| lineup.get(place)).collect();
+            let outcomes = self.fire_together(&found, filters, call);
+            for (reached, outcome) in found.into_iter().zip(outcomes) {
+                count(&reached.plan().entry, outcome, &mut gone, tally);
+            }
+            return self.keep_up(&gone);
+        }
+        let progress = Progress::default();
         loop {
             let run = || self.run(lineup, filters, call, &progress);
             let outcome = match catch_unwind(AssertUnwindSafe(run)) {
@@ -112,15 +110,30 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             let Some(reached) = lineup.get(last) else {
                 continue;
             };
-            let entry = &reached.plan().entry;
-            if matches!(outcome, DeliveryOutcome::Skipped(SkipReason::Gone)) {
-                gone.push(Arc::clone(entry));
-            }
-            tally.add(entry, outcome);
+            count(&reached.plan().entry, outcome, &mut gone, tally);
         }
         tally.deliver(progress.delivered.get());
         tally.filter_out(progress.filtered.get());
         self.keep_up(&gone);
+    }
+
+    /// Returns whether several subscribers may be called at the same time.
+    pub(super) fn is_parallel(&self) -> bool {
+        self.at_a_time() > 1
+    }
+
+    /// Returns how many subscribers may be called at the same time.
+    pub(super) fn at_a_time(&self) -> usize {
+        self.row.facts.at_a_time
+    }
+
+    pub(super) fn channel(&self) -> &Channel<I> {
+        self.channel
+    }
+
+    /// Notes that a singleton was made.
+    pub(super) fn note_made(&self) {
+        self.made.set(true);
     }
 
     /// Calls on, to the subscription of which there is something to report.
@@ -128,7 +141,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         &self,
         lineup: &L,
         filters: Filters,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        call: &impl Call<I>,
         progress: &Progress,
     ) -> Option<DeliveryOutcome> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
@@ -136,9 +149,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             add_one(&progress.seen);
             let step = match lineup.at_hand(place) {
                 // What most of many are: found by an index, and nothing left to ask or to make.
-                Some(target) => called(untyped::call(|| call(target))),
+                Some(target) => calling::called(untyped::call(|| call.on(target))),
                 None => match lineup.get(place) {
-                    Some(reached) => self.deliver(&reached, filters, call),
+                    Some(reached) => self.deliver(reached, filters, call),
                     None => continue,
                 },
             };
@@ -153,62 +166,47 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Does with one subscription what comes behind a publisher filter.
-    pub(super) fn fire_one(
-        &self,
-        prepared: &Prepared<I>,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    ) -> DeliveryOutcome {
-        let run = || self.deliver(&prepared.reached(), Filters::Asked, call);
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Step::Delivered) => DeliveryOutcome::Delivered,
-            Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
-            Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
-            Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
-            Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
+    pub(super) fn fire_one(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> DeliveryOutcome {
+        let run = || self.deliver(prepared.reached(), Filters::Asked, call);
+        outcome_of(catch_unwind(AssertUnwindSafe(run)))
+    }
+
+    fn deliver(&self, reached: Reached<'_, I>, filters: Filters, call: &impl Call<I>) -> Step {
+        match self.withhold_from(reached, filters) {
+            Some(step) => step,
+            None => self.call(reached, call),
         }
     }
 
-    fn deliver(
-        &self,
-        reached: &Reached<'_, I>,
-        filters: Filters,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    ) -> Step {
+    /// Calls the subscriber on this thread.
+    pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
+        let Channel { around, schema, .. } = self.channel;
+        let call = |target: &I| call.on(target);
+        calling::call(reached, around, schema, &self.made, &call)
+    }
+
+    /// Returns what becomes of a subscription that the event does not reach.
+    pub(super) fn withhold_from(&self, reached: Reached<'_, I>, filters: Filters) -> Option<Step> {
         let plan = reached.plan();
         if reached.is_conditional()
             && let Some(step) = self.withhold(plan)
         {
-            return step;
+            return Some(step);
         }
         if filters == Filters::Asked {
             let predicate = plan.predicate(self.method);
             if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
-                return Step::FilteredOut;
+                return Some(Step::FilteredOut);
             }
+        }
+        if !reached.is_conditional() {
+            return None;
         }
         // Behind the filter, as an index has asked that already.
-        if reached.is_conditional() {
-            if !self.row.has_role_for(&plan.entry) {
-                return Step::Skipped(SkipReason::PublisherRole);
-            }
-            if let Some(step) = self.ask_predicate(plan) {
-                return step;
-            }
+        if !self.row.has_role_for(&plan.entry) {
+            return Some(Step::Skipped(SkipReason::PublisherRole));
         }
-        enter_by_id(plan.id);
-        let target = match reached.resolve(&self.channel.around, &self.channel.schema) {
-            Resolved::Ready(target) => target,
-            Resolved::First(target) => {
-                self.made.set(true);
-                // The factory may have fired events of its own.
-                enter_by_id(plan.id);
-                target
-            }
-            Resolved::Once(target, lease) => return call_once(plan.id, target, lease, call),
-            Resolved::Gone => return Step::Skipped(SkipReason::Gone),
-            Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
-        };
-        called(untyped::call(|| call(target)))
+        self.ask_predicate(plan)
     }
 
     /// Returns what becomes of a subscription that is suspended or out of its time.
@@ -265,44 +263,40 @@ impl<I: Facet + ?Sized, P: Borrow<Prepared<I>>> Lineup<I> for [P] {
     }
 }
 
-#[inline]
-fn called(outcome: Result<(), SubscriberError>) -> Step {
-    match outcome {
-        Ok(()) => Step::Delivered,
-        Err(error) => Step::Failed(Failure::Subscriber(error)),
+impl<'a, I: Facet + ?Sized> Lineup<I> for Vec<Reached<'a, I>> {
+    type Place = Reached<'a, I>;
+
+    fn places(&self) -> &[Self::Place] {
+        self
+    }
+
+    fn get<'s>(&'s self, place: &'s Self::Place) -> Option<Reached<'s, I>> {
+        Some(*place)
     }
 }
 
-/// Calls a subscriber that is dropped, or given back, behind its call.
-fn call_once<I: ?Sized>(
-    id: SubscriptionId,
-    target: Arc<I>,
-    mut lease: Lease,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> Step {
-    // The factory may have fired events of its own.
-    enter_by_id(id);
-    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
-    if called.is_err() {
-        lease.spoil();
+/// Counts how one delivery ended, or has the report say it.
+fn count(
+    entry: &Arc<SubscriptionEntry>,
+    outcome: DeliveryOutcome,
+    gone: &mut Vec<Arc<SubscriptionEntry>>,
+    tally: &mut Tally,
+) {
+    match outcome {
+        DeliveryOutcome::Delivered => return tally.deliver(1),
+        DeliveryOutcome::FilteredOut => return tally.filter_out(1),
+        DeliveryOutcome::Skipped(SkipReason::Gone) => gone.push(Arc::clone(entry)),
+        _ => {}
     }
-    // Dropped when no panic unwinds any more: a second one would end the process.
-    let dropped = catch_unwind(AssertUnwindSafe(|| {
-        drop(target);
-        drop(lease);
-    }));
-    match (called, dropped) {
-        (Ok(Ok(())), Ok(())) => Step::Delivered,
-        (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
-        (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
-        (called, Err(payload)) => dropped_badly(called, payload),
-    }
+    tally.add(entry, outcome);
 }
 
 /// An event with its publisher's properties, as filters see it.
 #[derive(Clone, Copy)]
 pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
+    /// What is lent to this one event.
+    pub(super) lent: &'a [(&'a str, ValueRef<'a>)],
     pub(super) own: &'a Properties,
     pub(super) facts: &'a ClassFacts,
     /// What the principal may do that fires it, if one does.
@@ -326,21 +320,11 @@ impl Row for EventRow<'_> {
     }
 
     fn publisher(&self, name: &str) -> ValueRef<'_> {
+        let mut lent = self.lent.iter();
+        if let Some((_, value)) = lent.find(|(lent, _)| *lent == name) {
+            return *value;
+        }
         let value = self.own.get(name).or_else(|| self.facts.defaults.get(name));
         value.map_or(ValueRef::Null, |value| value.view())
     }
-}
-
-/// Returns the first of the two things that went wrong.
-#[cold]
-fn dropped_badly(
-    called: thread::Result<Result<(), SubscriberError>>,
-    payload: Box<dyn Any + Send>,
-) -> Step {
-    let second = failure_of(payload);
-    Step::Failed(match called {
-        Ok(Ok(())) => second,
-        Ok(Err(error)) => Failure::Subscriber(error),
-        Err(payload) => failure_of(payload),
-    })
 }

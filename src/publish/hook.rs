@@ -57,6 +57,24 @@ thread_local! {
     static TELLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The hooks that are running where a fire began, for threads that call some of its subscribers.
+pub(super) struct Telling(Vec<usize>);
+
+impl Telling {
+    /// Returns those that run on this thread.
+    pub(super) fn here() -> Self {
+        let here = TELLING.try_with(|telling| telling.borrow().clone());
+        Self(here.unwrap_or_default())
+    }
+
+    /// Does `work`, which does not unwind, as if they were running on this thread, where none is.
+    pub(super) fn within(&self, work: impl FnOnce()) {
+        TELLING.set(self.0.clone());
+        work();
+        TELLING.set(Vec::new());
+    }
+}
+
 /// One line on standard error, at most one a second, with the number of those left out.
 impl Default for Hook {
     fn default() -> Self {

@@ -3,18 +3,19 @@
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use super::asked::{AskedValues, Kind};
 use super::channel::AnyChannel;
-use super::demand::Demand;
+use super::demand::{Asker, Demand};
 use super::dynamic::ChannelCell;
+use super::interest_changes::InterestChanges;
 use super::publisher::Own;
 use super::site::scope;
-use crate::clock::{Alarm, Rings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Path;
-use crate::index::{PredicateIndex, Uncovered};
+use crate::index::{KeyRange, PredicateIndex, Uncovered};
 use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 
 /// What the subscriptions of a class ask for, from
@@ -26,9 +27,9 @@ use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 ///
 /// It is a view and holds no answers: each question is answered from the wiring at that moment, and
 /// [`changes`](Self::changes) tells when to ask again. What counts is every subscription that is
-/// enabled and bound to the method. A target that cannot be called now, and a time that is over or
-/// still to come, change nothing; one that is suspended, as its filter does not fit the interface,
-/// is left out.
+/// enabled and bound to the method; of private ones, those of this publisher object. A target that
+/// cannot be called now, and a time that is over or still to come, change nothing; one that is
+/// suspended, as its filter does not fit the interface, is left out.
 ///
 /// A publisher object that was made for a principal without the right to read the class is told of
 /// one subscription that wants everything, whatever there is.
@@ -97,14 +98,6 @@ pub struct ParameterInterest {
     value_type: ValueType,
 }
 
-/// Tells when the answers of an [`Interest`] may have become others.
-#[derive(Clone)]
-pub struct InterestChanges {
-    interest: Interest,
-    alarm: Arc<Alarm>,
-    seen: Rings,
-}
-
 impl Interest {
     pub(super) fn new(cell: Arc<ChannelCell>, own: Arc<Own>) -> Self {
         Self { cell, own }
@@ -116,14 +109,26 @@ impl Interest {
 
     /// Calls `question` with what is asked of a method: for a principal who may not know it,
     /// everything.
-    fn ask(&self, channel: &dyn AnyChannel, method: usize, question: &mut dyn FnMut(Demand<'_>)) {
-        if channel.may_read(&self.own) {
-            return channel.demand(method, question);
+    fn ask(
+        &self,
+        channel: &dyn AnyChannel,
+        of: Asker,
+        method: usize,
+        question: &mut dyn FnMut(Demand<'_>),
+    ) {
+        if of != Asker::Everybody || channel.may_read(&self.own) {
+            return channel.demand(of, method, question);
         }
         question(Demand {
             unfiltered: 1,
             ..Demand::default()
         });
+    }
+
+    /// Returns who asks: everybody's subscriptions, and the private ones of the publisher object.
+    fn askers(&self) -> impl Iterator<Item = Asker> + use<> {
+        let own = self.own.object().map(Asker::Object);
+        std::iter::once(Asker::Everybody).chain(own)
     }
 
     /// Returns what is asked of the event method of this name.
@@ -148,15 +153,10 @@ impl Interest {
     ///
     /// Ask it first and the interest afterwards: then no change is missed.
     pub fn changes(&self) -> InterestChanges {
-        let alarm = Arc::clone(self.channel().pulse());
-        InterestChanges {
-            interest: self.clone(),
-            seen: alarm.rings(),
-            alarm,
-        }
+        InterestChanges::new(self)
     }
 
-    fn channel(&self) -> Arc<dyn AnyChannel> {
+    pub(super) fn channel(&self) -> Arc<dyn AnyChannel> {
         Arc::clone(&self.cell.read())
     }
 }
@@ -217,8 +217,10 @@ impl MethodInterest {
         };
         let mut counted = 0;
         if let Some(index) = index {
-            let ask = &mut |demand: Demand<'_>| counted = count(demand);
-            self.interest.ask(&*channel, index, ask);
+            let ask = &mut |demand: Demand<'_>| counted += count(demand);
+            for of in self.interest.askers() {
+                self.interest.ask(&*channel, of, index, ask);
+            }
         }
         counted
     }
@@ -244,7 +246,8 @@ impl ParameterInterest {
             let filters = demand.filters;
             demand.unfiltered > 0 || filters.is_some_and(|filters| filters.is_open(&self.path))
         };
-        self.answer(open).unwrap_or(true)
+        let answers = self.answers(|of| self.answer(of, open));
+        answers.is_none_or(|answers| answers.contains(&true))
     }
 
     /// Returns whether some subscription could select an event that has this value here; `true`
@@ -261,7 +264,8 @@ impl ParameterInterest {
             Some(filters) => filters.takes(&self.path, value.view()),
             None => Ok(false),
         };
-        self.covered(takes).unwrap_or(true)
+        let answers = self.answers(|of| self.covered(of, takes));
+        answers.is_none_or(|answers| answers.contains(&true))
     }
 
     /// Returns the constants that the value is compared with, by equality or as one of several, in
@@ -296,10 +300,11 @@ impl ParameterInterest {
                 |filters| filters.ranges(&self.path, gone),
             )
         };
-        let Some(ranges) = self.covered(ranges) else {
+        let Some(ranges) = self.answers(|of| self.covered(of, ranges)) else {
             return vec![(Bound::Unbounded, Bound::Unbounded)];
         };
         let value_type = self.value_type.not_null();
+        let ranges = KeyRange::joined(ranges.into_iter().flatten());
         let bounds = ranges.iter().map(|range| range.bounds(value_type));
         bounds.collect()
     }
@@ -314,19 +319,29 @@ impl ParameterInterest {
         &self.path
     }
 
+    /// Returns who asks.
+    pub(super) fn askers(&self) -> impl Iterator<Item = Asker> + use<> {
+        self.method.interest.askers()
+    }
+
     /// Asks a question, unless the schema is another by now.
-    pub(super) fn ask(&self, question: &mut dyn FnMut(Demand<'_>)) {
+    pub(super) fn ask(&self, of: Asker, question: &mut dyn FnMut(Demand<'_>)) {
         let channel = self.method.interest.channel();
         if self.method.is_of(&*channel) {
             let interest = &self.method.interest;
-            interest.ask(&*channel, self.method.index, question);
+            interest.ask(&*channel, of, self.method.index, question);
         }
     }
 
+    /// Returns the answers of all who ask; `None` if one has none.
+    fn answers<T>(&self, answer: impl Fn(Asker) -> Option<T>) -> Option<SmallVec<[T; 2]>> {
+        self.askers().map(answer).collect()
+    }
+
     /// Returns the answer; `None` if the schema is another by now.
-    fn answer<T>(&self, question: impl Fn(Demand<'_>) -> T) -> Option<T> {
+    fn answer<T>(&self, of: Asker, question: impl Fn(Demand<'_>) -> T) -> Option<T> {
         let mut answer = None;
-        self.ask(&mut |demand| answer = Some(question(demand)));
+        self.ask(of, &mut |demand| answer = Some(question(demand)));
         answer
     }
 
@@ -334,55 +349,19 @@ impl ParameterInterest {
     /// The question is told how often that was done.
     fn covered<T>(
         &self,
+        of: Asker,
         question: impl Fn(Demand<'_>, usize) -> Result<T, Uncovered>,
     ) -> Option<T> {
         for looks in 0..LOOKS {
-            match self.answer(|demand| question(demand, looks))? {
+            match self.answer(of, |demand| question(demand, looks))? {
                 Ok(answer) => return Some(answer),
                 Err(Uncovered) => {
                     let channel = self.method.interest.channel();
-                    channel.cover(self.method.index, &self.path);
+                    channel.cover(of, self.method.index, &self.path);
                 }
             }
         }
         None
-    }
-}
-
-impl InterestChanges {
-    /// Returns whether answers may have become others since the last time that this said so, or
-    /// since it was made. Takes some tens of nanoseconds.
-    ///
-    /// # Consistency
-    ///
-    /// Questions that are asked after it said so are answered from the changed wiring.
-    pub fn changed(&mut self) -> bool {
-        let channel = self.interest.channel();
-        let (alarm, seen) = (channel.pulse(), channel.pulse().rings());
-        let changed = !Arc::ptr_eq(alarm, &self.alarm) || seen != self.seen;
-        if changed {
-            (self.alarm, self.seen) = (Arc::clone(alarm), seen);
-        }
-        changed
-    }
-
-    /// Waits until [`changed`](Self::changed) would say so, at most this long; returns whether it
-    /// does.
-    ///
-    /// Whoever waits inside a delivery keeps the fire around it waiting.
-    pub fn wait(&mut self, timeout: Duration) -> bool {
-        let clock = Arc::clone(&self.interest.channel().around().clock);
-        // A time that no clock will ever show is none.
-        let until = clock.instant().checked_add(timeout);
-        loop {
-            if self.changed() {
-                return true;
-            }
-            if until.is_some_and(|until| clock.instant() >= until) {
-                return false;
-            }
-            clock.wait(&self.alarm, self.seen, until);
-        }
     }
 }
 
@@ -407,14 +386,6 @@ impl fmt::Debug for ParameterInterest {
         f.debug_struct("ParameterInterest")
             .field("method", &self.method)
             .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for InterestChanges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InterestChanges")
-            .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
 }

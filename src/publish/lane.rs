@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 use smallvec::SmallVec;
 
 use super::demand::Few;
-use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::hit::Hit;
 use super::indexed::{FilterIndex, Found, NotFound};
@@ -20,11 +19,12 @@ pub(crate) enum Lane<I: ?Sized> {
         /// In the order of calling. A single one inline, where it is reached without another
         /// pointer.
         slots: SmallVec<[PlainSlot<I>; 1]>,
-        /// The subscription behind the slot of the same index; read when one fails.
-        entries: Box<[Arc<SubscriptionEntry>]>,
+        /// The subscription behind the slot of the same index; read when one fails, or when they
+        /// are called among others.
+        prepared: Box<[Arc<Prepared<I>>]>,
     },
-    /// A few, in the order of calling, and at least one with a filter, a time, or a target that must
-    /// be made or found first.
+    /// A few, in the order of calling, and at least one with a filter, a time, or a target that
+    /// must be made or found first; or several that are called at the same time.
     Guarded {
         slots: Box<[Arc<Prepared<I>>]>,
         /// What they ask for, once somebody wants to know.
@@ -84,8 +84,9 @@ impl<I: ?Sized> IndexedLane<I> {
 }
 
 impl<I: Facet + ?Sized> Lane<I> {
-    /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that is
-    /// `steered` is never plain, so that a fire looks who selects.
+    /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that
+    /// is `steered` is never plain: a fire of it looks at the class, who selects or how it is
+    /// fired.
     pub(crate) fn new<'a>(
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
@@ -110,7 +111,7 @@ impl<I: Facet + ?Sized> Lane<I> {
         match plain {
             Some(slots) if !steered => Self::Plain {
                 slots,
-                entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
+                prepared: here().cloned().collect(),
             },
             _ => Self::Guarded {
                 slots: here().cloned().collect(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::facet::Facet;
+use super::privates::ObjectId;
 use crate::value::{EventInterface, InterfaceId, Invoker, Subscriber};
 
 /// A [`LiveTarget`] without its type.
@@ -17,6 +18,11 @@ pub(crate) trait LiveObject: Send + Sync + 'static {
 
     /// Returns whether the object may go away by itself.
     fn is_weak(&self) -> bool;
+
+    /// Returns the publisher object that alone knows the subscription, if one does.
+    fn object(&self) -> Option<ObjectId> {
+        None
+    }
 
     /// Returns the [`LiveTarget`] as `dyn Any`, to be downcast.
     fn as_any(&self) -> &(dyn Any + Send + Sync);

@@ -80,6 +80,13 @@ impl<I: Facet + ?Sized> Members<I> {
     }
 }
 
+impl<I: ?Sized> Members<I> {
+    /// Returns the subscriptions as they lie here, some perhaps without their filters.
+    pub(super) fn slots(&self) -> &[Prepared<I>] {
+        &self.slots
+    }
+}
+
 impl<I: Facet + ?Sized> MembersCache<I> {
     pub(super) fn new(methods: usize) -> Self {
         Self {

@@ -12,51 +12,102 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
-use super::publisher::Own;
+use super::merged;
+use super::payload::{Call, LentCall, Payload};
+use super::prepared::Prepared;
+use super::privates::PrivateLanes;
 use super::report::{FireReport, Tally};
 use super::steered;
 use super::steering::{Course, DefaultQuery};
+use super::with::Origin;
 use crate::cache::Snapshot;
-use crate::delivery::{DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription};
+use crate::delivery::{
+    DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription, show,
+};
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
 
 /// Fires the method at index `method`.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
-/// method on one subscriber with the caller's own arguments.
+/// method on one subscriber with the caller's own arguments; `payload` makes an event that keeps
+/// them, which a plain fire never asks for.
 #[inline]
 pub(crate) fn fire<'e, I, V>(
     channel: &Channel<I>,
     method: usize,
-    own: &Own,
+    origin: Origin<'_>,
     values: impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
+    if origin.is_unusual() || channel.has_defaults() {
+        return fire_unusual(channel, method, origin, values, call, payload);
+    }
+    fire_shown(channel, method, origin, values, call, payload)
+}
+
+/// Fires for a publisher that has more than subscribers: whom it may reach, and what it shows them.
+#[inline(never)]
+fn fire_unusual<'e, I, V>(
+    channel: &Channel<I>,
+    method: usize,
+    origin: Origin<'_>,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
+    let Origin { own, lent } = origin;
     if own.gate().is_some() && channel.is_shut_to(own) {
         return FireReport::denied();
     }
+    let own = Arc::clone(&own.properties());
+    let defaults = Arc::clone(&channel.class_facts().defaults);
+    let shows = !(lent.is_empty() && own.is_empty() && defaults.is_empty());
+    let _shown = shows.then(|| show(lent, own, defaults));
+    fire_shown(channel, method, origin, values, call, payload)
+}
+
+/// Fires what subscribers may ask about by now.
+#[inline]
+fn fire_shown<'e, I, V>(
+    channel: &Channel<I>,
+    method: usize,
+    origin: Origin<'_>,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    payload: impl Fn() -> Arc<dyn Payload<I>>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
     let snapshot = channel.cache.load();
-    if own.is_steered() {
-        return fire_filtered(channel, snapshot, method, own, values().as_ref(), call);
-    }
-    match snapshot.method(method) {
-        Some(Lane::Plain { slots, entries }) => {
-            if slots.is_empty() {
-                return FireReport::default();
+    if !origin.own.is_steered() {
+        match snapshot.method(method) {
+            Some(Lane::Plain { slots, prepared }) => {
+                if slots.is_empty() {
+                    return FireReport::default();
+                }
+                let Some(_entered) = enter(channel.key.class) else {
+                    return too_deep(channel, prepared.iter().map(|it| &it.entry));
+                };
+                return fire_plain(channel, slots, prepared, call);
             }
-            let Some(_entered) = enter(channel.key.class) else {
-                return too_deep(channel, entries.iter());
-            };
-            fire_plain(channel, slots, entries, call)
+            None => return FireReport::default(),
+            Some(_) => {}
         }
-        None => FireReport::default(),
-        Some(_) => fire_filtered(channel, snapshot, method, own, values().as_ref(), call),
     }
+    let call = LentCall::new(call, payload);
+    fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -65,15 +116,17 @@ fn fire_filtered<I: Facet + ?Sized>(
     channel: &Channel<I>,
     mut snapshot: Guard<Arc<Snapshot<Lane<I>>>>,
     method: usize,
-    own: &Own,
+    origin: Origin<'_>,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
+    let private = channel.private(origin.own);
     loop {
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
-        if let Some(report) = fire_guarded(channel, lane, method, own, values, call) {
+        let private = private.as_deref();
+        if let Some(report) = fire_guarded(channel, lane, private, method, origin, values, call) {
             return report;
         }
         snapshot = channel.cache.load();
@@ -84,33 +137,44 @@ fn fire_filtered<I: Facet + ?Sized>(
 fn fire_guarded<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &Lane<I>,
+    private: Option<&PrivateLanes<I>>,
     method: usize,
-    own: &Own,
+    origin: Origin<'_>,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
+    let Origin { own, lent } = origin;
     let clearance = channel.clearance(own);
     let steering = own.is_steered().then(|| own.steering());
     let steering = steering.as_deref().map(|steering| &**steering);
     let (facts, own) = (channel.class_facts(), own.properties());
     let row = EventRow {
         values,
+        lent,
         own: &own,
         facts: &facts,
         clearance: clearance.as_ref().map(|clearance| &***clearance),
     };
     let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
+    if let Some(private) = private {
+        return merged::fire(channel, lane, private, method, course.as_ref(), row, call);
+    }
     match (lane, &course) {
         (Lane::Indexed(lane), Some(Course::Query(query))) => {
             fire_indexed(channel, lane, method, row, Some(query), call)
         }
-        (_, Some(course)) => Some(steered::fire(channel, method, course, row, call)),
+        (_, Some(course)) => {
+            let members = channel.members(method);
+            let fire = |members| steered::fire(channel, members, method, course, row, call);
+            Some(members.as_deref().map_or_else(FireReport::default, fire))
+        }
         // It became plain since the fire began.
-        (Lane::Plain { slots, entries }, None) => {
+        (Lane::Plain { slots, prepared }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
-                return Some(too_deep(channel, entries.iter()));
+                return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };
-            Some(fire_plain(channel, slots, entries, call))
+            let call = |target: &I| call.on(target);
+            Some(fire_plain(channel, slots, prepared, &call))
         }
         (Lane::Guarded { slots, .. }, None) => {
             let Some(_entered) = enter(channel.key.class) else {
@@ -134,7 +198,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     query: Option<&DefaultQuery>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let mut found = match lane.find(method, &row) {
         Ok(found) => found,
@@ -163,7 +227,7 @@ fn fire_each<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     query: Option<&DefaultQuery>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let mut all = channel.prepared(|prepared| prepared.is_called_for(method));
     let before = all.len();
@@ -186,12 +250,12 @@ fn fire_each<I: Facet + ?Sized>(
 fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
-    entries: &[Arc<SubscriptionEntry>],
+    prepared: &[Arc<Prepared<I>>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
-        return go_on(failure, channel, slots, entries, call);
+        return go_on(failure, channel, slots, prepared, call);
     }
     // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
     let mut tally = Tally::default();
@@ -219,19 +283,19 @@ fn go_on<I: ?Sized>(
     failure: Failure,
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
-    entries: &[Arc<SubscriptionEntry>],
+    prepared: &[Arc<Prepared<I>>],
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let mut tally = Tally::default();
-    let mut rest = slots.iter().zip(entries);
+    let mut rest = slots.iter().zip(prepared);
     let mut failed = 0;
     let mut failure = Some(failure);
     while let Some(cause) = failure {
         // The context knows who was called last, so the loop need not count on its way.
         let last = entered_subscription();
-        if let Some((_, entry)) = rest.find(|(slot, _)| slot.id == last) {
+        if let Some((_, prepared)) = rest.find(|(slot, _)| slot.id == last) {
             failed += 1;
-            tally.add(entry, DeliveryOutcome::Failed(cause));
+            tally.add(&prepared.entry, DeliveryOutcome::Failed(cause));
         }
         let behind = &slots[slots.len() - rest.len()..];
         failure = failure_in(catch_unwind(AssertUnwindSafe(|| call_each(behind, call))));

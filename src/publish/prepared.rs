@@ -232,6 +232,14 @@ impl<I: ?Sized> Clone for Prepared<I> {
     }
 }
 
+impl<I: ?Sized> Clone for Reached<'_, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I: ?Sized> Copy for Reached<'_, I> {}
+
 impl<'a, I: ?Sized> Reached<'a, I> {
     pub(super) fn new(plan: &'a Plan, conditional: bool, target: &'a Bound<I>) -> Self {
         Self {
@@ -244,6 +252,11 @@ impl<'a, I: ?Sized> Reached<'a, I> {
     /// Returns what is done for it.
     pub(super) fn plan(&self) -> &'a Plan {
         self.plan
+    }
+
+    /// Returns the subscription, to be kept.
+    pub(super) fn to_prepared(self) -> Prepared<I> {
+        Prepared::of_index(self.plan, self.target)
     }
 
     /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a

@@ -3,23 +3,25 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::channel::{AnyChannel, Channel, Surroundings};
+use super::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 use super::explain::Explanation;
 use super::gate::Gate;
 use super::interest::Interest;
+use super::payload::{Payload, TypedPayload};
 use super::pipeline;
+use super::privates::{Identity, ObjectId};
 use super::report::FireReport;
 use super::steering::Steering;
+use super::with::{Origin, With};
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
-use crate::value::view::fields;
 use crate::value::{
     ConversionError, EventInterface, EventMethod, InterfaceSchema, OwnedArguments, Properties,
     SubscriberError, Value, ValueRef,
@@ -29,6 +31,10 @@ use crate::value::{
 pub trait Publishes: EventInterface {
     /// The publisher object: only event methods, and a deref to its [`Publisher`] for control.
     type Publisher: From<Publisher<Self>> + Deref<Target = Publisher<Self>>;
+
+    /// The publisher object with properties for single events: the same event methods, and a deref
+    /// to its [`With`].
+    type With<'a>: From<With<'a, Self>> + Deref<Target = With<'a, Self>>;
 }
 
 /// A publisher object, without its event methods: what they share.
@@ -44,32 +50,75 @@ pub struct Publisher<I: ?Sized> {
 
 /// What belongs to the publisher object, whichever interface it is seen through.
 pub(crate) struct Own {
-    /// Whether there is anything in the steering: all that a plain fire looks at here.
-    steered: AtomicBool,
+    /// What a fire has to do beside calling: all that a plain one looks at here.
+    marks: AtomicU8,
     steering: ArcSwap<Steering>,
     properties: ArcSwap<Properties>,
     /// Held while a changed copy of either is made, so that no change is lost.
     changing: Mutex<()>,
     /// What stands before the object, if it was made for a principal.
     gate: Option<Arc<Gate>>,
+    /// What its private subscriptions know it by, once there was one.
+    identity: OnceLock<Arc<Identity>>,
 }
+
+/// Something stands before the object.
+const GATED: u8 = 1;
+/// It selects subscriptions, or had some of its own.
+const STEERED: u8 = 2;
+/// It has properties.
+const SHOWS: u8 = 4;
 
 impl Own {
     pub(crate) fn new(gate: Option<Gate>) -> Self {
         let properties = ArcSwap::from_pointee(Properties::new());
         Self {
-            steered: AtomicBool::new(false),
+            marks: AtomicU8::new(if gate.is_some() { GATED } else { 0 }),
             steering: ArcSwap::from_pointee(Steering::default()),
             properties,
             changing: Mutex::new(()),
             gate: gate.map(Arc::new),
+            identity: OnceLock::new(),
         }
     }
 
-    /// Returns whether a publisher filter or a default query was set.
+    /// Returns whether it has anything: a gate, publisher filters, queries, private subscriptions,
+    /// properties.
+    #[inline]
+    pub(crate) fn is_unusual(&self) -> bool {
+        self.marks.load(Ordering::Acquire) != 0
+    }
+
+    /// Returns what private subscriptions know the object by, from now on.
+    pub(crate) fn identify(&self, upkeep: &Weak<dyn Upkeep>) -> ObjectId {
+        let _changing = self.changing.lock();
+        let identity = self
+            .identity
+            .get_or_init(|| Arc::new(Identity::new(upkeep)));
+        self.look();
+        identity.object()
+    }
+
+    /// Returns the same, if it ever had a private subscription.
+    pub(super) fn object(&self) -> Option<ObjectId> {
+        self.identity.get().map(|identity| identity.object())
+    }
+
+    /// Returns whether a publisher filter or a default query was set, or a private subscription
+    /// made.
     #[inline]
     pub(crate) fn is_steered(&self) -> bool {
-        self.steered.load(Ordering::Acquire)
+        self.marks.load(Ordering::Acquire) & STEERED != 0
+    }
+
+    /// Notes what it has, before the change is over that may have made it so.
+    fn look(&self) {
+        let mark = |has: bool, mark: u8| if has { mark } else { 0 };
+        let steered = !self.steering.load().is_empty() || self.object().is_some();
+        let marks = mark(self.gate.is_some(), GATED)
+            | mark(steered, STEERED)
+            | mark(!self.properties.load().is_empty(), SHOWS);
+        self.marks.store(marks, Ordering::Release);
     }
 
     /// Returns the publisher filters and default queries as they are now.
@@ -83,9 +132,8 @@ impl Own {
         let changing = self.changing.lock();
         let mut steering = Steering::clone(&self.steering.load());
         change(&mut steering);
-        let steered = !steering.is_empty();
         let old = self.steering.swap(Arc::new(steering));
-        self.steered.store(steered, Ordering::Release);
+        self.look();
         drop(changing);
         drop(old);
     }
@@ -95,27 +143,42 @@ impl Own {
         self.properties.load()
     }
 
-    /// Returns an object with the properties and the steering as they are now.
-    pub(crate) fn captured(&self) -> Self {
-        Self {
-            steered: AtomicBool::new(self.is_steered()),
+    /// Returns an object with the properties and the steering as they are now, and with these
+    /// properties in place of those of their names.
+    pub(crate) fn captured(&self, others: Properties) -> Self {
+        let mut properties = self.properties.load_full();
+        if !others.is_empty() {
+            Arc::make_mut(&mut properties).extend(others);
+        }
+        let captured = Self {
+            marks: AtomicU8::new(0),
             steering: ArcSwap::new(self.steering.load_full()),
-            properties: ArcSwap::new(self.properties.load_full()),
+            properties: ArcSwap::new(properties),
             changing: Mutex::new(()),
             gate: self.gate.clone(),
-        }
+            identity: self.identity.clone(),
+        };
+        captured.look();
+        captured
     }
 
     /// Returns what stands before the object, if it was made for a principal.
     #[inline]
-    pub(super) fn gate(&self) -> Option<&Gate> {
+    pub(crate) fn gate(&self) -> Option<&Gate> {
         self.gate.as_deref()
     }
 
     /// Sets a property, if `class` allows it.
     pub(crate) fn set(&self, class: &EventClass, name: &str, value: Value) -> Result<()> {
+        Self::check(class, name, value.view())?;
+        self.replace(name, value);
+        Ok(())
+    }
+
+    /// Returns Ok if `class` has a property that takes the value.
+    pub(super) fn check(class: &EventClass, name: &str, value: ValueRef<'_>) -> Result<()> {
         let fits = match class.declaration(name) {
-            Some(declared) => declared.value_type().check_nullable(value.view()),
+            Some(declared) => declared.value_type().check_nullable(value),
             None if class.has_open_properties() => Ok(()),
             None => {
                 let message = format!(
@@ -128,9 +191,7 @@ impl Own {
         fits.map_err(|error| {
             let message = format!("the publisher property {name:?} does not take the value");
             Error::new(ErrorKind::SchemaMismatch, format!("{message}: {error}")).because(error)
-        })?;
-        self.replace(name, value);
-        Ok(())
+        })
     }
 
     /// Gives the object an id.
@@ -151,6 +212,7 @@ impl Own {
         let mut properties = Properties::clone(&self.properties.load());
         let replaced = properties.insert(name, value);
         let old = self.properties.swap(Arc::new(properties));
+        self.look();
         drop(changing);
         drop((replaced, old));
     }
@@ -236,13 +298,26 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// [`NotFound`](ErrorKind::NotFound) if the interface has no such method;
     /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) if an argument does not fit its parameter.
     pub fn explain(&self, method: &str, arguments: &[ValueRef<'_>]) -> Result<Explanation> {
+        self.explain_from(self.origin(), method, arguments)
+    }
+
+    pub(super) fn explain_from(
+        &self,
+        origin: Origin<'_>,
+        method: &str,
+        arguments: &[ValueRef<'_>],
+    ) -> Result<Explanation> {
         let (method, arguments) = checked_method(&self.channel.schema, method, arguments)?;
-        Ok(self.channel.explain(method, &arguments, &self.own))
+        Ok(self.channel.explain(method, &arguments, origin))
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin::from(&*self.own)
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
     /// anything needs them, `call` calls the method on one subscriber, `owned` makes the owned
-    /// arguments if the event has to wait.
+    /// arguments if they have to outlive the call, or to go to another thread.
     #[doc(hidden)]
     #[inline]
     pub fn __fire<'e, const N: usize, A: OwnedArguments<I>>(
@@ -250,13 +325,26 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         method: usize,
         values: impl Fn() -> [ValueRef<'e>; N],
         call: impl Fn(&I) -> Result<(), SubscriberError>,
-        owned: impl FnOnce() -> A,
+        owned: impl Fn() -> A,
+    ) -> FireReport {
+        self.fire_from(self.origin(), method, values, call, owned)
+    }
+
+    #[inline]
+    pub(super) fn fire_from<'e, const N: usize, A: OwnedArguments<I>>(
+        &self,
+        origin: Origin<'_>,
+        method: usize,
+        values: impl Fn() -> [ValueRef<'e>; N],
+        call: impl Fn(&I) -> Result<(), SubscriberError>,
+        owned: impl Fn() -> A,
     ) -> FireReport {
         let depth = depth();
         if depth > 0 && self.channel.queues_nested() {
-            return self.wait(method, owned());
+            return self.wait(origin, method, Arc::new(TypedPayload(owned())));
         }
-        let report = pipeline::fire(&self.channel, method, &self.own, values, &call);
+        let payload = || Arc::new(TypedPayload(owned())) as _;
+        let report = pipeline::fire(&self.channel, method, origin, values, &call, payload);
         if depth == 0 {
             settle();
         }
@@ -265,18 +353,20 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
 
     /// Keeps the event until the outermost fire is over.
     #[cold]
-    fn wait<A: OwnedArguments<I>>(&self, method: usize, arguments: A) -> FireReport {
+    fn wait(&self, origin: Origin<'_>, method: usize, payload: Arc<dyn Payload<I>>) -> FireReport {
         let channel = Arc::clone(&self.channel);
-        let own = self.own.captured();
+        let own = origin.captured();
         wait(Box::new(move || {
-            let values = || {
-                fields(&arguments)
-                    .map(|(_, value)| value)
-                    .collect::<Vec<_>>()
-            };
-            pipeline::fire(&channel, method, &own, values, &|target: &I| {
-                arguments.deliver(target)
-            });
+            let call = |target: &I| payload.deliver(target);
+            let kept = || Arc::clone(&payload);
+            pipeline::fire(
+                &channel,
+                method,
+                (&own).into(),
+                || payload.values(),
+                &call,
+                kept,
+            );
         }));
         FireReport::waiting()
     }

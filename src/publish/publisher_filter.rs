@@ -20,6 +20,9 @@ use crate::value::{Event, InterfaceSchema, ValueRef};
 /// that it wants: each is then matched against its own filter and called before
 /// [`fire`](Selection::fire) returns.
 ///
+/// In a class that fires in [parallel](crate::Firing::Parallel) those are called at the same time
+/// that the filter fires together, by [`fire_all`](Selection::fire_all).
+///
 /// Several make a chain, those of the class first: what one selects is what the next one sees, and
 /// the last one's selection is called. A subscription that is not selected is counted in
 /// [`FireReport::withheld`](crate::FireReport::withheld).
@@ -49,7 +52,8 @@ use crate::value::{Event, InterfaceSchema, ValueRef};
 ///
 /// let broker = Broker::in_memory()?;
 /// let jobs = broker.publisher::<dyn JobEvents>()?;
-/// let _guards = [(); 3].map(|()| broker.subscribe::<dyn JobEvents>(JobEventsHandlers::new()));
+/// let handlers = || Arc::new(JobEventsHandlers::new());
+/// let _guards = [(); 3].map(|()| broker.subscribe::<dyn JobEvents>(handlers()));
 /// jobs.install_filter(Arc::new(FirstTaker));
 /// let report = jobs.job_offered("backup");
 /// assert_eq!((report.delivered(), report.withheld()), (1, 2));

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
@@ -17,7 +19,7 @@ use super::site::{Predicates, Sites};
 use super::steering::Conduct;
 use super::target::{Bound, Components};
 use crate::cache::SubscriptionCache;
-use crate::model::ComponentId;
+use crate::model::{ComponentId, EventClass, Firing};
 use crate::store::Trash;
 
 /// From how many filtered subscriptions on a channel finds them by index.
@@ -73,6 +75,31 @@ impl<I: Facet + ?Sized> Roster<I> {
     /// Returns whether no fire has a subscription to look at.
     pub(super) fn is_empty(&self) -> bool {
         self.loose.is_empty() && self.indexed.is_none()
+    }
+
+    /// Returns whether there is none, resting ones included.
+    pub(super) fn has_none(&self) -> bool {
+        self.is_empty() && self.resting.is_empty()
+    }
+
+    /// Takes over the record of a class, of here or beside it, that says the same of the
+    /// subscriptions.
+    pub(super) fn adopt_class(&mut self, class: &Arc<EventClass>, trash: &mut Trash) {
+        let Sites { here, others } = &mut self.sites;
+        let sites = std::iter::once(here).chain(others);
+        for site in sites.filter(|site| site.class.id() == class.id()) {
+            trash.add(std::mem::replace(&mut site.class, Arc::clone(class)));
+        }
+    }
+
+    /// Returns those that are to be kept, in the order of calling and with their filters, which are
+    /// compiled without the lock.
+    pub(super) fn whole(roster: &Mutex<Self>, keep: impl Fn(&Plan) -> bool) -> Vec<Prepared<I>> {
+        let locked = roster.lock();
+        let (sites, mut kept) = (locked.sites.clone(), locked.select(keep));
+        drop(locked);
+        kept.sort_by_cached_key(|prepared| prepared.entry.rank());
+        kept.iter().map(|prepared| prepared.whole(&sites)).collect()
     }
 
     /// Returns those that are to be kept, in no order; the filters of some may be in the index alone.
@@ -205,9 +232,10 @@ impl<I: Facet + ?Sized> Roster<I> {
             Some(index) => self.replace(&mut index.write(), cache, trash),
             None => {
                 let methods = self.sites.here.schema.methods().len();
+                let parallel = self.sites.here.class.firing() != Firing::Serial;
                 let lanes = (0..methods).map(|method| {
                     let steered = self.steered.get(method).copied().unwrap_or_default();
-                    Lane::new(method, self.loose.values(), steered)
+                    Lane::new(method, self.loose.values(), steered || parallel)
                 });
                 trash.add(cache.swap(lanes));
             }

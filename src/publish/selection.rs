@@ -38,6 +38,12 @@ pub struct Candidate<'a> {
 pub(super) trait Deliver {
     /// Matches, finds the target and calls it.
     fn deliver(&mut self, place: u32) -> Fired;
+
+    /// Returns whether several may be called at the same time.
+    fn is_parallel(&self) -> bool;
+
+    /// Does the same with several at the same time, and returns what became of each.
+    fn deliver_together(&mut self, places: &[u32]) -> Vec<Fired>;
 }
 
 /// What became of one subscription; small, as it is returned for each.
@@ -137,35 +143,63 @@ impl<'a> Selection<'a> {
             return IS_WITHHELD;
         }
         if self.states[place] == OPEN {
-            self.states[place] = match &mut self.then {
+            match &mut self.then {
                 Then::Select(selected) => {
                     selected.push(candidate.place);
-                    SELECTED
+                    self.states[place] = SELECTED;
                 }
-                Then::Deliver(control) => match control.deliver(candidate.place) {
-                    Fired::Delivered => {
-                        self.delivered += 1;
-                        DELIVERED
-                    }
-                    Fired::FilteredOut => {
-                        self.filtered += 1;
-                        FILTERED
-                    }
-                    Fired::Noted(outcome) => {
-                        self.lines.push((candidate.place, *outcome));
-                        NOTED
-                    }
-                },
-            };
+                Then::Deliver(control) => {
+                    let fired = control.deliver(candidate.place);
+                    self.note(candidate.place, fired);
+                }
+            }
         }
         self.outcome(candidate.place)
     }
 
-    /// Fires all that were not fired yet, in the order of calling.
+    /// Fires all that were not fired yet, in the order of calling; where the class fires in
+    /// [parallel](crate::Firing::Parallel), several at the same time.
     pub fn fire_all(&mut self) {
+        self.fire_together();
         for candidate in self.iter() {
             self.fire(&candidate);
         }
+    }
+
+    /// Fires all that were not fired yet, if they may be called at the same time.
+    fn fire_together(&mut self) {
+        let places = self.iter().map(|candidate| candidate.place);
+        let Then::Deliver(control) = &mut self.then else {
+            return;
+        };
+        if !control.is_parallel() {
+            return;
+        }
+        let open = places.filter(|place| self.states[*place as usize] == OPEN);
+        let open: Vec<_> = open.collect();
+        let all = control.deliver_together(&open);
+        for (place, fired) in open.into_iter().zip(all) {
+            self.note(place, fired);
+        }
+    }
+
+    /// Notes what became of a subscription.
+    #[inline]
+    fn note(&mut self, place: u32, fired: Fired) {
+        self.states[place as usize] = match fired {
+            Fired::Delivered => {
+                self.delivered += 1;
+                DELIVERED
+            }
+            Fired::FilteredOut => {
+                self.filtered += 1;
+                FILTERED
+            }
+            Fired::Noted(outcome) => {
+                self.lines.push((place, *outcome));
+                NOTED
+            }
+        };
     }
 
     #[inline]

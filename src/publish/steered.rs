@@ -6,29 +6,28 @@ use std::sync::Arc;
 use super::channel::{Channel, Surroundings};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
-use super::guarded::{EventRow, Guarded};
+use super::guarded::{EventRow, Filters, Guarded};
 use super::members::{Members, drop_quietly};
+use super::payload::Call;
 use super::pipeline::{failure_in, too_deep};
+use super::prepared::Prepared;
 use super::publisher_filter::{FilteredEvent, PublisherFilter, Source};
 use super::report::{FireReport, Tally};
 use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
 use crate::delivery::{DeliveryOutcome, SkipReason, enter, enter_subscription};
 use crate::model::SubscriptionId;
-use crate::value::{SubscriberError, panic_message, untyped};
+use crate::value::{panic_message, untyped};
 
 /// Fires a method whose subscriptions are selected before they are matched.
 pub(super) fn fire<I: Facet + ?Sized>(
     channel: &Channel<I>,
+    members: &Members<I>,
     method: usize,
     course: &Course<'_>,
     row: EventRow<'_>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
-    let members = channel.members(method);
-    let Some(members) = &*members else {
-        return FireReport::default();
-    };
     let entries = &members.roll.entries;
     let Some(_entered) = enter(channel.key.class) else {
         return too_deep(channel, entries.iter());
@@ -137,7 +136,7 @@ struct Firing<'a, I: ?Sized, C> {
 impl<I, C> Deliver for Firing<'_, I, C>
 where
     I: Facet + ?Sized,
-    C: Fn(&I) -> Result<(), SubscriberError>,
+    C: Call<I>,
 {
     fn deliver(&mut self, place: u32) -> Fired {
         // What most are: nothing to ask, and nobody to make.
@@ -145,18 +144,35 @@ where
             return self.guarded(place);
         };
         enter_subscription(id);
-        let run = || untyped::call(|| (self.call)(target));
+        let run = || untyped::call(|| self.call.on(target));
         match failure_in(catch_unwind(AssertUnwindSafe(run))) {
             None => Fired::Delivered,
             Some(failure) => Fired::Noted(Box::new(DeliveryOutcome::Failed(failure))),
         }
+    }
+
+    fn is_parallel(&self) -> bool {
+        self.guarded.is_parallel()
+    }
+
+    fn deliver_together(&mut self, places: &[u32]) -> Vec<Fired> {
+        let members = self.members;
+        // Every place that a selection gives is one of the members.
+        let found = places.iter().filter_map(|place| members.get(*place));
+        let found: Vec<_> = found.collect();
+        let reached: Vec<_> = found.iter().map(|it| it.reached()).collect();
+        let outcomes = self
+            .guarded
+            .fire_together(&reached, Filters::Asked, self.call);
+        let all = found.into_iter().zip(outcomes);
+        all.map(|(prepared, it)| self.fired(prepared, it)).collect()
     }
 }
 
 impl<I, C> Firing<'_, I, C>
 where
     I: Facet + ?Sized,
-    C: Fn(&I) -> Result<(), SubscriberError>,
+    C: Call<I>,
 {
     #[inline(never)]
     fn guarded(&mut self, place: u32) -> Fired {
@@ -164,6 +180,10 @@ where
             return Fired::Noted(Box::new(DeliveryOutcome::Withheld));
         };
         let outcome = self.guarded.fire_one(prepared, self.call);
+        self.fired(prepared, outcome)
+    }
+
+    fn fired(&mut self, prepared: &Prepared<I>, outcome: DeliveryOutcome) -> Fired {
         match outcome {
             DeliveryOutcome::Delivered => return Fired::Delivered,
             DeliveryOutcome::FilteredOut => return Fired::FilteredOut,

@@ -29,7 +29,8 @@ use crate::model::SubscriptionId;
 ///
 /// let broker = Broker::in_memory()?;
 /// let orders = broker.publisher::<dyn Orders>()?;
-/// let _desks = [(); 3].map(|()| broker.subscribe::<dyn Orders>(OrdersHandlers::new()));
+/// let handlers = || Arc::new(OrdersHandlers::new());
+/// let _desks = [(); 3].map(|()| broker.subscribe::<dyn Orders>(handlers()));
 /// orders.install_filter(Arc::new(StickyByKey::on("customer")));
 /// assert_eq!(orders.placed(7).delivered(), 1);
 /// # Ok::<(), loosely::Error>(())

@@ -11,7 +11,7 @@ use crate::model::Subscription;
 /// The subscriptions of an event method that are switched on and of which criteria are true.
 ///
 /// It updates itself: each call looks at the subscriptions as they are then. Subscriptions that are
-/// for live objects are among them. A publisher of a principal who lacks the right to read sees
+/// for live objects are among them, the publisher object's private ones too. A publisher of a principal who lacks the right to read sees
 /// those that the principal owns. It holds the class as a publisher does, and the broker weakly.
 ///
 /// ```
@@ -58,12 +58,12 @@ impl SubscriptionsView {
 
     /// Returns the subscriptions as they are now, in the order of calling.
     ///
-    /// The criteria are evaluated when subscriptions of the interface have changed, and not else. The
-    /// records are copies: what holds them keeps no live object alive.
+    /// The criteria are evaluated when subscriptions of the interface have changed, and not else, or
+    /// if the publisher object has private ones, each time. The records are copies: what holds them keeps no live object alive.
     pub fn now(&self) -> Vec<Subscription> {
         let channel = Arc::clone(&self.cell.read());
         let method = channel.schema().method(&self.method);
-        let Some(roll) = method.and_then(|(method, _)| channel.roll(method)) else {
+        let Some(roll) = method.and_then(|(method, _)| channel.roll(method, &self.own)) else {
             return Vec::new();
         };
         let places = self.query.selected(&roll);

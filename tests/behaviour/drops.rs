@@ -218,6 +218,7 @@ fn singleton_dropped_by_the_close_may_use_the_broker() {
     assert!(told.is_none_or(|kind| kind == loosely::ErrorKind::Closed));
 }
 
+#[cfg(feature = "sled")]
 #[test]
 fn singleton_that_panics_when_it_is_dropped_does_not_keep_the_store_open() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,13 +1,15 @@
 //! Many subscriptions at once, what their filters cost, and opening a broker on them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 #[cfg(feature = "sled")]
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-#[cfg(feature = "sled")]
-use loosely::Broker;
-use loosely::{ErrorKind, EventClass, IndexHelp, Notice, Result, Subscription};
+use loosely::{
+    AccessRequest, Authorizer, Broker, ErrorKind, EventClass, IndexHelp, Notice, Result,
+    Subscription,
+};
 
 use crate::many::{Quotes, Twin};
 use crate::support::Watchdog;
@@ -184,5 +186,39 @@ fn progress_is_reported_while_a_broker_is_opened() -> Result<()> {
         .open()?;
     assert_eq!(broker.subscriptions("ALL")?.len(), 12_000);
     assert_eq!(*reports.lock().unwrap(), [0, 10_000, 12_000]);
+    Ok(())
+}
+
+/// Counts how often it is asked, and allows everything.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Authorizer for Counting {
+    fn allows(&self, _request: &AccessRequest<'_>) -> bool {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+}
+
+/// The roles of the principal, and what they allow, were worked out anew for every record of an
+/// import, twice.
+#[test]
+fn import_of_a_principal_asks_once_of_each_class_and_right() -> Result<()> {
+    let counting = Counting::default();
+    let broker = Broker::builder().authorizer(counting.clone()).open()?;
+    broker.register_class::<dyn Quotes>(EventClass::new("quotes", "quotes"))?;
+    let record = |number: u32, owner: &str| {
+        let builder = Subscription::builder(format!("s{number}")).class("quotes");
+        builder.component("recorder").owner(owner).build()
+    };
+    let view = broker.as_principal("ann")?;
+    let hers: Vec<_> = (0..50).map(|n| record(n, "ann")).collect::<Result<_>>()?;
+    view.import(&hers)?;
+    assert_eq!(counting.0.swap(0, Ordering::SeqCst), 1);
+    // Her own need the right to subscribe, another's that to administer.
+    let his = (50..100).map(|n| record(n, "bob"));
+    let both: Vec<_> = hers.into_iter().map(Ok).chain(his).collect::<Result<_>>()?;
+    assert_eq!(view.import(&both)?.added(), 50);
+    assert_eq!(counting.0.swap(0, Ordering::SeqCst), 2);
     Ok(())
 }

@@ -227,7 +227,7 @@ fn guard_leaves_alone_what_another_broker_stored_under_its_id() {
 }
 
 /// Returns the keys of what the store has of one name, in key order.
-fn keys(store: &dyn Store) -> Vec<Vec<u8>> {
+pub(crate) fn keys(store: &dyn Store) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
     store
         .scan(b"", &mut |key, _| {

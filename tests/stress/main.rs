@@ -13,7 +13,8 @@
 //! - there is one revision at which all calls of a fire are right, as a fire uses one snapshot;
 //! - calls come by priority, then in store order;
 //! - nobody calls an object that was waited for;
-//! - the change log, read at the end or piece by piece, leads to what is stored.
+//! - the change log, read at the end or piece by piece, leads to what is stored;
+//! - of an import of thousands a fire sees the sections up to some point, each of them whole.
 //!
 //! The dice of a round are those of its seed; how its threads meet is not. A failure prints the
 //! seed.
@@ -31,6 +32,7 @@ mod log;
 mod plan;
 mod replay;
 mod round;
+mod sections;
 mod world;
 
 use std::sync::Arc;
@@ -69,6 +71,14 @@ fn fires_inside_fires_that_change_the_wiring_call_those_whom_the_revisions_name(
 fn fires_that_wait_for_the_outermost_one_call_those_whom_the_revisions_name() {
     for seed in rounds(2) {
         let round = Round::new(seed).nested(Nesting::Queued);
+        round.play(memory()).unwrap_sound();
+    }
+}
+
+#[test]
+fn fires_beside_churn_and_large_imports_see_whole_sections() {
+    for seed in rounds(1) {
+        let round = Round::new(seed).short().with_imports(6);
         round.play(memory()).unwrap_sound();
     }
 }

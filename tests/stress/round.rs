@@ -14,6 +14,7 @@ use crate::check::{Finding, check};
 use crate::churn::{change, import};
 use crate::desk::{Desk, fire};
 use crate::log::{Evidence, Log, Logged};
+use crate::sections::Imports;
 use crate::world::{World, logged};
 
 /// How a round is played.
@@ -26,6 +27,8 @@ pub(crate) struct Round {
     /// How many events a thread fires at most: what is written down and checked has to end even
     /// where changes are slow.
     fires: usize,
+    /// How many large imports there are beside all that.
+    imports: u64,
 }
 
 /// A round that is over.
@@ -53,6 +56,7 @@ impl Round {
             nesting: None,
             changes: 200,
             fires: 800,
+            imports: 0,
         }
     }
 
@@ -70,6 +74,12 @@ impl Round {
         self
     }
 
+    /// Has so many imports made that become visible in sections.
+    pub(crate) fn with_imports(mut self, imports: u64) -> Self {
+        self.imports = imports;
+        self
+    }
+
     /// Plays the round over a store that nobody else uses.
     pub(crate) fn play(self, store: Arc<dyn Store>) -> Played {
         let _watchdog = Watchdog::new(self.seed);
@@ -77,7 +87,14 @@ impl Round {
         let world = Arc::new(World::open(store, nesting).unwrap());
         let mut log = self.desk(&world, 0).work(|| self.begin());
         let (changing, watch) = (AtomicUsize::new(CHANGERS), Watch::new(&world));
+        let imports = Imports::default();
         let logs: Vec<Log> = thread::scope(|scope| {
+            let watchers = world.brokers.iter().map(|broker| {
+                let imports = &imports;
+                scope.spawn(move || imports.watch(broker, self.imports))
+            });
+            let watchers: Vec<_> = watchers.collect();
+            scope.spawn(|| imports.run(&world, self.imports));
             let threads: Vec<_> = (1..=CHANGERS + PUBLISHERS)
                 .map(|thread| {
                     let desk = self.desk(&world, thread as u64);
@@ -94,6 +111,8 @@ impl Round {
                     })
                 })
                 .collect();
+            let seen = watchers.into_iter().flat_map(|t| t.join().unwrap());
+            log.troubles.extend(seen);
             threads.into_iter().map(|t| t.join().unwrap()).collect()
         });
         logs.into_iter().for_each(|other| log.append(other));

@@ -11,12 +11,14 @@ use loosely::{
 use crate::desk;
 use crate::log::Logged;
 use crate::plan::{COMPONENTS, METHODS, State};
+use crate::sections::{self, SWEPT};
 
-/// In the order of [`METHODS`].
+/// In the order of [`METHODS`], and behind them the one that a large import asks for.
 #[event_interface]
 pub(crate) trait Quotes {
     fn quoted(&self, event: u64, symbol: &str, price: i64);
     fn traded(&self, event: u64, symbol: &str, price: i64);
+    fn swept(&self, event: u64);
 }
 
 /// Has every call written down by the thread on which it is called.
@@ -38,6 +40,10 @@ impl Quotes for Recorder {
 
     fn traded(&self, event: u64, symbol: &str, price: i64) {
         desk::heard(self.object, 1, event, symbol, price);
+    }
+
+    fn swept(&self, _event: u64) {
+        sections::heard(self.object);
     }
 }
 
@@ -74,9 +80,12 @@ impl World {
         self.failures.lock().unwrap().clone()
     }
 
-    /// Returns the stored subscriptions that a broker knows, in store order.
+    /// Returns the stored subscriptions that a broker knows, in store order, but for those of a large
+    /// import.
     pub(crate) fn listed(&self, broker: usize) -> Result<Vec<Subscription>> {
-        self.brokers[broker].subscriptions("transient = FALSE")
+        let mut listed = self.brokers[broker].subscriptions("transient = FALSE")?;
+        listed.retain(|one| number(one.id()) < SWEPT);
+        Ok(listed)
     }
 }
 
@@ -137,7 +146,8 @@ pub(crate) fn number(id: SubscriptionId) -> u64 {
     u64::try_from(id.uuid().as_u128() - 1).unwrap()
 }
 
-/// Returns what a broker's change log says of subscriptions, which is all that a round changes.
+/// Returns what a broker's change log says of subscriptions, which is all that a round changes, but
+/// for those of a large import.
 pub(crate) fn logged(changes: &[WiringChange]) -> Vec<Logged> {
     let line = |change: &WiringChange| match change.object() {
         WiringObject::Subscription(id) => Logged {
@@ -147,7 +157,8 @@ pub(crate) fn logged(changes: &[WiringChange]) -> Vec<Logged> {
         },
         other => panic!("{other:?} is none of the round's"),
     };
-    changes.iter().map(line).collect()
+    let lines = changes.iter().map(line);
+    lines.filter(|line| line.subscription < SWEPT).collect()
 }
 
 pub(crate) const CLASS: &str = "quotes";

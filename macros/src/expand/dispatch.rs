@@ -101,7 +101,8 @@ fn invoke(interface: &Interface) -> TokenStream {
 }
 
 fn implemented_by(interface: &Interface) -> TokenStream {
-    let (krate, ident, publisher) = (&interface.krate, interface.ident(), interface.publisher());
+    let (krate, ident) = (&interface.krate, interface.ident());
+    let (publisher, with) = (interface.publisher(), interface.with());
     quote! {
         #[automatically_derived]
         impl<__T: #ident> #krate::ImplementedBy<__T> for dyn #ident {
@@ -113,6 +114,7 @@ fn implemented_by(interface: &Interface) -> TokenStream {
         #[automatically_derived]
         impl #krate::Publishes for dyn #ident {
             type Publisher = #publisher;
+            type With<'a> = #with<'a>;
         }
 
         #[automatically_derived]

@@ -43,13 +43,14 @@ pub(crate) fn interface(interface: &Interface) -> TokenStream {
 /// Returns the types that users name.
 fn types(interface: &Interface) -> TokenStream {
     let publisher = publisher::structure(interface);
+    let with = publisher::with_structure(interface);
     let handlers = handlers::structure(interface);
     let arguments = interface
         .methods
         .iter()
         .map(|method| arguments::structure(interface, method));
     let cfgs = interface.cfgs();
-    let types = [publisher, handlers].into_iter().chain(arguments);
+    let types = [publisher, with, handlers].into_iter().chain(arguments);
     types
         .map(|structure| {
             quote! {

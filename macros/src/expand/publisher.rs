@@ -1,4 +1,5 @@
-//! The publisher object: its event methods, and its other side as a subscriber.
+//! The publisher object: its event methods, alone and with properties for single events, and its
+//! other side as a subscriber.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -25,15 +26,39 @@ pub(super) fn structure(interface: &Interface) -> TokenStream {
     }
 }
 
+/// Returns the struct with properties for single events.
+pub(super) fn with_structure(interface: &Interface) -> TokenStream {
+    let (krate, ident, vis) = (&interface.krate, interface.ident(), interface.vis());
+    let with = interface.with();
+    let docs = format!(
+        "Fires the events of [`{}`] with publisher properties that the object itself has not; its \
+         method `with` makes it.",
+        plain(ident),
+    );
+    quote! {
+        #[doc = #docs]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
+        #vis struct #with<'a>(#krate::With<'a, dyn #ident>);
+    }
+}
+
 /// Returns its methods and implementations.
 pub(super) fn impls(interface: &Interface) -> TokenStream {
-    let publisher = interface.publisher();
-    let conversions = conversions(interface);
-    let methods = interface
-        .methods
-        .iter()
-        .enumerate()
-        .map(|(position, method)| event_method(interface, position, method));
+    let (publisher, with) = (interface.publisher(), interface.with());
+    let ident = interface.ident();
+    let krate = &interface.krate;
+    let conversions = [
+        conversions(
+            &publisher,
+            &TokenStream::new(),
+            &quote!(#krate::Publisher<dyn #ident>),
+        ),
+        conversions(&with, &quote!(<'a>), &quote!(#krate::With<'a, dyn #ident>)),
+    ];
+    let methods = interface.methods.iter().enumerate();
+    let methods: Vec<_> = methods
+        .map(|(position, method)| event_method(interface, position, method))
+        .collect();
     let forwarding = implementation(interface, &quote!(#publisher), |_, method| {
         let (name, arguments, success) = (&method.ident, method.idents(), method.success());
         quote! {
@@ -46,7 +71,11 @@ pub(super) fn impls(interface: &Interface) -> TokenStream {
             #(#methods)*
         }
 
-        #conversions
+        impl #with<'_> {
+            #(#methods)*
+        }
+
+        #(#conversions)*
 
         #forwarding
     }
@@ -85,21 +114,19 @@ fn event_method(interface: &Interface, position: usize, method: &Method) -> Toke
     }
 }
 
-fn conversions(interface: &Interface) -> TokenStream {
-    let (krate, ident) = (&interface.krate, interface.ident());
-    let publisher = interface.publisher();
-    let inner = quote!(#krate::Publisher<dyn #ident>);
+/// Returns the ways between a type with event methods and what it has inside.
+fn conversions(outer: &Ident, generics: &TokenStream, inner: &TokenStream) -> TokenStream {
     let parameter = format_ident!("publisher");
     quote! {
         #[automatically_derived]
-        impl ::core::convert::From<#inner> for #publisher {
+        impl #generics ::core::convert::From<#inner> for #outer #generics {
             fn from(#parameter: #inner) -> Self {
                 Self(#parameter)
             }
         }
 
         #[automatically_derived]
-        impl ::core::ops::Deref for #publisher {
+        impl #generics ::core::ops::Deref for #outer #generics {
             type Target = #inner;
 
             fn deref(&self) -> &Self::Target {

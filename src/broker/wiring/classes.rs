@@ -6,7 +6,7 @@ use super::channels::ClassEntry;
 use super::state::{Changes, State};
 use crate::broker::wiring_changes::BuiltIn;
 use crate::error::Result;
-use crate::model::{Binding, EventClass, EventClassId};
+use crate::model::{Binding, EventClass, EventClassId, Firing};
 use crate::publish::{BagEquality, Compared, bears};
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema};
@@ -139,6 +139,7 @@ fn serves_alike(one: &EventClass, other: &EventClass) -> bool {
         && one.properties() == other.properties()
         && one.has_open_properties() == other.has_open_properties()
         && one.is_unordered() == other.is_unordered()
+        && (one.firing() == Firing::Serial) == (other.firing() == Firing::Serial)
         && one.settings() == other.settings()
         && one.method_settings().eq(other.method_settings())
 }

@@ -1,4 +1,4 @@
-//! Subscriptions by their id.
+//! Subscriptions by their keys.
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::model::SubscriptionId;
-use crate::publish::SubscriptionEntry;
+use crate::publish::{SubscriptionEntry, SubscriptionKey};
 
-/// A set of subscriptions, found by the ids in their records: of a million, each id is held once.
+/// A set of subscriptions, found by the keys in their entries: of a million, each id is held once.
 #[derive(Default)]
 pub(crate) struct Entries {
     hasher: DefaultHashBuilder,
@@ -17,9 +16,10 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// Returns the subscription of this id.
-    pub(crate) fn get(&self, id: SubscriptionId) -> Option<&Arc<SubscriptionEntry>> {
-        self.table.find(self.hasher.hash_one(id), has(id))
+    /// Returns the subscription of this key, or of this id if it is nobody's own.
+    pub(crate) fn get(&self, key: impl Into<SubscriptionKey>) -> Option<&Arc<SubscriptionEntry>> {
+        let key = key.into();
+        self.table.find(hash(&self.hasher, key), has(key))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -33,20 +33,20 @@ impl Entries {
 
     /// Makes room for so many more: while a table grows it asks for every id again.
     pub(super) fn reserve(&mut self, more: usize) {
-        let hash = |entry: &Arc<SubscriptionEntry>| self.hasher.hash_one(entry.record.id());
+        let hash = |entry: &Arc<SubscriptionEntry>| hash(&self.hasher, entry.key());
         self.table.reserve(more, hash);
     }
 
-    /// Adds a subscription whose id no other one has.
+    /// Adds a subscription whose key no other one has.
     pub(super) fn insert(&mut self, entry: Arc<SubscriptionEntry>) {
         let hasher = &self.hasher;
-        let hash = |entry: &Arc<SubscriptionEntry>| hasher.hash_one(entry.record.id());
+        let hash = |entry: &Arc<SubscriptionEntry>| hash(hasher, entry.key());
         self.table.insert_unique(hash(&entry), entry, hash);
     }
 
     /// Takes a subscription out.
-    pub(super) fn remove(&mut self, id: SubscriptionId) -> Option<Arc<SubscriptionEntry>> {
-        let found = self.table.find_entry(self.hasher.hash_one(id), has(id));
+    pub(super) fn remove(&mut self, key: SubscriptionKey) -> Option<Arc<SubscriptionEntry>> {
+        let found = self.table.find_entry(hash(&self.hasher, key), has(key));
         let (entry, _) = found.ok()?.remove();
         if self.table.is_empty() {
             // Gives back what a million needed.
@@ -56,8 +56,17 @@ impl Entries {
     }
 }
 
-fn has(id: SubscriptionId) -> impl Fn(&Arc<SubscriptionEntry>) -> bool {
-    move |entry| entry.record.id() == id
+fn has(key: SubscriptionKey) -> impl Fn(&Arc<SubscriptionEntry>) -> bool {
+    move |entry| entry.record.id() == key.id && entry.object() == key.object
+}
+
+/// Publisher objects may each have a subscription of one id, so the object counts where there is
+/// one.
+fn hash(hasher: &DefaultHashBuilder, key: SubscriptionKey) -> u64 {
+    match key.object {
+        None => hasher.hash_one(key.id),
+        Some(_) => hasher.hash_one(key),
+    }
 }
 
 impl fmt::Debug for Entries {

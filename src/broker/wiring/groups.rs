@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::state::Changes;
-use crate::model::{EventClassId, Subscription, SubscriptionId};
-use crate::publish::{Added, SECTION, SubscriptionEntry};
+use crate::model::{EventClassId, Subscription};
+use crate::publish::{Added, SECTION, SubscriptionEntry, SubscriptionKey};
 use crate::value::InterfaceId;
 
 /// Subscriptions that came and went, gone through once, however many channels there are.
@@ -96,9 +96,9 @@ fn split<'a>(
     added: Vec<&'a mut Added>,
     limit: usize,
 ) -> Vec<Section<'a>> {
-    let mut gone: HashMap<SubscriptionId, Vec<_>> = HashMap::new();
+    let mut gone: HashMap<SubscriptionKey, Vec<_>> = HashMap::new();
     for entry in removed {
-        gone.entry(entry.record.id()).or_default().push(entry);
+        gone.entry(entry.key()).or_default().push(entry);
     }
     let (filtered, loose): (Vec<_>, Vec<_>) =
         added.into_iter().partition(|it| it.entry.may_be_filtered());
@@ -115,7 +115,7 @@ fn split<'a>(
     for added in parts {
         let replaced = added
             .iter()
-            .filter_map(|added| gone.remove(&added.entry.record.id()));
+            .filter_map(|added| gone.remove(&added.entry.key()));
         let removed = replaced.flatten().collect();
         sections.push(Section { removed, added });
     }
@@ -134,8 +134,8 @@ fn split<'a>(
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 mod tests {
     use super::*;
-    use crate::Subscription;
     use crate::store::record::StoredSubscription;
+    use crate::{Subscription, SubscriptionId};
 
     fn class(id: u128) -> EventClassId {
         EventClassId::from_u128(id)

@@ -17,7 +17,7 @@ use super::wiring_changes::Teller;
 use crate::component::Policy;
 use crate::model::{ComponentId, Revision};
 use crate::notices::{Notice, Notices};
-use crate::publish::{SubscriptionEntry, Upkeep};
+use crate::publish::{ObjectId, SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
 
@@ -95,10 +95,9 @@ impl Wiring {
     /// Takes out the subscriptions whose object was found gone, unless they have another by now.
     fn prune_all(&self, state: &mut State, changes: &mut Changes) {
         for entry in std::mem::take(&mut *self.gone.lock()) {
-            let id = entry.record.id();
-            let present = state.subscriptions.get(id);
+            let present = state.find(entry.key());
             if present.is_some_and(|present| Arc::ptr_eq(present, &entry)) {
-                state.remove_subscription(id, changes);
+                state.remove_subscription(entry.key(), changes);
             }
             changes.dropped.push(entry);
         }
@@ -211,5 +210,9 @@ impl Upkeep for Wiring {
             trash.add(changes);
             trash.dispose();
         }
+    }
+
+    fn release(&self, object: ObjectId) {
+        self.change(|state, changes| state.release(object, changes));
     }
 }

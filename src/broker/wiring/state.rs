@@ -13,9 +13,11 @@ use super::listing::Listed;
 use crate::broker::wiring_changes::{BUILT_IN, Listeners, PutSchema, Telling};
 use crate::component::{Roles, Sessions};
 use crate::model::{
-    BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription, SubscriptionId,
+    BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription,
 };
-use crate::publish::{Added, BagEquality, CompiledFilter, SubscriptionEntry};
+use crate::publish::{
+    Added, BagEquality, CompiledFilter, ObjectId, SubscriptionEntry, SubscriptionKey,
+};
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
 use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
@@ -30,6 +32,8 @@ pub(crate) struct State {
     pub(super) bags: BTreeMap<Box<str>, BagEquality>,
     /// Stored and transient subscriptions.
     pub(crate) subscriptions: Entries,
+    /// publisher object -> its private subscriptions
+    privates: HashMap<ObjectId, Entries>,
     /// class -> the subscriptions that are bound to it
     pub(super) by_class: HashMap<EventClassId, Entries>,
     /// interface -> the subscriptions that take it from any class
@@ -140,20 +144,20 @@ impl State {
         }
     }
 
-    /// Takes a subscription in, stored or transient.
+    /// Takes a subscription in: stored, transient or private.
     pub(crate) fn put_subscription(
         &mut self,
         entry: SubscriptionEntry,
         compiled: Option<CompiledFilter>,
         changes: &mut Changes,
     ) {
-        self.remove_subscription(entry.record.id(), changes);
+        self.remove_subscription(entry.key(), changes);
         let entry = self.list(entry);
         changes.listeners |= Listeners::may_be(&entry);
         changes.added.push(Added { entry, compiled });
     }
 
-    /// Lists a subscription whose id no other one has.
+    /// Lists a subscription whose key no other one has.
     fn list(&mut self, mut entry: SubscriptionEntry) -> Arc<SubscriptionEntry> {
         entry.record.share_binding(&mut self.bindings);
         self.last_order = self.last_order.max(entry.order);
@@ -172,18 +176,31 @@ impl State {
             (None, interface) => self.by_interface.entry(interface).or_default(),
         };
         bound.insert(Arc::clone(&entry));
-        self.subscriptions.insert(Arc::clone(&entry));
+        let listed = match entry.object() {
+            None => &mut self.subscriptions,
+            Some(object) => self.privates.entry(object).or_default(),
+        };
+        listed.insert(Arc::clone(&entry));
         entry
+    }
+
+    /// Returns the subscription of a key, of whichever kind.
+    pub(crate) fn find(&self, key: SubscriptionKey) -> Option<&Arc<SubscriptionEntry>> {
+        match key.object {
+            None => self.subscriptions.get(key),
+            Some(object) => self.privates.get(&object)?.get(key),
+        }
     }
 
     /// Returns the live subscription that was given this place in store order, if it is still
     /// there.
-    pub(crate) fn live(&self, id: SubscriptionId, order: u64) -> Option<&Arc<SubscriptionEntry>> {
-        let entry = self.subscriptions.get(id)?;
+    pub(crate) fn live(&self, key: SubscriptionKey, order: u64) -> Option<&Arc<SubscriptionEntry>> {
+        let entry = self.find(key)?;
         (entry.order == order && entry.record.is_object()).then_some(entry)
     }
 
-    /// Returns the subscriptions that are bound to a class, or to an interface that it offers.
+    /// Returns the subscriptions that are bound to a class, or to an interface that it offers; not
+    /// the private ones of publisher objects.
     pub(in crate::broker) fn bound_to(
         &self,
         class: EventClassId,
@@ -192,22 +209,41 @@ impl State {
         let interfaces = record.into_iter().flat_map(|class| class.interfaces());
         let of_any = interfaces.filter_map(|id| self.by_interface.get(&Some(*id)));
         let of_class = self.by_class.get(&class).into_iter();
-        of_class.chain(of_any).flat_map(Entries::iter)
+        let bound = of_class.chain(of_any).flat_map(Entries::iter);
+        bound.filter(|entry| entry.object().is_none())
     }
 
     /// Removes a subscription. The channels that have it let it go with the changes.
-    pub(crate) fn remove_subscription(&mut self, id: SubscriptionId, changes: &mut Changes) {
-        if let Some(entry) = self.subscriptions.remove(id) {
+    pub(crate) fn remove_subscription(
+        &mut self,
+        key: impl Into<SubscriptionKey>,
+        changes: &mut Changes,
+    ) {
+        let key = key.into();
+        let removed = match key.object {
+            None => self.subscriptions.remove(key),
+            Some(object) => take_out(&mut self.privates, object, key),
+        };
+        if let Some(entry) = removed {
             let binding = entry.record.binding();
             match (binding.class(), binding.interface()) {
-                (Some(class), _) => take_out(&mut self.by_class, class, id),
-                (None, interface) => take_out(&mut self.by_interface, interface, id),
-            }
+                (Some(class), _) => take_out(&mut self.by_class, class, key),
+                (None, interface) => take_out(&mut self.by_interface, interface, key),
+            };
             changes.listeners |= Listeners::may_be(&entry);
             if let Some(owner) = followed(&entry.record) {
-                take_out(&mut self.per_user, owner.clone(), id);
+                take_out(&mut self.per_user, owner.clone(), key);
             }
             changes.removed.push(entry);
+        }
+    }
+
+    /// Removes the private subscriptions of a publisher object, which is gone.
+    pub(super) fn release(&mut self, object: ObjectId, changes: &mut Changes) {
+        let own = self.privates.get(&object).into_iter();
+        let keys: Vec<_> = own.flat_map(Entries::iter).map(|it| it.key()).collect();
+        for key in keys {
+            self.remove_subscription(key, changes);
         }
     }
 
@@ -354,13 +390,19 @@ fn followed(record: &Subscription) -> Option<&Principal> {
     record.owner().filter(|_| record.is_per_user())
 }
 
-/// Takes a subscription out of those that share a binding or an owner, and the last one with their
-/// place.
-fn take_out<K: Eq + Hash>(bound: &mut HashMap<K, Entries>, key: K, id: SubscriptionId) {
-    if let Entry::Occupied(mut entries) = bound.entry(key) {
-        entries.get_mut().remove(id);
-        if entries.get().is_empty() {
-            entries.remove();
-        }
+/// Takes a subscription out of those that share a binding, an owner or a publisher object, and the
+/// last one with their place.
+fn take_out<K: Eq + Hash>(
+    bound: &mut HashMap<K, Entries>,
+    place: K,
+    key: SubscriptionKey,
+) -> Option<Arc<SubscriptionEntry>> {
+    let Entry::Occupied(mut entries) = bound.entry(place) else {
+        return None;
+    };
+    let removed = entries.get_mut().remove(key);
+    if entries.get().is_empty() {
+        entries.remove();
     }
+    removed
 }

@@ -1,0 +1,112 @@
+//! The call of one subscriber that is decided on: its target made or found, and called.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use super::channel::Surroundings;
+use super::facet::Facet;
+use super::pipeline::failure_of;
+use super::prepared::Reached;
+use super::target::Resolved;
+use crate::component::Lease;
+use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_by_id};
+use crate::value::untyped;
+use crate::value::{InterfaceSchema, SubscriberError};
+
+/// What came of one subscription, short of an unwinding panic.
+pub(super) enum Step {
+    Delivered,
+    FilteredOut,
+    Skipped(SkipReason),
+    Failed(Failure),
+}
+
+/// Makes or finds the target of a subscription, and calls it. Sets `made` if a singleton was made,
+/// however its call goes.
+pub(super) fn call<I: Facet + ?Sized>(
+    reached: Reached<'_, I>,
+    around: &Surroundings,
+    schema: &InterfaceSchema,
+    made: &Cell<bool>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Step {
+    let id = reached.plan().id;
+    enter_by_id(id);
+    let target = match reached.resolve(around, schema) {
+        Resolved::Ready(target) => target,
+        Resolved::First(target) => {
+            made.set(true);
+            // The factory may have fired events of its own.
+            enter_by_id(id);
+            target
+        }
+        Resolved::Once(target, lease) => {
+            // As above.
+            enter_by_id(id);
+            return call_once(target, lease, call);
+        }
+        Resolved::Gone => return Step::Skipped(SkipReason::Gone),
+        Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
+    };
+    called(untyped::call(|| call(target)))
+}
+
+/// Returns how a call ended that did not unwind.
+#[inline]
+pub(super) fn called(outcome: Result<(), SubscriberError>) -> Step {
+    match outcome {
+        Ok(()) => Step::Delivered,
+        Err(error) => Step::Failed(Failure::Subscriber(error)),
+    }
+}
+
+/// Calls a subscriber that is dropped, or given back, behind its call.
+fn call_once<I: ?Sized>(
+    target: Arc<I>,
+    mut lease: Lease,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> Step {
+    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+    if called.is_err() {
+        lease.spoil();
+    }
+    // Dropped when no panic unwinds any more: a second one would end the process.
+    let dropped = catch_unwind(AssertUnwindSafe(|| {
+        drop(target);
+        drop(lease);
+    }));
+    match (called, dropped) {
+        (Ok(Ok(())), Ok(())) => Step::Delivered,
+        (Ok(Err(error)), Ok(())) => Step::Failed(Failure::Subscriber(error)),
+        (Err(payload), Ok(())) => Step::Failed(failure_of(payload)),
+        (called, Err(payload)) => dropped_badly(called, payload),
+    }
+}
+
+/// Returns the first of the two things that went wrong.
+#[cold]
+fn dropped_badly(
+    called: thread::Result<Result<(), SubscriberError>>,
+    payload: Box<dyn Any + Send>,
+) -> Step {
+    let second = failure_of(payload);
+    Step::Failed(match called {
+        Ok(Ok(())) => second,
+        Ok(Err(error)) => Failure::Subscriber(error),
+        Err(payload) => failure_of(payload),
+    })
+}
+
+/// Returns how a delivery ended that may have unwound.
+pub(super) fn outcome_of(step: thread::Result<Step>) -> DeliveryOutcome {
+    match step {
+        Ok(Step::Delivered) => DeliveryOutcome::Delivered,
+        Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
+        Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
+        Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
+        Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
+    }
+}
