@@ -19,6 +19,7 @@ use super::hook::Hook;
 use super::lane::Lane;
 use super::members::{Members, MembersCache, Roll};
 use super::named::Named;
+use super::payload::UntypedCall;
 use super::pipeline;
 use super::prepared::{Detail, Prepared};
 use super::publisher::Own;
@@ -330,7 +331,12 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn fire_values(&self, method: usize, values: &[ValueRef<'_>], own: &Own) -> FireReport {
-        let call = |target: &I| target.invoke(&self.schema, method, values);
+        let schema = &self.schema;
+        let call = UntypedCall {
+            schema,
+            method,
+            values,
+        };
         pipeline::fire(self, method, own, || values, &call)
     }
 

@@ -12,6 +12,7 @@ use super::channel::{Channel, ClassFacts};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::gate::Clearance;
+use super::payload::Call;
 use super::pipeline::failure_of;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
@@ -77,7 +78,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         slots: &'s [S],
         prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
         filters: Filters,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        call: &impl Call<I>,
         tally: &mut Tally,
     ) {
         let progress = Progress::default();
@@ -111,7 +112,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         slots: &'s [S],
         prepared: &impl Fn(&'s S) -> Option<&'s Prepared<I>>,
         filters: Filters,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+        call: &impl Call<I>,
         progress: &Progress,
     ) -> Option<DeliveryOutcome> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
@@ -127,7 +128,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 // What most of many are: found by an index, and nothing left to ask or to make.
                 if let (Filters::Passed, Some(target)) = (filters, prepared.at_hand()) {
                     enter_subscription(prepared.id);
-                    match untyped::call(|| call(target)) {
+                    match untyped::call(|| call.on(target)) {
                         Ok(()) => add_one(&progress.delivered),
                         Err(error) => {
                             return Some(DeliveryOutcome::Failed(Failure::Subscriber(error)));
@@ -147,11 +148,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Does with one subscription what comes behind a publisher filter.
-    pub(super) fn fire_one(
-        &self,
-        prepared: &Prepared<I>,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    ) -> DeliveryOutcome {
+    pub(super) fn fire_one(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> DeliveryOutcome {
         let run = || self.deliver(prepared, Filters::Asked, call);
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Step::Delivered) => DeliveryOutcome::Delivered,
@@ -162,12 +159,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    fn deliver(
-        &self,
-        prepared: &Prepared<I>,
-        filters: Filters,
-        call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    ) -> Step {
+    fn deliver(&self, prepared: &Prepared<I>, filters: Filters, call: &impl Call<I>) -> Step {
         if prepared.is_conditional()
             && let Some(step) = self.withhold(prepared)
         {
@@ -201,7 +193,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             Resolved::Gone => return Step::Skipped(SkipReason::Gone),
             Resolved::Failed(error) => return Step::Failed(Failure::Activation(error)),
         };
-        match untyped::call(|| call(target)) {
+        match untyped::call(|| call.on(target)) {
             Ok(()) => Step::Delivered,
             Err(error) => Step::Failed(Failure::Subscriber(error)),
         }
@@ -268,11 +260,11 @@ fn call_once<I: ?Sized>(
     prepared: &Prepared<I>,
     target: Arc<I>,
     mut lease: Lease,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Step {
     // The factory may have fired events of its own.
     enter_subscription(prepared.id);
-    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call(&target))));
+    let called = catch_unwind(AssertUnwindSafe(|| untyped::call(|| call.on(&target))));
     if called.is_err() {
         lease.spoil();
     }

@@ -20,6 +20,7 @@ mod live;
 mod members;
 mod named;
 mod order;
+mod payload;
 mod pipeline;
 mod prepared;
 mod publisher;

@@ -12,6 +12,7 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
+use super::payload::Call;
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
 use super::steered;
@@ -24,14 +25,14 @@ use crate::value::{SubscriberError, ValueRef, panic_message};
 /// Fires the method at index `method`.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
-/// method on one subscriber with the caller's own arguments.
+/// method on one subscriber with the caller's own arguments, or makes an event that keeps them.
 #[inline]
 pub(crate) fn fire<'e, I, V>(
     channel: &Channel<I>,
     method: usize,
     own: &Own,
     values: impl Fn() -> V,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
@@ -67,7 +68,7 @@ fn fire_filtered<I: Facet + ?Sized>(
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     loop {
         let Some(lane) = snapshot.method(method) else {
@@ -87,7 +88,7 @@ fn fire_guarded<I: Facet + ?Sized>(
     method: usize,
     own: &Own,
     values: &[ValueRef<'_>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let clearance = channel.clearance(own);
     let steering = own.is_steered().then(|| own.steering());
@@ -140,7 +141,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     query: Option<&DefaultQuery>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Option<FireReport> {
     let mut found = match lane.find(method, &row) {
         Ok(found) => found,
@@ -173,7 +174,7 @@ fn fire_each<I: Facet + ?Sized>(
     method: usize,
     row: EventRow<'_>,
     query: Option<&DefaultQuery>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let mut all = channel.prepared(|prepared| prepared.is_called_for(method));
     let before = all.len();
@@ -197,7 +198,7 @@ fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     entries: &[Arc<SubscriptionEntry>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
@@ -213,11 +214,11 @@ fn fire_plain<I: ?Sized>(
 #[inline]
 fn call_each<I: ?Sized>(
     slots: &[PlainSlot<I>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> Result<(), SubscriberError> {
     for slot in slots {
         enter_subscription(slot.id);
-        untyped::call(|| call(&slot.target))?;
+        untyped::call(|| call.on(&slot.target))?;
     }
     Ok(())
 }
@@ -230,7 +231,7 @@ fn go_on<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     entries: &[Arc<SubscriptionEntry>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let mut tally = Tally::default();
     let mut rest = slots.iter().zip(entries);

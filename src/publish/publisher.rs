@@ -13,13 +13,13 @@ use super::channel::{AnyChannel, Channel, Surroundings};
 use super::explain::Explanation;
 use super::gate::Gate;
 use super::interest::Interest;
+use super::payload::{Call, Payload, TypedCall};
 use super::pipeline;
 use super::report::FireReport;
 use super::steering::Steering;
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
-use crate::value::view::fields;
 use crate::value::{
     ConversionError, EventInterface, EventMethod, InterfaceSchema, OwnedArguments, Properties,
     SubscriberError, Value, ValueRef,
@@ -242,7 +242,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
     /// anything needs them, `call` calls the method on one subscriber, `owned` makes the owned
-    /// arguments if the event has to wait.
+    /// arguments if they have to outlive the call, or to go to another thread.
     #[doc(hidden)]
     #[inline]
     pub fn __fire<'e, const N: usize, A: OwnedArguments<I>>(
@@ -250,11 +250,12 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         method: usize,
         values: impl Fn() -> [ValueRef<'e>; N],
         call: impl Fn(&I) -> Result<(), SubscriberError>,
-        owned: impl FnOnce() -> A,
+        owned: impl Fn() -> A,
     ) -> FireReport {
+        let call = TypedCall { call, owned };
         let depth = depth();
         if depth > 0 && self.channel.queues_nested() {
-            return self.wait(method, owned());
+            return self.wait(method, call.payload());
         }
         let report = pipeline::fire(&self.channel, method, &self.own, values, &call);
         if depth == 0 {
@@ -265,18 +266,11 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
 
     /// Keeps the event until the outermost fire is over.
     #[cold]
-    fn wait<A: OwnedArguments<I>>(&self, method: usize, arguments: A) -> FireReport {
+    fn wait(&self, method: usize, payload: Arc<dyn Payload<I>>) -> FireReport {
         let channel = Arc::clone(&self.channel);
         let own = self.own.captured();
         wait(Box::new(move || {
-            let values = || {
-                fields(&arguments)
-                    .map(|(_, value)| value)
-                    .collect::<Vec<_>>()
-            };
-            pipeline::fire(&channel, method, &own, values, &|target: &I| {
-                arguments.deliver(target)
-            });
+            pipeline::fire(&channel, method, &own, || payload.values(), &payload);
         }));
         FireReport::waiting()
     }

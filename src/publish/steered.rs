@@ -8,6 +8,7 @@ use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::guarded::{EventRow, Guarded};
 use super::members::{Members, drop_quietly};
+use super::payload::Call;
 use super::pipeline::{failure_in, too_deep};
 use super::publisher_filter::{FilteredEvent, PublisherFilter, Source};
 use super::report::{FireReport, Tally};
@@ -15,7 +16,7 @@ use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
 use crate::delivery::{DeliveryOutcome, SkipReason, enter, enter_subscription};
 use crate::model::SubscriptionId;
-use crate::value::{SubscriberError, panic_message, untyped};
+use crate::value::{panic_message, untyped};
 
 /// Fires a method whose subscriptions are selected before they are matched.
 pub(super) fn fire<I: Facet + ?Sized>(
@@ -23,7 +24,7 @@ pub(super) fn fire<I: Facet + ?Sized>(
     method: usize,
     course: &Course<'_>,
     row: EventRow<'_>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    call: &impl Call<I>,
 ) -> FireReport {
     let members = channel.members(method);
     let Some(members) = &*members else {
@@ -137,7 +138,7 @@ struct Firing<'a, I: ?Sized, C> {
 impl<I, C> Deliver for Firing<'_, I, C>
 where
     I: Facet + ?Sized,
-    C: Fn(&I) -> Result<(), SubscriberError>,
+    C: Call<I>,
 {
     fn deliver(&mut self, place: u32) -> Fired {
         // What most are: nothing to ask, and nobody to make.
@@ -145,7 +146,7 @@ where
             return self.guarded(place);
         };
         enter_subscription(id);
-        let run = || untyped::call(|| (self.call)(target));
+        let run = || untyped::call(|| self.call.on(target));
         match failure_in(catch_unwind(AssertUnwindSafe(run))) {
             None => Fired::Delivered,
             Some(failure) => Fired::Noted(Box::new(DeliveryOutcome::Failed(failure))),
@@ -156,7 +157,7 @@ where
 impl<I, C> Firing<'_, I, C>
 where
     I: Facet + ?Sized,
-    C: Fn(&I) -> Result<(), SubscriberError>,
+    C: Call<I>,
 {
     #[inline(never)]
     fn guarded(&mut self, place: u32) -> Fired {
