@@ -41,6 +41,7 @@ impl Core {
         notices: Notices,
         progress: Option<Progress>,
         policy: Arc<Policy>,
+        retained_keys: usize,
     ) -> Result<Arc<Self>> {
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
@@ -52,6 +53,8 @@ impl Core {
             registry: Arc::clone(&registry),
             clock,
             hook,
+            notices: notices.clone(),
+            retained_keys,
             named: Named::default(),
             host: Arc::clone(&host) as _,
             upkeep,

@@ -3,25 +3,25 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Weak};
-use std::thread;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+use super::catch_up::Seating;
 use super::demand::Demanded;
 use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
+use super::keep::Keep;
 use super::lane::Lane;
 use super::members::{Members, MembersCache, Roll};
 use super::named::Named;
 use super::payload::UntypedCall;
 use super::pipeline;
-use super::prepared::{Detail, Prepared};
+use super::prepared::{Detail, Prepared, compile_all};
 use super::publisher::Own;
 use super::pulse::Pulse;
 use super::report::FireReport;
@@ -33,6 +33,7 @@ use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::depth;
 use crate::model::{ComponentId, EventClass, EventClassId, Nesting, PUBLISHER_ID};
+use crate::notices::Notices;
 use crate::store::Trash;
 use crate::value::{InterfaceId, InterfaceSchema, Properties, Value, ValueRef};
 
@@ -49,6 +50,9 @@ pub(crate) struct Surroundings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hook: Hook,
+    pub(crate) notices: Notices,
+    /// How many events one method may retain.
+    pub(crate) retained_keys: usize,
     pub(crate) named: Named,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
@@ -69,6 +73,11 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
     roster: Mutex<Roster<I>>,
+    /// The events that it retains.
+    pub(super) keep: Arc<Keep>,
+    /// What has taken its place, if its type became known or its schema has changed.
+    pub(super) successor: OnceLock<Arc<dyn AnyChannel>>,
+    pub(super) me: Weak<Self>,
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
     members: MembersCache<I>,
@@ -91,6 +100,12 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
 
     /// Returns what surrounds the channel.
     fn around(&self) -> &Arc<Surroundings>;
+
+    /// Returns what is retained.
+    fn keep(&self) -> &Arc<Keep>;
+
+    /// Has another channel, which shares what is retained, fire all that this one would retain.
+    fn give_way(&self, successor: Arc<dyn AnyChannel>);
 
     /// Takes over the class record and all subscriptions. What must be dropped without a lock goes to
     /// `trash`, here and below.
@@ -139,33 +154,45 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// the broker's own may.
     fn may_read(&self, own: &Own) -> bool;
 
+    /// Returns whether events of a method are retained.
+    fn retains(&self, method: usize) -> bool;
+
+    /// Returns whether the class lets through what the object fires.
+    fn may_publish(&self, own: &Own) -> bool;
+
     /// Returns the typed channel as `dyn Any`, to be downcast.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<I: Facet + ?Sized> Channel<I> {
-    /// Returns a channel without subscriptions.
-    pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
-        let Site { schema, class, .. } = &site;
-        Self {
-            key: ChannelKey {
-                class: class.id(),
-                interface: schema.id(),
-            },
-            cache: SubscriptionCache::new(
-                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
-            ),
-            schema: Arc::clone(schema),
-            around,
-            class: ArcSwap::from_pointee(ClassFacts::new(&site)),
-            members: MembersCache::new(schema.methods().len()),
-            roster: Mutex::new(Roster::new(Sites {
-                here: site,
-                others: Vec::new(),
-            })),
-            outdated: AtomicBool::new(false),
-            pulse: Pulse::default(),
-        }
+    /// Returns a channel without subscriptions, which shares what is retained with the one whose
+    /// place it takes.
+    pub(crate) fn new(site: Site, around: Arc<Surroundings>, keep: Arc<Keep>) -> Arc<Self> {
+        Arc::new_cyclic(move |me| {
+            let Site { schema, class, .. } = &site;
+            Self {
+                key: ChannelKey {
+                    class: class.id(),
+                    interface: schema.id(),
+                },
+                cache: SubscriptionCache::new(
+                    (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
+                ),
+                schema: Arc::clone(schema),
+                around,
+                class: ArcSwap::from_pointee(ClassFacts::new(&site)),
+                members: MembersCache::new(schema.methods().len()),
+                roster: Mutex::new(Roster::new(Sites {
+                    here: site,
+                    others: Vec::new(),
+                })),
+                keep,
+                successor: OnceLock::new(),
+                me: Weak::clone(me),
+                outdated: AtomicBool::new(false),
+                pulse: Pulse::default(),
+            }
+        })
     }
 
     /// Takes singletons that were made into the snapshot, now or at the end of another fire: this one
@@ -207,6 +234,19 @@ impl<I: Facet + ?Sized> Channel<I> {
     pub(super) fn is_shut_to(&self, own: &Own) -> bool {
         let clearance = self.clearance(own);
         clearance.is_some_and(|clearance| !clearance.publishes())
+    }
+
+    /// Returns a subscription with its filter.
+    pub(super) fn whole(&self, prepared: &Prepared<I>) -> Prepared<I> {
+        if !prepared.is_stripped() {
+            return prepared.clone();
+        }
+        prepared.whole(&self.sites())
+    }
+
+    /// Returns the channel's site and those beside it.
+    pub(super) fn sites(&self) -> Sites {
+        self.roster.lock().sites.clone()
     }
 
     /// Returns the subscriptions of a method that are served, for who selects among them.
@@ -255,6 +295,12 @@ impl ClassFacts {
         }
     }
 
+    /// Returns whether events of a method are retained.
+    pub(super) fn retains(&self, method: usize) -> bool {
+        let conduct = self.conduct.get(method);
+        conduct.is_some_and(|conduct| conduct.retained.is_some())
+    }
+
     /// Returns who selects the subscriptions of a method.
     pub(crate) fn conduct(&self, method: usize) -> Option<&Conduct> {
         self.conduct.get(method)
@@ -270,21 +316,35 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         &self.around
     }
 
+    fn keep(&self) -> &Arc<Keep> {
+        &self.keep
+    }
+
+    fn give_way(&self, successor: Arc<dyn AnyChannel>) {
+        self.keep
+            .between_events(|| drop(self.successor.set(successor)));
+    }
+
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
         let facts = ClassFacts::new(&sites.here);
         let mut fresh = Roster::new(sites);
         let sites = fresh.sites.clone();
-        compile(&entries, &sites, |part, details| {
+        let seats = self.keep.follow(&self.schema, &sites.here.class, trash);
+        let mut seating = Seating::new(self, Some(seats));
+        compile_all(&entries, &sites, |part, details| {
             let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
                 Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
             };
-            let added = part.iter().zip(details).map(prepare).collect();
+            let mut added: Vec<_> = part.iter().zip(details).map(prepare).collect();
+            let each = added.iter_mut();
+            each.for_each(|added| seating.sit(added, &self.schema, trash));
             fresh.fill(added, trash);
         });
         let mut roster = self.roster.lock();
         trash.add(self.class.swap(Arc::new(facts)));
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
+        seating.finish(trash);
         self.members.clear(trash);
         self.pulse.beat();
     }
@@ -314,8 +374,13 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         } = &mut *roster;
         let prepare =
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
-        let added = added.iter_mut().map(prepare).collect();
+        let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
+        let mut seating = Seating::new(self, None);
+        let each = added.iter_mut();
+        each.for_each(|added| seating.sit(added, &self.schema, trash));
+        seating.leave(removed, &added, trash);
         roster.change(removed, added, &self.cache, trash);
+        seating.finish(trash);
         self.members.clear(trash);
         self.pulse.beat();
     }
@@ -326,7 +391,9 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn rebind(&self, component: ComponentId, trash: &mut Trash) {
         let mut roster = self.roster.lock();
-        roster.rebind(component, &self.around, &self.cache, trash);
+        let mut seating = Seating::new(self, None);
+        roster.rebind(component, &self.around, &self.cache, &mut seating, trash);
+        seating.finish(trash);
         self.members.clear(trash);
     }
 
@@ -372,44 +439,18 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         clearance.is_none_or(|clearance| clearance.reads())
     }
 
+    fn retains(&self, method: usize) -> bool {
+        self.class_facts().retains(method)
+    }
+
+    fn may_publish(&self, own: &Own) -> bool {
+        !self.is_shut_to(own)
+    }
+
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
 }
-
-/// Resolves the names of subscriptions part by part and gives each part to `take`; of more than one
-/// part, on another thread meanwhile.
-fn compile(
-    entries: &[Arc<SubscriptionEntry>],
-    sites: &Sites,
-    mut take: impl FnMut(&[Arc<SubscriptionEntry>], Vec<Detail>),
-) {
-    let compile = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
-        let detail = |entry: &Arc<SubscriptionEntry>| Detail::new(entry, None, sites);
-        part.iter().map(detail).collect()
-    };
-    let parts = || entries.chunks(PART);
-    if parts().len() < 2 {
-        return parts().for_each(|part| take(part, compile(part)));
-    }
-    thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(WAITING);
-        let ahead = move || _ = parts().try_for_each(|part| sender.send(compile(part)));
-        let started = thread::Builder::new().spawn_scoped(scope, ahead).is_ok();
-        for part in parts() {
-            // Without the thread nothing comes.
-            let compiled = started.then(|| receiver.recv().ok()).flatten();
-            take(part, compiled.unwrap_or_else(|| compile(part)));
-        }
-    });
-}
-
-/// How many subscriptions are made ready at once, some milliseconds' work: compiled filters are larger
-/// than what an index keeps of them.
-const PART: usize = 4_000;
-
-/// How many parts may wait: enough that neither thread waits for the other.
-const WAITING: usize = 4;
 
 impl<I: ?Sized> fmt::Debug for Channel<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

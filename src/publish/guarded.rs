@@ -8,21 +8,28 @@ use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
+use super::catch_up::turn;
 use super::channel::{Channel, ClassFacts};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::gate::Clearance;
+use super::kept::KeptEvent;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
+use super::seat::Turn;
+use super::steering::{Course, Steering};
 use super::target::Resolved;
 use crate::component::Lease;
-use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
+use crate::delivery::{
+    DeliveryOutcome, Drawn, Entered, Failure, SkipReason, enter, enter_as, enter_subscription,
+};
 use crate::filter::Row;
+use crate::model::EventClassId;
 use crate::value::untyped;
-use crate::value::{Properties, SubscriberError, ValueRef};
+use crate::value::{InterfaceSchema, Properties, SubscriberError, ValueRef};
 
 /// A fire in which at least one slot has something to check.
 pub(super) struct Guarded<'a, I: ?Sized> {
@@ -48,6 +55,10 @@ pub(super) enum Filters {
 enum Step {
     Delivered,
     FilteredOut,
+    /// The subscription gets the event after those that were retained for it.
+    Deferred,
+    /// The subscription is too new for the event.
+    Past,
     Skipped(SkipReason),
     Failed(Failure),
 }
@@ -139,6 +150,8 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 match self.deliver(prepared, filters, call) {
                     Step::Delivered => add_one(&progress.delivered),
                     Step::FilteredOut => add_one(&progress.filtered),
+                    Step::Past => {}
+                    Step::Deferred => return Some(DeliveryOutcome::Deferred),
                     Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
                     Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
                 }
@@ -148,15 +161,21 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Does with one subscription what comes behind a publisher filter.
-    pub(super) fn fire_one(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> DeliveryOutcome {
+    pub(super) fn fire_one(
+        &self,
+        prepared: &Prepared<I>,
+        call: &impl Call<I>,
+    ) -> Option<DeliveryOutcome> {
         let run = || self.deliver(prepared, Filters::Asked, call);
-        match catch_unwind(AssertUnwindSafe(run)) {
+        Some(match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Step::Delivered) => DeliveryOutcome::Delivered,
             Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
+            Ok(Step::Deferred) => DeliveryOutcome::Deferred,
+            Ok(Step::Past) => return None,
             Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
             Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
             Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
-        }
+        })
     }
 
     fn deliver(&self, prepared: &Prepared<I>, filters: Filters, call: &impl Call<I>) -> Step {
@@ -180,6 +199,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 return step;
             }
         }
+        if let Some(step) = self.not_yet(prepared) {
+            return step;
+        }
         enter_subscription(prepared.id);
         let target = match prepared.resolve(&self.channel.around, &self.channel.schema) {
             Resolved::Ready(target) => target,
@@ -196,6 +218,17 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         match untyped::call(|| call.on(target)) {
             Ok(()) => Step::Delivered,
             Err(error) => Step::Failed(Failure::Subscriber(error)),
+        }
+    }
+
+    /// Returns what becomes of an event where it is not, or not yet, the subscription's turn.
+    fn not_yet(&self, prepared: &Prepared<I>) -> Option<Step> {
+        let seat = prepared.seat()?;
+        match turn(self.channel, self.method, &self.row, prepared, seat) {
+            Ok(Turn::Now) => None,
+            Ok(Turn::Later) => Some(Step::Deferred),
+            Ok(Turn::Past) => Some(Step::Past),
+            Err(failure) => Some(Step::Failed(failure)),
         }
     }
 
@@ -285,13 +318,40 @@ fn call_once<I: ?Sized>(
 #[derive(Clone, Copy)]
 pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
-    pub(super) own: &'a Properties,
-    pub(super) facts: &'a ClassFacts,
+    pub(super) own: &'a Arc<Properties>,
+    pub(super) facts: &'a Arc<ClassFacts>,
     /// What the principal may do that fires it, if one does.
-    pub(super) clearance: Option<&'a Clearance>,
+    pub(super) clearance: Option<&'a Arc<Clearance>>,
+    /// The publisher filters and default queries of the object that fires it, if it has any.
+    pub(super) steering: Option<&'a Arc<Steering>>,
+    /// What its method retains of it.
+    pub(super) kept: Option<Kept<'a>>,
 }
 
-impl EventRow<'_> {
+/// A live event of a method that retains events.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) place: u64,
+    /// None, if its values could not be read.
+    pub(super) event: Option<&'a Arc<KeptEvent>>,
+    pub(super) drawn: Drawn,
+}
+
+impl<'a> EventRow<'a> {
+    /// Returns who selects the subscriptions of its method, if anybody does.
+    pub(super) fn course(&self, schema: &'a InterfaceSchema, method: usize) -> Option<Course<'a>> {
+        let steering = self.steering.map(|steering| &**steering);
+        Course::of(steering, self.facts.conduct(method), schema, method)
+    }
+
+    /// Begins the fire of the event.
+    pub(super) fn enter(&self, class: EventClassId) -> Option<Entered> {
+        match &self.kept {
+            Some(kept) => enter_as(class, kept.drawn),
+            None => enter(class),
+        }
+    }
+
     /// Returns whether whoever fires it has the role that the subscription demands, if it does.
     pub(super) fn has_role_for(&self, entry: &SubscriptionEntry) -> bool {
         let role = entry.record.publisher_role();

@@ -31,7 +31,8 @@ use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 /// is left out.
 ///
 /// A publisher object that was made for a principal without the right to read the class is told of
-/// one subscription that wants everything, whatever there is.
+/// one subscription that wants everything, whatever there is. So is everybody of a method whose
+/// events are [retained](crate::Retained): those who come later want them.
 ///
 /// # Consistency
 ///
@@ -114,10 +115,10 @@ impl Interest {
         Self::new(Arc::new(ChannelCell::new(channel)), Arc::clone(own))
     }
 
-    /// Calls `question` with what is asked of a method: for a principal who may not know it,
-    /// everything.
+    /// Calls `question` with what is asked of a method: for a principal who may not know it, and
+    /// where events are retained for those who come later, everything.
     fn ask(&self, channel: &dyn AnyChannel, method: usize, question: &mut dyn FnMut(Demand<'_>)) {
-        if channel.may_read(&self.own) {
+        if channel.may_read(&self.own) && !channel.retains(method) {
             return channel.demand(method, question);
         }
         question(Demand {

@@ -85,11 +85,11 @@ impl<I: ?Sized> IndexedLane<I> {
 
 impl<I: Facet + ?Sized> Lane<I> {
     /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that is
-    /// `steered` is never plain, so that a fire looks who selects.
+    /// `watched` is never plain, so that a fire looks who selects, and what is retained.
     pub(crate) fn new<'a>(
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
-        steered: bool,
+        watched: bool,
     ) -> Self
     where
         I: 'a,
@@ -108,7 +108,7 @@ impl<I: Facet + ?Sized> Lane<I> {
             })
             .collect();
         match plain {
-            Some(slots) if !steered => Self::Plain {
+            Some(slots) if !watched => Self::Plain {
                 slots,
                 entries: here().map(|prepared| Arc::clone(&prepared.entry)).collect(),
             },

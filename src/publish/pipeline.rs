@@ -15,6 +15,7 @@ use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::payload::Call;
 use super::publisher::Own;
 use super::report::{FireReport, Tally};
+use super::retaining;
 use super::steered;
 use super::steering::{Course, DefaultQuery};
 use crate::cache::Snapshot;
@@ -70,11 +71,32 @@ fn fire_filtered<I: Facet + ?Sized>(
     values: &[ValueRef<'_>],
     call: &impl Call<I>,
 ) -> FireReport {
+    let clearance = channel.clearance(own);
+    let steering = own.is_steered().then(|| own.steering());
+    let (facts, properties) = (channel.class_facts(), own.properties());
+    let mut row = EventRow {
+        values,
+        own: &properties,
+        facts: &facts,
+        clearance: clearance.as_deref(),
+        steering: steering.as_deref(),
+        kept: None,
+    };
+    let event = facts.retains(method).then(|| retaining::read(method, &row));
+    if let Some(event) = &event {
+        match retaining::keep(channel, method, event.as_ref()) {
+            Ok(kept) => row.kept = Some(kept),
+            Err(successor) => return retaining::fire_by(&*successor, channel, method, own, &row),
+        }
+        // Only now, so that nobody is missed who came between.
+        snapshot = channel.cache.load();
+    }
+    let course = row.course(&channel.schema, method);
     loop {
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
-        if let Some(report) = fire_guarded(channel, lane, method, own, values, call) {
+        if let Some(report) = fire_guarded(channel, lane, method, course.as_ref(), row, call) {
             return report;
         }
         snapshot = channel.cache.load();
@@ -86,35 +108,24 @@ fn fire_guarded<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &Lane<I>,
     method: usize,
-    own: &Own,
-    values: &[ValueRef<'_>],
+    course: Option<&Course<'_>>,
+    row: EventRow<'_>,
     call: &impl Call<I>,
 ) -> Option<FireReport> {
-    let clearance = channel.clearance(own);
-    let steering = own.is_steered().then(|| own.steering());
-    let steering = steering.as_deref().map(|steering| &**steering);
-    let (facts, own) = (channel.class_facts(), own.properties());
-    let row = EventRow {
-        values,
-        own: &own,
-        facts: &facts,
-        clearance: clearance.as_ref().map(|clearance| &***clearance),
-    };
-    let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
-    match (lane, &course) {
+    match (lane, course) {
         (Lane::Indexed(lane), Some(Course::Query(query))) => {
             fire_indexed(channel, lane, method, row, Some(query), call)
         }
         (_, Some(course)) => Some(steered::fire(channel, method, course, row, call)),
         // It became plain since the fire began.
         (Lane::Plain { slots, entries }, None) => {
-            let Some(_entered) = enter(channel.key.class) else {
+            let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, entries.iter()));
             };
             Some(fire_plain(channel, slots, entries, call))
         }
         (Lane::Guarded { slots, .. }, None) => {
-            let Some(_entered) = enter(channel.key.class) else {
+            let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
             let mut tally = Tally::default();
@@ -151,7 +162,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     let withheld = query.map_or(0, |query| {
         found.retain(|prepared| query.matches(&prepared.entry.record))
     });
-    let Some(_entered) = enter(channel.key.class) else {
+    let Some(_entered) = row.enter(channel.key.class) else {
         let found = found
             .numbers()
             .iter()
@@ -181,7 +192,7 @@ fn fire_each<I: Facet + ?Sized>(
     if let Some(query) = query {
         all.retain(|prepared| query.matches(&prepared.entry.record));
     }
-    let Some(_entered) = enter(channel.key.class) else {
+    let Some(_entered) = row.enter(channel.key.class) else {
         return too_deep(channel, all.iter().map(|prepared| &prepared.entry));
     };
     let mut tally = Tally::default();
