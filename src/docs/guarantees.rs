@@ -107,6 +107,12 @@
 //!   queued_nesting_runs_after_the_outermost_fire_in_the_order_of_firing`. They end at
 //!   [`NESTING_LIMIT`](crate::NESTING_LIMIT) with a failure, not with the end of the stack:
 //!   `firing.rs: nested_fires_end_at_the_limit_with_an_error`.
+//! - A new subscription to a class that [retains](crate::Retained) events is given those first, and
+//!   then every one that is fired afterwards, none missed and none twice, however many fire
+//!   meanwhile: `retained/races.rs`, whichever way a fire finds its subscribers. A subscriber that
+//!   hangs in them holds up nobody else: `retained/races.rs:
+//!   subscriber_that_hangs_in_a_retained_event_holds_up_nobody_else`. Who counts as new is in
+//!   `retained/wiring.rs`.
 //! - Only a filter that is TRUE selects. UNKNOWN, as from a comparison with NULL, does not:
 //!   [`Filter`](crate::Filter), held against SQLite in `tests/sqlite`.
 //! - A singleton component is made once, however many threads need it first; components that need
@@ -167,6 +173,7 @@
 //! # What is not promised
 //!
 //! - Delivery of an event: it is attempted once, while the publisher waits.
+//! - What a class retains, after its broker is gone.
 //! - An end to a fire: a subscriber that does not return holds its publisher for ever.
 //! - An order between publishers, or between threads of one.
 //! - Memory that a queue of nested events takes on a class with `Nesting::Queued`: nothing bounds
