@@ -7,19 +7,27 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::calling::{self, Step, outcome_of};
-use super::channel::{Channel, ClassFacts};
+use super::catch_up::turn;
+use super::channel::Channel;
+use super::class_facts::ClassFacts;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::gate::Clearance;
+use super::kept::KeptEvent;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
-use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_subscription};
+use super::seat::Turn;
+use super::steering::{Course, Steering};
+use crate::delivery::{
+    DeliveryOutcome, Drawn, Entered, Failure, SkipReason, enter, enter_as, enter_subscription,
+};
 use crate::filter::Row;
+use crate::model::EventClassId;
 use crate::value::untyped;
-use crate::value::{Properties, ValueRef};
+use crate::value::{InterfaceSchema, Properties, ValueRef};
 
 /// A fire in which at least one slot has something to check.
 pub(super) struct Guarded<'a, I: ?Sized> {
@@ -75,7 +83,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             let found: Vec<_> = slots.iter().filter_map(prepared).collect();
             let outcomes = self.fire_together(&found, filters, call);
             for (Prepared { entry, .. }, outcome) in found.into_iter().zip(outcomes) {
-                count(entry, outcome, &mut gone, tally);
+                if let Some(outcome) = outcome {
+                    count(entry, outcome, &mut gone, tally);
+                }
             }
             return self.keep_up(&gone);
         }
@@ -152,6 +162,8 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 match self.deliver(prepared, filters, call) {
                     Step::Delivered => add_one(&progress.delivered),
                     Step::FilteredOut => add_one(&progress.filtered),
+                    Step::Past => {}
+                    Step::Deferred => return Some(DeliveryOutcome::Deferred),
                     Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
                     Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
                 }
@@ -161,7 +173,13 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Does with one subscription what comes behind a publisher filter.
-    pub(super) fn fire_one(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> DeliveryOutcome {
+    /// Does with one subscription what comes behind a publisher filter. Nothing becomes of one that
+    /// is too new for the event.
+    pub(super) fn fire_one(
+        &self,
+        prepared: &Prepared<I>,
+        call: &impl Call<I>,
+    ) -> Option<DeliveryOutcome> {
         let run = || self.deliver(prepared, Filters::Asked, call);
         outcome_of(catch_unwind(AssertUnwindSafe(run)))
     }
@@ -180,7 +198,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         calling::call(prepared, around, schema, &self.made, &call)
     }
 
-    /// Returns what becomes of a subscription that the event does not reach.
+    /// Returns what becomes of a subscription that the event does not reach, or does not reach now.
     pub(super) fn withhold_from(&self, prepared: &Prepared<I>, filters: Filters) -> Option<Step> {
         if prepared.is_conditional()
             && let Some(step) = self.withhold(prepared)
@@ -193,14 +211,28 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 return Some(Step::FilteredOut);
             }
         }
-        if !prepared.is_conditional() {
-            return None;
-        }
         // Behind the filter, as an index has asked that already.
-        if !self.row.has_role_for(&prepared.entry) {
-            return Some(Step::Skipped(SkipReason::PublisherRole));
+        if prepared.is_conditional() {
+            if !self.row.has_role_for(&prepared.entry) {
+                return Some(Step::Skipped(SkipReason::PublisherRole));
+            }
+            if let Some(step) = self.ask_predicate(prepared) {
+                return Some(step);
+            }
         }
-        self.ask_predicate(prepared)
+        // Last, as what waits is not asked again.
+        self.not_yet(prepared)
+    }
+
+    /// Returns what becomes of an event where it is not, or not yet, the subscription's turn.
+    fn not_yet(&self, prepared: &Prepared<I>) -> Option<Step> {
+        let seat = prepared.seat()?;
+        match turn(self.channel, self.method, &self.row, prepared, seat) {
+            Ok(Turn::Now) => None,
+            Ok(Turn::Later) => Some(Step::Deferred),
+            Ok(Turn::Past) => Some(Step::Past),
+            Err(failure) => Some(Step::Failed(failure)),
+        }
     }
 
     /// Returns what becomes of a subscription that is suspended or out of its time.
@@ -281,13 +313,40 @@ pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
     /// What is lent to this one event.
     pub(super) lent: &'a [(&'a str, ValueRef<'a>)],
-    pub(super) own: &'a Properties,
-    pub(super) facts: &'a ClassFacts,
+    pub(super) own: &'a Arc<Properties>,
+    pub(super) facts: &'a Arc<ClassFacts>,
     /// What the principal may do that fires it, if one does.
-    pub(super) clearance: Option<&'a Clearance>,
+    pub(super) clearance: Option<&'a Arc<Clearance>>,
+    /// The publisher filters and default queries of the object that fires it, if it has any.
+    pub(super) steering: Option<&'a Arc<Steering>>,
+    /// What its method retains of it.
+    pub(super) kept: Option<Kept<'a>>,
 }
 
-impl EventRow<'_> {
+/// A live event of a method that retains events.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) place: u64,
+    /// None, if its values could not be read.
+    pub(super) event: Option<&'a Arc<KeptEvent>>,
+    pub(super) drawn: Drawn,
+}
+
+impl<'a> EventRow<'a> {
+    /// Returns who selects the subscriptions of its method, if anybody does.
+    pub(super) fn course(&self, schema: &'a InterfaceSchema, method: usize) -> Option<Course<'a>> {
+        let steering = self.steering.map(|steering| &**steering);
+        Course::of(steering, self.facts.conduct(method), schema, method)
+    }
+
+    /// Begins the fire of the event.
+    pub(super) fn enter(&self, class: EventClassId) -> Option<Entered> {
+        match &self.kept {
+            Some(kept) => enter_as(class, kept.drawn),
+            None => enter(class),
+        }
+    }
+
     /// Returns whether whoever fires it has the role that the subscription demands, if it does.
     pub(super) fn has_role_for(&self, entry: &SubscriptionEntry) -> bool {
         let role = entry.record.publisher_role();

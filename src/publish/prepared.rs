@@ -1,12 +1,15 @@
 //! Subscriptions made ready for one interface.
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::SystemTime;
 
 use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
+use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components, Resolved};
 use crate::filter::Predicate;
@@ -24,22 +27,36 @@ pub(crate) struct Prepared<I: ?Sized> {
     conditional: bool,
     /// Whether an event must pass a filter to reach it.
     filtered: bool,
+    /// Whether a fire has to ask whether it is its turn.
+    seated: bool,
     target: Bound<I>,
     pub(crate) entry: Arc<SubscriptionEntry>,
     detail: Arc<Detail>,
 }
 
 /// What of a subscription depends on the interface and not on who receives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Detail {
     pub(super) scope: BoundMethods,
     /// The filter on each method; empty without one, and where an index has them.
     pub(super) predicates: Predicates,
     /// Why it is not called although it is stored and enabled.
     pub(super) suspended: Option<String>,
+    /// Where events are retained: whether it was given them yet.
+    pub(super) seat: Option<Arc<Seat>>,
 }
 
 impl Detail {
+    /// Returns the same without the predicates, where an index has them.
+    pub(super) fn bare(&self) -> Self {
+        Self {
+            scope: self.scope.clone(),
+            predicates: Predicates::new(),
+            suspended: None,
+            seat: self.seat.clone(),
+        }
+    }
+
     /// Resolves the names of a subscription; what does not fit suspends it.
     pub(super) fn new(
         entry: &SubscriptionEntry,
@@ -53,6 +70,7 @@ impl Detail {
                 scope,
                 predicates: Predicates::new(),
                 suspended: None,
+                seat: None,
             };
         }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
@@ -64,6 +82,7 @@ impl Detail {
             scope,
             predicates,
             suspended,
+            seat: None,
         }
     }
 }
@@ -104,6 +123,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
             id: entry.record.id(),
             conditional: detail.suspended.is_some() || entry.has_conditions(),
             filtered: !detail.predicates.is_empty(),
+            seated: false,
             target,
             entry: Arc::clone(entry),
             detail: Arc::new(detail),
@@ -126,7 +146,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
     /// Returns the target, if there is nothing to ask but the filter and nobody to make.
     #[inline]
     pub(super) fn at_hand(&self) -> Option<&I> {
-        if self.conditional {
+        if self.conditional || self.seated {
             return None;
         }
         self.target.ready().map(|target| &**target)
@@ -144,6 +164,11 @@ impl<I: Facet + ?Sized> Prepared<I> {
     /// Takes over a singleton that was made by another channel.
     pub(crate) fn adopt(&self, schema: &InterfaceSchema) {
         self.target.adopt(schema);
+    }
+
+    /// Returns whether there is somebody to call, now or once made.
+    pub(super) fn is_reachable(&self, schema: &InterfaceSchema) -> bool {
+        self.entry.is_served() && self.suspended().is_none() && self.target.is_there(schema)
     }
 
     /// Returns why nobody could be called, as far as that is known without making a component.
@@ -183,6 +208,38 @@ impl<I: ?Sized> Prepared<I> {
         self.entry.record.priority() != 0
     }
 
+    /// Returns the seat, if a fire has to ask whether it is its turn.
+    pub(super) fn seat(&self) -> Option<&Arc<Seat>> {
+        self.detail.seat.as_ref().filter(|_| self.seated)
+    }
+
+    /// Takes a seat.
+    pub(super) fn sit(&mut self, seat: Arc<Seat>) {
+        self.seated = true;
+        if self
+            .detail
+            .seat
+            .as_ref()
+            .is_some_and(|present| Arc::ptr_eq(present, &seat))
+        {
+            return;
+        }
+        self.detail = Arc::new(Detail {
+            seat: Some(seat),
+            ..Detail::clone(&self.detail)
+        });
+    }
+
+    /// Has no fire ask whether it is its turn.
+    pub(super) fn stand_up(&mut self) {
+        self.seated = false;
+    }
+
+    /// Has nothing asked any more: for an event of which all was asked.
+    pub(super) fn settle(&mut self) {
+        (self.seated, self.conditional) = (false, false);
+    }
+
     /// Returns what does not depend on who receives.
     pub(super) fn detail(&self) -> &Arc<Detail> {
         &self.detail
@@ -206,7 +263,9 @@ impl<I: ?Sized> Prepared<I> {
         if !self.is_stripped() {
             return self.clone();
         }
-        self.with_detail(Arc::new(Detail::new(&self.entry, None, sites)))
+        let mut detail = Detail::new(&self.entry, None, sites);
+        detail.seat.clone_from(&self.detail.seat);
+        self.with_detail(Arc::new(detail))
     }
 
     /// Returns whether the target is this component.
@@ -261,6 +320,9 @@ impl<I: ?Sized> Prepared<I> {
         if self.conditional || self.predicate(method).is_some() {
             return None;
         }
+        if self.seat().is_some_and(|seat| seat.is_behind()) {
+            return None;
+        }
         self.target.ready().cloned()
     }
 }
@@ -271,12 +333,47 @@ impl<I: ?Sized> Clone for Prepared<I> {
             id: self.id,
             conditional: self.conditional,
             filtered: self.filtered,
+            seated: self.seated,
             target: self.target.clone(),
             entry: Arc::clone(&self.entry),
             detail: Arc::clone(&self.detail),
         }
     }
 }
+
+/// Resolves the names of subscriptions part by part and gives each part to `take`; of more than one
+/// part, on another thread meanwhile.
+pub(super) fn compile_all(
+    entries: &[Arc<SubscriptionEntry>],
+    sites: &Sites,
+    mut take: impl FnMut(&[Arc<SubscriptionEntry>], Vec<Detail>),
+) {
+    let compile = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
+        let detail = |entry: &Arc<SubscriptionEntry>| Detail::new(entry, None, sites);
+        part.iter().map(detail).collect()
+    };
+    let parts = || entries.chunks(PART);
+    if parts().len() < 2 {
+        return parts().for_each(|part| take(part, compile(part)));
+    }
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING);
+        let ahead = move || _ = parts().try_for_each(|part| sender.send(compile(part)));
+        let started = thread::Builder::new().spawn_scoped(scope, ahead).is_ok();
+        for part in parts() {
+            // Without the thread nothing comes.
+            let compiled = started.then(|| receiver.recv().ok()).flatten();
+            take(part, compiled.unwrap_or_else(|| compile(part)));
+        }
+    });
+}
+
+/// How many subscriptions are made ready at once, some milliseconds' work: compiled filters are
+/// larger than what an index keeps of them.
+const PART: usize = 4_000;
+
+/// How many parts may wait: enough that neither thread waits for the other.
+const WAITING: usize = 4;
 
 #[cfg(test)]
 mod tests {

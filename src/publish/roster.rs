@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::bound_methods::BoundMethods;
+use super::catch_up::Seating;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
@@ -13,7 +14,7 @@ use super::indexed::{FilterIndex, IndexState, number};
 use super::lane::{IndexedLane, Lane};
 use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
-use super::site::{Predicates, Sites};
+use super::site::Sites;
 use super::steering::Conduct;
 use super::target::Components;
 use crate::cache::SubscriptionCache;
@@ -37,8 +38,8 @@ pub(crate) const SECTION: usize = 1_000;
 pub(super) struct Roster<I: ?Sized> {
     pub(super) sites: Sites,
     pub(super) components: Components<I>,
-    /// Method -> whether the class says who selects its subscriptions.
-    steered: Box<[bool]>,
+    /// Method -> whether the class says who selects its subscriptions, or has its events retained.
+    watched: Box<[bool]>,
     /// Those that are switched off, or whose owner is not logged on.
     resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
@@ -60,7 +61,7 @@ struct Indexed<I: ?Sized> {
 impl<I: Facet + ?Sized> Roster<I> {
     pub(super) fn new(sites: Sites) -> Self {
         Self {
-            steered: steered(&sites),
+            watched: watched(&sites),
             sites,
             components: Components::default(),
             resting: BTreeMap::new(),
@@ -188,32 +189,33 @@ impl<I: Facet + ?Sized> Roster<I> {
         component: ComponentId,
         around: &Surroundings,
         cache: &SubscriptionCache<Lane<I>>,
+        seating: &mut Seating<'_, I>,
         trash: &mut Trash,
     ) {
         if !self.components.forget(component) {
             return;
         }
-        let (schema, components) = (&self.sites.here.schema, &mut self.components);
+        let (sites, components) = (&self.sites, &mut self.components);
+        let mut renew = |prepared: &Prepared<I>, trash: &mut Trash| {
+            let mut new = prepared.rebound(&sites.here.schema, around, components);
+            seating.sit(&mut new, &sites.here.schema, trash);
+            new
+        };
         let mut rebound = false;
         for prepared in self.loose.values_mut().chain(self.resting.values_mut()) {
             if prepared.is_component(component) {
-                let new = Arc::new(prepared.rebound(schema, around, components));
+                let new = Arc::new(renew(prepared, trash));
                 trash.add(std::mem::replace(prepared, new));
                 rebound = true;
             }
         }
         if let Some(indexed) = &self.indexed {
-            let of_component = |(number, prepared): (u32, &Prepared<I>)| {
-                let new = || (number, prepared.rebound(schema, around, components));
-                prepared.is_component(component).then(new)
-            };
-            let new: Vec<_> = indexed
-                .index
-                .read()
-                .slots
-                .iter()
-                .filter_map(of_component)
-                .collect();
+            let mut new = Vec::new();
+            for (number, prepared) in indexed.index.read().slots.iter() {
+                if prepared.is_component(component) {
+                    new.push((number, renew(prepared, trash)));
+                }
+            }
             for section in new.chunks(SECTION) {
                 let mut state = indexed.index.write();
                 let replace =
@@ -246,8 +248,8 @@ impl<I: Facet + ?Sized> Roster<I> {
                 let methods = self.sites.here.schema.methods().len();
                 let parallel = self.sites.here.class.firing() != Firing::Serial;
                 let lanes = (0..methods).map(|method| {
-                    let steered = self.steered.get(method).copied().unwrap_or_default();
-                    Lane::new(method, self.loose.values(), steered || parallel)
+                    let watched = self.watched.get(method).copied().unwrap_or_default();
+                    Lane::new(method, self.loose.values(), watched || parallel)
                 });
                 trash.add(cache.swap(lanes));
             }
@@ -353,7 +355,7 @@ fn remove<I: ?Sized>(
     is_it.then(|| ranked.remove(&rank)).flatten()
 }
 
-fn steered(sites: &Sites) -> Box<[bool]> {
+fn watched(sites: &Sites) -> Box<[bool]> {
     let site = &sites.here;
     let methods = site.schema.methods().iter();
     methods
@@ -376,7 +378,10 @@ impl<I: Facet + ?Sized> Indexed<I> {
         let detail = Arc::clone(prepared.detail());
         let (id, order) = (prepared.id, prepared.entry.order);
         state.prioritized += usize::from(prepared.is_prioritized());
-        let bare = self.bare(&detail);
+        let bare = match &detail.seat {
+            None => self.bare(&detail),
+            Some(_) => Arc::new(detail.bare()),
+        };
         let slot = state.slots.insert(prepared.with_detail(bare));
         let places: Places = detail
             .predicates
@@ -411,14 +416,8 @@ impl<I: Facet + ?Sized> Indexed<I> {
 
     /// Returns the detail without the predicates, which the index has: for all of one scope the same.
     fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
-        let bare = || {
-            Arc::new(Detail {
-                scope: detail.scope.clone(),
-                predicates: Predicates::new(),
-                suspended: None,
-            })
-        };
         let scope = detail.scope.clone();
+        let bare = || Arc::new(detail.bare());
         Arc::clone(self.details.entry(scope).or_insert_with(bare))
     }
 }

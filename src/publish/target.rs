@@ -122,6 +122,15 @@ impl<I: Facet + ?Sized> Bound<I> {
         }
     }
 
+    /// Returns whether there is somebody to call, now or once made.
+    pub(super) fn is_there(&self, schema: &InterfaceSchema) -> bool {
+        match self {
+            Self::Live(_) | Self::Weak(_) => true,
+            Self::Component(component) => component.obstacle(schema).is_none(),
+            Self::Moniker | Self::Mismatch => false,
+        }
+    }
+
     /// Returns whether it is this component.
     pub(super) fn is_component(&self, id: ComponentId) -> bool {
         matches!(self, Self::Component(component) if component.id == id)
