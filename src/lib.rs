@@ -70,6 +70,8 @@
 //! - The broker itself fires [`WiringChanges`], of every record that a commit changed,
 //!   [`WiringContents`], with the record before and after, and [`HealthEvents`], of what is not
 //!   well: classes that are there without being registered.
+//! - A class may have events [`Retained`]: the last one, or the last for each key, which a
+//!   subscription that comes later gets before any other.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //! - A [`Session`] is a principal that is logged on at a broker: per-user subscriptions of which it
@@ -105,8 +107,8 @@
 //! time. Many filters are found by an index, few are asked in turn. One process owns a store
 //! directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
-//! Not in this version: queued or detached delivery, deadlines, retained events,
-//! monikers, events between processes or machines. A class that asks for one of these is refused
+//! Not in this version: queued or detached delivery, deadlines, monikers, events between
+//! processes or machines. A class that asks for one of these is refused
 //! ([`Invalid`](ErrorKind::Invalid)); every event for a subscription that names a moniker is a
 //! [failure](Failure::Activation) in the report.
 //!

@@ -148,6 +148,17 @@ pub enum Notice {
         /// The name of the class; none where no class is concerned.
         class: Option<String>,
     },
+    /// An event that its class retains is not retained. For one method this is told once, until
+    /// what it retains is forgotten.
+    NotRetained {
+        /// The name of the class.
+        class: String,
+        /// The name of the method.
+        method: String,
+        /// Why: so many keys are retained that the one fired longest ago gave way, or the values of
+        /// the event cannot be read.
+        reason: String,
+    },
     /// A commit sink panicked and was detached: what it feeds is out of date from now on.
     SinkDetached {
         /// The revision that the sink was being told of.
@@ -378,6 +389,11 @@ impl fmt::Display for Notice {
                     None => Ok(()),
                 }
             }
+            Self::NotRetained {
+                class,
+                method,
+                reason,
+            } => write!(f, "an event {class:?}.{method} is not retained: {reason}"),
             Self::SinkDetached { revision } => write!(
                 f,
                 "a commit sink panicked at revision {revision} and was detached"

@@ -150,6 +150,20 @@ fn explanation_names_the_deciding_stage_of_every_subscription() {
 }
 
 #[test]
+fn late_display_shows_what_each_sensor_told_last() {
+    assert_says(
+        "retained",
+        &[
+            "hall: attic 31, retained",
+            "hall: cellar 12, retained",
+            "hall: attic 30.5",
+            "kitchen: attic 30.5, retained",
+            "1 retained",
+        ],
+    );
+}
+
+#[test]
 fn ticker_makes_the_prices_that_subscriptions_ask_for() {
     assert_says(
         "interest",

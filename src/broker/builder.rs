@@ -29,6 +29,7 @@ pub struct BrokerBuilder {
     progress: Option<Progress>,
     authorizer: Option<Box<dyn Authorizer>>,
     threads: Option<usize>,
+    retained_keys: Option<usize>,
 }
 
 /// Whether and how often the copy of the wiring is written.
@@ -132,6 +133,18 @@ impl BrokerBuilder {
         self
     }
 
+    /// Retains no more than so many events of one method of a class, at least one; 65,536 unless
+    /// told otherwise, which keeps what is retained of small events in some tens of megabytes.
+    ///
+    /// It matters for [`Retained::LastPer`](crate::Retained::LastPer): where there are more keys,
+    /// the event that was fired longest ago gives way, and a
+    /// [notice](crate::Notice::NotRetained) says so.
+    #[must_use]
+    pub fn retained_keys(mut self, most: usize) -> Self {
+        self.retained_keys = Some(most.max(1));
+        self
+    }
+
     /// Opens the broker.
     ///
     /// # Errors
@@ -169,7 +182,18 @@ impl BrokerBuilder {
         };
         let policy = Arc::new(Policy::new(self.authorizer, notices.clone()));
         let threads = self.threads.unwrap_or_else(WorkerPool::usual_limit);
-        Core::open(open, hook, notices, self.progress, policy, threads).map(Broker::from_core)
+        let retained_keys = self.retained_keys.unwrap_or(RETAINED_KEYS);
+        let progress = self.progress;
+        let core = Core::open(
+            open,
+            hook,
+            notices,
+            progress,
+            policy,
+            threads,
+            retained_keys,
+        );
+        core.map(Broker::from_core)
     }
 
     /// Refuses what a store that was given would not heed.
@@ -191,6 +215,9 @@ impl BrokerBuilder {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 }
+
+/// How many events of one method are retained, unless told otherwise.
+const RETAINED_KEYS: usize = 65_536;
 
 #[cfg(feature = "sled")]
 fn open_directory(

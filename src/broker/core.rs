@@ -44,6 +44,7 @@ impl Core {
         progress: Option<Progress>,
         policy: Arc<Policy>,
         threads: usize,
+        retained_keys: usize,
     ) -> Result<Arc<Self>> {
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
@@ -55,6 +56,8 @@ impl Core {
             registry: Arc::clone(&registry),
             clock,
             hook,
+            notices: notices.clone(),
+            retained_keys,
             named: Named::default(),
             pool: WorkerPool::new(threads),
             host: Arc::clone(&host) as _,

@@ -33,8 +33,8 @@ pub trait HealthEvents {
     ///   have numbers too.
     /// - `kind` is `restored`, `lost`, `rolled_back`, `quarantined`, `store_unavailable`,
     ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap` (changes
-    ///   of the wiring that nobody is told of), `denied`, `sink_detached` or `notices_dropped`. A
-    ///   later version may have more.
+    ///   of the wiring that nobody is told of), `denied`, `not_retained`, `sink_detached` or
+    ///   `notices_dropped`. A later version may have more.
     /// - `subject` is the id of the record, where it is about one.
     /// - `text` is for a person.
     fn health_changed(&self, sequence: u64, kind: &str, subject: Option<Uuid>, text: &str);
@@ -71,6 +71,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::SubscriptionSuspended { .. } => "subscription_suspended",
         Notice::ChangesMissed { .. } => "gap",
         Notice::Denied { .. } => "denied",
+        Notice::NotRetained { .. } => "not_retained",
         Notice::SinkDetached { .. } => "sink_detached",
     }
 }

@@ -34,10 +34,11 @@ pub struct EventContext {
 /// What an event gets when somebody first asks for it, so that a fire nobody asks about pays
 /// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Drawn {
+pub(crate) struct Drawn {
     id: EventId,
     time: SystemTime,
     sequence: u64,
+    retained: bool,
 }
 
 /// The fires that this thread is inside of.
@@ -87,11 +88,7 @@ impl EventContext {
             if depth == 0 {
                 return None;
             }
-            let drawn = frame.drawn.get().unwrap_or_else(|| {
-                let drawn = Drawn::new();
-                frame.drawn.set(Some(drawn));
-                drawn
-            });
+            let drawn = frame.draw();
             Some(Self {
                 class: frame.class.get(),
                 subscription: frame.subscription(),
@@ -106,8 +103,15 @@ impl EventContext {
         self.drawn.id
     }
 
+    /// Returns whether the event was fired before the subscription was served, and retained for it:
+    /// see [`Retained`](crate::Retained). Id, time and sequence are those of the fire.
+    pub fn is_retained(&self) -> bool {
+        self.drawn.retained
+    }
+
     /// Returns the time at which a subscriber of this fire first asked for the context; where
-    /// subscribers are called at the same time, the time before the first was called.
+    /// subscribers are called at the same time, the time before the first was called; of an event
+    /// that its class retains, the time at which it was fired.
     pub fn time(&self) -> SystemTime {
         self.drawn.time
     }
@@ -163,12 +167,21 @@ impl EventContext {
 }
 
 impl Drawn {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
+            retained: false,
             id: EventId::random(),
             time: SystemTime::now(),
             // Only uniqueness and order per thread are promised, which need no other ordering.
             sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    /// Returns the same for a delivery of the event out of what was retained.
+    pub(crate) fn retained(self) -> Self {
+        Self {
+            retained: true,
+            ..self
         }
     }
 }
@@ -179,6 +192,14 @@ impl Frame {
         let number = self.number.get();
         let numbered = (number != NO_NUMBER).then(|| numbered(number)).flatten();
         numbered.unwrap_or_else(|| self.subscription.get())
+    }
+
+    fn draw(&self) -> Drawn {
+        self.drawn.get().unwrap_or_else(|| {
+            let drawn = Drawn::new();
+            self.drawn.set(Some(drawn));
+            drawn
+        })
     }
 
     /// Sets the fire at `depth` aside, or returns `None` if no other may begin inside of it.
@@ -235,6 +256,18 @@ pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
         frame.drawn.set(None);
         Some(Entered(()))
     })
+}
+
+/// Begins the delivery of an event that has its identity already, as [`enter`] begins a fire.
+pub(crate) fn enter_as(class: EventClassId, drawn: Drawn) -> Option<Entered> {
+    let entered = enter(class)?;
+    FRAME.with(|frame| frame.drawn.set(Some(drawn)));
+    Some(entered)
+}
+
+/// Returns the identity of the event that this thread delivers, which all its subscribers share.
+pub(crate) fn drawn() -> Drawn {
+    FRAME.with(Frame::draw)
 }
 
 /// Says which subscription is called next, in a fire that never goes by numbers.
@@ -308,7 +341,7 @@ impl Carried {
 }
 
 /// Does `work` as if this thread were inside of that many fires, and goes back.
-pub(super) fn at_depth(depth: u32, work: impl FnOnce()) {
+pub(crate) fn at_depth(depth: u32, work: impl FnOnce()) {
     struct Back(u32);
     impl Drop for Back {
         fn drop(&mut self) {

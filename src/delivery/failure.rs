@@ -24,6 +24,9 @@ pub enum DeliveryOutcome {
     Delivered,
     /// The filter, the not-before or the expiry time kept the event from it.
     FilteredOut,
+    /// The subscription is being given the events that were retained for it, and gets this one
+    /// right after them.
+    Deferred,
     /// The publisher's side did not select the subscription: no publisher filter fired it, or the
     /// default query leaves it out.
     Withheld,
@@ -67,6 +70,9 @@ pub enum Failure {
     Predicate(String),
     /// The fire was nested deeper than [`NESTING_LIMIT`]; nobody was called.
     TooDeep,
+    /// The subscription is still being given the events that were retained for it, and as many
+    /// later ones wait for it as may.
+    TooFarBehind,
 }
 
 impl Delivery {
@@ -132,6 +138,7 @@ impl fmt::Display for DeliveryOutcome {
         match self {
             Self::Delivered => f.write_str("delivered"),
             Self::FilteredOut => f.write_str("filtered out"),
+            Self::Deferred => f.write_str("deferred"),
             Self::Withheld => f.write_str("withheld"),
             Self::Selected => f.write_str("selected"),
             Self::Skipped(reason) => write!(f, "skipped: {reason}"),
@@ -158,6 +165,7 @@ impl fmt::Display for Failure {
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Activation(error) => error.fmt(f),
             Self::TooDeep => write!(f, "events nested deeper than {NESTING_LIMIT}"),
+            Self::TooFarBehind => f.write_str("too many events wait behind the retained ones"),
         }
     }
 }

@@ -8,8 +8,8 @@ mod pool;
 mod shown;
 
 pub(crate) use self::context::{
-    Carried, carried, depth, enter, enter_by_id, enter_number, enter_subscription,
-    entered_subscription, is_delivering,
+    Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
+    enter_number, enter_subscription, entered_subscription, is_delivering,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};

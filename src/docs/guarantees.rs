@@ -118,6 +118,12 @@
 //!   No thread of the broker is ever waited for, and none keeps what a fire has let go of:
 //!   `together.rs: fire_goes_on_alone_while_the_pool_is_held_up`,
 //!   `guard_is_not_held_up_by_a_pool_that_came_too_late`.
+//! - A new subscription to a class that [retains](crate::Retained) events is given those first, and
+//!   then every one that is fired afterwards, none missed and none twice, however many fire
+//!   meanwhile: `retained/races.rs`, whichever way a fire finds its subscribers. A subscriber that
+//!   hangs in them holds up nobody else: `retained/races.rs:
+//!   subscriber_that_hangs_in_a_retained_event_holds_up_nobody_else`. Who counts as new is in
+//!   `retained/wiring.rs`.
 //! - Only a filter that is TRUE selects. UNKNOWN, as from a comparison with NULL, does not:
 //!   [`Filter`](crate::Filter), held against SQLite in `tests/sqlite`.
 //! - A singleton component is made once, however many threads need it first; components that need
@@ -178,6 +184,7 @@
 //! # What is not promised
 //!
 //! - Delivery of an event: it is attempted once, while the publisher waits.
+//! - What a class retains, after its broker is gone.
 //! - An end to a fire: a subscriber that does not return holds its publisher for ever.
 //! - An order between publishers, or between threads of one.
 //! - Memory that a queue of nested events takes on a class with `Nesting::Queued`: nothing bounds

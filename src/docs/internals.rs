@@ -30,7 +30,7 @@
 //!    that the change reaches. Nothing in it fails and nothing is the user's code. What it replaces
 //!    goes to a list.
 //! 4. The commit lock is released. Then the list is dropped: a target's `Drop` may do what it
-//!    likes.
+//!    likes. Behind that, new subscriptions are given what is retained for them.
 //! 5. Under [`Durability::Immediate`](crate::Durability::Immediate) the caller waits until a flush
 //!    covers its batch. One of those who wait flushes for all of them. Then the call returns.
 //!
@@ -80,6 +80,10 @@
 //!
 //! 1. *Snapshot.* One `ArcSwap::load` of the channel's cache, which takes no lock. The fire uses
 //!    what it loaded to its end.
+//!    Where the method [retains](crate::Retained) its events, the event gets its place and is kept
+//!    before the snapshot is loaded; how that makes a new subscription get each event exactly once
+//!    is in `src/publish/keep.rs`. Such a method is never called without a look, so that one that
+//!    retains nothing need not ask.
 //! 2. *Match.* If every subscription of the method is ready to be called as it is, there is nothing
 //!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
 //!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are
@@ -136,6 +140,8 @@
 //! a pool's state -> one who waits -> its alarm
 //! a fire: one index at a time, for reading, and nothing inside
 //! a look at all ranges at one place -> that index, a part at a time, and nothing inside
+//! a channel's roster, its index for reading -> what it retains
+//! a channel's roster, its index for reading -> a subscription's seat
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest
 //! a change of a publisher object's properties or filters: alone
 //! the list of a parallel fire, a place on it, the queue of the pool: each alone

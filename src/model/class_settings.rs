@@ -64,14 +64,15 @@ impl EventClass {
         self.change_every(|settings| settings.default_query = None)
     }
 
-    /// Keeps events for subscribers that come later.
+    /// Keeps events for subscriptions that come later, of each method by itself: [`Retained`] says
+    /// who gets them, and when.
     #[must_use]
     pub fn with_retained(mut self, retained: Retained) -> Self {
         self.settings.retained = Some(retained);
         self
     }
 
-    /// Keeps events of one method for subscribers that come later.
+    /// Keeps events of one method for subscriptions that come later.
     #[must_use]
     pub fn with_method_retained(self, method: impl Into<String>, retained: Retained) -> Self {
         self.change_method(method, |settings| settings.retained = Some(retained))

@@ -20,17 +20,65 @@ pub struct MethodSettings {
     pub(super) retained: Option<Retained>,
 }
 
-/// Which of the fired events are kept for subscribers that come later.
+/// Which of the fired events are kept for subscriptions that come later: those that tell a state,
+/// such as a price or a mode.
 ///
-/// Written by people as `"last"` or `{ last_per = "symbol" }`. A broker of this version refuses a
-/// class that asks for it.
+/// Written by people as `"last"` or `{ last_per = "symbol" }`. MQTT's retained messages (MQTT 5.0,
+/// 3.3.1.3) are the model, and JetStream's deliver policy "last per subject" for those of each key.
+///
+/// # What is kept, and where
+///
+/// Each method has its own, whatever object fired it. A key is a value of the parameter: numbers
+/// that are equal are one key, whatever their type, and NULL is a key of its own. Under a class's
+/// `LastPer`, a method without that parameter retains nothing.
+///
+/// The events are in the memory of the broker that fired them, one copy of their values each, with
+/// the publisher's properties and roles as they were. Each broker of a store retains what its own
+/// publishers fired, and all is gone when it is dropped. A class begins to retain with the commit
+/// that says so; when the setting changes, what was retained under the one before is forgotten, as
+/// it is when the class is removed. An interface that gets another version of its schema takes the
+/// events along, by the names of methods and parameters, as far as they fit. Of one method
+/// [`retained_keys`](crate::BrokerBuilder::retained_keys) are kept at most; then the one that was
+/// fired longest ago gives way. A publisher takes back what should not be given any more:
+/// [`forget_retained`](crate::Publisher::forget_retained) and
+/// [`forget_retained_of`](crate::Publisher::forget_retained_of).
+///
+/// # Who gets it
+///
+/// Every subscription that comes to be served: it is stored, ensured, imported or switched on, its
+/// owner logs on, its component is registered, its live object subscribes, or it is no longer
+/// suspended. One that is edited gets nothing again, nor does another object in the place of one
+/// that was there. A retained event passes what a live one passes: the methods and the publisher
+/// that are bound, the filter, the times, the role that is demanded, the predicate, and the
+/// publisher's side, where a publisher filter sees this subscription alone. What does not pass is
+/// not tried again.
+///
+/// [`EventContext::is_retained`](crate::EventContext::is_retained) tells the subscriber; id, time
+/// and sequence are those of the fire. What fails is told to the failure hook.
+///
+/// # Order, and exactly once
+///
+/// The subscription gets what is retained first, in the order of firing, and then every event that
+/// is fired afterwards: none is missed between the two, and none comes twice. Events that are fired
+/// while it is still being given the retained ones wait for it, also those of methods that retain
+/// none, and are [`Deferred`](crate::DeliveryOutcome::Deferred) in the report of their fire; no
+/// publisher waits. Of one that does not return 16,384 wait, and each further one is a failure.
+/// Between interfaces and classes there is no order.
+///
+/// The subscriber is called on the thread that made the change, when no lock is held any more and
+/// before the call returns that made it; inside a delivery this is inside it, and behind the
+/// outermost one if the class queues nested events. The subscriptions of one import get theirs in
+/// turn; should one take long, whoever fires meanwhile gives those behind it theirs.
+///
+/// A fire of a method that retains events copies its values, and the fires of one class take turns
+/// while they keep them. Methods and classes that retain none cost what they did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Retained {
-    /// The last one.
+    /// The last one of each method.
     Last,
-    /// The last one for each value of this parameter.
+    /// The last one of each method for each value of this parameter.
     LastPer(String),
 }
 

@@ -20,6 +20,10 @@ use crate::value::{InterfaceSchema, SubscriberError};
 pub(super) enum Step {
     Delivered,
     FilteredOut,
+    /// The subscription gets the event after those that were retained for it.
+    Deferred,
+    /// The subscription is too new for the event.
+    Past,
     Skipped(SkipReason),
     Failed(Failure),
 }
@@ -100,13 +104,15 @@ fn dropped_badly(
     })
 }
 
-/// Returns how a delivery ended that may have unwound.
-pub(super) fn outcome_of(step: thread::Result<Step>) -> DeliveryOutcome {
-    match step {
+/// Returns how a delivery ended that may have unwound; nothing of one that is past.
+pub(super) fn outcome_of(step: thread::Result<Step>) -> Option<DeliveryOutcome> {
+    Some(match step {
         Ok(Step::Delivered) => DeliveryOutcome::Delivered,
         Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
+        Ok(Step::Deferred) => DeliveryOutcome::Deferred,
+        Ok(Step::Past) => return None,
         Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),
         Ok(Step::Failed(failure)) => DeliveryOutcome::Failed(failure),
         Err(payload) => DeliveryOutcome::Failed(failure_of(payload)),
-    }
+    })
 }

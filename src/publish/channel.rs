@@ -4,41 +4,42 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Weak};
-use std::thread;
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+use super::catch_up::Seating;
+use super::class_facts::ClassFacts;
 use super::demand::Demanded;
 use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
+use super::keep::Keep;
 use super::lane::Lane;
-use super::members::{Members, MembersCache, Roll};
+use super::members::{MembersCache, Roll};
 use super::named::Named;
 use super::payload::UntypedPayload;
 use super::pipeline;
 use super::plan::Plan;
-use super::prepared::{Detail, Prepared};
+use super::prepared::{Detail, Prepared, compile_all};
 use super::privates::{ObjectId, Privates};
 use super::publisher::Own;
 use super::pulse::Pulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
-use super::steering::Conduct;
 use super::with::Origin;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::{WorkerPool, depth};
-use crate::model::{ComponentId, EventClass, EventClassId, Firing, Nesting, PUBLISHER_ID};
+use crate::model::{ComponentId, EventClass, EventClassId, Nesting};
+use crate::notices::Notices;
 use crate::store::Trash;
-use crate::value::{InterfaceId, InterfaceSchema, Properties, Value, ValueRef};
+use crate::value::{InterfaceId, InterfaceSchema, Value, ValueRef};
 
 /// What names a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +54,9 @@ pub(crate) struct Surroundings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hook: Hook,
+    pub(crate) notices: Notices,
+    /// How many events one method may retain.
+    pub(crate) retained_keys: usize,
     pub(crate) named: Named,
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: WorkerPool,
@@ -82,21 +86,16 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(super) roster: Mutex<Roster<I>>,
     /// What single publisher objects have beside that.
     pub(super) privates: Privates<I>,
+    /// The events that it retains.
+    pub(super) keep: Arc<Keep>,
+    /// What has taken its place, if its type became known or its schema has changed.
+    pub(super) successor: OnceLock<Arc<dyn AnyChannel>>,
+    pub(super) me: Weak<Self>,
     /// Whether singletons were made that the snapshot does not know.
     outdated: AtomicBool,
     pub(super) members: MembersCache<I>,
     /// Counts changes of what subscriptions ask for.
     pub(super) pulse: Pulse,
-}
-
-/// The class record and what is derived from it.
-pub(crate) struct ClassFacts {
-    pub(crate) record: Arc<EventClass>,
-    pub(crate) defaults: Arc<Properties>,
-    /// Method -> who selects its subscriptions.
-    conduct: Box<[Conduct]>,
-    /// How many subscribers of an event may be called at the same time.
-    pub(crate) at_a_time: usize,
 }
 
 /// A channel without its type.
@@ -106,6 +105,12 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
 
     /// Returns what surrounds the channel.
     fn around(&self) -> &Arc<Surroundings>;
+
+    /// Returns what is retained.
+    fn keep(&self) -> &Arc<Keep>;
+
+    /// Has another channel, which shares what is retained, fire all that this one would retain.
+    fn give_way(&self, successor: Arc<dyn AnyChannel>);
 
     /// Takes over the class record and all subscriptions. What must be dropped without a lock goes to
     /// `trash`, here and below.
@@ -156,36 +161,48 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// the broker's own may.
     fn may_read(&self, own: &Own) -> bool;
 
+    /// Returns whether events of a method are retained.
+    fn retains(&self, method: usize) -> bool;
+
+    /// Returns whether the class lets through what the object fires.
+    fn may_publish(&self, own: &Own) -> bool;
+
     /// Returns the typed channel as `dyn Any`, to be downcast.
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<I: Facet + ?Sized> Channel<I> {
-    /// Returns a channel without subscriptions.
-    pub(crate) fn new(site: Site, around: Arc<Surroundings>) -> Self {
-        let Site { schema, class, .. } = &site;
-        let facts = ClassFacts::new(&site);
-        Self {
-            key: ChannelKey {
-                class: class.id(),
-                interface: schema.id(),
-            },
-            cache: SubscriptionCache::new(
-                (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
-            ),
-            schema: Arc::clone(schema),
-            around,
-            has_defaults: AtomicBool::new(!facts.defaults.is_empty()),
-            class: ArcSwap::from_pointee(facts),
-            members: MembersCache::new(schema.methods().len()),
-            privates: Privates::default(),
-            roster: Mutex::new(Roster::new(Sites {
-                here: site,
-                others: Vec::new(),
-            })),
-            outdated: AtomicBool::new(false),
-            pulse: Pulse::default(),
-        }
+    /// Returns a channel without subscriptions, which shares what is retained with the one whose
+    /// place it takes.
+    pub(crate) fn new(site: Site, around: Arc<Surroundings>, keep: Arc<Keep>) -> Arc<Self> {
+        Arc::new_cyclic(move |me| {
+            let Site { schema, class, .. } = &site;
+            let facts = ClassFacts::new(&site);
+            Self {
+                key: ChannelKey {
+                    class: class.id(),
+                    interface: schema.id(),
+                },
+                cache: SubscriptionCache::new(
+                    (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
+                ),
+                schema: Arc::clone(schema),
+                around,
+                has_defaults: AtomicBool::new(!facts.defaults.is_empty()),
+                class: ArcSwap::from_pointee(facts),
+                members: MembersCache::new(schema.methods().len()),
+                privates: Privates::default(),
+                roster: Mutex::new(Roster::new(Sites {
+                    here: site,
+                    others: Vec::new(),
+                })),
+                keep,
+                successor: OnceLock::new(),
+                me: Weak::clone(me),
+                outdated: AtomicBool::new(false),
+                pulse: Pulse::default(),
+            }
+        })
     }
 
     /// Takes singletons that were made into the snapshot, now or at the end of another fire: this one
@@ -241,55 +258,23 @@ impl<I: Facet + ?Sized> Channel<I> {
         clearance.is_some_and(|clearance| !clearance.publishes())
     }
 
-    /// Returns the subscriptions of a method that are served, for who selects among them.
-    pub(crate) fn members(&self, method: usize) -> Guard<Option<Arc<Members<I>>>> {
-        let present = self.members.present(method);
-        if present.is_some() {
-            return present;
+    /// Returns a subscription with its filter.
+    pub(super) fn whole(&self, prepared: &Prepared<I>) -> Prepared<I> {
+        if !prepared.is_stripped() {
+            return prepared.clone();
         }
-        let roster = self.roster.lock();
-        let generation = self.members.generation();
-        let called = |plan: &Plan| plan.is_called_for(method);
-        let (sites, mut called) = (roster.sites.clone(), roster.select(called));
-        drop(roster);
-        called.sort_by_cached_key(|prepared| prepared.entry.rank());
-        let made = Arc::new(Members::new(called, sites, generation));
-        let roster = self.roster.lock();
-        let displaced = self.members.keep(method, &made);
-        drop(roster);
-        drop(displaced);
-        Guard::from_inner(Some(made))
+        prepared.whole(&self.sites())
+    }
+
+    /// Returns the channel's site and those beside it.
+    pub(super) fn sites(&self) -> Sites {
+        self.roster.lock().sites.clone()
     }
 
     /// Returns what is ready of the subscriptions that are to be kept, in the order of calling and
     /// with their filters.
     pub(crate) fn prepared(&self, keep: impl Fn(&Plan) -> bool) -> Vec<Prepared<I>> {
         Roster::whole(&self.roster, keep)
-    }
-}
-
-impl ClassFacts {
-    fn new(site: &Site) -> Self {
-        let Site { schema, class, .. } = site;
-        let methods = schema.methods().iter();
-        let mut defaults = class.defaults();
-        if let Some(id) = class.publisher() {
-            defaults.insert(PUBLISHER_ID, Value::Uuid(id.into()));
-        }
-        Self {
-            defaults: Arc::new(defaults),
-            record: Arc::clone(class),
-            conduct: methods.map(|method| Conduct::new(site, method)).collect(),
-            at_a_time: match class.firing() {
-                Firing::Serial => 1,
-                Firing::Parallel { max } => max,
-            },
-        }
-    }
-
-    /// Returns who selects the subscriptions of a method.
-    pub(crate) fn conduct(&self, method: usize) -> Option<&Conduct> {
-        self.conduct.get(method)
     }
 }
 
@@ -302,12 +287,23 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         &self.around
     }
 
+    fn keep(&self) -> &Arc<Keep> {
+        &self.keep
+    }
+
+    fn give_way(&self, successor: Arc<dyn AnyChannel>) {
+        self.keep
+            .between_events(|| drop(self.successor.set(successor)));
+    }
+
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
         let facts = ClassFacts::new(&sites.here);
         let mut fresh = Roster::new(sites);
         let sites = fresh.sites.clone();
         let mut privates = HashMap::new();
-        compile(&entries, &sites, |part, details| {
+        let seats = self.keep.follow(&self.schema, &sites.here.class, trash);
+        let mut seating = Seating::new(self, Some(seats));
+        compile_all(&entries, &sites, |part, details| {
             let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
                 Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
             };
@@ -319,6 +315,8 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
                     roster.fill(vec![private], trash);
                 }
             }
+            let each = added.iter_mut();
+            each.for_each(|added| seating.sit(added, &self.schema, trash));
             fresh.fill(added, trash);
         });
         let mut roster = self.roster.lock();
@@ -326,6 +324,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         fresh.publish(&self.cache, trash);
         trash.add(std::mem::replace(&mut *roster, fresh));
         self.privates.replace(privates, &sites, trash);
+        seating.finish(trash);
         self.members.clear(trash);
         self.pulse.beat();
     }
@@ -355,7 +354,12 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let private = |prepared: &mut Prepared<I>| prepared.entry.object().is_some();
         let privates = added.extract_if(.., private).collect();
         self.privates.change(removed, privates, sites, trash);
+        let mut seating = Seating::new(self, None);
+        let each = added.iter_mut();
+        each.for_each(|added| seating.sit(added, &self.schema, trash));
+        seating.leave(removed, &added, trash);
         roster.change(removed, added, &self.cache, trash);
+        seating.finish(trash);
         self.members.clear(trash);
         self.pulse.beat();
     }
@@ -366,7 +370,9 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn rebind(&self, component: ComponentId, trash: &mut Trash) {
         let mut roster = self.roster.lock();
-        roster.rebind(component, &self.around, &self.cache, trash);
+        let mut seating = Seating::new(self, None);
+        roster.rebind(component, &self.around, &self.cache, &mut seating, trash);
+        seating.finish(trash);
         self.members.clear(trash);
     }
 
@@ -377,13 +383,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         origin: Origin<'_>,
     ) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
-        let payload = || {
-            Arc::new(UntypedPayload {
-                schema: Arc::clone(&self.schema),
-                method,
-                values: values.iter().map(ValueRef::to_value).collect(),
-            }) as _
-        };
+        let payload = || UntypedPayload::shared(&self.schema, method, values);
         pipeline::fire(self, method, origin, || values, &call, payload)
     }
 
@@ -422,44 +422,18 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         clearance.is_none_or(|clearance| clearance.reads())
     }
 
+    fn retains(&self, method: usize) -> bool {
+        self.class_facts().retains(method)
+    }
+
+    fn may_publish(&self, own: &Own) -> bool {
+        !self.is_shut_to(own)
+    }
+
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
 }
-
-/// Resolves the names of subscriptions part by part and gives each part to `take`; of more than one
-/// part, on another thread meanwhile.
-fn compile(
-    entries: &[Arc<SubscriptionEntry>],
-    sites: &Sites,
-    mut take: impl FnMut(&[Arc<SubscriptionEntry>], Vec<Detail>),
-) {
-    let compile = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
-        let detail = |entry: &Arc<SubscriptionEntry>| Detail::new(entry, None, sites);
-        part.iter().map(detail).collect()
-    };
-    let parts = || entries.chunks(PART);
-    if parts().len() < 2 {
-        return parts().for_each(|part| take(part, compile(part)));
-    }
-    thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(WAITING);
-        let ahead = move || _ = parts().try_for_each(|part| sender.send(compile(part)));
-        let started = thread::Builder::new().spawn_scoped(scope, ahead).is_ok();
-        for part in parts() {
-            // Without the thread nothing comes.
-            let compiled = started.then(|| receiver.recv().ok()).flatten();
-            take(part, compiled.unwrap_or_else(|| compile(part)));
-        }
-    });
-}
-
-/// How many subscriptions are made ready at once, some milliseconds' work: compiled filters are larger
-/// than what an index keeps of them.
-const PART: usize = 4_000;
-
-/// How many parts may wait: enough that neither thread waits for the other.
-const WAITING: usize = 4;
 
 impl<I: ?Sized> fmt::Debug for Channel<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,7 +20,7 @@ use crate::value::InterfaceSchema;
 
 /// What became of one of the subscribers.
 pub(super) struct Done {
-    pub(super) outcome: DeliveryOutcome,
+    pub(super) outcome: Option<DeliveryOutcome>,
     /// Whether a singleton was made.
     pub(super) made: bool,
     /// The events that it fired and that wait for the end of the outermost fire.
@@ -136,7 +136,7 @@ impl<I: Facet + ?Sized> Work<I> {
 
     fn call(&self, prepared: &Prepared<I>) -> Done {
         let made = Cell::new(false);
-        let mut outcome = DeliveryOutcome::FilteredOut;
+        let mut outcome = None;
         let held = hold(|| {
             let deliver = |target: &I| self.payload.deliver(target);
             let call = || {

@@ -76,7 +76,9 @@ impl Explanation {
             lent,
             own: &properties,
             facts: &facts,
-            clearance: clearance.as_ref().map(|clearance| &***clearance),
+            clearance: clearance.as_deref(),
+            steering: Some(&steering),
+            kept: None,
         };
         // Whoever may not read sees what it owns.
         let only = match (own.gate(), row.clearance) {

@@ -7,20 +7,28 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::calling::{self, Step, outcome_of};
-use super::channel::{Channel, ClassFacts};
+use super::catch_up::turn;
+use super::channel::Channel;
+use super::class_facts::ClassFacts;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::gate::Clearance;
+use super::kept::KeptEvent;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
-use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_by_id};
+use super::seat::Turn;
+use super::steering::{Course, Steering};
+use crate::delivery::{
+    DeliveryOutcome, Drawn, Entered, Failure, SkipReason, enter, enter_as, enter_by_id,
+};
 use crate::filter::Row;
+use crate::model::EventClassId;
 use crate::value::untyped;
-use crate::value::{Properties, ValueRef};
+use crate::value::{InterfaceSchema, Properties, ValueRef};
 
 /// A fire in which at least one slot has something to check.
 pub(super) struct Guarded<'a, I: ?Sized> {
@@ -92,7 +100,9 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             let found: Vec<_> = places.filter_map(|place| lineup.get(place)).collect();
             let outcomes = self.fire_together(&found, filters, call);
             for (reached, outcome) in found.into_iter().zip(outcomes) {
-                count(&reached.plan().entry, outcome, &mut gone, tally);
+                if let Some(outcome) = outcome {
+                    count(&reached.plan().entry, outcome, &mut gone, tally);
+                }
             }
             return self.keep_up(&gone);
         }
@@ -158,6 +168,8 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             match step {
                 Step::Delivered => add_one(&progress.delivered),
                 Step::FilteredOut => add_one(&progress.filtered),
+                Step::Past => {}
+                Step::Deferred => return Some(DeliveryOutcome::Deferred),
                 Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
                 Step::Failed(failure) => return Some(DeliveryOutcome::Failed(failure)),
             }
@@ -166,7 +178,13 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     /// Does with one subscription what comes behind a publisher filter.
-    pub(super) fn fire_one(&self, prepared: &Prepared<I>, call: &impl Call<I>) -> DeliveryOutcome {
+    /// Does with one subscription what comes behind a publisher filter. Nothing becomes of one that
+    /// is too new for the event.
+    pub(super) fn fire_one(
+        &self,
+        prepared: &Prepared<I>,
+        call: &impl Call<I>,
+    ) -> Option<DeliveryOutcome> {
         let run = || self.deliver(prepared.reached(), Filters::Asked, call);
         outcome_of(catch_unwind(AssertUnwindSafe(run)))
     }
@@ -185,7 +203,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         calling::call(reached, around, schema, &self.made, &call)
     }
 
-    /// Returns what becomes of a subscription that the event does not reach.
+    /// Returns what becomes of a subscription that the event does not reach, or does not reach now.
     pub(super) fn withhold_from(&self, reached: Reached<'_, I>, filters: Filters) -> Option<Step> {
         let plan = reached.plan();
         if reached.is_conditional()
@@ -206,7 +224,22 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         if !self.row.has_role_for(&plan.entry) {
             return Some(Step::Skipped(SkipReason::PublisherRole));
         }
-        self.ask_predicate(plan)
+        if let Some(step) = self.ask_predicate(plan) {
+            return Some(step);
+        }
+        // Last, as what waits is not asked again.
+        self.not_yet(reached)
+    }
+
+    /// Returns what becomes of an event where it is not, or not yet, the subscription's turn.
+    fn not_yet(&self, reached: Reached<'_, I>) -> Option<Step> {
+        let seat = reached.plan().seat()?;
+        match turn(self.channel, self.method, &self.row, reached, seat) {
+            Ok(Turn::Now) => None,
+            Ok(Turn::Later) => Some(Step::Deferred),
+            Ok(Turn::Past) => Some(Step::Past),
+            Err(failure) => Some(Step::Failed(failure)),
+        }
     }
 
     /// Returns what becomes of a subscription that is suspended or out of its time.
@@ -297,13 +330,40 @@ pub(super) struct EventRow<'a> {
     pub(super) values: &'a [ValueRef<'a>],
     /// What is lent to this one event.
     pub(super) lent: &'a [(&'a str, ValueRef<'a>)],
-    pub(super) own: &'a Properties,
-    pub(super) facts: &'a ClassFacts,
+    pub(super) own: &'a Arc<Properties>,
+    pub(super) facts: &'a Arc<ClassFacts>,
     /// What the principal may do that fires it, if one does.
-    pub(super) clearance: Option<&'a Clearance>,
+    pub(super) clearance: Option<&'a Arc<Clearance>>,
+    /// The publisher filters and default queries of the object that fires it, if it has any.
+    pub(super) steering: Option<&'a Arc<Steering>>,
+    /// What its method retains of it.
+    pub(super) kept: Option<Kept<'a>>,
 }
 
-impl EventRow<'_> {
+/// A live event of a method that retains events.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub(super) place: u64,
+    /// None, if its values could not be read.
+    pub(super) event: Option<&'a Arc<KeptEvent>>,
+    pub(super) drawn: Drawn,
+}
+
+impl<'a> EventRow<'a> {
+    /// Returns who selects the subscriptions of its method, if anybody does.
+    pub(super) fn course(&self, schema: &'a InterfaceSchema, method: usize) -> Option<Course<'a>> {
+        let steering = self.steering.map(|steering| &**steering);
+        Course::of(steering, self.facts.conduct(method), schema, method)
+    }
+
+    /// Begins the fire of the event.
+    pub(super) fn enter(&self, class: EventClassId) -> Option<Entered> {
+        match &self.kept {
+            Some(kept) => enter_as(class, kept.drawn),
+            None => enter(class),
+        }
+    }
+
     /// Returns whether whoever fires it has the role that the subscription demands, if it does.
     pub(super) fn has_role_for(&self, entry: &SubscriptionEntry) -> bool {
         let role = entry.record.publisher_role();

@@ -32,7 +32,8 @@ use crate::value::{InterfaceSchema, Value, ValueRef, ValueType};
 /// suspended, as its filter does not fit the interface, is left out.
 ///
 /// A publisher object that was made for a principal without the right to read the class is told of
-/// one subscription that wants everything, whatever there is.
+/// one subscription that wants everything, whatever there is. So is everybody of a method whose
+/// events are [retained](crate::Retained): those who come later want them.
 ///
 /// # Consistency
 ///
@@ -107,8 +108,8 @@ impl Interest {
         Self::new(Arc::new(ChannelCell::new(channel)), Arc::clone(own))
     }
 
-    /// Calls `question` with what is asked of a method: for a principal who may not know it,
-    /// everything.
+    /// Calls `question` with what is asked of a method: for a principal who may not know it, and
+    /// where events are retained for those who come later, everything.
     fn ask(
         &self,
         channel: &dyn AnyChannel,
@@ -116,7 +117,8 @@ impl Interest {
         method: usize,
         question: &mut dyn FnMut(Demand<'_>),
     ) {
-        if of != Asker::Everybody || channel.may_read(&self.own) {
+        let may_read = of != Asker::Everybody || channel.may_read(&self.own);
+        if may_read && !channel.retains(method) {
             return channel.demand(of, method, question);
         }
         question(Demand {

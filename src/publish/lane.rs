@@ -85,12 +85,12 @@ impl<I: ?Sized> IndexedLane<I> {
 
 impl<I: Facet + ?Sized> Lane<I> {
     /// Returns the lane of `method` out of all prepared subscriptions, which are in order. One that
-    /// is `steered` is never plain: a fire of it looks at the class, who selects or how it is
-    /// fired.
+    /// is `watched` is never plain: a fire of it looks at the class, who selects, what is retained
+    /// or how it is fired.
     pub(crate) fn new<'a>(
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
-        steered: bool,
+        watched: bool,
     ) -> Self
     where
         I: 'a,
@@ -109,7 +109,7 @@ impl<I: Facet + ?Sized> Lane<I> {
             })
             .collect();
         match plain {
-            Some(slots) if !steered => Self::Plain {
+            Some(slots) if !watched => Self::Plain {
                 slots,
                 prepared: here().cloned().collect(),
             },

@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwapOption, Guard};
 
+use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
+use super::plan::Plan;
 use super::prepared::Prepared;
 use super::site::Sites;
 use crate::model::SubscriptionId;
@@ -42,6 +44,28 @@ pub(super) struct MembersCache<I: ?Sized> {
 }
 
 static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+
+impl<I: Facet + ?Sized> Channel<I> {
+    /// Returns the subscriptions of a method that are served, for who selects among them.
+    pub(crate) fn members(&self, method: usize) -> Guard<Option<Arc<Members<I>>>> {
+        let present = self.members.present(method);
+        if present.is_some() {
+            return present;
+        }
+        let roster = self.roster.lock();
+        let generation = self.members.generation();
+        let called = |plan: &Plan| plan.is_called_for(method);
+        let (sites, mut called) = (roster.sites.clone(), roster.select(called));
+        drop(roster);
+        called.sort_by_cached_key(|prepared| prepared.entry.rank());
+        let made = Arc::new(Members::new(called, sites, generation));
+        let roster = self.roster.lock();
+        let displaced = self.members.keep(method, &made);
+        drop(roster);
+        drop(displaced);
+        Guard::from_inner(Some(made))
+    }
+}
 
 impl<I: Facet + ?Sized> Members<I> {
     pub(super) fn new(slots: Vec<Prepared<I>>, sites: Sites, generation: u64) -> Self {

@@ -18,7 +18,6 @@ use super::report::{FireReport, Tally};
 use super::roster::Roster;
 use super::steered;
 use super::steering::{Course, DefaultQuery};
-use crate::delivery::enter;
 
 /// The subscriptions of a lane that an event may reach, in the order of calling.
 enum Part<'a, I: ?Sized> {
@@ -73,7 +72,7 @@ fn fire_both<I: Facet + ?Sized>(
     if let Some(query) = query {
         all.retain(|reached| query.matches(&reached.plan().entry.record));
     }
-    let Some(_entered) = enter(channel.key.class) else {
+    let Some(_entered) = row.enter(channel.key.class) else {
         return too_deep(channel, all.iter().map(|reached| &reached.plan().entry));
     };
     let mut tally = Tally::default();

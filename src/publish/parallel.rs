@@ -12,7 +12,8 @@ use crate::delivery::DeliveryOutcome;
 
 impl<I: Facet + ?Sized> Guarded<'_, I> {
     /// Does with subscriptions, which are in the order of calling, what [`fire`](Self::fire) does,
-    /// and calls as many subscribers at a time as the class lets it; returns what became of each.
+    /// and calls as many subscribers at a time as the class lets it; returns what became of each:
+    /// nothing of one that is too new for the event.
     ///
     /// Filters, times, roles and predicates are asked before, on the publisher's thread, in order.
     /// Then those of the highest priority are called, and when they have returned those of the
@@ -24,24 +25,22 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         found: &[Reached<'_, I>],
         filters: Filters,
         call: &impl Call<I>,
-    ) -> Vec<DeliveryOutcome> {
-        let decide = |reached| {
-            let decide = || self.withhold_from(reached, filters);
-            match catch_unwind(AssertUnwindSafe(decide)) {
-                Ok(None) => None,
-                Ok(Some(step)) => Some(outcome_of(Ok(step))),
-                Err(payload) => Some(outcome_of(Err(payload))),
+    ) -> Vec<Option<DeliveryOutcome>> {
+        let (mut outcomes, mut open) = (Vec::with_capacity(found.len()), Vec::new());
+        for (place, reached) in found.iter().enumerate() {
+            let decide = || self.withhold_from(*reached, filters);
+            let decided = catch_unwind(AssertUnwindSafe(decide)).transpose();
+            if decided.is_none() {
+                open.push(place);
             }
-        };
-        let mut outcomes: Vec<_> = found.iter().map(|reached| decide(*reached)).collect();
-        let open = (0..found.len()).filter(|place| outcomes[*place].is_none());
-        let open: Vec<usize> = open.collect();
+            outcomes.push(decided.and_then(outcome_of));
+        }
         let priority = |place: &usize| found[*place].plan().entry.record.priority();
         for group in open.chunk_by(|one, other| priority(one) == priority(other)) {
             if let [only] = group {
                 let call = || self.call(found[*only], call);
                 let called = catch_unwind(AssertUnwindSafe(call));
-                outcomes[*only] = Some(outcome_of(called));
+                outcomes[*only] = outcome_of(called);
                 continue;
             }
             let subscribers = group
@@ -51,18 +50,14 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             let (channel, max) = (self.channel(), self.at_a_time());
             let all = call_all(channel, subscribers, call.payload(), max);
             for (place, done) in group.iter().zip(all) {
-                outcomes[*place] = Some(self.settle(done));
+                outcomes[*place] = self.settle(done);
             }
         }
-        let outcomes = outcomes.into_iter();
-        // Every place is decided, or was called.
         outcomes
-            .map(|outcome| outcome.unwrap_or(DeliveryOutcome::FilteredOut))
-            .collect()
     }
 
     /// Does on the publisher's thread what a call on another has left to do.
-    fn settle(&self, done: Done) -> DeliveryOutcome {
+    fn settle(&self, done: Done) -> Option<DeliveryOutcome> {
         if done.made {
             self.note_made();
         }

@@ -62,6 +62,21 @@ where
     }
 }
 
+impl UntypedPayload {
+    /// Returns the event with copies of the values.
+    pub(super) fn shared<I: Facet + ?Sized>(
+        schema: &Arc<InterfaceSchema>,
+        method: usize,
+        values: &[ValueRef<'_>],
+    ) -> Arc<dyn Payload<I>> {
+        Arc::new(Self {
+            schema: Arc::clone(schema),
+            method,
+            values: values.iter().map(ValueRef::to_value).collect(),
+        })
+    }
+}
+
 impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
     fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
         target.invoke(&self.schema, self.method, &Payload::<I>::values(self))

@@ -17,6 +17,7 @@ use super::payload::{Call, LentCall, Payload};
 use super::prepared::Prepared;
 use super::privates::PrivateLanes;
 use super::report::{FireReport, Tally};
+use super::retaining;
 use super::steered;
 use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
@@ -120,13 +121,37 @@ fn fire_filtered<I: Facet + ?Sized>(
     values: &[ValueRef<'_>],
     call: &impl Call<I>,
 ) -> FireReport {
-    let private = channel.private(origin.own);
+    let Origin { own, lent } = origin;
+    let (private, clearance) = (channel.private(own), channel.clearance(own));
+    let steering = own.is_steered().then(|| own.steering());
+    let (facts, properties) = (channel.class_facts(), own.properties());
+    let mut row = EventRow {
+        values,
+        lent,
+        own: &properties,
+        facts: &facts,
+        clearance: clearance.as_deref(),
+        steering: steering.as_deref(),
+        kept: None,
+    };
+    let event = facts.retains(method).then(|| retaining::read(method, &row));
+    if let Some(event) = &event {
+        match retaining::keep(channel, method, event.as_ref()) {
+            Ok(kept) => row.kept = Some(kept),
+            Err(successor) => {
+                return retaining::fire_by(&*successor, channel, method, origin, &row);
+            }
+        }
+        // Only now, so that nobody is missed who came between.
+        snapshot = channel.cache.load();
+    }
+    let course = row.course(&channel.schema, method);
     loop {
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();
         };
-        let private = private.as_deref();
-        if let Some(report) = fire_guarded(channel, lane, private, method, origin, values, call) {
+        let (private, course) = (private.as_deref(), course.as_ref());
+        if let Some(report) = fire_guarded(channel, lane, private, method, course, row, call) {
             return report;
         }
         snapshot = channel.cache.load();
@@ -139,27 +164,14 @@ fn fire_guarded<I: Facet + ?Sized>(
     lane: &Lane<I>,
     private: Option<&PrivateLanes<I>>,
     method: usize,
-    origin: Origin<'_>,
-    values: &[ValueRef<'_>],
+    course: Option<&Course<'_>>,
+    row: EventRow<'_>,
     call: &impl Call<I>,
 ) -> Option<FireReport> {
-    let Origin { own, lent } = origin;
-    let clearance = channel.clearance(own);
-    let steering = own.is_steered().then(|| own.steering());
-    let steering = steering.as_deref().map(|steering| &**steering);
-    let (facts, own) = (channel.class_facts(), own.properties());
-    let row = EventRow {
-        values,
-        lent,
-        own: &own,
-        facts: &facts,
-        clearance: clearance.as_ref().map(|clearance| &***clearance),
-    };
-    let course = Course::of(steering, facts.conduct(method), &channel.schema, method);
     if let Some(private) = private {
-        return merged::fire(channel, lane, private, method, course.as_ref(), row, call);
+        return merged::fire(channel, lane, private, method, course, row, call);
     }
-    match (lane, &course) {
+    match (lane, course) {
         (Lane::Indexed(lane), Some(Course::Query(query))) => {
             fire_indexed(channel, lane, method, row, Some(query), call)
         }
@@ -170,14 +182,14 @@ fn fire_guarded<I: Facet + ?Sized>(
         }
         // It became plain since the fire began.
         (Lane::Plain { slots, prepared }, None) => {
-            let Some(_entered) = enter(channel.key.class) else {
+            let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };
             let call = |target: &I| call.on(target);
             Some(fire_plain(channel, slots, prepared, &call))
         }
         (Lane::Guarded { slots, .. }, None) => {
-            let Some(_entered) = enter(channel.key.class) else {
+            let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
             let mut tally = Tally::default();
@@ -208,7 +220,7 @@ fn fire_indexed<I: Facet + ?Sized>(
     let withheld = query.map_or(0, |query| {
         found.retain(|prepared| query.matches(&prepared.entry.record))
     });
-    let Some(_entered) = enter(channel.key.class) else {
+    let Some(_entered) = row.enter(channel.key.class) else {
         return Some(too_deep(channel, found.plans().map(|plan| &plan.entry)));
     };
     let _numbers = found.number();
@@ -234,7 +246,7 @@ fn fire_each<I: Facet + ?Sized>(
     if let Some(query) = query {
         all.retain(|prepared| query.matches(&prepared.entry.record));
     }
-    let Some(_entered) = enter(channel.key.class) else {
+    let Some(_entered) = row.enter(channel.key.class) else {
         return too_deep(channel, all.iter().map(|prepared| &prepared.entry));
     };
     let mut tally = Tally::default();

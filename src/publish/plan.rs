@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::entry::SubscriptionEntry;
 use super::prepared::Detail;
+use super::seat::Seat;
 use crate::filter::Predicate;
 use crate::model::SubscriptionId;
 
@@ -46,6 +47,16 @@ impl Plan {
     /// fire has to ask.
     pub(super) fn has_conditions(&self) -> bool {
         self.detail.suspended.is_some() || self.entry.has_conditions()
+    }
+
+    /// Returns the seat, if a fire has to ask whether it is its turn.
+    pub(super) fn seat(&self) -> Option<&Arc<Seat>> {
+        self.detail.seat.as_ref()
+    }
+
+    /// Returns whether a fire has anything to ask before the call but the filter.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.has_conditions() || self.detail.seat.is_some()
     }
 
     /// Returns the filter on `method`.

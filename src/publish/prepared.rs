@@ -2,12 +2,15 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
 use super::plan::Plan;
+use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components, Resolved};
 use crate::model::ComponentId;
@@ -33,16 +36,28 @@ pub(super) struct Reached<'a, I: ?Sized> {
 }
 
 /// What of a subscription depends on the interface and not on who receives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Detail {
     pub(super) scope: BoundMethods,
     /// The filter on each method; empty without one, and where an index has them.
     pub(super) predicates: Predicates,
     /// Why it is not called although it is stored and enabled.
     pub(super) suspended: Option<String>,
+    /// Where events are retained: whether it was given them yet.
+    pub(super) seat: Option<Arc<Seat>>,
 }
 
 impl Detail {
+    /// Returns the same without the predicates, where an index has them.
+    pub(super) fn bare(&self) -> Self {
+        Self {
+            scope: self.scope.clone(),
+            predicates: Predicates::new(),
+            suspended: None,
+            seat: self.seat.clone(),
+        }
+    }
+
     /// Resolves the names of a subscription; what does not fit suspends it.
     pub(super) fn new(
         entry: &SubscriptionEntry,
@@ -56,6 +71,7 @@ impl Detail {
                 scope,
                 predicates: Predicates::new(),
                 suspended: None,
+                seat: None,
             };
         }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
@@ -67,6 +83,7 @@ impl Detail {
             scope,
             predicates,
             suspended,
+            seat: None,
         }
     }
 }
@@ -144,6 +161,11 @@ impl<I: Facet + ?Sized> Prepared<I> {
         self.target.adopt(schema);
     }
 
+    /// Returns whether there is somebody to call, now or once made.
+    pub(super) fn is_reachable(&self, schema: &InterfaceSchema) -> bool {
+        self.entry.is_served() && self.suspended().is_none() && self.target.is_there(schema)
+    }
+
     /// Returns why nobody could be called, as far as that is known without making a component.
     pub(crate) fn obstacle(&self, schema: &InterfaceSchema) -> Option<String> {
         self.target.obstacle(&self.entry.record, schema)
@@ -156,7 +178,10 @@ impl<I: Facet + ?Sized> Prepared<I> {
 
     /// Returns the target, if nothing is left to check before a call of `method`.
     pub(crate) fn ready(&self, method: usize) -> Option<Arc<I>> {
-        if self.conditional || self.predicate(method).is_some() {
+        if self.has_conditions() || self.predicate(method).is_some() {
+            return None;
+        }
+        if self.seat().is_some_and(|seat| seat.is_behind()) {
             return None;
         }
         self.target.ready().cloned()
@@ -167,7 +192,7 @@ impl<I: ?Sized> Prepared<I> {
     /// Returns a subscription that an index had.
     pub(super) fn of_index(plan: &Plan, target: &Bound<I>) -> Self {
         Self {
-            conditional: plan.has_conditions(),
+            conditional: plan.is_conditional(),
             filtered: true,
             target: target.clone(),
             plan: plan.clone(),
@@ -182,6 +207,35 @@ impl<I: ?Sized> Prepared<I> {
     /// Returns whether an event must pass a filter to reach it.
     pub(crate) fn is_filtered(&self) -> bool {
         self.filtered
+    }
+
+    /// Takes a seat: a fire has to ask whether it is its turn.
+    pub(super) fn sit(&mut self, seat: Arc<Seat>) {
+        self.conditional = true;
+        let present = self.plan.detail.seat.as_ref();
+        if present.is_some_and(|present| Arc::ptr_eq(present, &seat)) {
+            return;
+        }
+        self.plan.detail = Arc::new(Detail {
+            seat: Some(seat),
+            ..Detail::clone(&self.plan.detail)
+        });
+    }
+
+    /// Has no fire ask whether it is its turn.
+    pub(super) fn stand_up(&mut self) {
+        if self.plan.detail.seat.is_some() {
+            self.plan.detail = Arc::new(Detail {
+                seat: None,
+                ..Detail::clone(&self.plan.detail)
+            });
+        }
+        self.conditional = self.plan.has_conditions();
+    }
+
+    /// Has nothing asked any more: for an event of which all was asked.
+    pub(super) fn settle(&mut self) {
+        self.conditional = false;
     }
 
     /// Returns the same subscription with this in place of what it has.
@@ -201,7 +255,9 @@ impl<I: ?Sized> Prepared<I> {
         if !self.is_stripped() {
             return self.clone();
         }
-        self.with_detail(Arc::new(Detail::new(&self.entry, None, sites)))
+        let mut detail = Detail::new(&self.entry, None, sites);
+        detail.seat.clone_from(&self.detail.seat);
+        self.with_detail(Arc::new(detail))
     }
 
     pub(super) fn reached(&self) -> Reached<'_, I> {
@@ -259,8 +315,8 @@ impl<'a, I: ?Sized> Reached<'a, I> {
         Prepared::of_index(self.plan, self.target)
     }
 
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a
-    /// fire has to ask.
+    /// Returns whether it may be suspended, out of its time or closed to a publisher, or has to
+    /// wait for its turn, so that a fire has to ask.
     #[inline]
     pub(super) fn is_conditional(&self) -> bool {
         self.conditional
@@ -274,3 +330,37 @@ impl<'a, I: ?Sized> Reached<'a, I> {
         self.target.resolve(&self.plan.entry.record, around, schema)
     }
 }
+
+/// Resolves the names of subscriptions part by part and gives each part to `take`; of more than one
+/// part, on another thread meanwhile.
+pub(super) fn compile_all(
+    entries: &[Arc<SubscriptionEntry>],
+    sites: &Sites,
+    mut take: impl FnMut(&[Arc<SubscriptionEntry>], Vec<Detail>),
+) {
+    let compile = |part: &[Arc<SubscriptionEntry>]| -> Vec<_> {
+        let detail = |entry: &Arc<SubscriptionEntry>| Detail::new(entry, None, sites);
+        part.iter().map(detail).collect()
+    };
+    let parts = || entries.chunks(PART);
+    if parts().len() < 2 {
+        return parts().for_each(|part| take(part, compile(part)));
+    }
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING);
+        let ahead = move || _ = parts().try_for_each(|part| sender.send(compile(part)));
+        let started = thread::Builder::new().spawn_scoped(scope, ahead).is_ok();
+        for part in parts() {
+            // Without the thread nothing comes.
+            let compiled = started.then(|| receiver.recv().ok()).flatten();
+            take(part, compiled.unwrap_or_else(|| compile(part)));
+        }
+    });
+}
+
+/// How many subscriptions are made ready at once, some milliseconds' work: compiled filters are
+/// larger than what an index keeps of them.
+const PART: usize = 4_000;
+
+/// How many parts may wait: enough that neither thread waits for the other.
+const WAITING: usize = 4;

@@ -91,8 +91,9 @@ pub enum FireOutcome {
     /// There are subscriptions, but the publisher's side, filters or times kept the event from all of
     /// them.
     AllFiltered,
-    /// The event was fired inside a delivery and its class queues such events: it is delivered when
-    /// the outermost fire is over, and failures reach the failure hook alone.
+    /// The event is delivered later, and failures reach the failure hook alone: it was fired inside
+    /// a delivery and its class queues such events until the outermost fire is over, or those whom
+    /// it reached are being given what was retained for them.
     Queued,
     /// The publisher object was made for a principal who lacks the right to publish: nobody was
     /// called.
@@ -158,10 +159,18 @@ impl FireReport {
     /// Returns how many subscriptions were passed over: suspended, without their object, or closed
     /// to this publisher.
     pub fn skipped(&self) -> usize {
-        self.lines().len() - self.failed()
+        self.lines().len() - self.failed() - self.deferred()
     }
 
-    /// Returns a line for each subscription that failed or was skipped, in the order of calling.
+    /// Returns how many subscriptions get the event later, as they are being given the events that
+    /// were retained for them.
+    pub fn deferred(&self) -> usize {
+        let deferred = |line: &&Delivery| matches!(line.outcome(), DeliveryOutcome::Deferred);
+        self.lines().iter().filter(deferred).count()
+    }
+
+    /// Returns a line for each subscription that failed, was skipped or gets the event later, in
+    /// the order of calling.
     pub fn lines(&self) -> &[Delivery] {
         self.lines.as_ref().map_or(&[], |lines| &lines.deliveries)
     }
@@ -179,6 +188,7 @@ impl FireReport {
             End::Denied => return FireOutcome::Denied,
         }
         match (self.delivered, self.failed, self.filtered) {
+            (0, 0, _) if self.deferred() > 0 => FireOutcome::Queued,
             (0, 0, 0) if self.withheld() == 0 => FireOutcome::NoSubscribers,
             (0, 0, _) => FireOutcome::AllFiltered,
             (0, _, _) => FireOutcome::AllFailed,
@@ -197,7 +207,9 @@ impl FireReport {
         let broken = match policy {
             FirePolicy::NoFailures => self.failed > 0,
             FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
-            FirePolicy::OneDelivered => self.delivered == 0 && self.end != End::Waits,
+            FirePolicy::OneDelivered => {
+                self.delivered == 0 && self.outcome() != FireOutcome::Queued
+            }
         };
         let broken = broken || self.end == End::Denied;
         if broken {

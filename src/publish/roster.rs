@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::bound_methods::BoundMethods;
+use super::catch_up::Seating;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
@@ -15,7 +16,7 @@ use super::lane::{IndexedLane, Lane};
 use super::plan::Plan;
 use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
-use super::site::{Predicates, Sites};
+use super::site::{Site, Sites};
 use super::steering::Conduct;
 use super::target::{Bound, Components};
 use crate::cache::SubscriptionCache;
@@ -39,8 +40,8 @@ pub(crate) const SECTION: usize = 1_000;
 pub(super) struct Roster<I: ?Sized> {
     pub(super) sites: Sites,
     pub(super) components: Components<I>,
-    /// Method -> whether the class says who selects its subscriptions.
-    steered: Box<[bool]>,
+    /// Method -> whether the class says who selects its subscriptions, or has its events retained.
+    watched: Box<[bool]>,
     /// Those that are switched off, or whose owner is not logged on.
     resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
@@ -57,12 +58,14 @@ struct Indexed<I: ?Sized> {
     /// Scope -> what subscriptions of that scope have in common once their filters are in the index.
     details: BTreeMap<BoundMethods, Arc<Detail>>,
     generation: u64,
+    /// Whether the class retains events, for which subscriptions take seats.
+    retains: bool,
 }
 
 impl<I: Facet + ?Sized> Roster<I> {
     pub(super) fn new(sites: Sites) -> Self {
         Self {
-            steered: steered(&sites),
+            watched: watched(&sites),
             sites,
             components: Components::default(),
             resting: BTreeMap::new(),
@@ -188,28 +191,56 @@ impl<I: Facet + ?Sized> Roster<I> {
         component: ComponentId,
         around: &Surroundings,
         cache: &SubscriptionCache<Lane<I>>,
+        seating: &mut Seating<'_, I>,
         trash: &mut Trash,
     ) {
         if !self.components.forget(component) {
             return;
         }
-        let (schema, components) = (&self.sites.here.schema, &mut self.components);
+        let (sites, components) = (&self.sites, &mut self.components);
+        let mut renew = |prepared: &Prepared<I>, trash: &mut Trash| {
+            let mut new = prepared.rebound(&sites.here.schema, around, components);
+            seating.sit(&mut new, &sites.here.schema, trash);
+            new
+        };
         let mut rebound = false;
         for prepared in self.loose.values_mut().chain(self.resting.values_mut()) {
             if prepared.is_component(component) {
-                let new = Arc::new(prepared.rebound(schema, around, components));
+                let new = Arc::new(renew(prepared, trash));
                 trash.add(std::mem::replace(prepared, new));
                 rebound = true;
             }
         }
         if let Some(indexed) = &self.indexed {
-            let numbers = indexed.index.read().targets.of_component(component);
+            let state = indexed.index.read();
+            let numbers = state.targets.of_component(component);
+            let mut seated = Vec::new();
+            if indexed.retains {
+                for (number, slot) in state.slots.iter() {
+                    if numbers.contains(&slot.goal.target())
+                        && let Some(prepared) = state.prepared(slot)
+                    {
+                        seated.push((number, slot.goal, renew(&prepared, trash)));
+                    }
+                }
+            }
+            drop(state);
+            let schema = &sites.here.schema;
             let mut new = || Bound::of_component(component, schema, around, components);
             let new: Vec<_> = numbers.iter().map(|number| (*number, new())).collect();
+            for section in seated.chunks(SECTION) {
+                let mut state = indexed.index.write();
+                let replace = |(number, goal, new): &(u32, Goal, Prepared<I>)| {
+                    let (plan, goal) = (new.plan.clone(), *goal);
+                    state.slots.replace(*number, Slot { plan, goal })
+                };
+                let old: Vec<_> = section.iter().filter_map(replace).collect();
+                trash.add(old);
+            }
             let mut state = indexed.index.write();
             let replace = |(number, new)| state.targets.replace(number, new);
             let old: Vec<_> = new.into_iter().filter_map(replace).collect();
-            trash.add(old);
+            trash.add((old, seated));
         }
         if rebound {
             self.publish(cache, trash);
@@ -234,8 +265,8 @@ impl<I: Facet + ?Sized> Roster<I> {
                 let methods = self.sites.here.schema.methods().len();
                 let parallel = self.sites.here.class.firing() != Firing::Serial;
                 let lanes = (0..methods).map(|method| {
-                    let steered = self.steered.get(method).copied().unwrap_or_default();
-                    Lane::new(method, self.loose.values(), steered || parallel)
+                    let watched = self.watched.get(method).copied().unwrap_or_default();
+                    Lane::new(method, self.loose.values(), watched || parallel)
                 });
                 trash.add(cache.swap(lanes));
             }
@@ -254,7 +285,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         if self.indexed.is_some() || self.filtered + filtered < INDEX_FROM {
             return false;
         }
-        let mut indexed = Indexed::new(self.sites.here.schema.methods().len());
+        let mut indexed = Indexed::new(&self.sites.here);
         let index = Arc::clone(&indexed.index);
         let mut state = index.write();
         let all = std::mem::take(&mut self.loose).into_iter();
@@ -341,7 +372,7 @@ fn remove<I: ?Sized>(
     is_it.then(|| ranked.remove(&rank)).flatten()
 }
 
-fn steered(sites: &Sites) -> Box<[bool]> {
+fn watched(sites: &Sites) -> Box<[bool]> {
     let site = &sites.here;
     let methods = site.schema.methods().iter();
     methods
@@ -350,9 +381,12 @@ fn steered(sites: &Sites) -> Box<[bool]> {
 }
 
 impl<I: Facet + ?Sized> Indexed<I> {
-    fn new(methods: usize) -> Self {
+    fn new(site: &Site) -> Self {
+        let mut methods = site.schema.methods().iter();
+        let retained = |method| site.class.settings_of(method).retained().is_some();
         Self {
-            index: Arc::new(FilterIndex::new(methods)),
+            index: Arc::new(FilterIndex::new(site.schema.methods().len())),
+            retains: methods.any(retained),
             registered: Registered::default(),
             details: BTreeMap::new(),
             generation: 0,
@@ -364,8 +398,13 @@ impl<I: Facet + ?Sized> Indexed<I> {
         let detail = Arc::clone(&prepared.detail);
         let (id, order) = (prepared.id, prepared.entry.order);
         state.prioritized += usize::from(prepared.is_prioritized());
-        let bare = self.bare(&detail);
+        let bare = match &detail.seat {
+            None => self.bare(&detail),
+            Some(_) => Arc::new(detail.bare()),
+        };
         let (plan, conditional, target) = prepared.with_detail(bare).into_parts();
+        // A seat may come when the component does, and then the hit stays as it is.
+        let conditional = conditional || self.retains;
         let goal = Goal::new(state.targets.enter(target), conditional);
         let slot = state.slots.insert(Slot { plan, goal });
         let hit = Hit::new(order, slot, goal);
@@ -403,14 +442,8 @@ impl<I: Facet + ?Sized> Indexed<I> {
 
     /// Returns the detail without the predicates, which the index has: for all of one scope the same.
     fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
-        let bare = || {
-            Arc::new(Detail {
-                scope: detail.scope.clone(),
-                predicates: Predicates::new(),
-                suspended: None,
-            })
-        };
         let scope = detail.scope.clone();
+        let bare = || Arc::new(detail.bare());
         Arc::clone(self.details.entry(scope).or_insert_with(bare))
     }
 }

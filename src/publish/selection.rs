@@ -24,6 +24,8 @@ pub struct Selection<'a> {
     lines: Vec<(u32, DeliveryOutcome)>,
     delivered: usize,
     filtered: usize,
+    /// How many are too new for the event.
+    past: usize,
     then: Then<'a>,
 }
 
@@ -50,6 +52,8 @@ pub(super) trait Deliver {
 pub(super) enum Fired {
     Delivered,
     FilteredOut,
+    /// Nothing: the subscription is too new for the event.
+    Past,
     /// Something that the report has a line for.
     Noted(Box<DeliveryOutcome>),
 }
@@ -68,6 +72,7 @@ const SELECTED: u8 = 3;
 /// There is a line.
 const NOTED: u8 = 4;
 const OUT_OF_VIEW: u8 = 5;
+const PAST: u8 = 6;
 
 const IS_DELIVERED: &DeliveryOutcome = &DeliveryOutcome::Delivered;
 const IS_FILTERED: &DeliveryOutcome = &DeliveryOutcome::FilteredOut;
@@ -97,6 +102,7 @@ impl<'a> Selection<'a> {
             lines: Vec::new(),
             delivered: 0,
             filtered: 0,
+            past: 0,
             then,
         }
     }
@@ -195,6 +201,10 @@ impl<'a> Selection<'a> {
                 self.filtered += 1;
                 FILTERED
             }
+            Fired::Past => {
+                self.past += 1;
+                PAST
+            }
             Fired::Noted(outcome) => {
                 self.lines.push((place, *outcome));
                 NOTED
@@ -244,7 +254,7 @@ impl<'a> Selection<'a> {
 
     /// Counts what was fired, and all others as withheld.
     pub(super) fn count(self, tally: &mut Tally) {
-        let fired = self.delivered + self.filtered + self.lines.len();
+        let fired = self.delivered + self.filtered + self.past + self.lines.len();
         tally.deliver(self.delivered);
         tally.filter_out(self.filtered);
         tally.withhold(self.entries.len() - fired);

@@ -15,7 +15,7 @@ use super::publisher_filter::{FilteredEvent, PublisherFilter, Source};
 use super::report::{FireReport, Tally};
 use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
-use crate::delivery::{DeliveryOutcome, SkipReason, enter, enter_subscription};
+use crate::delivery::{DeliveryOutcome, SkipReason, enter_subscription};
 use crate::model::SubscriptionId;
 use crate::value::{panic_message, untyped};
 
@@ -29,9 +29,25 @@ pub(super) fn fire<I: Facet + ?Sized>(
     call: &impl Call<I>,
 ) -> FireReport {
     let entries = &members.roll.entries;
-    let Some(_entered) = enter(channel.key.class) else {
+    let Some(_entered) = row.enter(channel.key.class) else {
         return too_deep(channel, entries.iter());
     };
+    let mut tally = Tally::default();
+    fire_members(channel, members, method, course, row, call, &mut tally);
+    tally.finish(&channel.around.hook, channel.key.class)
+}
+
+/// Has the subscriptions selected and fires those, in the fire that was begun.
+pub(super) fn fire_members<I: Facet + ?Sized>(
+    channel: &Channel<I>,
+    members: &Members<I>,
+    method: usize,
+    course: &Course<'_>,
+    row: EventRow<'_>,
+    call: &impl Call<I>,
+    tally: &mut Tally,
+) {
+    let entries = &members.roll.entries;
     let guarded = Guarded::new(channel, method, row);
     let mut firing = Firing {
         guarded: &guarded,
@@ -39,12 +55,11 @@ pub(super) fn fire<I: Facet + ?Sized>(
         call,
         gone: Vec::new(),
     };
-    let mut tally = Tally::default();
     match course {
         Course::Filters(chain) => {
             if let Some(event) = FilteredEvent::new(&channel.schema, method, &row) {
                 let around = &channel.around;
-                ask_all(chain, around, &event, entries, &mut firing, &mut tally);
+                ask_all(chain, around, &event, entries, &mut firing, tally);
             }
         }
         Course::Query(query) => {
@@ -52,16 +67,15 @@ pub(super) fn fire<I: Facet + ?Sized>(
             let then = Then::Deliver(&mut firing);
             let mut selection = Selection::new(entries, Some(&selected), then);
             selection.fire_all();
-            selection.count(&mut tally);
+            selection.count(tally);
         }
         Course::Broken(why) => {
             let mut selection = Selection::new(entries, None, Then::Deliver(&mut firing));
             selection.fail_rest(why);
-            selection.count(&mut tally);
+            selection.count(tally);
         }
     }
     guarded.keep_up(&firing.gone);
-    tally.finish(&channel.around.hook, channel.key.class)
 }
 
 /// Asks the filters of a chain in order, and counts what the last of them fired, or what was in view of
@@ -183,7 +197,10 @@ where
         self.fired(prepared, outcome)
     }
 
-    fn fired(&mut self, prepared: &Prepared<I>, outcome: DeliveryOutcome) -> Fired {
+    fn fired(&mut self, prepared: &Prepared<I>, outcome: Option<DeliveryOutcome>) -> Fired {
+        let Some(outcome) = outcome else {
+            return Fired::Past;
+        };
         match outcome {
             DeliveryOutcome::Delivered => return Fired::Delivered,
             DeliveryOutcome::FilteredOut => return Fired::FilteredOut,

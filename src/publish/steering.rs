@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
 use super::columns::SubscriptionCriteria;
+use super::kept::Rule;
 use super::members::{Roll, drop_quietly};
 use super::publisher_filter::Source;
 use super::site::Site;
@@ -38,6 +39,8 @@ pub(crate) struct MethodOf {
 pub(crate) struct Conduct {
     filters: Vec<Source>,
     query: Option<Result<Arc<DefaultQuery>, String>>,
+    /// Which of its events are retained.
+    pub(super) retained: Option<Rule>,
 }
 
 /// Who is asked about one event.
@@ -133,12 +136,13 @@ impl Conduct {
                 .map(|name| Source::Named(name.as_str().into()))
                 .collect(),
             query,
+            retained: Rule::of(&site.class, method),
         }
     }
 
-    /// Returns whether somebody is asked at all.
+    /// Returns whether nobody is asked and nothing is retained.
     pub(super) fn is_empty(&self) -> bool {
-        self.filters.is_empty() && self.query.is_none()
+        self.filters.is_empty() && self.query.is_none() && self.retained.is_none()
     }
 }
 

@@ -131,6 +131,15 @@ impl<I: Facet + ?Sized> Bound<I> {
             _ => None,
         }
     }
+
+    /// Returns whether there is somebody to call, now or once made.
+    pub(super) fn is_there(&self, schema: &InterfaceSchema) -> bool {
+        match self {
+            Self::Live(_) | Self::Weak(_) => true,
+            Self::Component(component) => component.obstacle(schema).is_none(),
+            Self::Moniker | Self::Mismatch => false,
+        }
+    }
 }
 
 impl<I: ?Sized> Bound<I> {

@@ -109,35 +109,62 @@ impl fmt::Debug for Change<'_> {
 
 /// Keeps what a sink replaced until the commit lock is released.
 ///
-/// A user's `Drop` may hide in any of it, and may call the store.
+/// A user's `Drop` may hide in any of it, and may call the store. A sink may leave work here too,
+/// which is done when everything is dropped: on the thread that made the change, before its call
+/// returns.
 #[derive(Default)]
-pub struct Trash(Vec<Box<dyn Any + Send>>);
+pub struct Trash {
+    items: Vec<Box<dyn Any + Send>>,
+    afterwards: Vec<Box<dyn FnOnce() + Send>>,
+}
 
 impl Trash {
     /// Takes something to be dropped later.
     pub fn add<T: Send + 'static>(&mut self, item: T) {
-        self.0.push(Box::new(item));
+        self.items.push(Box::new(item));
+    }
+
+    /// Takes something to be done when all is dropped.
+    pub(crate) fn afterwards(&mut self, work: impl FnOnce() + Send + 'static) {
+        self.afterwards.push(Box::new(work));
     }
 
     /// Drops everything, each by itself: the panic of one `Drop` is nobody else's.
     pub(crate) fn dispose(self) {
-        for item in self.0 {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(item))) {
-                // The payload may panic in its own drop; there is nobody left to tell.
-                std::mem::forget(payload);
-            }
-        }
+        drop(self);
+    }
+}
+
+/// Here and not where it is disposed of: a store of somebody else's just drops it.
+impl Drop for Trash {
+    fn drop(&mut self) {
+        let items = std::mem::take(&mut self.items);
+        items.into_iter().for_each(|item| alone(|| drop(item)));
+        let afterwards = std::mem::take(&mut self.afterwards);
+        afterwards.into_iter().for_each(alone);
+    }
+}
+
+fn alone(work: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(work)) {
+        // The payload may panic in its own drop; there is nobody left to tell.
+        std::mem::forget(payload);
     }
 }
 
 impl fmt::Debug for Trash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Trash").field(&self.0.len()).finish()
+        f.debug_struct("Trash")
+            .field("items", &self.items.len())
+            .field("afterwards", &self.afterwards.len())
+            .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     struct Bomb;
@@ -171,5 +198,22 @@ mod tests {
         trash.add(last.clone());
         trash.dispose();
         assert_eq!(std::sync::Arc::strong_count(&last), 1);
+    }
+
+    #[test]
+    fn work_is_done_when_all_is_dropped_whoever_drops_it() {
+        let (item, seen) = (
+            std::sync::Arc::new(()),
+            std::sync::Arc::new(AtomicUsize::new(0)),
+        );
+        let (weak, counted) = (std::sync::Arc::downgrade(&item), seen.clone());
+        let mut trash = Trash::default();
+        trash.afterwards(|| std::panic::resume_unwind(Box::new("work")));
+        trash.afterwards(move || {
+            counted.fetch_add(1 + weak.strong_count(), Ordering::Relaxed);
+        });
+        trash.add(item);
+        drop(trash);
+        assert_eq!(seen.load(Ordering::Relaxed), 1);
     }
 }

@@ -38,6 +38,7 @@ mod query;
 mod records;
 mod registration;
 mod report;
+mod retained;
 mod roles;
 mod selections;
 mod serde;

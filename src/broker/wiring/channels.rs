@@ -8,7 +8,7 @@ use super::groups::Groups;
 use super::state::{Changes, State};
 use crate::model::{ComponentId, EventClass, EventClassId};
 use crate::publish::{
-    AnyChannel, Channel, ChannelCell, Compared, SECTION, Site, Sites, SubscriptionEntry,
+    AnyChannel, Channel, ChannelCell, Compared, Keep, SECTION, Site, Sites, SubscriptionEntry,
     Surroundings,
 };
 use crate::store::Trash;
@@ -96,6 +96,7 @@ impl State {
             };
             // Filled before it is put in place, where a fire may find it at once.
             self.reset_channel(class, *interface, made.as_ref(), trash);
+            present.give_way(Arc::clone(&made));
             trash.add(std::mem::replace(&mut *cell.write(), made));
         }
     }
@@ -163,8 +164,8 @@ impl State {
             return None;
         }
         let site = class.site(&known.schema);
-        let around = Arc::clone(present.around());
-        Some(Arc::new(Channel::<dyn Subscriber>::new(site, around)))
+        let (around, keep) = (Arc::clone(present.around()), Arc::clone(present.keep()));
+        Some(Channel::<dyn Subscriber>::new(site, around, keep))
     }
 
     /// Binds the subscriptions of a component anew, since it came or went.
@@ -188,12 +189,19 @@ impl State {
             return Arc::clone(channel).as_any().downcast().ok();
         }
         let site = entry.site(&schema);
-        let channel = Arc::new(Channel::<I>::new(site, Arc::clone(around)));
+        let by_name = entry.untyped.get(&interface);
+        let by_name = by_name.map(|cell| Arc::clone(&cell.read()));
+        let keep = by_name.as_ref().map(|channel| Arc::clone(channel.keep()));
+        let keep = keep.unwrap_or_else(Keep::new);
+        let channel = Channel::<I>::new(site, Arc::clone(around), keep);
         // Filled before it is put in place, where a fire by name may find it at once.
         self.reset_channel(entry, interface, channel.as_ref(), trash);
         let untyped: Arc<dyn AnyChannel> = Arc::clone(&channel) as _;
         let entry = self.classes.get_mut(&class)?;
         entry.typed.insert(interface, Arc::clone(&untyped));
+        if let Some(by_name) = by_name {
+            by_name.give_way(Arc::clone(&untyped));
+        }
         if let Some(cell) = entry.untyped.remove(&interface) {
             trash.add(std::mem::replace(&mut *cell.write(), untyped));
         }
@@ -218,7 +226,7 @@ impl State {
         }
         let site = entry.site(&schema);
         let channel: Arc<dyn AnyChannel> =
-            Arc::new(Channel::<dyn Subscriber>::new(site, Arc::clone(around)));
+            Channel::<dyn Subscriber>::new(site, Arc::clone(around), Keep::new());
         let cell = Arc::new(ChannelCell::new(Arc::clone(&channel)));
         entry.untyped.insert(interface, Arc::clone(&cell));
         let entry = self.classes.get(&class)?;
@@ -283,6 +291,7 @@ impl ClassEntry {
                 Vec::new(),
                 trash,
             );
+            channel.keep().clear(trash);
         }
         let retired = Retired {
             typed: self
