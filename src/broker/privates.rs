@@ -21,6 +21,7 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// `I`, until the guard is dropped.
     ///
     /// It is called by its priority, 0, among all others, behind those that were there before.
+    /// Events that the class [retains](crate::Retained) are not given to it.
     ///
     /// # Errors
     ///

@@ -33,14 +33,14 @@ pub struct MethodSettings {
 /// `LastPer`, a method without that parameter retains nothing.
 ///
 /// The events are in the memory of the broker that fired them, one copy of their values each, with
-/// the publisher's properties and roles as they were. Each broker of a store retains what its own
-/// publishers fired, and all is gone when it is dropped. A class begins to retain with the commit
-/// that says so; when the setting changes, what was retained under the one before is forgotten, as
-/// it is when the class is removed. An interface that gets another version of its schema takes the
-/// events along, by the names of methods and parameters, as far as they fit. Of one method
-/// [`retained_keys`](crate::BrokerBuilder::retained_keys) are kept at most; then the one that was
-/// fired longest ago gives way. A publisher takes back what should not be given any more:
-/// [`forget_retained`](crate::Publisher::forget_retained) and
+/// the publisher's properties and roles as they were, those lent to the event included. Each broker
+/// of a store retains what its own publishers fired, and all is gone when it is dropped. A class
+/// begins to retain with the commit that says so; when the setting changes, what was retained under
+/// the one before is forgotten, as it is when the class is removed. An interface that gets another
+/// version of its schema takes the events along, by the names of methods and parameters, as far as
+/// they fit. Of one method [`retained_keys`](crate::BrokerBuilder::retained_keys) are kept at most;
+/// then the one that was fired longest ago gives way. A publisher takes back what should not be
+/// given any more: [`forget_retained`](crate::Publisher::forget_retained) and
 /// [`forget_retained_of`](crate::Publisher::forget_retained_of).
 ///
 /// # Who gets it
@@ -51,7 +51,8 @@ pub struct MethodSettings {
 /// that was there. A retained event passes what a live one passes: the methods and the publisher
 /// that are bound, the filter, the times, the role that is demanded, the predicate, and the
 /// publisher's side, where a publisher filter sees this subscription alone. What does not pass is
-/// not tried again.
+/// not tried again. Private subscriptions of publisher objects get none: what is retained, others
+/// may have fired.
 ///
 /// [`EventContext::is_retained`](crate::EventContext::is_retained) tells the subscriber; id, time
 /// and sequence are those of the fire. What fails is told to the failure hook.

@@ -1,5 +1,6 @@
 //! Events that a class retains: what is kept, who gets it, and what of it.
 
+mod parallel;
 mod races;
 mod wiring;
 
@@ -119,6 +120,53 @@ fn publisher_is_the_one_that_fired_with_its_properties_of_then() {
     ];
     let _guards = records.map(|record| subscribe(&broker, &tape, record));
     assert_eq!(tape.take(), ["third IBM 2", "seven IBM 2"]);
+}
+
+#[test]
+fn what_was_lent_to_the_event_is_kept_with_it() {
+    let tape = Tape::new();
+    let class = desk().with_retained(Retained::Last).with_open_properties();
+    let (broker, stocks) = ready(class, &tape);
+    stocks.set("floor", 3_i64).unwrap();
+    let lent = stocks.with("floor", 4_i64).unwrap();
+    lent.price_changed("IBM", 2.0);
+    stocks.traded("IBM", 7);
+    let records = [
+        live("third").filter("publisher.floor = 3"),
+        live("fourth").filter("publisher.floor = 4"),
+    ];
+    let _guards = records.map(|record| subscribe(&broker, &tape, record));
+    assert_eq!(tape.take(), ["third traded IBM 7", "fourth IBM 2"]);
+    assert_eq!(stocks.property("floor"), Some(3_i64.into()));
+}
+
+#[test]
+fn subscriber_sees_what_was_lent_to_a_retained_event_and_to_one_that_waited() {
+    let tape = Tape::new();
+    let class = desk().with_retained(Retained::Last).with_open_properties();
+    let (broker, stocks) = ready(class, &tape);
+    let firing = stocks.clone();
+    let written = tape.clone();
+    let inner: Arc<dyn StockEvents> = Arc::new(OnPrice(move |symbol: &str, _: f64| {
+        let floor = || EventContext::current().unwrap().property("floor");
+        if symbol == "A" {
+            let lent = firing.with("floor", "live").unwrap();
+            assert_eq!(lent.price_changed("B", 2.0).deferred(), 1);
+            firing.price_changed("C", 3.0);
+        }
+        written.write(format!("{symbol} {:?}", floor()));
+    }));
+    let lent = stocks.with("floor", "retained").unwrap();
+    lent.price_changed("A", 1.0);
+    let _guard = broker.subscribe(inner).unwrap();
+    assert_eq!(
+        tape.take(),
+        [
+            "A Some(Str(\"retained\"))",
+            "B Some(Str(\"live\"))",
+            "C None"
+        ]
+    );
 }
 
 #[test]

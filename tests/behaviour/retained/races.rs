@@ -5,7 +5,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use loosely::{
-    Broker, Component, EventClass, EventContext, EventInterface, FireOutcome, Retained,
+    Broker, Component, EventClass, EventContext, EventInterface, FireOutcome, Firing, Retained,
     SubscriptionBuilder, SubscriptionGuard, ValueRef,
 };
 
@@ -112,6 +112,26 @@ fn subscribers_of_a_steered_class_miss_none_and_get_none_twice() {
         race(fire, |index| {
             subscribe(&broker, live(&index.to_string()).priority(1))
         });
+    }
+}
+
+#[test]
+fn subscribers_that_are_called_in_parallel_miss_none_and_get_none_twice() {
+    for _ in 0..5 {
+        let (broker, stocks) = ready(class().with_firing(Firing::Parallel { max: 2 }));
+        let fire = |number| _ = stocks.price_changed("IBM", number as f64);
+        race(fire, |index| subscribe(&broker, live(&index.to_string())));
+    }
+}
+
+#[test]
+fn subscribers_beside_private_ones_miss_none_and_get_none_twice() {
+    for _ in 0..5 {
+        let (broker, stocks) = ready(class());
+        let private: Arc<dyn StockEvents> = Arc::new(OnPrice(|_: &str, _| {}));
+        let _private = stocks.subscribe(private).unwrap();
+        let fire = |number| _ = stocks.price_changed("IBM", number as f64);
+        race(fire, |index| subscribe(&broker, live(&index.to_string())));
     }
 }
 
