@@ -47,6 +47,9 @@ impl Broker {
     ///
     /// - [`register_component`](Self::register_component),
     ///   [`unregister_component`](Self::unregister_component) and [`components`](Self::components);
+    /// - [`register_publisher_filter`](Self::register_publisher_filter),
+    ///   [`register_predicate`](Self::register_predicate) and their opposites, which are code of
+    ///   the program that classes and subscriptions call by name, and see records whole;
     /// - [`notices`](Self::notices), which are taken out for everybody,
     ///   [`revision`](Self::revision) and [`logged_on`](Self::logged_on);
     /// - [`changes_since`](Self::changes_since) and [`follow_changes`](Self::follow_changes): ids

@@ -16,6 +16,10 @@ use crate::value::{EventInterface, InterfaceSchema};
 /// [`subscriptions`](Self::subscriptions), its `explain`, its `interest` and its publisher filters
 /// do. They are stored nowhere and are gone with their guard, or with the last clone of the
 /// publisher. Their ids are the object's own too: one record serves any number of publishers.
+///
+/// An [`Interest`](crate::Interest) and a view of the object hold it as a clone does. A subscriber
+/// that holds a clone of the publisher whose private subscriber it is keeps both alive until its
+/// guard is closed. An object that ever had a private subscription looks for some at each fire.
 impl<I: EventInterface + ?Sized> Publisher<I> {
     /// Subscribes a live object to all events that this publisher object fires of the interface
     /// `I`, until the guard is dropped.

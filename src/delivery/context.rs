@@ -329,7 +329,7 @@ impl Carried {
     /// Does `work` inside the fire on this thread, which is inside of no other.
     pub(crate) fn within(&self, work: impl FnOnce()) {
         at_depth(self.depth, || {
-            let _shown = self.shown.as_ref().map(|kept| kept.show(self.depth));
+            let _shown = self.shown.as_ref().and_then(|kept| kept.show(self.depth));
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);

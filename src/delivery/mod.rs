@@ -16,4 +16,4 @@ pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
 pub(crate) use self::pool::WorkerPool;
-pub(crate) use self::shown::show;
+pub(crate) use self::shown::{Shown, show};

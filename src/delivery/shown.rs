@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::context::depth;
 use crate::value::{Properties, Value, ValueRef};
 
@@ -36,19 +38,31 @@ struct Fire {
 /// Shows the properties of one fire until it is dropped.
 pub(crate) struct Shown(());
 
-/// Shows subscribers the properties of the fire that begins next on this thread: what was lent to
-/// this one event, what the publisher object has, and what its class has where that says nothing.
+/// Shows subscribers the properties of the fire that this thread is inside of, if it has any: what
+/// was lent to this one event, what the publisher object has, and what its class has where that says
+/// nothing. A thread that is ending shows nothing.
 pub(crate) fn show(
     lent: &[(&str, ValueRef<'_>)],
-    own: Arc<Properties>,
-    defaults: Arc<Properties>,
-) -> Shown {
-    STACK.with_borrow_mut(|stack| {
-        stack.begin(depth() + 1, own, defaults);
-        lent.iter()
-            .for_each(|(name, value)| stack.lend(name, *value));
-    });
-    Shown(())
+    own: &Arc<Properties>,
+    defaults: &Arc<Properties>,
+) -> Option<Shown> {
+    if lent.is_empty() && own.is_empty() && defaults.is_empty() {
+        return None;
+    }
+    // Views of lists and records are the user's own code, which may fire too.
+    let read = |(_, value): &(_, ValueRef<'_>)| match value {
+        ValueRef::Str(_) => None,
+        value => Some(value.to_value()),
+    };
+    let values: SmallVec<[Option<Value>; 4]> = lent.iter().map(read).collect();
+    let begin = |stack: &RefCell<Stack>| {
+        let mut stack = stack.borrow_mut();
+        stack.begin(depth(), Arc::clone(own), Arc::clone(defaults));
+        for ((name, text), value) in lent.iter().zip(values) {
+            stack.lend(name, value, text.as_str().unwrap_or_default());
+        }
+    };
+    STACK.try_with(begin).ok().map(Shown)
 }
 
 /// What a fire shows, to be shown on another thread too.
@@ -62,36 +76,40 @@ pub(super) struct Kept {
 impl Kept {
     /// Returns what the fire at a depth shows, if that is anything.
     pub(super) fn of(depth: u32) -> Option<Self> {
-        STACK.with_borrow(|stack| {
+        let keep = |stack: &RefCell<Stack>| {
+            let stack = stack.borrow();
             let (fire, lent) = stack.at(depth)?;
             Some(Self {
                 lent: lent.into(),
                 own: Arc::clone(&fire.own),
                 defaults: Arc::clone(&fire.defaults),
             })
-        })
+        };
+        STACK.try_with(keep).ok().flatten()
     }
 
     /// Shows it on this thread, as that of the fire at a depth.
-    pub(super) fn show(&self, depth: u32) -> Shown {
-        STACK.with_borrow_mut(|stack| {
+    pub(super) fn show(&self, depth: u32) -> Option<Shown> {
+        let begin = |stack: &RefCell<Stack>| {
+            let mut stack = stack.borrow_mut();
             stack.begin(depth, Arc::clone(&self.own), Arc::clone(&self.defaults));
             let lent = self.lent.iter();
-            lent.for_each(|(name, value)| stack.lend(name, value.view()));
-        });
-        Shown(())
+            lent.for_each(|(name, value)| stack.lend(name, Some(value.clone()), ""));
+        };
+        STACK.try_with(begin).ok().map(Shown)
     }
 }
 
 /// Returns a property of the fire at a depth.
 pub(super) fn shown(depth: u32, name: &str) -> Option<Value> {
-    STACK.with_borrow(|stack| {
+    let find = |stack: &RefCell<Stack>| {
+        let stack = stack.borrow();
         let (fire, lent) = stack.at(depth)?;
-        let mut lent = lent.iter();
-        let lent = lent.find(|(lent, _)| lent == name).map(|(_, value)| value);
+        let lent = lent.iter().find(|(lent, _)| lent == name);
         let kept = || fire.own.get(name).or_else(|| fire.defaults.get(name));
-        lent.or_else(kept).cloned()
-    })
+        lent.map(|(_, value)| value).or_else(kept).cloned()
+    };
+    STACK.try_with(find).ok().flatten()
 }
 
 impl Stack {
@@ -112,21 +130,53 @@ impl Stack {
         Some((fire, self.lent.get(fire.first..end)?))
     }
 
-    fn lend(&mut self, name: &str, value: ValueRef<'_>) {
+    /// Adds a lent value: this one, or else the text.
+    fn lend(&mut self, name: &str, value: Option<Value>, text: &str) {
         match (self.lent.get_mut(self.used), value) {
-            (Some((present, Value::Str(text))), ValueRef::Str(value)) => {
+            (Some((present, Value::Str(room))), None) => {
                 replace(present, name);
-                replace(text, value);
+                replace(room, text);
             }
             (Some((present, room)), value) => {
                 replace(present, name);
-                *room = value.to_value();
+                *room = value.unwrap_or_else(|| text.into());
             }
-            (None, value) => self.lent.push((name.to_owned(), value.to_value())),
+            (None, value) => {
+                let value = value.unwrap_or_else(|| text.into());
+                self.lent.push((name.to_owned(), value));
+            }
         }
         self.used += 1;
     }
+
+    /// Ends the innermost fire, and returns what is not kept as room.
+    fn end(&mut self) -> (Option<Fire>, Vec<Value>) {
+        let fire = self.fires.pop();
+        let first = fire.as_ref().map_or(0, |fire| fire.first);
+        let lent = self.lent.get_mut(first..self.used).unwrap_or_default();
+        self.used = first;
+        let mut large = Vec::new();
+        for (_, value) in lent {
+            match value {
+                Value::Str(text) if text.capacity() <= KEPT => text.clear(),
+                value => {
+                    let value = std::mem::take(value);
+                    // Most are numbers, of which nothing is left to drop.
+                    if matches!(
+                        value,
+                        Value::Str(_) | Value::Bytes(_) | Value::List(_) | Value::Record(_)
+                    ) {
+                        large.push(value);
+                    }
+                }
+            }
+        }
+        (fire, large)
+    }
 }
+
+/// The longest text whose room is kept.
+const KEPT: usize = 256;
 
 fn replace(text: &mut String, by: &str) {
     text.clear();
@@ -135,36 +185,52 @@ fn replace(text: &mut String, by: &str) {
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        let fire = STACK.with_borrow_mut(|stack| {
-            let fire = stack.fires.pop();
-            stack.used = fire.as_ref().map_or(0, |fire| fire.first);
-            fire
-        });
-        drop(fire);
+        let ended = STACK.try_with(|stack| stack.borrow_mut().end());
+        drop(ended);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::context::enter;
     use super::*;
+    use crate::model::EventClassId;
 
     #[test]
     fn values_of_nested_fires_are_told_apart_and_room_is_used_again() {
-        let none = || Arc::new(Properties::new());
+        let none = Arc::new(Properties::new());
         let own = Arc::new(Properties::from([("desk", "fx"), ("floor", "2")]));
-        let outer = show(&[("desk", ValueRef::Str("bonds"))], own, none());
-        let seen = |name| shown(1, name);
-        assert_eq!(seen("desk"), Some("bonds".into()));
+        let class = EventClassId::from_u128(1);
+        let seen = |depth: u32| ["desk", "floor", "more"].map(|name| shown(depth, name));
+        assert!(show(&[], &none, &none).is_none());
+        let outer = enter(class);
+        let outer_shown = show(&[("desk", ValueRef::Str("bonds"))], &own, &none);
+        let of_outer = [Some("bonds".into()), Some("2".into()), None];
         {
-            let values = [("desk", ValueRef::I64(7)), ("more", ValueRef::Bool(true))];
-            let _inner = show(&values, none(), none());
-            assert_eq!(seen("desk"), Some(7.into()));
-            assert_eq!((seen("floor"), seen("more")), (None, Some(true.into())));
+            let _inner = enter(class);
+            assert_eq!(seen(2), [None, None, None]);
+            let list = Value::from(vec![1, 2]);
+            let values = [("desk", ValueRef::I64(7)), ("more", list.view())];
+            let _shown = show(&values, &none, &none);
+            assert_eq!(seen(2), [Some(7.into()), None, Some(list.clone())]);
+            assert_eq!(seen(1), of_outer);
         }
-        assert_eq!(seen("desk"), Some("bonds".into()));
-        assert_eq!((seen("floor"), seen("more")), (Some("2".into()), None));
+        assert_eq!((seen(1), seen(2)), (of_outer, [None, None, None]));
+        drop(outer_shown);
+        assert_eq!(seen(1), [None, None, None]);
         drop(outer);
-        assert_eq!((seen("desk"), shown(0, "desk")), (None, None));
-        STACK.with_borrow(|stack| assert_eq!((stack.lent.len(), stack.used), (3, 0)));
+        STACK.with_borrow(|stack| {
+            assert_eq!((stack.lent.len(), stack.used), (3, 0));
+            let kept = stack.lent.iter().map(|(_, value)| value);
+            assert!(kept.eq([&Value::from(""), &Value::Null, &Value::Null]));
+        });
+    }
+
+    #[test]
+    fn long_text_is_not_kept() {
+        let none = Arc::new(Properties::new());
+        let long = "x".repeat(KEPT + 1);
+        drop(show(&[("body", ValueRef::Str(&long))], &none, &none));
+        STACK.with_borrow(|stack| assert_eq!(stack.lent[0].1, Value::Null));
     }
 }

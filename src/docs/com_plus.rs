@@ -105,7 +105,8 @@
 //! # Twenty complaints
 //!
 //! What users of COM+ Events complained about, by source, and whether this version answers it;
-//! `complaints.rs` and `complaints_of_wiring.rs` under `tests/behaviour` show it, a test each.
+//! `complaints.rs` and `complaints_of_wiring.rs` under `tests/behaviour` show it, a test each, and
+//! say what they do not cover.
 //!
 //! 1. *A dead subscriber stops the publisher (KB 297146).* In part: a weak subscriber that is gone
 //!    is skipped and removed. One that hangs holds the publisher; there are no deadlines yet.

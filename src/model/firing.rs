@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// Whether the subscribers of one event are called one after another or at the same time.
 ///
-/// A publisher waits in either case: its call returns when all were called. Filters, times, roles,
-/// publisher filters and default queries are asked as ever, on the publisher's thread and before
-/// the first subscriber is called; where only one is left, it is called there too.
+/// A publisher waits in either case: its call returns when all were called. Filters, times, roles
+/// and default queries are asked as ever, on the publisher's thread and before the first subscriber
+/// is called; where only one is left, it is called there too.
 ///
 /// # Parallel
 ///

@@ -197,13 +197,11 @@ fn deliver<I: Facet + ?Sized>(
     drawn: Drawn,
 ) {
     let mut tally = Tally::default();
-    let _shown = show(
-        &[],
-        Arc::clone(&event.own),
-        Arc::clone(&event.facts.defaults),
-    );
     match enter_as(channel.key.class, drawn) {
-        Some(_entered) => pass(channel, prepared, event, filters, &mut tally),
+        Some(_entered) => {
+            let _shown = show(&[], &event.own, &event.facts.defaults);
+            pass(channel, prepared, event, filters, &mut tally);
+        }
         None => tally.add(&prepared.entry, DeliveryOutcome::Failed(Failure::TooDeep)),
     }
     tally.finish(&channel.around.hook, channel.key.class);

@@ -90,16 +90,21 @@ impl Explanation {
             prepared.is_bound_to(method) && only.is_none_or(|only| owner == Some(only))
         });
         let (conduct, schema) = (facts.conduct(method), &channel.schema);
-        let course = Course::of(Some(&steering), conduct, schema, method);
+        let may_read = only.is_none();
+        let course = Course::of(Some(&steering), conduct, schema, method, may_read);
         let (query, publisher_filters) = match &course {
             Some(Course::Query(query)) => (Some(&***query), 0),
             Some(Course::Filters(filters)) => (None, filters.len()),
             Some(Course::Broken(_)) | None => (None, 0),
         };
+        let broken = course.as_ref().and_then(|it| it.broken(&channel.around));
         let explained = |prepared: &Prepared<I>| Explained {
             subscription: prepared.id,
             name: prepared.entry.record.name().to_owned(),
-            stage: stage(channel, method, &row, prepared, query),
+            stage: match &broken {
+                Some(why) if prepared.is_called_for(method) => Stage::Unavailable(why.clone()),
+                _ => stage(channel, method, &row, prepared, query),
+            },
         };
         let lines = all.iter().map(explained).collect();
         let event = crate::value::Event::new(&channel.schema, method, values);

@@ -23,7 +23,7 @@ use super::report::Tally;
 use super::seat::Turn;
 use super::steering::{Course, Steering};
 use crate::delivery::{
-    DeliveryOutcome, Drawn, Entered, Failure, SkipReason, enter, enter_as, enter_by_id,
+    DeliveryOutcome, Drawn, Entered, Failure, Shown, SkipReason, enter, enter_as, enter_by_id, show,
 };
 use crate::filter::Row;
 use crate::model::EventClassId;
@@ -349,19 +349,32 @@ pub(super) struct Kept<'a> {
     pub(super) drawn: Drawn,
 }
 
+/// A fire that shows its properties, until it is dropped.
+pub(super) struct Inside {
+    _shown: Option<Shown>,
+    _entered: Entered,
+}
+
 impl<'a> EventRow<'a> {
     /// Returns who selects the subscriptions of its method, if anybody does.
     pub(super) fn course(&self, schema: &'a InterfaceSchema, method: usize) -> Option<Course<'a>> {
         let steering = self.steering.map(|steering| &**steering);
-        Course::of(steering, self.facts.conduct(method), schema, method)
+        let may_read = self.clearance.is_none_or(|clearance| clearance.reads());
+        let conduct = self.facts.conduct(method);
+        Course::of(steering, conduct, schema, method, may_read)
     }
 
-    /// Begins the fire of the event.
-    pub(super) fn enter(&self, class: EventClassId) -> Option<Entered> {
-        match &self.kept {
+    /// Begins the fire of the event, which shows its properties.
+    pub(super) fn enter(&self, class: EventClassId) -> Option<Inside> {
+        let entered = match &self.kept {
             Some(kept) => enter_as(class, kept.drawn),
             None => enter(class),
-        }
+        };
+        let entered = entered?;
+        Some(Inside {
+            _shown: show(self.lent, self.own, &self.facts.defaults),
+            _entered: entered,
+        })
     }
 
     /// Returns whether whoever fires it has the role that the subscription demands, if it does.

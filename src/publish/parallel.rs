@@ -8,7 +8,8 @@ use super::facet::Facet;
 use super::guarded::{Filters, Guarded};
 use super::payload::Call;
 use super::prepared::Reached;
-use crate::delivery::DeliveryOutcome;
+use crate::delivery::{DeliveryOutcome, Failure};
+use crate::value::panic_message;
 
 impl<I: Facet + ?Sized> Guarded<'_, I> {
     /// Does with subscriptions, which are in the order of calling, what [`fire`](Self::fire) does,
@@ -48,7 +49,19 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
                 .map(|place| found[*place].to_prepared())
                 .collect();
             let (channel, max) = (self.channel(), self.at_a_time());
-            let all = call_all(channel, subscribers, call.payload(), max);
+            // The arguments' own code makes the copy.
+            let payload = match catch_unwind(AssertUnwindSafe(|| call.payload())) {
+                Ok(payload) => payload,
+                Err(panic) => {
+                    let why = panic_message(panic);
+                    for place in group {
+                        let failure = Failure::Panicked(why.clone());
+                        outcomes[*place] = Some(DeliveryOutcome::Failed(failure));
+                    }
+                    continue;
+                }
+            };
+            let all = call_all(channel, subscribers, payload, max);
             for (place, done) in group.iter().zip(all) {
                 outcomes[*place] = self.settle(done);
             }

@@ -49,7 +49,23 @@ where
     if origin.is_unusual() || channel.has_defaults() {
         return fire_unusual(channel, method, origin, values, call, payload);
     }
-    fire_shown(channel, method, origin, values, call, payload)
+    let snapshot = channel.cache.load();
+    match snapshot.method(method) {
+        Some(Lane::Plain { slots, prepared }) => {
+            if slots.is_empty() {
+                return FireReport::default();
+            }
+            let Some(_entered) = enter(channel.key.class) else {
+                return too_deep(channel, prepared.iter().map(|it| &it.entry));
+            };
+            fire_plain(channel, slots, prepared, call)
+        }
+        None => FireReport::default(),
+        Some(_) => {
+            let call = LentCall::new(call, payload);
+            fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
+        }
+    }
 }
 
 /// Fires for a publisher that has more than subscribers: whom it may reach, and what it shows them.
@@ -70,42 +86,18 @@ where
     if own.gate().is_some() && channel.is_shut_to(own) {
         return FireReport::denied();
     }
-    let own = Arc::clone(&own.properties());
-    let defaults = Arc::clone(&channel.class_facts().defaults);
-    let shows = !(lent.is_empty() && own.is_empty() && defaults.is_empty());
-    let _shown = shows.then(|| show(lent, own, defaults));
-    fire_shown(channel, method, origin, values, call, payload)
-}
-
-/// Fires what subscribers may ask about by now.
-#[inline]
-fn fire_shown<'e, I, V>(
-    channel: &Channel<I>,
-    method: usize,
-    origin: Origin<'_>,
-    values: impl Fn() -> V,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    payload: impl Fn() -> Arc<dyn Payload<I>>,
-) -> FireReport
-where
-    I: Facet + ?Sized,
-    V: AsRef<[ValueRef<'e>]>,
-{
     let snapshot = channel.cache.load();
-    if !origin.own.is_steered() {
-        match snapshot.method(method) {
-            Some(Lane::Plain { slots, prepared }) => {
-                if slots.is_empty() {
-                    return FireReport::default();
-                }
-                let Some(_entered) = enter(channel.key.class) else {
-                    return too_deep(channel, prepared.iter().map(|it| &it.entry));
-                };
-                return fire_plain(channel, slots, prepared, call);
-            }
-            None => return FireReport::default(),
-            Some(_) => {}
+    if let (Some(Lane::Plain { slots, prepared }), false) =
+        (snapshot.method(method), own.is_steered())
+    {
+        if slots.is_empty() {
+            return FireReport::default();
         }
+        let Some(_entered) = enter(channel.key.class) else {
+            return too_deep(channel, prepared.iter().map(|it| &it.entry));
+        };
+        let _shown = show(lent, &own.properties(), &channel.class_facts().defaults);
+        return fire_plain(channel, slots, prepared, call);
     }
     let call = LentCall::new(call, payload);
     fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)

@@ -17,7 +17,9 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// Asks a publisher filter about every event of this object, after those of the class and those
     /// that were installed before.
     ///
-    /// A filter that holds this publisher keeps it alive until it is removed.
+    /// A filter that holds this publisher keeps it alive until it is removed. It sees whole
+    /// subscriptions: where the publisher was made for a principal who lacks the right to read, it is
+    /// not asked, and every subscription of the event fails; so it is with a default query.
     #[doc(alias("SetMultiInterfacePublisherFilter", "SetPublisherFilter"))]
     pub fn install_filter(&self, filter: impl Into<PublisherFilterSource>) {
         self.own.install(filter.into());

@@ -158,6 +158,11 @@ impl<'a> FilteredEvent<'a> {
 }
 
 impl Source {
+    /// Says that nothing is registered under the name.
+    pub(super) fn unregistered(&self) -> String {
+        format!("{self} is not registered")
+    }
+
     /// Returns whether it is the same object, or the same name.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {

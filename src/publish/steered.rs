@@ -123,7 +123,7 @@ fn ask(
     };
     let asked = match (&filter, source) {
         (Some(filter), _) => ask_object(&**filter, event, selection),
-        (None, source) => Err(format!("{source} is not registered")),
+        (None, source) => Err(source.unregistered()),
     };
     drop_quietly(filter);
     asked

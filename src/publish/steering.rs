@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
+use super::channel::Surroundings;
 use super::columns::SubscriptionCriteria;
 use super::kept::Rule;
 use super::members::{Roll, drop_quietly};
@@ -154,8 +155,16 @@ impl<'a> Course<'a> {
         class: Option<&'a Conduct>,
         schema: &'a InterfaceSchema,
         method: usize,
+        may_read: bool,
     ) -> Option<Self> {
         let method = schema.methods().get(method)?;
+        let own_say = own.is_some_and(|own| {
+            let mut filters = own.filters(schema.id(), method);
+            filters.next().is_some() || own.query(schema.id(), method).is_some()
+        });
+        if own_say && !may_read {
+            return Some(Self::Broken(MAY_NOT_READ));
+        }
         let mut filters: SmallVec<[&Source; 4]> = SmallVec::new();
         filters.extend(class.into_iter().flat_map(|class| &class.filters));
         if let Some(own) = own {
@@ -175,6 +184,29 @@ impl<'a> Course<'a> {
         }
     }
 }
+
+impl Course<'_> {
+    /// Returns why every subscription fails, if that is known before anybody is asked.
+    pub(super) fn broken(&self, around: &Surroundings) -> Option<String> {
+        match self {
+            Self::Filters(filters) => filters.iter().find_map(|source| match source {
+                Source::Named(name) => {
+                    let found = around.named.filter(name);
+                    let missing = found.is_none().then(|| source.unregistered());
+                    drop_quietly(found);
+                    missing
+                }
+                Source::Object(_) => None,
+            }),
+            Self::Query(_) => None,
+            Self::Broken(why) => Some((*why).to_owned()),
+        }
+    }
+}
+
+/// A publisher filter sees whole records, and a query tells them apart.
+const MAY_NOT_READ: &str = "the publisher's principal lacks the right to read, so neither its \
+     publisher filters nor its default query are asked";
 
 impl DefaultQuery {
     pub(super) fn parse(criteria: &str) -> crate::error::Result<Self> {

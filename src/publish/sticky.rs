@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::publisher_filter::{FilteredEvent, PublisherFilter};
 use super::selection::Selection;
+use crate::delivery::DeliveryOutcome;
 use crate::model::SubscriptionId;
 
 /// The publisher filter that gives each event to one subscriber, and events of the same key to the
@@ -15,7 +16,9 @@ use crate::model::SubscriptionId;
 /// The key is the value of a parameter, or else of a publisher property. The subscriber that took the
 /// last event of the key is asked first; where it is gone, does not match or fails, the others are
 /// asked in the order of calling, until one takes the event. That one is remembered. Events of a key
-/// that is new go to the first subscriber that takes them.
+/// that is new go to the first subscriber that takes them. It is best the last of a chain: before
+/// another filter it selects the subscriber of the key, or else the first, and is not told whether
+/// that one took the event.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -89,7 +92,12 @@ impl PublisherFilter for StickyByKey {
         let first = subscriptions.iter().filter(|it| is_preferred(it.id()));
         let others = subscriptions.iter().filter(|it| !is_preferred(it.id()));
         for candidate in first.chain(others) {
-            if subscriptions.fire(&candidate).is_delivered() {
+            let outcome = subscriptions.fire(&candidate);
+            // Selected: of what is behind it in a chain it hears nothing.
+            if matches!(
+                outcome,
+                DeliveryOutcome::Delivered | DeliveryOutcome::Selected
+            ) {
                 let mut memory = self.memory.lock();
                 memory.put(key, candidate.id(), self.capacity);
                 return;

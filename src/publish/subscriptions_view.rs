@@ -77,7 +77,8 @@ impl SubscriptionsView {
     }
 
     /// Returns a number that rises with each change of a subscription of the interface, one in view or
-    /// not: while it is the same, so is what is in view.
+    /// not: while it is the same, so is what is in view, unless a principal gained or lost the right
+    /// to read.
     pub fn generation(&self) -> u64 {
         let channel = Arc::clone(&self.cell.read());
         channel.generation()

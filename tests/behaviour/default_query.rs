@@ -113,7 +113,7 @@ fn explanation_says_what_the_query_withholds_and_counts_filters_it_does_not_ask(
         (explained.delivered(), explained.publisher_filters()),
         (2, 0)
     );
-    stocks.install_filter("not registered");
+    stocks.install_filter(firing(&["b"]));
     let explained = stocks.explain("price_changed", &values).unwrap();
     assert_eq!(
         (explained.delivered(), explained.publisher_filters()),

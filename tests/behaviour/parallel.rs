@@ -6,8 +6,9 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
 use loosely::{
-    Broker, EventClass, EventContext, FilteredEvent, FireOutcome, Firing, PublisherFilter,
-    Selection, SubscriptionGuard, SubscriptionId, ValueRef,
+    Broker, EventClass, EventContext, EventValue, FilteredEvent, FireOutcome, Firing,
+    PublisherFilter, Selection, Subscription, SubscriptionGuard, SubscriptionId, ValueRef,
+    event_interface,
 };
 
 use crate::support::{
@@ -291,4 +292,44 @@ impl PublisherFilter for All {
     fn fire(&self, _event: &FilteredEvent<'_>, subscriptions: &mut Selection<'_>) {
         subscriptions.fire_all();
     }
+}
+
+/// Cannot be copied.
+#[derive(Debug, EventValue)]
+struct Parcel {
+    weight: u32,
+}
+
+impl Clone for Parcel {
+    fn clone(&self) -> Self {
+        panic!("a parcel of {} is not copied", self.weight);
+    }
+}
+
+#[event_interface]
+trait Shipments {
+    fn sent(&self, parcel: &Parcel);
+}
+
+#[test]
+fn arguments_whose_copy_panics_fail_those_who_needed_it_and_nobody_else() {
+    let broker = Broker::builder().on_failure(|_, _| {}).open().unwrap();
+    let class = EventClass::new("Shipments", "Shipments");
+    let class = class.with_firing(Firing::Parallel { max: 4 });
+    broker.register_class::<dyn Shipments>(class).unwrap();
+    let shipments = broker.publisher::<dyn Shipments>().unwrap();
+    let guards = [("a", 1), ("b", 0), ("c", 0)].map(|(name, priority)| {
+        let record = Subscription::builder(name).to::<dyn Shipments>();
+        let record = record.object().priority(priority).build().unwrap();
+        let desk: Arc<dyn Shipments> = Arc::new(ShipmentsHandlers::new());
+        let guard = broker.subscribe_with::<dyn Shipments>(&record, desk);
+        guard.unwrap()
+    });
+    let report = shipments.sent(&Parcel { weight: 3 });
+    assert_eq!((report.delivered(), report.failed()), (1, 2));
+    for failure in report.failures() {
+        let failure = failure.failure().unwrap();
+        assert_eq!(failure.to_string(), "panicked: a parcel of 3 is not copied");
+    }
+    drop(guards);
 }

@@ -436,3 +436,30 @@ fn events_of_one_key_go_to_the_subscriber_that_took_the_last_until_it_fails() {
     let report = stocks.price_changed("y", 4.0);
     assert_eq!(counts(&report), [1, 0, 1, 0]);
 }
+
+#[test]
+fn sticky_filter_before_another_one_selects_one_subscriber_per_key() {
+    let (_broker, stocks, tape) = rig();
+    stocks.install_filter(Arc::new(StickyByKey::on("symbol")));
+    stocks.install_filter(filtering(|_, subscriptions| subscriptions.fire_all()));
+    for _ in 0..2 {
+        let report = stocks.price_changed("x", 1.0);
+        assert_eq!(counts(&report), [1, 0, 2, 0]);
+    }
+    assert_eq!(tape.take(), ["b x 1", "b x 1"]);
+}
+
+#[test]
+fn explanation_says_that_a_filter_is_not_registered() {
+    let (broker, stocks, _tape) = rig();
+    stocks.install_filter("nobody's");
+    let values = [ValueRef::Str("x"), ValueRef::F64(1.0)];
+    let explained = || stocks.explain("price_changed", &values).unwrap();
+    assert_eq!(explained().delivered(), 0);
+    let stage = explained().line("a").unwrap().stage().to_string();
+    assert!(stage.contains("\"nobody's\" is not registered"), "{stage}");
+    broker
+        .register_publisher_filter("nobody's", firing(&["a"]))
+        .unwrap();
+    assert_eq!(explained().delivered(), 3);
+}

@@ -96,3 +96,32 @@ fn view_of_who_may_not_read_has_its_own_subscriptions_alone() {
     assert_eq!(names("eve"), ["ann", "eve"]);
     assert_eq!(names("bob"), Vec::<String>::new());
 }
+
+#[test]
+fn filter_and_query_of_who_may_not_read_are_not_asked_and_nobody_is_called() {
+    let tape = Tape::new();
+    let broker = guarded(&tape);
+    let class = EventClass::new("StockEvents", "StockEvents").with_access(Right::Read, "staff");
+    broker.register_class::<dyn StockEvents>(class).unwrap();
+    let record = subscription("a", "x").owner("ann").build().unwrap();
+    broker.ensure(&record).unwrap();
+    let view = broker.as_principal("eve").unwrap();
+    let stocks = view.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.price_changed("x", 1.0).delivered(), 1);
+    stocks.install_filter(filtering(|_, subscriptions| {
+        assert!(subscriptions.is_empty(), "it saw a record");
+    }));
+    let report = stocks.price_changed("x", 1.0);
+    let failure = report.failures().next().unwrap().failure().unwrap();
+    let why = failure.to_string();
+    assert!(why.contains("lacks the right to read"), "{why}");
+
+    let queried = view.publisher::<dyn StockEvents>().unwrap();
+    queried
+        .set_default_query("price_changed", "owner = 'ann'")
+        .unwrap();
+    assert_eq!(queried.price_changed("x", 1.0).failed(), 1);
+    let staff = Role::new("staff").with_principal("eve");
+    broker.define_role(&staff).unwrap();
+    assert_eq!(queried.price_changed("x", 1.0).delivered(), 1);
+}

@@ -1,12 +1,16 @@
 //! Publisher properties of single events, and what subscribers see of properties.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
 
 use loosely::{
-    Broker, ErrorKind, EventClass, EventContext, Firing, Nesting, Stage, Value, ValueRef, ValueType,
+    Broker, ErrorKind, EventClass, EventContext, Firing, Nesting, Stage, SubscriptionGuard, Value,
+    ValueRef, ValueType,
 };
 
-use crate::support::{OnPrice, StockEvents, StockEventsPublisher, Tape, live, quiet, subscription};
+use crate::support::{
+    OnDrop, OnPrice, StockEvents, StockEventsPublisher, Tape, Watchdog, live, quiet, subscription,
+};
 
 /// A class that declares `desk` with a default and `level` without one.
 fn declared() -> (Broker, StockEventsPublisher, Tape) {
@@ -255,16 +259,62 @@ fn lending_borrowed_values_allocates_nothing() {
 
 #[test]
 fn subscribers_on_other_threads_see_the_properties_of_their_event() {
+    let _watchdog = Watchdog::new();
     let (broker, stocks, _tape) = declared();
     let class = broker.class("stocks").unwrap();
+    let class = class.with_property("floor", ValueType::Str, "2");
     let class = class.with_firing(Firing::Parallel { max: 2 });
     broker.update_class(&class).unwrap();
-    let seen = [(); 4].map(|()| watch(&broker));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let both = Arc::new(Barrier::new(2));
+    for _ in 0..2 {
+        let (seen, both) = (Arc::clone(&seen), Arc::clone(&both));
+        let watcher = OnPrice(move |_: &str, _| {
+            // So that it takes two threads.
+            both.wait();
+            let context = EventContext::current().unwrap();
+            let values = ["desk", "level", "floor"].map(|name| context.property(name));
+            seen.lock().unwrap().push((thread::current().id(), values));
+        });
+        let watcher: Arc<dyn StockEvents> = Arc::new(watcher);
+        broker
+            .subscribe::<dyn StockEvents>(watcher)
+            .unwrap()
+            .detach();
+    }
     stocks.set("level", 3_u8).unwrap();
     let lent = stocks.with("desk", "rates").unwrap();
-    assert_eq!(lent.price_changed("x", 1.0).delivered(), 4);
-    for seen in seen {
-        let expected = [Some("rates".into()), Some(3_u8.into())];
-        assert_eq!(*seen.lock().unwrap(), [expected]);
-    }
+    assert_eq!(lent.price_changed("x", 1.0).delivered(), 2);
+    let seen = seen.lock().unwrap();
+    assert_ne!(seen[0].0, seen[1].0);
+    let expected = [Some("rates".into()), Some(3_u8.into()), Some("2".into())];
+    assert!(seen.iter().all(|(_, values)| *values == expected));
+}
+
+#[test]
+fn what_is_fired_behind_the_event_has_none_of_its_properties() {
+    let (broker, stocks, _tape) = declared();
+    let seen = watch(&broker);
+    // Its last holder is the snapshot of the fire in which it goes.
+    let slot: Arc<Mutex<Option<SubscriptionGuard>>> = Arc::default();
+    let (inner, guard) = (stocks.clone(), Arc::clone(&slot));
+    let farewell = OnDrop(move || {
+        inner.traded("bye", 1);
+        inner.price_changed("bye", 1.0);
+    });
+    let leaving = OnPrice(move |_: &str, _| {
+        let _kept = &farewell;
+        drop(guard.lock().unwrap().take());
+    });
+    let record = live("leaving").priority(-1).build().unwrap();
+    let guard = broker.subscribe_with::<dyn StockEvents>(&record, Arc::new(leaving));
+    *slot.lock().unwrap() = Some(guard.unwrap());
+    stocks.with("desk", "lent").unwrap().price_changed("x", 1.0);
+    let desks: Vec<_> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|it| it[0].clone())
+        .collect();
+    assert_eq!(desks, [Some("lent".into()), Some("fx".into())]);
 }
