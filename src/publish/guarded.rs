@@ -177,7 +177,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         None
     }
 
-    /// Does with one subscription what comes behind a publisher filter.
     /// Does with one subscription what comes behind a publisher filter. Nothing becomes of one that
     /// is too new for the event.
     pub(super) fn fire_one(
