@@ -1,9 +1,9 @@
 //! The publisher's say: who is asked before the filters of subscriptions.
 //!
 //! Desks take orders. A publisher filter offers each order to one desk at a time, those with the
-//! largest limit in their bag first, until one accepts: it learns from the firing control what became
-//! of each, as nobody else does. Watch for the order that is too large for all of them, and for the
-//! regions: a desk whose bag names another region is filtered out, without any code.
+//! largest limit in their bag first, until one accepts: it learns from the firing control what
+//! became of each, as nobody else does. Watch for the order that is too large for all of them, and
+//! for the regions: a desk whose bag names another region is filtered out, without any code.
 //!
 //! ```text
 //! cargo run --example publisher_filter

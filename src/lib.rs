@@ -107,9 +107,8 @@
 //! time. Many filters are found by an index, few are asked in turn. One process owns a store
 //! directory. With `panic = "abort"`, a subscriber that panics ends the process.
 //!
-//! Not in this version: queued or detached delivery, deadlines, monikers, events between
-//! processes or machines. A class that asks for one of these is refused
-//! ([`Invalid`](ErrorKind::Invalid)); every event for a subscription that names a moniker is a
+//! Not in this version: queued or detached delivery, deadlines, monikers, events between processes
+//! or machines. A subscription may name a moniker, and then every event for it is a
 //! [failure](Failure::Activation) in the report.
 //!
 //! # Features

@@ -118,8 +118,8 @@ pub enum Notice {
         /// What its filter costs.
         cost: String,
     },
-    /// An event met a subscription that is suspended; told once, until the reason is another. If they
-    /// are many, it is a few of them in a minute, and later how many others there were.
+    /// An event met a subscription that is suspended; told once, until the reason is another. If
+    /// they are many, it is a few of them in a minute, and later how many others there were.
     SubscriptionSuspended {
         /// The subscription's id.
         id: Uuid,

@@ -34,12 +34,11 @@ impl Broker {
     ///
     /// [`Invalid`](ErrorKind::Invalid) with all that is wrong with the record,
     /// [`Filter`](ErrorKind::Filter) if a default query does not parse or does not fit the columns,
-    /// [`NotFound`](ErrorKind::NotFound) if a publisher filter that it bears compares bags by a name
-    /// that no event of it has,
-    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the interface's
-    /// id, [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to define and there
-    /// is something to write, [`Corrupt`](ErrorKind::Corrupt) if a class with the id is stored and cannot be read, and
-    /// what the store reports.
+    /// [`NotFound`](ErrorKind::NotFound) if a publisher filter that it bears compares bags by a
+    /// name that no event of it has, [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust
+    /// type has claimed the interface's id, [`Denied`](ErrorKind::Denied) if this is a view that
+    /// lacks the right to define and there is something to write, [`Corrupt`](ErrorKind::Corrupt)
+    /// if a class with the id is stored and cannot be read, and what the store reports.
     pub fn register_class<I: EventInterface + ?Sized>(
         &self,
         class: EventClass,
@@ -127,10 +126,10 @@ impl Broker {
     /// Returns the classes of which `criteria` are true, by name; `"ALL"` selects every one.
     ///
     /// The columns are those of the record: `id`, `name`, `publisher`, `description`, `owner`,
-    /// `open_properties`, `unordered`, `publisher_filters` (a list: those for all methods), `parallel`,
-    /// `revision`; COM+'s names for them are taken too. The built-in classes, such as
-    /// [`WIRING_CHANGES`](crate::WIRING_CHANGES), have no record unless somebody stored one, and are
-    /// found by their ids alone.
+    /// `open_properties`, `unordered`, `publisher_filters` (a list: those for all methods),
+    /// `parallel`, `revision`; COM+'s names for them are taken too. The built-in classes, such as
+    /// [`WIRING_CHANGES`](crate::WIRING_CHANGES), have no record unless somebody stored one, and
+    /// are found by their ids alone.
     ///
     /// # Errors
     ///
@@ -298,9 +297,9 @@ impl Broker {
         }
     }
 
-    /// Removes a record that is in the store, be it one that was not listed since it cannot be read,
-    /// if that right is there where no class is concerned. Returns whether there was one: whoever
-    /// lacks the right and would have nothing removed is refused nothing.
+    /// Removes a record that is in the store, be it one that was not listed since it cannot be
+    /// read, if that right is there where no class is concerned. Returns whether there was one:
+    /// whoever lacks the right and would have nothing removed is refused nothing.
     pub(super) fn remove_stored(&self, key: Vec<u8>, right: Right) -> Result<bool> {
         self.core.check_open()?;
         if self.core.store.get(&key)?.is_none() {

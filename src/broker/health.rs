@@ -20,21 +20,21 @@ use crate::store::record::RecordKey;
 
 /// Tells of what [`Broker::notices`](crate::Broker::notices) reports, when it happens.
 ///
-/// The class [`HEALTH_EVENTS`] is there in every broker, and the broker itself fires it, on the same
-/// thread as [`WiringChanges`](crate::WiringChanges). Subscribers hear first of the notices that wait
-/// to be taken, such as those of the opening. Nothing is kept for those who are away. What a store
-/// reports that was given to the builder goes to the [`Notices`] of its own options and is not told.
-/// A fire of this class or of one about the wiring causes no health event.
+/// The class [`HEALTH_EVENTS`] is there in every broker, and the broker itself fires it, on the
+/// same thread as [`WiringChanges`](crate::WiringChanges). Subscribers hear first of the notices
+/// that wait to be taken, such as those of the opening. Nothing is kept for those who are away.
+/// What a store reports that was given to the builder goes to the [`Notices`] of its own options
+/// and is not told. A fire of this class or of one about the wiring causes no health event.
 #[event_interface(id = "76912d68-8e05-4d77-b419-0c9df2d5143a")]
 pub trait HealthEvents {
     /// Something went wrong, or is well again.
     ///
-    /// - `sequence` rises by one from notice to notice of this broker; those that nobody was told of
-    ///   have numbers too.
+    /// - `sequence` rises by one from notice to notice of this broker; those that nobody was told
+    ///   of have numbers too.
     /// - `kind` is `restored`, `lost`, `rolled_back`, `quarantined`, `store_unavailable`,
-    ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap` (changes
-    ///   of the wiring that nobody is told of), `denied`, `not_retained`, `sink_detached` or
-    ///   `notices_dropped`. A later version may have more.
+    ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
+    ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `sink_detached`
+    ///   or `notices_dropped`. A later version may have more.
     /// - `subject` is the id of the record, where it is about one.
     /// - `text` is for a person.
     fn health_changed(&self, sequence: u64, kind: &str, subject: Option<Uuid>, text: &str);
@@ -104,8 +104,8 @@ struct Suspended {
     noted: Mutex<Noted>,
 }
 
-/// What was noted, and how much of it was told lately: a change of a class may suspend thousands, and
-/// their notices would leave no room for others.
+/// What was noted, and how much of it was told lately: a change of a class may suspend thousands,
+/// and their notices would leave no room for others.
 #[derive(Default)]
 struct Noted {
     /// subscription -> a digest of the reason

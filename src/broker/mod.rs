@@ -121,14 +121,15 @@ impl Broker {
     /// error of kind [`Closed`](crate::ErrorKind::Closed); publishers go on firing from their
     /// caches to the subscribers that are there.
     ///
-    /// Before that, subscribers of [`WiringChanges`](crate::WiringChanges) are told of everything that
-    /// was committed until now; but not when this is called from inside a delivery. A store that was
-    /// given to the builder is detached from and left open.
+    /// Before that, subscribers of [`WiringChanges`](crate::WiringChanges) are told of everything
+    /// that was committed until now; but not when this is called from inside a delivery. A store
+    /// that was given to the builder is detached from and left open.
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](crate::ErrorKind::TimedOut) if all this takes longer than `deadline`: no more is
-    /// told then, and the flush goes on in the background. Else what the flush met; the directory is released all the same.
+    /// [`TimedOut`](crate::ErrorKind::TimedOut) if all this takes longer than `deadline`: no more
+    /// is told then, and the flush goes on in the background. Else what the flush met; the
+    /// directory is released all the same.
     pub fn close(&self, deadline: Duration) -> Result<()> {
         self.core.close(deadline)
     }

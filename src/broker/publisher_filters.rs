@@ -8,11 +8,12 @@ use crate::model::{PredicateName, PublisherFilterName};
 use crate::publish::{FilteredEvent, PublisherFilter};
 
 impl Broker {
-    /// Registers a publisher filter under a name, for classes that bear it and publishers that install
-    /// it by name. The same object again is a no-op; fires that begin when this returned ask it.
+    /// Registers a publisher filter under a name, for classes that bear it and publishers that
+    /// install it by name. The same object again is a no-op; fires that begin when this returned
+    /// ask it.
     ///
-    /// The broker keeps the filter, and publishers keep what the broker has registered: a filter that
-    /// holds a publisher of this broker keeps both alive until it is unregistered.
+    /// The broker keeps the filter, and publishers keep what the broker has registered: a filter
+    /// that holds a publisher of this broker keeps both alive until it is unregistered.
     ///
     /// # Errors
     ///
@@ -40,8 +41,8 @@ impl Broker {
         })
     }
 
-    /// Removes the publisher filter of this name and returns whether there was one. Where it is named,
-    /// every subscription of an event fails until it is back.
+    /// Removes the publisher filter of this name and returns whether there was one. Where it is
+    /// named, every subscription of an event fails until it is back.
     pub fn unregister_publisher_filter(&self, name: &str) -> bool {
         // Without bags it refuses nothing.
         let wiring = &self.core.wiring;
@@ -50,12 +51,12 @@ impl Broker {
     }
 
     /// Registers a predicate under a name: subscriptions that bear it
-    /// ([`SubscriptionBuilder::predicate`](crate::SubscriptionBuilder::predicate)) get only the events
-    /// that their filter selects and that it lets pass.
+    /// ([`SubscriptionBuilder::predicate`](crate::SubscriptionBuilder::predicate)) get only the
+    /// events that their filter selects and that it lets pass.
     ///
-    /// It is called on the publisher's thread, for each such subscription that an event matches, with
-    /// no lock held; [`explain`](Self::explain) calls it too, so it should do nothing but answer. If
-    /// it panics, the delivery fails.
+    /// It is called on the publisher's thread, for each such subscription that an event matches,
+    /// with no lock held; [`explain`](Self::explain) calls it too, so it should do nothing but
+    /// answer. If it panics, the delivery fails.
     ///
     /// # Errors
     ///

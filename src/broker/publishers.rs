@@ -54,9 +54,9 @@ impl Broker {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or it does not offer the
     /// interface; [`Denied`](ErrorKind::Denied) if this is a view of a principal who lacks the
-    /// right to publish; [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has claimed the
-    /// interface's id; [`Closed`](ErrorKind::Closed) after the broker was closed; what the store
-    /// reports, if the interface is not as it was when the store was last told of it.
+    /// right to publish; [`AlreadyExists`](ErrorKind::AlreadyExists) if another Rust type has
+    /// claimed the interface's id; [`Closed`](ErrorKind::Closed) after the broker was closed; what
+    /// the store reports, if the interface is not as it was when the store was last told of it.
     pub fn publisher_of<I: Publishes + ?Sized>(
         &self,
         class: impl Into<EventClassId>,
@@ -136,8 +136,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`Denied`](ErrorKind::Denied) if this is a view that lacks the right to read the class;
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that are
-    /// known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such class, or none of its interfaces that
+    /// are known has such a method; [`Invalid`](ErrorKind::Invalid) if several have: ask
     /// [`dynamic_publisher_of`](Self::dynamic_publisher_of) one of them. Else as
     /// [`DynamicPublisher::explain`].
     pub fn explain(

@@ -26,19 +26,20 @@ impl Broker {
     /// subscriptions are delivered by this broker.
     ///
     /// A session belongs to the broker it was begun at. Where several brokers share a store, a
-    /// subscription follows its owner to each broker that the owner is logged on to, and to no other.
+    /// subscription follows its owner to each broker that the owner is logged on to, and to no
+    /// other.
     ///
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if this is no name for a principal,
-    /// [`Denied`](ErrorKind::Denied) if a view of another principal would begin it without the right
-    /// to administer where no class is concerned,
-    /// [`Closed`](ErrorKind::Closed) after the broker was closed.
+    /// [`Denied`](ErrorKind::Denied) if a view of another principal would begin it without the
+    /// right to administer where no class is concerned, [`Closed`](ErrorKind::Closed) after the
+    /// broker was closed.
     ///
     /// # Consistency
     ///
-    /// When it returned, every fire that begins here reaches the subscriptions, and when the guard's
-    /// drop returned, none does. It costs what this owner has, however much others have.
+    /// When it returned, every fire that begins here reaches the subscriptions, and when the
+    /// guard's drop returned, none does. It costs what this owner has, however much others have.
     #[doc(alias = "Logon")]
     pub fn log_on(&self, principal: impl AsRef<str>) -> Result<Session> {
         self.core.check_open()?;

@@ -259,8 +259,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`Filter`](ErrorKind::Filter) if the criteria do not parse or do not fit the columns,
-    /// [`Denied`](ErrorKind::Denied) as [`ensure`](Self::ensure), if one of them may not be removed,
-    /// and what the store reports.
+    /// [`Denied`](ErrorKind::Denied) as [`ensure`](Self::ensure), if one of them may not be
+    /// removed, and what the store reports.
     #[doc(alias("Remove", "RemoveS"))]
     pub fn remove_where(&self, criteria: &str) -> Result<Vec<Subscription>> {
         let access = self.access();

@@ -17,9 +17,9 @@
 //!   the last snapshot that has it goes.
 //!
 //! Lane and index carry a generation. What moves between them (a subscription gets a filter or
-//! loses it, the index begins or ends) does so under the write lock, and raises both. A fire that finds
-//! a lane of one generation and an index of another loads its snapshot again, so it sees every
-//! subscription in exactly one place.
+//! loses it, the index begins or ends) does so under the write lock, and raises both. A fire that
+//! finds a lane of one generation and an index of another loads its snapshot again, so it sees
+//! every subscription in exactly one place.
 //!
 //! # Several changes at once
 //!

@@ -39,8 +39,8 @@ struct Fire {
 pub(crate) struct Shown(());
 
 /// Shows subscribers the properties of the fire that this thread is inside of, if it has any: what
-/// was lent to this one event, what the publisher object has, and what its class has where that says
-/// nothing. A thread that is ending shows nothing.
+/// was lent to this one event, what the publisher object has, and what its class has where that
+/// says nothing. A thread that is ending shows nothing.
 pub(crate) fn show(
     lent: &[(&str, ValueRef<'_>)],
     own: &Arc<Properties>,

@@ -63,10 +63,10 @@
 //! - *Filters are checked when they are stored.* In COM+ one that does not compile shows in the
 //!   event log when the event is fired (event 4624).
 //! - *A publisher filter* is one call that has the event, the subscriptions and the firing control;
-//!   it need not implement the interface ("Creating a Publisher Filter" has it asked twice, and keep
-//!   between the two what it knows). [`Selection::fire`] returns what became of the subscriber.
-//!   Several make a chain, each on one publisher or by name on the class. That a bag must agree
-//!   with the event needs no code: [`BagEquality`].
+//!   it need not implement the interface ("Creating a Publisher Filter" has it asked twice, and
+//!   keep between the two what it knows). [`Selection::fire`] returns what became of the
+//!   subscriber. Several make a chain, each on one publisher or by name on the class. That a bag
+//!   must agree with the event needs no code: [`BagEquality`].
 //! - *What filters a subscription by code* is a predicate by name, asked behind the filter
 //!   ([`Broker::register_predicate`]); in COM+ its CLSID stands in place of the criteria.
 //! - *The order of calling* is fixed: priority, then store order. COM+ calls "in no determined or

@@ -118,6 +118,16 @@
 //!   No thread of the broker is ever waited for, and none keeps what a fire has let go of:
 //!   `together.rs: fire_goes_on_alone_while_the_pool_is_held_up`,
 //!   `guard_is_not_held_up_by_a_pool_that_came_too_late`.
+//! - A [publisher filter](crate::PublisherFilter) calls each subscriber at most once:
+//!   `publisher_filters.rs: control_returns_what_became_of_a_subscriber_and_calls_it_once_at_most`.
+//!   One that panics, or is missing, fails those that it had not fired and nobody else:
+//!   `panicking_filter_fails_what_it_had_not_fired_and_nothing_else`. Whom it, or a default query,
+//!   leaves out is counted apart from whom a filter does: `default_query.rs`. A predicate that
+//!   cannot be asked fails the delivery: `predicates.rs`.
+//! - A [`BagEquality`](crate::BagEquality) of a class and one of a publisher object select the
+//!   same: `bag_equality.rs: publisher_object_and_class_compare_alike`.
+//! - A property that is lent to an event stands before the object's own, for filters and for
+//!   subscribers on whatever thread, and ends with the event: `with.rs`.
 //! - A new subscription to a class that [retains](crate::Retained) events is given those first, and
 //!   then every one that is fired afterwards, none missed and none twice, however many fire
 //!   meanwhile: `retained/races.rs`, whichever way a fire finds its subscribers. A subscriber that
@@ -153,6 +163,8 @@
 //! - With an [`Authorizer`](crate::Authorizer), what is done through a view of a principal is done
 //!   only if it allows it; a refusal is an error of kind [`Denied`](crate::ErrorKind::Denied) and a
 //!   notice: `access.rs` has each right, allowed and denied.
+//! - Who may not read sees subscriptions of others by no way of a publisher object, its views,
+//!   its `explain`, its publisher filters: `selections.rs`.
 //! - A change of roles takes effect with its commit, at every broker of the store: fires that begin
 //!   afterwards go by it, of publisher objects that were made before too: `access.rs:
 //!   fires_of_a_principal_who_lost_the_right_reach_nobody_until_it_is_back`,

@@ -153,8 +153,8 @@
 //!   holds the wiring: the calls of the broker read the wiring, let it go, commit, and begin again
 //!   if the revision they expected has passed.
 //! - *wiring state -> roster*: what came and went is told to the channels one by one. A fire takes
-//!   neither of the two, but for the list of publisher objects, for a moment, if its own has private
-//!   subscriptions, and for the roster: at its end, if it made a singleton, and where a
+//!   neither of the two, but for the list of publisher objects, for a moment, if its own has
+//!   private subscriptions, and for the roster: at its end, if it made a singleton, and where a
 //!   publisher filter or a default query needs the members of a method that has changed.
 //! - *roster -> index*: it is locked, for all methods together, while a subscription moves between
 //!   it and the snapshot, so that every fire sees it in one place. Under them runs library code
@@ -174,10 +174,10 @@
 //!   held.
 //!
 //! Three rules keep this list short. A subscriber, a factory, a publisher filter, a predicate, a
-//! failure hook and a user's `Drop` run with no lock held; so does `on_progress` of [`BrokerBuilder`](crate::BrokerBuilder), as the
-//! store is listed while it is opened and nobody else has it yet. What must be held for a function
-//! is its `&mut` parameter, not a remark. And what is shared with fires is immutable: a change
-//! makes a new one.
+//! failure hook and a user's `Drop` run with no lock held; so does `on_progress` of
+//! [`BrokerBuilder`](crate::BrokerBuilder), as the store is listed while it is opened and nobody
+//! else has it yet. What must be held for a function is its `&mut` parameter, not a remark. And
+//! what is shared with fires is immutable: a change makes a new one.
 //!
 //! # A million records on disk
 //!

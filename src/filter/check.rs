@@ -24,13 +24,14 @@ pub(crate) fn check(filter: &Filter, scope: &Scope<'_>) -> Result<Predicate, Fil
     compile(filter, scope)
 }
 
-/// Compiles the criteria for each of several scopes, such as all methods of an interface, together with
-/// what is asked in that scope alone. A scope in which nothing is asked has no predicate.
+/// Compiles the criteria for each of several scopes, such as all methods of an interface, together
+/// with what is asked in that scope alone. A scope in which nothing is asked has no predicate.
 ///
 /// # Errors
 ///
 /// As [`check`]; but a name must exist in one scope only, and have the same kind of type wherever
-/// it exists. Where it does not, it is NULL, as are all unknown names in what is asked in one scope.
+/// it exists. Where it does not, it is NULL, as are all unknown names in what is asked in one
+/// scope.
 pub(crate) fn check_beside(
     filter: Option<&Filter>,
     scopes: &[(Scope<'_>, Option<Expr>)],

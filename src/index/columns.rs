@@ -213,8 +213,8 @@ impl ColumnTable {
 
     /// Makes a new `current` with one column more: readers may hold the old one.
     ///
-    /// A level that has become too large goes to the next one as a whole, so that a column is copied
-    /// a few times at each level, however many there are.
+    /// A level that has become too large goes to the next one as a whole, so that a column is
+    /// copied a few times at each level, however many there are.
     fn publish_with(&mut self, id: u32) {
         let mut moved = vec![id];
         let mut replaced = Vec::new();
@@ -329,8 +329,8 @@ fn hash_path(seed: Seed, path: &Path) -> u64 {
     hash_steps(seed, &path.root, &path.steps)
 }
 
-/// Returns how many columns a level may have. The first takes every new one and is copied for it, so
-/// it is small; few filters have names for more than one level.
+/// Returns how many columns a level may have. The first takes every new one and is copied for it,
+/// so it is small; few filters have names for more than one level.
 fn limit(level: usize) -> usize {
     let doublings = u32::try_from(6 + 3 * level).unwrap_or(u32::MAX);
     1_usize.checked_shl(doublings).unwrap_or(usize::MAX)

@@ -91,8 +91,8 @@ impl Index {
         Places(Arc::clone(self.0.columns()))
     }
 
-    /// Calls `visit` with the numbers of all criteria that select the event; returns whether the event
-    /// was read for this index as it is now, without which nothing is visited.
+    /// Calls `visit` with the numbers of all criteria that select the event; returns whether the
+    /// event was read for this index as it is now, without which nothing is visited.
     #[must_use]
     pub fn matches(&self, reader: &mut Reader, visit: &mut dyn FnMut(&[u32])) -> bool {
         self.0.matches(&mut reader.0, visit).is_ok()

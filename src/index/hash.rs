@@ -5,8 +5,8 @@ use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::LazyLock;
 
-/// What hashes of one index start with: another for each, so that nobody who stores filters can choose
-/// ones that collide.
+/// What hashes of one index start with: another for each, so that nobody who stores filters can
+/// choose ones that collide.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seed(u64);
 

@@ -1,8 +1,8 @@
 //! The normal form of criteria: conjunctions of what an index can look up.
 //!
 //! A filter selects where its condition is TRUE. NOT is pushed down to the single tests, which
-//! SQL's three-valued logic allows: a conjunction is FALSE where one part is FALSE, a disjunction where
-//! all are. A test that cannot be turned into its opposite stays as a whole, under its NOT.
+//! SQL's three-valued logic allows: a conjunction is FALSE where one part is FALSE, a disjunction
+//! where all are. A test that cannot be turned into its opposite stays as a whole, under its NOT.
 
 use super::key::{Constant, ConstantRef, Domain, OrderKey, OwnedConstant};
 use crate::filter::{Collation, CompareOp, Condition, Path, Pattern, Tail, Test};
@@ -202,8 +202,8 @@ fn comparison<'p>(
     }
 }
 
-/// Returns the keys of the values that fulfil the comparison, and whether they are of no others; `None`
-/// if there are none.
+/// Returns the keys of the values that fulfil the comparison, and whether they are of no others;
+/// `None` if there are none.
 fn range(op: CompareOp, value: ValueRef<'_>, domain: Domain) -> Option<(u64, u64, bool)> {
     let key = match value {
         ValueRef::Str(text) if domain.is_folded() => {
@@ -397,7 +397,7 @@ impl<'p> Atom<'p> {
     }
 }
 
-/// The most conjunctions that a filter becomes. Each has a place of its own in the index, and costs as
-/// much as a filter; beyond that, one check of the whole condition is the lesser cost.
-/// Small under test, so that few reach what many do.
+/// The most conjunctions that a filter becomes. Each has a place of its own in the index, and costs
+/// as much as a filter; beyond that, one check of the whole condition is the lesser cost. Small
+/// under test, so that few reach what many do.
 pub(super) const CAP: usize = if cfg!(test) { 6 } else { 32 };

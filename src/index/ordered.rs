@@ -153,8 +153,8 @@ impl Chunk {
     }
 }
 
-/// Inserts with a quarter of room to grow: at a million entries the half that a vector takes is most of
-/// the memory.
+/// Inserts with a quarter of room to grow: at a million entries the half that a vector takes is
+/// most of the memory.
 pub(super) fn insert_tight<T>(items: &mut Vec<T>, at: usize, item: T) {
     if items.len() == items.capacity() {
         items.reserve_exact(items.len() / 4 + 1);

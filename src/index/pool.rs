@@ -222,8 +222,8 @@ impl<S> Pool<S> {
         matches!(held, Held::Vacant)
     }
 
-    /// Calls `visit` with the slots behind each conjunction, or notes the whole that it is a part of: of
-    /// that, other parts may hold too.
+    /// Calls `visit` with the slots behind each conjunction, or notes the whole that it is a part
+    /// of: of that, other parts may hold too.
     pub(super) fn visit<'a>(
         &'a self,
         ids: &[u32],

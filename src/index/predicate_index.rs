@@ -18,8 +18,8 @@ use crate::filter::{Condition, Predicate};
 
 /// Filters of one event method, each with the slots of those who want what it selects.
 ///
-/// Changed in place; a match needs it unchanged, so it stands behind a read-write lock. The event is
-/// read into a [`Scratch`] before that lock is taken:
+/// Changed in place; a match needs it unchanged, so it stands behind a read-write lock. The event
+/// is read into a [`Scratch`] before that lock is taken:
 ///
 /// 1. [`columns`](Self::columns), under the lock or kept from the last time;
 /// 2. [`Scratch::read`], without it;
@@ -109,7 +109,8 @@ impl<S> PredicateIndex<S> {
         self.columns.current()
     }
 
-    /// Calls `visit` with the slots of all filters that select the event, each slot once, in no order.
+    /// Calls `visit` with the slots of all filters that select the event, each slot once, in no
+    /// order.
     ///
     /// # Errors
     ///
@@ -138,8 +139,8 @@ impl<S> PredicateIndex<S> {
             readings,
             checks: 0,
         };
-        // Found first and visited afterwards: what is behind the numbers lies all over the memory, and
-        // many of these reads can be under way at once.
+        // Found first and visited afterwards: what is behind the numbers lies all over the memory,
+        // and many of these reads can be under way at once.
         self.tree
             .search(&mut search, &mut |ids| found.extend_from_slice(ids));
         let checks = search.checks;
@@ -240,8 +241,8 @@ impl<S> PredicateIndex<S> {
         }
     }
 
-    /// Brings the terms into the order in which the tree asks: what fewest filters share first, then
-    /// ranges from the narrowest, then the rest.
+    /// Brings the terms into the order in which the tree asks: what fewest filters share first,
+    /// then ranges from the narrowest, then the rest.
     fn sort(&self, terms: &mut [Term]) {
         terms.sort_by_cached_key(|term| self.rank(term));
     }
@@ -259,8 +260,8 @@ impl<S> PredicateIndex<S> {
         }
     }
 
-    /// Returns which share of the attribute's filters have the symbol, in millionths; of an attribute
-    /// with few filters nothing is known.
+    /// Returns which share of the attribute's filters have the symbol, in millionths; of an
+    /// attribute with few filters nothing is known.
     fn share(&self, attribute: u32, symbol: u32) -> u64 {
         let uses = u64::from(self.symbols.uses(symbol)) + 1;
         uses * 1_000_000 / (u64::from(self.columns.attribute(attribute).terms) + 10)

@@ -32,11 +32,11 @@ struct Few {
     ids: Vec<u32>,
 }
 
-/// Ranges at their forks: the longest prefix that the bits of both ends have in common (a relational
-/// interval tree; Kriegel, Poetke, Seidl 2000).
+/// Ranges at their forks: the longest prefix that the bits of both ends have in common (a
+/// relational interval tree; Kriegel, Poetke, Seidl 2000).
 ///
-/// A key with that prefix lies between both ends on one side at least: below the fork it need only be
-/// compared with the lower end, above it with the upper one.
+/// A key with that prefix lies between both ends on one side at least: below the fork it need only
+/// be compared with the lower end, above it with the upper one.
 #[derive(Debug, Default)]
 struct Forks {
     forks: HashMap<ForkId, Fork, BuildHasherDefault<ForkHasher>>,

@@ -8,7 +8,8 @@ use crate::filter::Row;
 use crate::value::view::elements;
 use crate::value::{ListView, Properties, ValueRef};
 
-/// A value copied out of an event: what is matched under a lock must not call the event's own views.
+/// A value copied out of an event: what is matched under a lock must not call the event's own
+/// views.
 ///
 /// Texts, bytes and lists keep their memory for the next event.
 #[derive(Debug, Default)]

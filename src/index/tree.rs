@@ -12,16 +12,17 @@ use super::ranges::{Range, RangeSet};
 use super::term::Term;
 use super::waiting::{Search, Waiting};
 
-/// Conjunctions by their terms: a node at depth n is reached by n symbols that an event has, and knows
-/// the conjunctions that begin with these.
+/// Conjunctions by their terms: a node at depth n is reached by n symbols that an event has, and
+/// knows the conjunctions that begin with these.
 ///
-/// A conjunction sinks as deep as there are many others at the same node. A range ends the way down.
-/// (Access predicates: Fabret et al. 2001; made recursive as in BE-Tree, 2011.)
+/// A conjunction sinks as deep as there are many others at the same node. A range ends the way
+/// down. (Access predicates: Fabret et al. 2001; made recursive as in BE-Tree, 2011.)
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
     free: Vec<u32>,
-    /// Symbol -> node below the root, or the root itself where there is none: every event passes here.
+    /// Symbol -> node below the root, or the root itself where there is none: every event passes
+    /// here.
     first: Vec<u32>,
 }
 
@@ -55,8 +56,8 @@ impl Tree {
         }
     }
 
-    /// Calls `visit` with the conjunctions that hold. One may come twice only if an attribute of it has
-    /// several symbols.
+    /// Calls `visit` with the conjunctions that hold. One may come twice only if an attribute of it
+    /// has several symbols.
     pub(super) fn search(&self, search: &mut Search<'_>, visit: &mut impl FnMut(&[u32])) {
         self.search_node(ROOT, 0, search, visit);
         let live = search.live;

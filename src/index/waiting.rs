@@ -4,8 +4,8 @@ use super::live::Live;
 use super::reading::Reading;
 use super::term::Term;
 
-/// A conjunction that is checked, and what tells at once that most do not hold: the terms are elsewhere
-/// in memory.
+/// A conjunction that is checked, and what tells at once that most do not hold: the terms are
+/// elsewhere in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
     pub(super) id: u32,

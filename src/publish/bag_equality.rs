@@ -16,15 +16,15 @@ use crate::value::{EventMethod, InterfaceSchema, Properties, Value};
 /// property.
 ///
 /// A subscription without the value in its bag gets every event; one with a list, the events that
-/// have one of its members; one with the value gets no event that has neither parameter nor property
-/// of the name.
+/// have one of its members; one with the value gets no event that has neither parameter nor
+/// property of the name.
 ///
 /// Registered under a name that a class bears, it is asked by nobody: the values become part of the
-/// subscriptions' filters and are found by the index with them, so a million subscriptions that a bag
-/// tells apart cost what a million filters do. What it keeps from a subscription counts as filtered
-/// out there, and other filters of the class come first. A value that cannot be compared with the
-/// parameter is refused when its subscription is stored, and suspends one that is stored already.
-/// Installed on a publisher object it compares the bags of all subscriptions, one by one.
+/// subscriptions' filters and are found by the index with them, so a million subscriptions that a
+/// bag tells apart cost what a million filters do. What it keeps from a subscription counts as
+/// filtered out there, and other filters of the class come first. A value that cannot be compared
+/// with the parameter is refused when its subscription is stored, and suspends one that is stored
+/// already. Installed on a publisher object it compares the bags of all subscriptions, one by one.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -112,8 +112,8 @@ pub(crate) trait AnyChannel: Demanded + Send + Sync + 'static {
     /// Has another channel, which shares what is retained, fire all that this one would retain.
     fn give_way(&self, successor: Arc<dyn AnyChannel>);
 
-    /// Takes over the class record and all subscriptions. What must be dropped without a lock goes to
-    /// `trash`, here and below.
+    /// Takes over the class record and all subscriptions. What must be dropped without a lock goes
+    /// to `trash`, here and below.
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash);
 
     /// Takes over a class record, its own or one of the sites beside it, that says the same of the
@@ -205,8 +205,8 @@ impl<I: Facet + ?Sized> Channel<I> {
         })
     }
 
-    /// Takes singletons that were made into the snapshot, now or at the end of another fire: this one
-    /// does not wait for a change that is being made.
+    /// Takes singletons that were made into the snapshot, now or at the end of another fire: this
+    /// one does not wait for a change that is being made.
     pub(crate) fn refresh(&self, made: bool) {
         if !made && !self.outdated.load(Ordering::Relaxed) {
             return;

@@ -116,9 +116,9 @@ impl Explanation {
         }
     }
 
-    /// Returns how many publisher filters the event has to pass first. They are not asked, since they
-    /// may remember what they are asked: the lines say what becomes of the subscriptions that they
-    /// fire.
+    /// Returns how many publisher filters the event has to pass first. They are not asked, since
+    /// they may remember what they are asked: the lines say what becomes of the subscriptions that
+    /// they fire.
     pub fn publisher_filters(&self) -> usize {
         self.publisher_filters
     }

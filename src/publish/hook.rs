@@ -12,8 +12,8 @@ use crate::delivery::Delivery;
 use crate::model::EventClassId;
 use crate::value::panic_message;
 
-/// Hears of every delivery that failed or was skipped since the subscription is suspended, after the
-/// fire in which it happened.
+/// Hears of every delivery that failed or was skipped since the subscription is suspended, after
+/// the fire in which it happened.
 ///
 /// It is called on the publisher's thread with no lock held; what it does adds to the fire's time.
 /// Of failures in fires that it makes itself it does not hear, since that need not end: their
@@ -40,7 +40,8 @@ impl Hook {
             telling.extend(begins.then_some(hook));
             begins
         });
-        // A thread that is ending has no list any more, and nothing to keep the hook from itself by.
+        // A thread that is ending has no list any more, and nothing to keep the hook from itself
+        // by.
         if begun != Ok(true) {
             return;
         }

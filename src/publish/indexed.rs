@@ -26,8 +26,8 @@ use crate::value::panic_message;
 
 /// The filtered subscriptions of a channel, found by what they select.
 ///
-/// Changed in place under a lock, inside which a fire runs library code alone: the event's values are
-/// read before, the subscribers are called behind. What a fire has found is its snapshot.
+/// Changed in place under a lock, inside which a fire runs library code alone: the event's values
+/// are read before, the subscribers are called behind. What a fire has found is its snapshot.
 pub(crate) struct FilterIndex<I: ?Sized> {
     state: RwLock<IndexState<I>>,
     identity: Arc<()>,
@@ -45,8 +45,8 @@ pub(super) struct IndexState<I: ?Sized> {
     pub(super) slots: SlotTable<Slot>,
     /// How many of the slots have a priority other than 0.
     pub(super) prioritized: usize,
-    /// Which lanes the index belongs to. A lane of another generation was replaced while its fire was
-    /// on its way here, and may miss what moved between the lane and the index.
+    /// Which lanes the index belongs to. A lane of another generation was replaced while its fire
+    /// was on its way here, and may miss what moved between the lane and the index.
     pub(super) generation: u64,
 }
 
@@ -112,8 +112,8 @@ impl<I: ?Sized> FilterIndex<I> {
         self.state.read()
     }
 
-    /// Finds the subscriptions of `method` that `row` matches and those of the lane that every event
-    /// reaches, in the order of calling.
+    /// Finds the subscriptions of `method` that `row` matches and those of the lane that every
+    /// event reaches, in the order of calling.
     pub(super) fn find<'a>(
         &self,
         lane: &'a IndexedLane<I>,
@@ -315,7 +315,8 @@ struct Reader {
 }
 
 thread_local! {
-    /// Taken by a fire while it matches: one that is nested inside a value's own code makes another.
+    /// Taken by a fire while it matches: one that is nested inside a value's own code makes
+    /// another.
     static READER: Cell<Option<Box<Reader>>> = const { Cell::new(None) };
 
     /// Taken by a fire until its end: one that is nested inside makes another.
@@ -346,8 +347,8 @@ fn give_small(kept: &'static LocalKey<Cell<Vec<Hit>>>, list: Vec<Hit>) {
 const KEPT: usize = 1 << 16;
 
 impl Reader {
-    /// Returns what to read an event by, if this thread was at the index last. It may be out of date,
-    /// which the index says.
+    /// Returns what to read an event by, if this thread was at the index last. It may be out of
+    /// date, which the index says.
     fn columns_of<I: ?Sized>(
         &mut self,
         index: &FilterIndex<I>,

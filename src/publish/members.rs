@@ -38,8 +38,8 @@ pub(crate) struct Members<I: ?Sized> {
 /// The members of each method, made when a publisher filter or a view asks for them.
 pub(super) struct MembersCache<I: ?Sized> {
     methods: Box<[ArcSwapOption<Members<I>>]>,
-    /// Drawn from the same numbers by all channels, so that it rises also where one channel takes the
-    /// place of another.
+    /// Drawn from the same numbers by all channels, so that it rises also where one channel takes
+    /// the place of another.
     generation: AtomicU64,
 }
 
@@ -126,8 +126,8 @@ impl<I: Facet + ?Sized> MembersCache<I> {
             .map_or_else(|| Guard::from_inner(None), ArcSwapOption::load)
     }
 
-    /// Keeps members that were made, unless something has changed meanwhile. The channel's roster is
-    /// locked, and what this returns is dropped when it is not.
+    /// Keeps members that were made, unless something has changed meanwhile. The channel's roster
+    /// is locked, and what this returns is dropped when it is not.
     pub(super) fn keep(&self, method: usize, made: &Arc<Members<I>>) -> Option<Arc<Members<I>>> {
         if made.roll.generation != self.generation() {
             return None;
@@ -135,7 +135,8 @@ impl<I: Facet + ?Sized> MembersCache<I> {
         self.methods.get(method)?.swap(Some(Arc::clone(made)))
     }
 
-    /// Notes a change: what was made before is gone when the call that asked for the change returns.
+    /// Notes a change: what was made before is gone when the call that asked for the change
+    /// returns.
     pub(super) fn clear(&self, trash: &mut Trash) {
         self.generation.store(next(), Ordering::Release);
         let present = self.methods.iter().filter_map(|it| it.swap(None));

@@ -193,9 +193,9 @@ fn fire_guarded<I: Facet + ?Sized>(
     }
 }
 
-/// Fires a lane whose filtered subscriptions are found by index. A default query is asked about those
-/// alone that are found: who keeps a change among a million as cheap as it is cannot go through all of
-/// them after each. Those that the event does not reach all count as filtered out.
+/// Fires a lane whose filtered subscriptions are found by index. A default query is asked about
+/// those alone that are found: who keeps a change among a million as cheap as it is cannot go
+/// through all of them after each. Those that the event does not reach all count as filtered out.
 fn fire_indexed<I: Facet + ?Sized>(
     channel: &Channel<I>,
     lane: &IndexedLane<I>,

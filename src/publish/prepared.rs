@@ -66,7 +66,8 @@ impl Detail {
     ) -> Self {
         let scope = sites.here.bound(entry.record.binding());
         if !entry.is_served() {
-            // Nobody asks its filter before it is switched on, or its owner logs on: as another entry.
+            // Nobody asks its filter before it is switched on, or its owner logs on: as another
+            // entry.
             return Self {
                 scope,
                 predicates: Predicates::new(),

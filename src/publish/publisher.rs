@@ -126,8 +126,8 @@ impl Own {
         self.steering.load()
     }
 
-    /// Changes the publisher filters and default queries; a fire that begins when this returned sees
-    /// the change.
+    /// Changes the publisher filters and default queries; a fire that begins when this returned
+    /// sees the change.
     pub(super) fn steer(&self, change: impl FnOnce(&mut Steering)) {
         let changing = self.changing.lock();
         let mut steering = Steering::clone(&self.steering.load());
@@ -254,7 +254,8 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if the class neither declares the property nor has open
-    /// ones; [`SchemaMismatch`](ErrorKind::SchemaMismatch) if the value is not of the declared type.
+    /// ones; [`SchemaMismatch`](ErrorKind::SchemaMismatch) if the value is not of the declared
+    /// type.
     ///
     /// # Consistency
     ///
@@ -271,8 +272,9 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
         self.channel.property(&self.own, name)
     }
 
-    /// Gives the publisher object an id, in place of the one that its class has, if any. Subscriptions
-    /// that are bound to a publisher get the events of objects with its id, and no others.
+    /// Gives the publisher object an id, in place of the one that its class has, if any.
+    /// Subscriptions that are bound to a publisher get the events of objects with its id, and no
+    /// others.
     ///
     /// Filters read it as `publisher.publisher_id`. A fire that began before uses the old one.
     #[doc(alias = "PublisherID")]

@@ -18,8 +18,8 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     /// that were installed before.
     ///
     /// A filter that holds this publisher keeps it alive until it is removed. It sees whole
-    /// subscriptions: where the publisher was made for a principal who lacks the right to read, it is
-    /// not asked, and every subscription of the event fails; so it is with a default query.
+    /// subscriptions: where the publisher was made for a principal who lacks the right to read, it
+    /// is not asked, and every subscription of the event fails; so it is with a default query.
     #[doc(alias("SetMultiInterfacePublisherFilter", "SetPublisherFilter"))]
     pub fn install_filter(&self, filter: impl Into<PublisherFilterSource>) {
         self.own.install(filter.into());
@@ -47,11 +47,12 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     }
 
     /// Calls only the subscriptions of a method of which these criteria are true, where there is no
-    /// publisher filter. It takes the place of the class's default query; `"ALL"` selects every one.
+    /// publisher filter. It takes the place of the class's default query; `"ALL"` selects every
+    /// one.
     ///
-    /// The columns are those of [`Broker::subscriptions`](crate::Broker::subscriptions). The criteria
-    /// are evaluated when subscriptions have changed; where filters are in an index they are
-    /// evaluated for those that an event matches, and what the event does not match counts as
+    /// The columns are those of [`Broker::subscriptions`](crate::Broker::subscriptions). The
+    /// criteria are evaluated when subscriptions have changed; where filters are in an index they
+    /// are evaluated for those that an event matches, and what the event does not match counts as
     /// filtered out.
     ///
     /// # Errors

@@ -15,9 +15,9 @@ use crate::value::{Event, InterfaceSchema, ValueRef};
 /// It is installed on one publisher object
 /// ([`install_filter`](crate::Publisher::install_filter)), or registered under a name
 /// ([`register_publisher_filter`](crate::Broker::register_publisher_filter)) that classes bear
-/// ([`with_publisher_filter`](EventClass::with_publisher_filter)) and publishers install. It sees the
-/// event and all subscriptions of its method that are switched on, with their bags, and fires those
-/// that it wants: each is then matched against its own filter and called before
+/// ([`with_publisher_filter`](EventClass::with_publisher_filter)) and publishers install. It sees
+/// the event and all subscriptions of its method that are switched on, with their bags, and fires
+/// those that it wants: each is then matched against its own filter and called before
 /// [`fire`](Selection::fire) returns.
 ///
 /// In a class that fires in [parallel](crate::Firing::Parallel) those are called at the same time
@@ -61,11 +61,12 @@ use crate::value::{Event, InterfaceSchema, ValueRef};
 /// ```
 #[doc(alias("IPublisherFilter", "IMultiInterfacePublisherFilter", "PrepareToFire"))]
 pub trait PublisherFilter: Send + Sync {
-    /// Fires the subscriptions that are to have the event, in the order in which they are to have it.
+    /// Fires the subscriptions that are to have the event, in the order in which they are to have
+    /// it.
     ///
-    /// It is called for each event, on the publisher's thread and by several threads at a time, with
-    /// no lock held. When it panics, each subscription that it saw and had not fired is a failure of
-    /// this fire; those that it had fired stay as they are.
+    /// It is called for each event, on the publisher's thread and by several threads at a time,
+    /// with no lock held. When it panics, each subscription that it saw and had not fired is a
+    /// failure of this fire; those that it had fired stay as they are.
     fn fire(&self, event: &FilteredEvent<'_>, subscriptions: &mut Selection<'_>);
 
     /// Returns the comparison of bags that this filter is, if it is nothing else: for classes that

@@ -8,7 +8,8 @@ use super::hook::Hook;
 use crate::delivery::{Delivery, DeliveryOutcome};
 use crate::model::EventClassId;
 
-/// What became of one fire: how many subscribers were called, and a line for each that was not well.
+/// What became of one fire: how many subscribers were called, and a line for each that was not
+/// well.
 ///
 /// It may be ignored: the broker's failure hook hears of failures all the same.
 ///
@@ -88,8 +89,8 @@ pub enum FireOutcome {
     /// Nobody subscribed, or nobody who could be called.
     #[doc(alias = "EVENT_S_NOSUBSCRIBERS")]
     NoSubscribers,
-    /// There are subscriptions, but the publisher's side, filters or times kept the event from all of
-    /// them.
+    /// There are subscriptions, but the publisher's side, filters or times kept the event from all
+    /// of them.
     AllFiltered,
     /// The event is delivered later, and failures reach the failure hook alone: it was fired inside
     /// a delivery and its class queues such events until the outermost fire is over, or those whom
@@ -145,8 +146,8 @@ impl FireReport {
         self.filtered as usize
     }
 
-    /// Returns how many subscriptions the publisher's side did not select: a publisher filter did not
-    /// fire them, or the default query leaves them out.
+    /// Returns how many subscriptions the publisher's side did not select: a publisher filter did
+    /// not fire them, or the default query leaves them out.
     pub fn withheld(&self) -> usize {
         self.lines.as_ref().map_or(0, |lines| lines.withheld)
     }

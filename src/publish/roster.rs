@@ -25,9 +25,9 @@ use crate::store::Trash;
 
 /// From how many filtered subscriptions on a channel finds them by index.
 ///
-/// Below, looking at each costs about as much as looking the event up: a filter that ends at its first
-/// part takes a few nanoseconds, a look-up of one or two values about a hundred, and the index has
-/// its own order to make.
+/// Below, looking at each costs about as much as looking the event up: a filter that ends at its
+/// first part takes a few nanoseconds, a look-up of one or two values about a hundred, and the
+/// index has its own order to make.
 const INDEX_FROM: usize = 64;
 
 /// With how few it is given up: far fewer, so that one that comes and goes does not make it anew.
@@ -55,7 +55,8 @@ pub(super) struct Roster<I: ?Sized> {
 struct Indexed<I: ?Sized> {
     index: Arc<FilterIndex<I>>,
     registered: Registered,
-    /// Scope -> what subscriptions of that scope have in common once their filters are in the index.
+    /// Scope -> what subscriptions of that scope have in common once their filters are in the
+    /// index.
     details: BTreeMap<BoundMethods, Arc<Detail>>,
     generation: u64,
     /// Whether the class retains events, for which subscriptions take seats.
@@ -105,7 +106,8 @@ impl<I: Facet + ?Sized> Roster<I> {
         kept.iter().map(|prepared| prepared.whole(&sites)).collect()
     }
 
-    /// Returns those that are to be kept, in no order; the filters of some may be in the index alone.
+    /// Returns those that are to be kept, in no order; the filters of some may be in the index
+    /// alone.
     pub(super) fn select(&self, keep: impl Fn(&Plan) -> bool) -> Vec<Prepared<I>> {
         let others = self.loose.values().chain(self.resting.values());
         let others = others.map(|other| &**other).filter(|other| keep(other));
@@ -155,8 +157,8 @@ impl<I: Facet + ?Sized> Roster<I> {
         self.exchange(state.as_deref_mut(), &[], added, trash);
     }
 
-    /// Takes some out and others in, and returns whether any of them is one that is called and that no
-    /// index has.
+    /// Takes some out and others in, and returns whether any of them is one that is called and that
+    /// no index has.
     fn exchange(
         &mut self,
         state: Option<&mut IndexState<I>>,
@@ -440,7 +442,8 @@ impl<I: Facet + ?Sized> Indexed<I> {
         Some((left, removed))
     }
 
-    /// Returns the detail without the predicates, which the index has: for all of one scope the same.
+    /// Returns the detail without the predicates, which the index has: for all of one scope the
+    /// same.
     fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
         let scope = detail.scope.clone();
         let bare = || Arc::new(detail.bare());

@@ -9,8 +9,8 @@ use crate::delivery::{DeliveryOutcome, Failure};
 use crate::model::{Principal, Subscription, SubscriptionId};
 use crate::value::Properties;
 
-/// The subscriptions that a publisher filter may fire: those of the event's method that are switched
-/// on, or those that the filter before it selected, in the order of calling.
+/// The subscriptions that a publisher filter may fire: those of the event's method that are
+/// switched on, or those that the filter before it selected, in the order of calling.
 ///
 /// It is made anew for each event, from the subscriptions as they are when the event is fired.
 #[doc(alias("IFiringControl", "GetSubscriptions"))]

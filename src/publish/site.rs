@@ -21,8 +21,8 @@ pub(crate) struct Site {
     pub(crate) bags: Compared,
 }
 
-/// A site and those that share its class or its interface: a subscription may be bound to several of
-/// them, and then a name in its filter has to exist in one of them only.
+/// A site and those that share its class or its interface: a subscription may be bound to several
+/// of them, and then a name in its filter has to exist in one of them only.
 #[derive(Debug, Clone)]
 pub(crate) struct Sites {
     pub(crate) here: Site,
@@ -33,7 +33,8 @@ pub(crate) struct Sites {
 /// bound to have none.
 pub(crate) type Predicates = Vec<(usize, Predicate)>;
 
-/// A filter as it was compiled before its subscription was stored, and the sites it was compiled for.
+/// A filter as it was compiled before its subscription was stored, and the sites it was compiled
+/// for.
 pub(crate) struct CompiledFilter {
     sites: Vec<Site>,
     /// Site -> its predicates, until they are taken.
@@ -141,9 +142,9 @@ pub(super) fn scope<'a>(class: &'a EventClass, method: &'a EventMethod) -> Scope
     Scope::for_method(method).with_publisher(class.properties(), undeclared)
 }
 
-/// Compiles a filter for every site that serves its subscription: a name has to exist in one of their
-/// methods at least and to agree in type where it exists; where it is absent it is NULL. What the bag
-/// asks of an event is part of it; a site where neither asks anything has no predicates.
+/// Compiles a filter for every site that serves its subscription: a name has to exist in one of
+/// their methods at least and to agree in type where it exists; where it is absent it is NULL. What
+/// the bag asks of an event is part of it; a site where neither asks anything has no predicates.
 pub(crate) fn compile(
     filter: Option<&Filter>,
     record: &Subscription,

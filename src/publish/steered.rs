@@ -78,8 +78,8 @@ pub(super) fn fire_members<I: Facet + ?Sized>(
     guarded.keep_up(&firing.gone);
 }
 
-/// Asks the filters of a chain in order, and counts what the last of them fired, or what was in view of
-/// the one that failed.
+/// Asks the filters of a chain in order, and counts what the last of them fired, or what was in
+/// view of the one that failed.
 fn ask_all(
     chain: &[&Source],
     around: &Surroundings,

@@ -13,12 +13,12 @@ use crate::model::SubscriptionId;
 /// The publisher filter that gives each event to one subscriber, and events of the same key to the
 /// same one.
 ///
-/// The key is the value of a parameter, or else of a publisher property. The subscriber that took the
-/// last event of the key is asked first; where it is gone, does not match or fails, the others are
-/// asked in the order of calling, until one takes the event. That one is remembered. Events of a key
-/// that is new go to the first subscriber that takes them. It is best the last of a chain: before
-/// another filter it selects the subscriber of the key, or else the first, and is not told whether
-/// that one took the event.
+/// The key is the value of a parameter, or else of a publisher property. The subscriber that took
+/// the last event of the key is asked first; where it is gone, does not match or fails, the others
+/// are asked in the order of calling, until one takes the event. That one is remembered. Events of
+/// a key that is new go to the first subscriber that takes them. It is best the last of a chain:
+/// before another filter it selects the subscriber of the key, or else the first, and is not told
+/// whether that one took the event.
 ///
 /// ```
 /// use std::sync::Arc;

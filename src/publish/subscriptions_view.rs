@@ -11,8 +11,9 @@ use crate::model::Subscription;
 /// The subscriptions of an event method that are switched on and of which criteria are true.
 ///
 /// It updates itself: each call looks at the subscriptions as they are then. Subscriptions that are
-/// for live objects are among them, the publisher object's private ones too. A publisher of a principal who lacks the right to read sees
-/// those that the principal owns. It holds the class as a publisher does, and the broker weakly.
+/// for live objects are among them, the publisher object's private ones too. A publisher of a
+/// principal who lacks the right to read sees those that the principal owns. It holds the class as
+/// a publisher does, and the broker weakly.
 ///
 /// ```
 /// use loosely::{Broker, Subscription, event_interface};
@@ -58,8 +59,9 @@ impl SubscriptionsView {
 
     /// Returns the subscriptions as they are now, in the order of calling.
     ///
-    /// The criteria are evaluated when subscriptions of the interface have changed, and not else, or
-    /// if the publisher object has private ones, each time. The records are copies: what holds them keeps no live object alive.
+    /// The criteria are evaluated when subscriptions of the interface have changed, and not else,
+    /// or if the publisher object has private ones, each time. The records are copies: what holds
+    /// them keeps no live object alive.
     pub fn now(&self) -> Vec<Subscription> {
         let channel = Arc::clone(&self.cell.read());
         let method = channel.schema().method(&self.method);
@@ -76,9 +78,9 @@ impl SubscriptionsView {
         seen.map(|entry| entry.record.clone()).collect()
     }
 
-    /// Returns a number that rises with each change of a subscription of the interface, one in view or
-    /// not: while it is the same, so is what is in view, unless a principal gained or lost the right
-    /// to read.
+    /// Returns a number that rises with each change of a subscription of the interface, one in view
+    /// or not: while it is the same, so is what is in view, unless a principal gained or lost the
+    /// right to read.
     pub fn generation(&self) -> u64 {
         let channel = Arc::clone(&self.cell.read());
         channel.generation()

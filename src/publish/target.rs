@@ -21,8 +21,8 @@ pub(super) enum Bound<I: ?Sized> {
     Mismatch,
 }
 
-/// A component as it was registered when the first subscription of it was made ready: it is made from
-/// that, and needs no broker.
+/// A component as it was registered when the first subscription of it was made ready: it is made
+/// from that, and needs no broker.
 pub(super) struct BoundComponent<I: ?Sized> {
     id: ComponentId,
     recipe: Option<Arc<Recipe>>,

@@ -1,5 +1,5 @@
-//! What users of COM+ Events complained about, a test each: the complaint, with its source, and what
-//! happens here instead. "KB" is Microsoft's knowledge base by number, "MS-COMEV" the open
+//! What users of COM+ Events complained about, a test each: the complaint, with its source, and
+//! what happens here instead. "KB" is Microsoft's knowledge base by number, "MS-COMEV" the open
 //! specification, "Lowy" Juval Lowy's COM and .NET Component Services, chapter 9, by section; other
 //! titles are pages of Microsoft's documentation. `docs::com_plus` has the list with its answers;
 //! from 11 on the tests are in `complaints_of_wiring.rs`.
@@ -9,8 +9,8 @@
 //! - 1, the half about subscribers that hang, and 12, publishers that are blocked: delivery apart
 //!   from the publisher's thread, and deadlines.
 //! - 7, the half about overload where there is a queue between publisher and subscriber.
-//! - 15, events that get lost: durable queues, and sequence numbers that show a gap. Covered is what
-//!   is told of the wiring.
+//! - 15, events that get lost: durable queues, and sequence numbers that show a gap. Covered is
+//!   what is told of the wiring.
 //! - 19, for subscribers that are called in parallel, which share one copy of the arguments:
 //!   `parallel.rs`.
 
@@ -154,7 +154,8 @@ fn orphans_cost_one_fire_and_are_gone() {
     assert_eq!(broker.subscriptions("ALL").unwrap().len(), 0);
 }
 
-/// Complaint 5, KB 268856: a new interface pointer in a transient subscription leaked the one before.
+/// Complaint 5, KB 268856: a new interface pointer in a transient subscription leaked the one
+/// before.
 #[test]
 fn replaced_subscriber_is_let_go_exactly_once() {
     let broker = quiet();
@@ -302,8 +303,8 @@ fn large_argument_is_lent_to_all_and_what_one_changes_is_its_own() {
     }
 }
 
-/// Complaint 9, Lowy 9.5: a publisher cannot learn which subscriber failed, let alone why: "unable to
-/// invoke any of the subscribers".
+/// Complaint 9, Lowy 9.5: a publisher cannot learn which subscriber failed, let alone why: "unable
+/// to invoke any of the subscribers".
 #[test]
 fn report_names_each_subscriber_that_failed_and_why() {
     let broker = quiet();

@@ -1,6 +1,6 @@
-//! The rest of what users of COM+ Events complained about: order, identity, the store, tests, tools.
-//! [`complaints`](super::complaints) has the first ten, what the sources are called, and what is not
-//! yet covered.
+//! The rest of what users of COM+ Events complained about: order, identity, the store, tests,
+//! tools. [`complaints`](super::complaints) has the first ten, what the sources are called, and
+//! what is not yet covered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +22,8 @@ fn publisher(broker: &Broker) -> StockEventsPublisher {
     broker.publisher::<dyn StockEvents>().unwrap()
 }
 
-/// Complaint 11, "Publishing and Delivering Events in COM+": subscribers are called "in no determined
-/// or repeatable order".
+/// Complaint 11, "Publishing and Delivering Events in COM+": subscribers are called "in no
+/// determined or repeatable order".
 #[test]
 fn order_of_calling_is_by_priority_and_storing_and_the_same_next_time() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
@@ -184,8 +184,8 @@ fn event_was_delivered_when_its_fire_returns() {
     }
 }
 
-/// Complaint 18, codeproject.com article 2763: who wants to see what a publisher fires has to write a
-/// subscriber, compile it and register it; a tool was written for that.
+/// Complaint 18, codeproject.com article 2763: who wants to see what a publisher fires has to write
+/// a subscriber, compile it and register it; a tool was written for that.
 #[test]
 fn what_is_fired_is_seen_without_a_subscriber_of_ones_own() {
     let broker = quiet();
@@ -223,8 +223,8 @@ fn what_is_fired_is_seen_without_a_subscriber_of_ones_own() {
     );
 }
 
-/// Complaint 20, "Registering a Transient Subscription": the administration tool shows a part of the
-/// properties, and no transient subscription.
+/// Complaint 20, "Registering a Transient Subscription": the administration tool shows a part of
+/// the properties, and no transient subscription.
 #[test]
 fn every_property_of_every_subscription_is_found_and_changed() {
     let broker = quiet();

@@ -42,7 +42,8 @@ pub(crate) fn firing(names: &'static [&'static str]) -> Arc<impl PublisherFilter
     })
 }
 
-/// Returns a broker with the subscriptions `a` to `c` to all stock events, of priorities 0, 2 and 1.
+/// Returns a broker with the subscriptions `a` to `c` to all stock events, of priorities 0, 2 and
+/// 1.
 pub(crate) fn rig() -> (Broker, StockEventsPublisher, Tape) {
     let (broker, tape) = (quiet(), Tape::new());
     for (name, priority) in [("a", 0), ("b", 2), ("c", 1)] {

@@ -80,8 +80,8 @@ impl World {
         self.failures.lock().unwrap().clone()
     }
 
-    /// Returns the stored subscriptions that a broker knows, in store order, but for those of a large
-    /// import.
+    /// Returns the stored subscriptions that a broker knows, in store order, but for those of a
+    /// large import.
     pub(crate) fn listed(&self, broker: usize) -> Result<Vec<Subscription>> {
         let mut listed = self.brokers[broker].subscriptions("transient = FALSE")?;
         listed.retain(|one| number(one.id()) < SWEPT);

@@ -10,8 +10,9 @@ use loosely_benches::{Effort, bar};
 
 use super::Ticks;
 
-/// Measures it with the store in memory, where least else is waited for: the median of the time from
-/// the return of `store`, below zero where the subscriber was called before, and from its call.
+/// Measures it with the store in memory, where least else is waited for: the median of the time
+/// from the return of `store`, below zero where the subscriber was called before, and from its
+/// call.
 pub(crate) fn measure(effort: Effort) -> Result<(), Box<dyn Error>> {
     let broker = Broker::in_memory()?;
     let (sender, told) = channel();

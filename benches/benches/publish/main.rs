@@ -94,7 +94,8 @@ fn publisher_filter(effort: Effort, table: &mut Table) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-/// Measures a fire among a million subscriptions that a bag tells apart against a loop over the bags.
+/// Measures a fire among a million subscriptions that a bag tells apart against a loop over the
+/// bags.
 fn bag_equality(effort: Effort, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let broker = Broker::in_memory()?;
     let bags = Arc::new(BagEquality::on(["symbol"]));

@@ -1,8 +1,8 @@
 //! What calling two subscribers at the same time gains.
 //!
 //! Both compute for a millisecond. Against the fire stands a thread that is there already and meets
-//! the publisher's before and after each event, or a scope that starts one for each event: whichever
-//! is faster.
+//! the publisher's before and after each event, or a scope that starts one for each event:
+//! whichever is faster.
 
 use std::error::Error;
 use std::hint::black_box;

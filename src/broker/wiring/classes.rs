@@ -13,7 +13,8 @@ use crate::value::{InterfaceId, InterfaceSchema};
 
 impl State {
     /// Takes a class in. Its channels are made anew if it says something else of its subscriptions,
-    /// and so are those of its interfaces, whose filters it has a say in; else they take the record.
+    /// and so are those of its interfaces, whose filters it has a say in; else they take the
+    /// record.
     pub(super) fn put_class(&mut self, class: EventClass, changes: &mut Changes) {
         let id = class.id();
         changes.access = true;

@@ -192,8 +192,8 @@ impl CommitSink for Wiring {
 }
 
 impl Upkeep for Wiring {
-    /// A fire does not wait for a change that is being made: whoever makes it prunes too, or the next
-    /// fire that finds the object gone.
+    /// A fire does not wait for a change that is being made: whoever makes it prunes too, or the
+    /// next fire that finds the object gone.
     fn prune(&self, gone: &[Arc<SubscriptionEntry>]) {
         let mut pending = self.gone.lock();
         for entry in gone {

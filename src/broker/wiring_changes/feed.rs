@@ -14,9 +14,9 @@ use crate::store::LoggedCommit;
 /// The changes of the stored wiring after a revision: first those of the store's log, then each as
 /// it is committed, all of them once and in the order of revisions.
 ///
-/// The iterator waits for the next change, and ends when the broker is closed or gone, which it does
-/// not keep open. It reads the log when it is asked and holds nothing of what comes meanwhile. So it
-/// can fall behind the bounded log: then it returns one error of kind
+/// The iterator waits for the next change, and ends when the broker is closed or gone, which it
+/// does not keep open. It reads the log when it is asked and holds nothing of what comes meanwhile.
+/// So it can fall behind the bounded log: then it returns one error of kind
 /// [`Compacted`](ErrorKind::Compacted) and ends. A change may be returned shortly before it has
 /// reached the device.
 pub struct WiringFeed {
@@ -32,16 +32,16 @@ pub struct WiringFeed {
 }
 
 impl Broker {
-    /// Returns the changes of the stored wiring after `revision`, past and to come, without a gap or a
-    /// repetition: ids and kinds of change.
+    /// Returns the changes of the stored wiring after `revision`, past and to come, without a gap
+    /// or a repetition: ids and kinds of change.
     ///
-    /// Whoever was told of a revision, by [`WiringChanges`](crate::WiringChanges) or by a record that
-    /// was read, goes on from there.
+    /// Whoever was told of a revision, by [`WiringChanges`](crate::WiringChanges) or by a record
+    /// that was read, goes on from there.
     ///
     /// # Errors
     ///
-    /// [`Compacted`](ErrorKind::Compacted) if the bounded log does not reach back that far: query, and
-    /// follow from the [`revision`](Self::revision) that was taken before the query;
+    /// [`Compacted`](ErrorKind::Compacted) if the bounded log does not reach back that far: query,
+    /// and follow from the [`revision`](Self::revision) that was taken before the query;
     /// [`Closed`](ErrorKind::Closed) after the broker was closed.
     ///
     /// # Examples

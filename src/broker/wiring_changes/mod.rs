@@ -20,14 +20,14 @@ use crate::value::{EventInterface, InterfaceSchema, RustType};
 /// subscription to this interface like any other, with a filter like any other, such as
 /// `record = 'subscription' AND change = 'removed'`. Events come in the order of revisions, one for
 /// each record that a commit changed, whichever broker of the store made it; each broker tells its
-/// own subscribers. They are fired on a thread of the broker's own, soon after the commit and perhaps
-/// before it has reached the device; the thread is there while there is a subscription whose
-/// subscriber is.
+/// own subscribers. They are fired on a thread of the broker's own, soon after the commit and
+/// perhaps before it has reached the device; the thread is there while there is a subscription
+/// whose subscriber is.
 ///
 /// What a subscriber of these events changes is told like any other change. Commits that cannot be
 /// told of, since subscribers were too slow or the store was opened again after a failure, are
-/// reported as [`Notice::ChangesMissed`](crate::Notice::ChangesMissed), which is a health event too.
-/// Whoever was away goes on from a revision with
+/// reported as [`Notice::ChangesMissed`](crate::Notice::ChangesMissed), which is a health event
+/// too. Whoever was away goes on from a revision with
 /// [`Broker::follow_changes`](crate::Broker::follow_changes).
 #[doc(alias("IEventObjectChange", "IEventObjectChange2", "EventObjectChange"))]
 #[event_interface(id = "aa4b75eb-238d-453c-8e21-5ab28e1156e8")]
@@ -56,8 +56,8 @@ pub trait WiringChanges {
 
 /// Tells what changes of the stored wiring are about: the records before and after.
 ///
-/// Like [`WiringChanges`], of a class of its own, [`WIRING_CONTENTS`]: the texts are made only where
-/// somebody subscribes to them.
+/// Like [`WiringChanges`], of a class of its own, [`WIRING_CONTENTS`]: the texts are made only
+/// where somebody subscribes to them.
 #[event_interface(id = "2c550402-fc00-4254-8092-fdc85f8dfe2a")]
 pub trait WiringContents {
     /// A record was added, changed or removed; the first four are as in

@@ -78,8 +78,8 @@ impl Listeners {
         })
     }
 
-    /// Finds who can be called: a component that is not registered yet, as at the start of a program,
-    /// has nothing lost that it could have had.
+    /// Finds who can be called: a component that is not registered yet, as at the start of a
+    /// program, has nothing lost that it could have had.
     fn of(state: &State, registry: &Registry) -> Self {
         let hears = |class: EventClassId| {
             let is_there = |entry: &SubscriptionEntry| match entry.record.target() {
@@ -149,8 +149,8 @@ impl Wiring {
         telling.thread = started.ok().map(|handle| handle.thread().id());
     }
 
-    /// Ends the thread: when all that was committed is told, or `until` has come. At once, if it would
-    /// have to be waited for by itself or by a delivery. Returns whether all was told.
+    /// Ends the thread: when all that was committed is told, or `until` has come. At once, if it
+    /// would have to be waited for by itself or by a delivery. Returns whether all was told.
     pub(in crate::broker) fn end(&self, until: Option<Instant>) -> bool {
         let thread = self.with(|state, _| state.telling.thread);
         if is_delivering() || thread == Some(thread::current().id()) {

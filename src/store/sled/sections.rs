@@ -252,8 +252,8 @@ mod tests {
         assert_eq!(pairs(&db), before);
     }
 
-    /// A loss of power took such files away, with them what undoes a batch, and so the database: the
-    /// copy came back without commits that had been acknowledged.
+    /// A loss of power took such files away, with them what undoes a batch, and so the database:
+    /// the copy came back without commits that had been acknowledged.
     #[test]
     fn nothing_that_undoes_is_in_a_file_that_sled_does_not_sync() {
         for (count, len) in [(LARGE, 100_usize), (300, 3_000), (300, 6_000)] {
