@@ -62,14 +62,16 @@ pub struct MethodSettings {
 /// The subscription gets what is retained first, in the order of firing, and then every event that
 /// is fired afterwards: none is missed between the two, and none comes twice. Events that are fired
 /// while it is still being given the retained ones wait for it, also those of methods that retain
-/// none, and are [`Deferred`](crate::DeliveryOutcome::Deferred) in the report of their fire; no
-/// publisher waits. Of one that does not return 16,384 wait, and each further one is a failure.
-/// Between interfaces and classes there is no order.
+/// none, and are [`Deferred`](crate::DeliveryOutcome::Deferred) in the report of their fire. Of one
+/// that does not return 16,384 wait, and each further one is a failure. Between interfaces and
+/// classes there is no order.
 ///
 /// The subscriber is called on the thread that made the change, when no lock is held any more and
 /// before the call returns that made it; inside a delivery this is inside it, and behind the
-/// outermost one if the class queues nested events. The subscriptions of one import get theirs in
-/// turn; should one take long, whoever fires meanwhile gives those behind it theirs.
+/// outermost one if the class queues nested events. The subscriptions of one change, of up to a
+/// thousand for each class, get theirs in turn; should one take long, whoever fires meanwhile gives
+/// those behind it theirs, on its own thread and before it calls anybody. What is edited before it
+/// was its turn is given them as edited.
 ///
 /// A fire of a method that retains events copies its values, and the fires of one class take turns
 /// while they keep them. Methods and classes that retain none cost what they did.

@@ -81,19 +81,18 @@ impl<'a, I: Facet + ?Sized> Seating<'a, I> {
             }
             return;
         }
+        if let Some(seat) = known.as_ref().filter(|seat| seat.is_behind()) {
+            // Whatever it is given from now on, it is given as it is now.
+            let work = CatchUp::new(self.channel, prepared, seat);
+            trash.add(seat.renew(Box::new(move || work.begin())));
+        }
         let seat = known.unwrap_or_else(|| {
             if self.seats.as_ref().is_some_and(|seats| seats.begins) {
                 return Arc::new(Seat::caught_up());
             }
             let seat = Arc::new(Seat::behind(&self.is_late));
-            let mut waiting = prepared.clone();
-            waiting.stand_up();
-            let new = CatchUp {
-                channel: Weak::clone(&self.channel.me),
-                prepared: waiting,
-                seat: Arc::clone(&seat),
-            };
-            seat.prepare(Box::new(move || new.begin()));
+            let work = CatchUp::new(self.channel, prepared, &seat);
+            seat.prepare(Box::new(move || work.begin()));
             self.new.push(Arc::clone(&seat));
             seat
         });
@@ -136,6 +135,16 @@ impl<'a, I: Facet + ?Sized> Seating<'a, I> {
 }
 
 impl<I: Facet + ?Sized> CatchUp<I> {
+    fn new(channel: &Channel<I>, prepared: &Prepared<I>, seat: &Arc<Seat>) -> Self {
+        let mut prepared = prepared.clone();
+        prepared.stand_up();
+        Self {
+            channel: Weak::clone(&channel.me),
+            prepared,
+            seat: Arc::clone(seat),
+        }
+    }
+
     /// Catches up now, or after the fire around this if the class has nested events wait.
     fn begin(self) {
         let Some(channel) = self.channel.upgrade() else {
@@ -269,10 +278,11 @@ pub(super) fn turn<I: Facet + ?Sized>(
         Some(event) => Arc::clone(event),
         None => Arc::new(KeptEvent::new(method, row, drawn())),
     };
-    let (weak, mut prepared) = (Weak::clone(&channel.me), reached.to_prepared());
+    // Held: another channel may take its place before the event's turn comes.
+    let (held, mut prepared) = (channel.me.upgrade(), reached.to_prepared());
     prepared.settle();
     let deliver = move || {
-        if let Some(channel) = weak.upgrade() {
+        if let Some(channel) = held {
             deliver(&channel, &prepared, &event, Filters::Passed, event.drawn);
         }
     };

@@ -88,6 +88,15 @@ impl Seat {
         self.waiting.lock().catch_up = Some(catch_up);
     }
 
+    /// Has it given what is retained in another way, unless that has begun; returns the way that is
+    /// not taken, not to be dropped under a lock.
+    pub(super) fn renew(&self, catch_up: Work) -> Work {
+        match &mut self.waiting.lock().catch_up {
+            Some(present) => std::mem::replace(present, catch_up),
+            None => catch_up,
+        }
+    }
+
     /// Gives it what is retained, unless somebody else does; as who made the change does with all.
     pub(super) fn catch_up(&self) {
         let work = self.waiting.lock().catch_up.take();

@@ -1,10 +1,11 @@
 //! Who is new to what a class retains, and what becomes of that when the wiring changes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use loosely::{
-    Cascade, Component, EventInterface, EventMethod, InterfaceSchema, MemoryStore, Parameter,
-    Retained, Store, ValueRef, ValueType,
+    Broker, Cascade, Component, EventContext, EventInterface, EventMethod, InterfaceSchema,
+    MemoryStore, Parameter, Retained, Store, Subscription, SubscriptionId, ValueRef, ValueType,
 };
 
 use super::{desk, listen, per_symbol, ready};
@@ -200,4 +201,70 @@ fn subscription_stored_inside_a_delivery_gets_its_events_inside_it() {
     let _guard = broker.subscribe(storing).unwrap();
     stocks.price_changed("IBM", 1.0);
     assert_eq!(tape.take(), ["x IBM 1", "stored"]);
+}
+
+/// Returns two subscriptions of a component that notes its events and does something in the first.
+fn two_of(
+    broker: &Broker,
+    tape: &Tape,
+    once: impl Fn(SubscriptionId) + Send + Sync + 'static,
+) -> [Subscription; 2] {
+    let (done, tape) = (AtomicBool::new(false), tape.clone());
+    let noting: Arc<dyn Fn(&str, f64) + Send + Sync> = Arc::new(move |symbol: &str, price| {
+        tape.write(format!("{symbol} {price}"));
+        if !done.swap(true, Ordering::SeqCst) {
+            once(EventContext::current().unwrap().subscription());
+        }
+    });
+    let component = Component::new("noting", move || {
+        let noting = Arc::clone(&noting);
+        OnPrice(move |symbol: &str, price| noting(symbol, price))
+    });
+    let component = component.implements::<dyn StockEvents>();
+    broker.register_component(component).unwrap();
+    ["a", "b"].map(|name| subscription(name, "noting").build().unwrap())
+}
+
+#[test]
+fn subscription_that_is_edited_before_its_turn_is_given_what_is_retained_as_edited() {
+    let tape = Tape::new();
+    let (broker, stocks) = ready(desk().with_retained(Retained::Last), &tape);
+    stocks.price_changed("IBM", 2.0);
+    let editing = broker.clone();
+    let both = two_of(&broker, &tape, move |present| {
+        // The other one.
+        let all = editing.subscriptions("ALL").unwrap();
+        let other = all.iter().find(|it| it.id() != present).unwrap();
+        let edited = other.clone().with_filter("symbol = 'MSFT'");
+        editing.store(&edited).unwrap();
+    });
+    broker.import(both).unwrap();
+    assert_eq!(tape.take(), ["IBM 2"]);
+    stocks.price_changed("MSFT", 3.0);
+    assert_eq!(tape.take(), ["MSFT 3", "MSFT 3"]);
+    assert!(broker.unregister_component("noting"));
+}
+
+#[test]
+fn subscription_whose_class_becomes_typed_before_its_turn_misses_nothing() {
+    let tape = Tape::new();
+    let broker = quiet();
+    let class = desk().with_retained(Retained::Last);
+    let schema = <dyn StockEvents>::schema();
+    broker.register_dynamic_class(class, schema).unwrap();
+    let by_name = broker.dynamic_publisher("desk").unwrap();
+    let fire = |price: f64| {
+        let values = [ValueRef::Str("IBM"), ValueRef::F64(price)];
+        by_name.fire("price_changed", &values).unwrap()
+    };
+    fire(2.0);
+    let typing = broker.clone();
+    let both = two_of(&broker, &tape, move |_| {
+        typing.publisher_of::<dyn StockEvents>("desk").unwrap();
+    });
+    broker.import(both).unwrap();
+    assert_eq!(tape.take(), ["IBM 2", "IBM 2"]);
+    assert_eq!(fire(3.0).delivered(), 2);
+    assert_eq!(tape.take(), ["IBM 3", "IBM 3"]);
+    assert!(broker.unregister_component("noting"));
 }
