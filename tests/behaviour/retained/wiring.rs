@@ -210,7 +210,7 @@ fn two_of(
     once: impl Fn(SubscriptionId) + Send + Sync + 'static,
 ) -> [Subscription; 2] {
     let (done, tape) = (AtomicBool::new(false), tape.clone());
-    let noting: Arc<dyn Fn(&str, f64) + Send + Sync> = Arc::new(move |symbol: &str, price| {
+    let noting = Arc::new(move |symbol: &str, price: f64| {
         tape.write(format!("{symbol} {price}"));
         if !done.swap(true, Ordering::SeqCst) {
             once(EventContext::current().unwrap().subscription());
