@@ -50,9 +50,9 @@ pub struct MethodSettings {
 /// suspended. One that is edited gets nothing again, nor does another object in the place of one
 /// that was there. A retained event passes what a live one passes: the methods and the publisher
 /// that are bound, the filter, the times, the role that is demanded, the predicate, and the
-/// publisher's side, where a publisher filter sees this subscription alone. What does not pass is
-/// not tried again. Private subscriptions of publisher objects get none: what is retained, others
-/// may have fired.
+/// publisher's side as it is then, where a publisher filter sees this subscription alone. What does
+/// not pass is not tried again. Private subscriptions of publisher objects get none: what is
+/// retained, others may have fired.
 ///
 /// [`EventContext::is_retained`](crate::EventContext::is_retained) tells the subscriber; id, time
 /// and sequence are those of the fire. What fails is told to the failure hook.

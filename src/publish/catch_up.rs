@@ -29,6 +29,8 @@ pub(super) struct CatchUp<I: ?Sized> {
     /// Without its seat: whoever delivers for it asks no turn.
     prepared: Prepared<I>,
     seat: Arc<Seat>,
+    /// Whether it waited for the fire around it.
+    waited: bool,
 }
 
 /// Finds out who is new among subscriptions that are made ready.
@@ -142,16 +144,21 @@ impl<I: Facet + ?Sized> CatchUp<I> {
             channel: Weak::clone(&channel.me),
             prepared,
             seat: Arc::clone(seat),
+            waited: false,
         }
     }
 
     /// Catches up now, or after the fire around this if the class has nested events wait.
-    fn begin(self) {
+    fn begin(mut self) {
         let Some(channel) = self.channel.upgrade() else {
             return;
         };
-        if depth() > 0 && channel.queues_nested() {
-            return wait(Box::new(move || self.run(&channel)));
+        if depth() > 0 && channel.queues_nested() && !self.waited {
+            // Where an edit meanwhile finds it.
+            self.waited = true;
+            let seat = Arc::clone(&self.seat);
+            seat.prepare(Box::new(move || self.begin()));
+            return wait(Box::new(move || seat.catch_up()));
         }
         self.run(&channel);
         if depth() == 0 {
@@ -162,7 +169,8 @@ impl<I: Facet + ?Sized> CatchUp<I> {
     fn run(&self, channel: &Arc<Channel<I>>) {
         let keep = &channel.keep;
         let prepared = channel.whole(&self.prepared);
-        let retained = keep.look_up(|method| prepared.is_bound_to(method));
+        let wanted = |method| prepared.is_bound_to(method);
+        let retained = keep.look_up(&channel.schema, wanted);
         let _over = CaughtUp {
             seat: &self.seat,
             floor: retained.floor,
@@ -236,8 +244,9 @@ fn pass<I: Facet + ?Sized>(
     };
     let call = |target: &I| target.invoke(schema, method, &values);
     let call = LentCall::new(&call, || UntypedPayload::shared(schema, method, &values));
+    let facts = channel.class_facts();
     let course = match filters {
-        Filters::Asked => row.course(schema, method),
+        Filters::Asked => row.course(&facts, schema, method),
         Filters::Passed => None,
     };
     match course {

@@ -10,6 +10,7 @@ use super::explain::Explanation;
 use super::interest::Interest;
 use super::publisher::{Own, checked_method};
 use super::report::FireReport;
+use super::versions::event_in;
 use super::with::Origin;
 use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
@@ -71,10 +72,9 @@ impl DynamicPublisher {
                 let views: Vec<_> = values.iter().map(Value::view).collect();
                 // The channel may be another by then, with another schema.
                 let present = Arc::clone(&cell.read());
-                let name = channel.schema().methods()[method].name();
-                match checked_method(present.schema(), name, &views) {
-                    Ok((method, views)) => present.fire_values(method, &views, (&own).into()),
-                    Err(_) => channel.fire_values(method, &views, (&own).into()),
+                match event_in(channel.schema(), method, &views, present.schema()) {
+                    Some((method, views)) => present.fire_values(method, &views, (&own).into()),
+                    None => channel.fire_values(method, &views, (&own).into()),
                 };
             }));
             return Ok(FireReport::waiting());

@@ -189,7 +189,8 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     fn deliver(&self, reached: Reached<'_, I>, filters: Filters, call: &impl Call<I>) -> Step {
-        match self.withhold_from(reached, filters) {
+        let withheld = self.withhold_from(reached, filters);
+        match withheld.or_else(|| self.not_yet(reached)) {
             Some(step) => step,
             None => self.call(reached, call),
         }
@@ -202,7 +203,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         calling::call(reached, around, schema, &self.made, &call)
     }
 
-    /// Returns what becomes of a subscription that the event does not reach, or does not reach now.
+    /// Returns what becomes of a subscription that the event does not reach.
     pub(super) fn withhold_from(&self, reached: Reached<'_, I>, filters: Filters) -> Option<Step> {
         let plan = reached.plan();
         if reached.is_conditional()
@@ -223,15 +224,16 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         if !self.row.has_role_for(&plan.entry) {
             return Some(Step::Skipped(SkipReason::PublisherRole));
         }
-        if let Some(step) = self.ask_predicate(plan) {
-            return Some(step);
-        }
-        // Last, as what waits is not asked again.
-        self.not_yet(reached)
+        self.ask_predicate(plan)
     }
 
-    /// Returns what becomes of an event where it is not, or not yet, the subscription's turn.
-    fn not_yet(&self, reached: Reached<'_, I>) -> Option<Step> {
+    /// Returns what becomes of an event where it is not, or not yet, the subscription's turn. Asked
+    /// last, as what waits is not asked again, and right before the call, as it may give the
+    /// subscription what it waits for.
+    pub(super) fn not_yet(&self, reached: Reached<'_, I>) -> Option<Step> {
+        if !reached.is_conditional() {
+            return None;
+        }
         let seat = reached.plan().seat()?;
         match turn(self.channel, self.method, &self.row, reached, seat) {
             Ok(Turn::Now) => None,
@@ -355,12 +357,17 @@ pub(super) struct Inside {
 }
 
 impl<'a> EventRow<'a> {
-    /// Returns who selects the subscriptions of its method, if anybody does.
-    pub(super) fn course(&self, schema: &'a InterfaceSchema, method: usize) -> Option<Course<'a>> {
+    /// Returns who selects the subscriptions of its method, if anybody does: as these facts have
+    /// it, which of an event that was retained are not its own.
+    pub(super) fn course(
+        &self,
+        facts: &'a ClassFacts,
+        schema: &'a InterfaceSchema,
+        method: usize,
+    ) -> Option<Course<'a>> {
         let steering = self.steering.map(|steering| &**steering);
         let may_read = self.clearance.is_none_or(|clearance| clearance.reads());
-        let conduct = self.facts.conduct(method);
-        Course::of(steering, conduct, schema, method, may_read)
+        Course::of(steering, facts.conduct(method), schema, method, may_read)
     }
 
     /// Begins the fire of the event, which shows its properties.

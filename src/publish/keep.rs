@@ -10,9 +10,10 @@ use super::channel::AnyChannel;
 use super::kept::{KeptEvent, Rule, Shelf};
 use super::retained_key::RetainedKey;
 use super::seat::Seat;
+use super::versions::method_in;
 use crate::model::{EventClass, SubscriptionId};
 use crate::store::Trash;
-use crate::value::{EventMethod, InterfaceSchema};
+use crate::value::InterfaceSchema;
 
 /// The retained events of one interface of one class, whichever channel stands for it now: the one
 /// by name and the typed one that takes its place share it.
@@ -71,6 +72,8 @@ pub(super) enum Lost {
     /// So many keys are, and the one fired longest ago has given way.
     TooMany(usize),
     Unreadable,
+    /// The interface has another version by now that has no such event.
+    Unfit,
 }
 
 impl Keep {
@@ -166,14 +169,26 @@ impl Keep {
         Ok(put)
     }
 
-    /// Looks up what is retained of the methods that are wanted.
-    pub(super) fn look_up(&self, wanted: impl Fn(usize) -> bool) -> LookedUp {
+    /// Looks up what is retained of the methods that are wanted, for this version of the interface:
+    /// that of a channel whose place another takes just now may be an older one.
+    pub(super) fn look_up(
+        &self,
+        schema: &Arc<InterfaceSchema>,
+        wanted: impl Fn(usize) -> bool,
+    ) -> LookedUp {
         let state = self.state.lock();
+        let older = state.version_beside(schema);
         let shelves = state.shelves.iter().enumerate();
-        let wanted = shelves.filter(|(method, _)| wanted(*method));
-        let mut events: Vec<_> = wanted
+        let shelves = shelves.filter(|(method, _)| older.is_some() || wanted(*method));
+        let mut events: Vec<_> = shelves
             .flat_map(|(_, shelf)| shelf.iter())
-            .map(|(place, event)| (place, Arc::clone(event)))
+            .filter_map(|(place, event)| match older {
+                None => Some((place, Arc::clone(event))),
+                Some(present) => {
+                    let event = event.for_version(present, schema)?;
+                    wanted(event.method).then(|| (place, Arc::new(event)))
+                }
+            })
             .collect();
         let floor = state.last;
         drop(state);
@@ -182,14 +197,15 @@ impl Keep {
         LookedUp { floor, events }
     }
 
-    /// Returns how many events of a method are retained.
-    pub(super) fn count(&self, method: usize) -> usize {
-        self.state.lock().shelves.get(method).map_or(0, Shelf::len)
+    /// Returns how many events of a method of this version are retained.
+    pub(super) fn count(&self, schema: &Arc<InterfaceSchema>, method: usize) -> usize {
+        let mut state = self.state.lock();
+        state.shelf(schema, method).map_or(0, |shelf| shelf.len())
     }
 
     /// Forgets what is retained of a method, and returns how many events that were.
-    pub(super) fn forget(&self, method: usize) -> usize {
-        let forgotten = self.state.lock().shelves.get_mut(method).map(|shelf| {
+    pub(super) fn forget(&self, schema: &Arc<InterfaceSchema>, method: usize) -> usize {
+        let forgotten = self.state.lock().shelf(schema, method).map(|shelf| {
             let rule = shelf.rule;
             std::mem::replace(shelf, Shelf::new(rule))
         });
@@ -197,11 +213,15 @@ impl Keep {
     }
 
     /// Forgets the event of a key, and returns whether there was one.
-    pub(super) fn forget_key(&self, method: usize, key: &RetainedKey) -> bool {
+    pub(super) fn forget_key(
+        &self,
+        schema: &Arc<InterfaceSchema>,
+        method: usize,
+        key: &RetainedKey,
+    ) -> bool {
         let mut state = self.state.lock();
         let forgotten = state
-            .shelves
-            .get_mut(method)
+            .shelf(schema, method)
             .and_then(|shelf| shelf.take(key));
         drop(state);
         forgotten.is_some()
@@ -225,13 +245,28 @@ impl Keep {
 }
 
 impl State {
+    /// Returns the version in which the methods are counted, if it is not this one.
+    fn version_beside(&self, schema: &Arc<InterfaceSchema>) -> Option<&Arc<InterfaceSchema>> {
+        let present = self.schema.as_ref();
+        present.filter(|present| !Arc::ptr_eq(present, schema))
+    }
+
+    /// Returns what is kept of a method of this version.
+    fn shelf(&mut self, schema: &Arc<InterfaceSchema>, method: usize) -> Option<&mut Shelf> {
+        let method = match self.version_beside(schema) {
+            None => method,
+            Some(present) => method_in(schema, method, present)?.0,
+        };
+        self.shelves.get_mut(method)
+    }
+
     fn follow(&mut self, schema: &Arc<InterfaceSchema>, rules: &[Option<Rule>], trash: &mut Trash) {
         let present = self.schema.replace(Arc::clone(schema));
         if let Some(present) = present.filter(|present| present.hash() != schema.hash()) {
             let fresh = rules.iter().map(|rule| Shelf::new(*rule)).collect();
             let shelves = std::mem::replace(&mut self.shelves, fresh);
-            for (method, shelf) in present.methods().iter().zip(&shelves) {
-                self.bring_over(method, shelf, schema);
+            for shelf in &shelves {
+                self.bring_over(&present, shelf, schema);
             }
             trash.add(shelves);
             return;
@@ -245,9 +280,9 @@ impl State {
     }
 
     /// Keeps what still fits of a method of another version of the schema.
-    fn bring_over(&mut self, method: &EventMethod, shelf: &Shelf, schema: &InterfaceSchema) {
+    fn bring_over(&mut self, from: &InterfaceSchema, shelf: &Shelf, schema: &InterfaceSchema) {
         for (place, event) in shelf.iter() {
-            let Some(event) = mapped(event, method, schema) else {
+            let Some(event) = event.for_version(from, schema) else {
                 continue;
             };
             if let Some(shelf) = self.shelves.get_mut(event.method)
@@ -268,9 +303,8 @@ impl State {
     ) -> Option<Lost> {
         let mut event = Arc::clone(event);
         // A channel whose place another takes just now, of another version.
-        if let Some(present) = self.schema.as_ref().filter(|it| !Arc::ptr_eq(it, schema)) {
-            let method = schema.methods().get(event.method)?;
-            event = Arc::new(mapped(&event, method, present)?);
+        if let Some(present) = self.version_beside(schema) {
+            event = Arc::new(event.for_version(schema, present)?);
         }
         let shelf = self.shelves.get_mut(event.method)?;
         let key = shelf.rule?.key(&event);
@@ -281,10 +315,4 @@ impl State {
         *displaced = shelf.pop_oldest();
         shelf.tell_once().then_some(Lost::TooMany(limit))
     }
-}
-
-fn mapped(event: &KeptEvent, from: &EventMethod, schema: &InterfaceSchema) -> Option<KeptEvent> {
-    let names = std::iter::once(from.name()).chain(from.aliases().iter().map(String::as_str));
-    let (index, to) = names.filter_map(|name| schema.method(name)).next()?;
-    event.mapped(from, index, to)
 }

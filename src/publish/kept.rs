@@ -8,9 +8,10 @@ use super::gate::Clearance;
 use super::guarded::EventRow;
 use super::retained_key::RetainedKey;
 use super::steering::Steering;
+use super::versions::event_in;
 use crate::delivery::Drawn;
 use crate::model::{EventClass, Retained};
-use crate::value::{EventMethod, Properties, Value, ValueRef};
+use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueRef};
 
 /// An event with all that a later delivery reads of it: as it was when it was fired.
 pub(super) struct KeptEvent {
@@ -65,29 +66,14 @@ impl KeptEvent {
         }
     }
 
-    /// Returns the same event for another version of its method, parameter by name; or nothing, if
-    /// the values do not fit.
-    pub(super) fn mapped(
-        &self,
-        from: &EventMethod,
-        index: usize,
-        to: &EventMethod,
-    ) -> Option<Self> {
-        let value = |name: &str| {
-            let (index, _) = from.parameter(name)?;
-            self.values.get(index)
-        };
-        let values = to.parameters().iter().map(|parameter| {
-            let aliases = parameter.aliases().iter().map(String::as_str);
-            let mut names = std::iter::once(parameter.name()).chain(aliases);
-            names.find_map(value).cloned().unwrap_or_default()
-        });
-        let values: Box<[Value]> = values.collect();
-        let views: Vec<_> = values.iter().map(Value::view).collect();
-        to.check(&views).ok()?;
+    /// Returns the same event for another version of the interface, or nothing, if it has none that
+    /// fits.
+    pub(super) fn for_version(&self, from: &InterfaceSchema, to: &InterfaceSchema) -> Option<Self> {
+        let views: Vec<_> = self.values.iter().map(Value::view).collect();
+        let (method, values) = event_in(from, self.method, &views, to)?;
         Some(Self {
-            method: index,
-            values,
+            method,
+            values: values.iter().map(ValueRef::to_value).collect(),
             own: Arc::clone(&self.own),
             facts: Arc::clone(&self.facts),
             clearance: self.clearance.clone(),

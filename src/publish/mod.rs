@@ -53,6 +53,7 @@ mod sticky;
 mod subscriptions_view;
 mod target;
 mod targets;
+mod versions;
 mod with;
 
 pub use self::asked::{AskedValue, AskedValues};

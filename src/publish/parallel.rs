@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::calling::outcome_of;
+use super::calling::{Step, outcome_of};
 use super::crew::{Done, call_all};
 use super::facet::Facet;
 use super::guarded::{Filters, Guarded};
@@ -16,8 +16,9 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     /// and calls as many subscribers at a time as the class lets it; returns what became of each:
     /// nothing of one that is too new for the event.
     ///
-    /// Filters, times, roles and predicates are asked before, on the publisher's thread, in order.
-    /// Then those of the highest priority are called, and when they have returned those of the
+    /// Filters, times, roles and predicates are asked before, on the publisher's thread, in order;
+    /// whether a subscription still waits for what is retained, when it is the turn of its
+    /// priority. Those of the highest priority are called, and when they have returned those of the
     /// next: a priority says who must be through before others hear of the event.
     #[cold]
     #[inline(never)]
@@ -29,44 +30,63 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     ) -> Vec<Option<DeliveryOutcome>> {
         let (mut outcomes, mut open) = (Vec::with_capacity(found.len()), Vec::new());
         for (place, reached) in found.iter().enumerate() {
-            let decide = || self.withhold_from(*reached, filters);
-            let decided = catch_unwind(AssertUnwindSafe(decide)).transpose();
-            if decided.is_none() {
+            let withheld = ended_by(|| self.withhold_from(*reached, filters));
+            if withheld.is_none() {
                 open.push(place);
             }
-            outcomes.push(decided.and_then(outcome_of));
+            outcomes.push(withheld.flatten());
         }
         let priority = |place: &usize| found[*place].plan().entry.record.priority();
         for group in open.chunk_by(|one, other| priority(one) == priority(other)) {
-            if let [only] = group {
-                let call = || self.call(found[*only], call);
-                let called = catch_unwind(AssertUnwindSafe(call));
-                outcomes[*only] = outcome_of(called);
-                continue;
-            }
-            let subscribers = group
-                .iter()
-                .map(|place| found[*place].to_prepared())
-                .collect();
-            let (channel, max) = (self.channel(), self.at_a_time());
-            // The arguments' own code makes the copy.
-            let payload = match catch_unwind(AssertUnwindSafe(|| call.payload())) {
-                Ok(payload) => payload,
-                Err(panic) => {
-                    let why = panic_message(panic);
-                    for place in group {
-                        let failure = Failure::Panicked(why.clone());
-                        outcomes[*place] = Some(DeliveryOutcome::Failed(failure));
+            let (mut places, mut group_found) = (Vec::new(), Vec::new());
+            for place in group {
+                match ended_by(|| self.not_yet(found[*place])) {
+                    Some(outcome) => outcomes[*place] = outcome,
+                    None => {
+                        places.push(*place);
+                        group_found.push(found[*place]);
                     }
-                    continue;
                 }
-            };
-            let all = call_all(channel, subscribers, payload, max);
-            for (place, done) in group.iter().zip(all) {
-                outcomes[*place] = self.settle(done);
+            }
+            let called = self.call_group(&group_found, call);
+            for (place, outcome) in places.into_iter().zip(called) {
+                outcomes[place] = outcome;
             }
         }
         outcomes
+    }
+
+    /// Calls subscribers at the same time, of which nothing is left to ask.
+    fn call_group(
+        &self,
+        group: &[Reached<'_, I>],
+        call: &impl Call<I>,
+    ) -> Vec<Option<DeliveryOutcome>> {
+        if let [only] = group {
+            let call = || self.call(*only, call);
+            return vec![outcome_of(catch_unwind(AssertUnwindSafe(call)))];
+        }
+        if group.is_empty() {
+            return Vec::new();
+        }
+        // The arguments' own code makes the copy.
+        match catch_unwind(AssertUnwindSafe(|| call.payload())) {
+            Ok(payload) => {
+                let subscribers = group.iter().map(|reached| reached.to_prepared());
+                let all = call_all(
+                    self.channel(),
+                    subscribers.collect(),
+                    payload,
+                    self.at_a_time(),
+                );
+                all.into_iter().map(|done| self.settle(done)).collect()
+            }
+            Err(panic) => {
+                let why = panic_message(panic);
+                let failed = || DeliveryOutcome::Failed(Failure::Panicked(why.clone()));
+                group.iter().map(|_| Some(failed())).collect()
+            }
+        }
     }
 
     /// Does on the publisher's thread what a call on another has left to do.
@@ -77,4 +97,10 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         done.held.wait();
         done.outcome
     }
+}
+
+/// Returns what became of a subscription, if `decide` says so or unwinds.
+fn ended_by(decide: impl FnOnce() -> Option<Step>) -> Option<Option<DeliveryOutcome>> {
+    let decided = catch_unwind(AssertUnwindSafe(decide)).transpose();
+    decided.map(outcome_of)
 }

@@ -23,7 +23,7 @@ use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
 use crate::cache::Snapshot;
 use crate::delivery::{
-    DeliveryOutcome, Failure, enter, enter_subscription, entered_subscription, show,
+    DeliveryOutcome, Failure, Shown, enter, enter_subscription, entered_subscription, show,
 };
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
@@ -51,15 +51,7 @@ where
     }
     let snapshot = channel.cache.load();
     match snapshot.method(method) {
-        Some(Lane::Plain { slots, prepared }) => {
-            if slots.is_empty() {
-                return FireReport::default();
-            }
-            let Some(_entered) = enter(channel.key.class) else {
-                return too_deep(channel, prepared.iter().map(|it| &it.entry));
-            };
-            fire_plain(channel, slots, prepared, call)
-        }
+        Some(Lane::Plain { slots, prepared }) => fire_lane(channel, slots, prepared, || None, call),
         None => FireReport::default(),
         Some(_) => {
             let call = LentCall::new(call, payload);
@@ -90,17 +82,30 @@ where
     if let (Some(Lane::Plain { slots, prepared }), false) =
         (snapshot.method(method), own.is_steered())
     {
-        if slots.is_empty() {
-            return FireReport::default();
-        }
-        let Some(_entered) = enter(channel.key.class) else {
-            return too_deep(channel, prepared.iter().map(|it| &it.entry));
-        };
-        let _shown = show(lent, &own.properties(), &channel.class_facts().defaults);
-        return fire_plain(channel, slots, prepared, call);
+        let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
+        return fire_lane(channel, slots, prepared, show, call);
     }
     let call = LentCall::new(call, payload);
     fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
+}
+
+/// Fires a plain lane, and shows its properties meanwhile.
+#[inline]
+fn fire_lane<I: ?Sized>(
+    channel: &Channel<I>,
+    slots: &[PlainSlot<I>],
+    prepared: &[Arc<Prepared<I>>],
+    show: impl FnOnce() -> Option<Shown>,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport {
+    if slots.is_empty() {
+        return FireReport::default();
+    }
+    let Some(_entered) = enter(channel.key.class) else {
+        return too_deep(channel, prepared.iter().map(|it| &it.entry));
+    };
+    let _shown = show();
+    fire_plain(channel, slots, prepared, call)
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -137,7 +142,7 @@ fn fire_filtered<I: Facet + ?Sized>(
         // Only now, so that nobody is missed who came between.
         snapshot = channel.cache.load();
     }
-    let course = row.course(&channel.schema, method);
+    let course = row.course(&facts, &channel.schema, method);
     loop {
         let Some(lane) = snapshot.method(method) else {
             return FireReport::default();

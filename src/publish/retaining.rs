@@ -9,9 +9,10 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Kept};
 use super::keep::Lost;
 use super::kept::KeptEvent;
-use super::publisher::{Own, Publisher, checked_method, no_method};
+use super::publisher::{Own, Publisher, no_method};
 use super::report::FireReport;
 use super::retained_key::RetainedKey;
+use super::versions::event_in;
 use super::with::Origin;
 use crate::delivery::Drawn;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,12 +60,12 @@ pub(super) fn fire_by<I: Facet + ?Sized>(
     origin: Origin<'_>,
     row: &EventRow<'_>,
 ) -> FireReport {
-    let name = channel.schema.methods().get(method);
-    let name = name.map_or("", |method| method.name());
-    match checked_method(successor.schema(), name, row.values) {
-        Ok((method, values)) => successor.fire_values(method, &values, origin),
-        // A type was registered under the interface's id that has no such event.
-        Err(_) => FireReport::default(),
+    match event_in(&channel.schema, method, row.values, successor.schema()) {
+        Some((method, values)) => successor.fire_values(method, &values, origin),
+        None => {
+            tell(channel, method, Lost::Unfit);
+            FireReport::default()
+        }
     }
 }
 
@@ -77,6 +78,7 @@ fn tell<I: Facet + ?Sized>(channel: &Channel<I>, method: usize, lost: Lost) {
             "{limit} are, each of another key, and the one that was fired longest ago gave way"
         ),
         Lost::Unreadable => "its values cannot be read".to_owned(),
+        Lost::Unfit => "the interface has another version by now that has no such event".to_owned(),
     };
     channel.around.notices.push(Notice::NotRetained {
         class,
@@ -152,19 +154,21 @@ impl DynamicPublisher {
 }
 
 fn count(channel: &dyn AnyChannel, method: &str) -> Result<usize> {
-    Ok(channel.keep().count(index_of(channel, method)?))
+    let index = index_of(channel, method)?;
+    Ok(channel.keep().count(channel.schema(), index))
 }
 
 fn forget(channel: &dyn AnyChannel, own: &Own, method: &str) -> Result<usize> {
     let index = index_of(channel, method)?;
     must_publish(channel, own)?;
-    Ok(channel.keep().forget(index))
+    Ok(channel.keep().forget(channel.schema(), index))
 }
 
 fn forget_key(channel: &dyn AnyChannel, own: &Own, method: &str, key: &Value) -> Result<bool> {
     let index = index_of(channel, method)?;
     must_publish(channel, own)?;
-    Ok(channel.keep().forget_key(index, &RetainedKey::of(key)))
+    let key = RetainedKey::of(key);
+    Ok(channel.keep().forget_key(channel.schema(), index, &key))
 }
 
 fn index_of(channel: &dyn AnyChannel, method: &str) -> Result<usize> {

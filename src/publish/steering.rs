@@ -102,6 +102,12 @@ impl Steering {
         .map(|installed| &installed.source)
     }
 
+    /// Returns whether it has a say in the events of a method.
+    fn selects(&self, interface: InterfaceId, method: &EventMethod) -> bool {
+        let mut filters = self.filters(interface, method);
+        filters.next().is_some() || self.query(interface, method).is_some()
+    }
+
     fn query(&self, interface: InterfaceId, method: &EventMethod) -> Option<&Arc<DefaultQuery>> {
         let mut queries = self.queries.iter();
         let found = queries.find(|(of, _)| of.is(interface, method));
@@ -158,11 +164,7 @@ impl<'a> Course<'a> {
         may_read: bool,
     ) -> Option<Self> {
         let method = schema.methods().get(method)?;
-        let own_say = own.is_some_and(|own| {
-            let mut filters = own.filters(schema.id(), method);
-            filters.next().is_some() || own.query(schema.id(), method).is_some()
-        });
-        if own_say && !may_read {
+        if !may_read && own.is_some_and(|own| own.selects(schema.id(), method)) {
             return Some(Self::Broken(MAY_NOT_READ));
         }
         let mut filters: SmallVec<[&Source; 4]> = SmallVec::new();

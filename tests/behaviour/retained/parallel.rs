@@ -1,12 +1,16 @@
 //! Retained events of classes that call several at the same time, and of publisher objects that
 //! have subscriptions of their own.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
+use std::thread;
 
-use loosely::{Broker, EventClass, FireOutcome, Firing, Retained};
+use loosely::{Broker, Component, EventClass, FireOutcome, Firing, Retained};
 
 use super::{desk, listen, per_symbol, ready, subscribe};
-use crate::support::{OnPrice, StockEvents, StockEventsPublisher, Tape, Watchdog, live};
+use crate::support::{
+    OnPrice, StockEvents, StockEventsPublisher, Tape, Watchdog, live, subscription,
+};
 
 fn class() -> EventClass {
     let class = desk().with_firing(Firing::Parallel { max: 2 });
@@ -51,6 +55,48 @@ fn class_that_fires_in_parallel_retains_and_calls_at_the_same_time_afterwards() 
         ["one A 1", "one B 2", "other A 1", "other B 2"]
     );
     assert_eq!(stocks.price_changed("C", 3.0).delivered(), 2);
+}
+
+#[test]
+fn priorities_hold_where_a_fire_gives_a_subscription_what_is_retained() {
+    let _watchdog = Watchdog::new();
+    let tape = Tape::new();
+    let (broker, stocks) = ready(class(), &tape);
+    let high = live("high").priority(1);
+    let _high = subscribe(&broker, &tape, high);
+    stocks.price_changed("A", 1.0);
+    tape.take();
+    // The first of three is held up in its retained event, whichever that is.
+    let (held, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let noting = {
+        let (tape, held, go_on) = (tape.clone(), Arc::clone(&held), Arc::clone(&go_on));
+        let first = AtomicBool::new(true);
+        move |symbol: &str, price: f64| {
+            tape.write(format!("low {symbol} {price}"));
+            if first.swap(false, Ordering::SeqCst) {
+                held.wait();
+                go_on.wait();
+            }
+        }
+    };
+    let noting = Arc::new(noting);
+    let component = Component::new("low", move || {
+        let noting = Arc::clone(&noting);
+        OnPrice(move |symbol: &str, price| noting(symbol, price))
+    });
+    let component = component.implements::<dyn StockEvents>();
+    broker.register_component(component).unwrap();
+    let three = ["a", "b", "c"].map(|name| subscription(name, "low").build().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| broker.import(three).unwrap());
+        held.wait();
+        assert_eq!(tape.take(), ["low A 1"]);
+        let report = stocks.price_changed("A", 2.0);
+        assert_eq!((report.delivered(), report.deferred()), (1, 3));
+        assert_eq!(tape.take(), ["high A 2", "low A 2", "low A 2"]);
+        go_on.wait();
+    });
+    assert_eq!(tape.take(), ["low A 2"]);
 }
 
 #[test]

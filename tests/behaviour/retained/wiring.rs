@@ -9,6 +9,7 @@ use loosely::{
 };
 
 use super::{desk, listen, per_symbol, ready};
+use crate::publisher_filters::firing;
 use crate::support::{OnPrice, StockEvents, Tape, Watchdog, on_store, quiet, subscription};
 
 #[test]
@@ -121,6 +122,30 @@ fn what_is_retained_is_mapped_by_name_to_the_next_schema() {
     let _stocks = broker.publisher_of::<dyn StockEvents>("desk").unwrap();
     let _late = listen(&broker, &tape, "b");
     assert!(tape.take().contains(&"b IBM 2".to_owned()));
+}
+
+#[test]
+fn publisher_filter_of_a_method_is_asked_wherever_the_next_schema_has_the_method() {
+    let tape = Tape::new();
+    let broker = quiet();
+    let methods = <dyn StockEvents>::schema().methods().iter().rev().cloned();
+    let id = <dyn StockEvents>::schema().id();
+    let former = InterfaceSchema::new(id, "StockEvents", methods);
+    let class = desk().with_retained(Retained::Last);
+    let class = class.with_method_publisher_filter("price_changed", "nobody");
+    broker.register_dynamic_class(class, &former).unwrap();
+    broker
+        .register_publisher_filter("nobody", firing(&[]))
+        .unwrap();
+    let by_name = broker.dynamic_publisher("desk").unwrap();
+    let symbol = ValueRef::Str("IBM");
+    let price = [symbol, ValueRef::F64(2.0)];
+    by_name.fire("price_changed", &price).unwrap();
+    by_name.fire("traded", &[symbol, 7.into()]).unwrap();
+    let stocks = broker.publisher_of::<dyn StockEvents>("desk").unwrap();
+    assert_eq!(stocks.retained("price_changed").unwrap(), 1);
+    let _late = listen(&broker, &tape, "late");
+    assert_eq!(tape.take(), ["late traded IBM 7"]);
 }
 
 #[test]
