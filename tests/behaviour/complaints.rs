@@ -4,15 +4,13 @@
 //! titles are pages of Microsoft's documentation. `docs::com_plus` has the list with its answers;
 //! from 11 on the tests are in `complaints_of_wiring.rs`.
 //!
-//! Not covered, most as they need what is not built:
+//! Not covered, as they need what is not built:
 //!
 //! - 1, the half about subscribers that hang, and 12, publishers that are blocked: delivery apart
 //!   from the publisher's thread, and deadlines.
 //! - 7, the half about overload where there is a queue between publisher and subscriber.
 //! - 15, events that get lost: durable queues, and sequence numbers that show a gap. Covered is
 //!   what is told of the wiring.
-//! - 19, for subscribers that are called in parallel, which share one copy of the arguments:
-//!   `parallel.rs`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,8 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use loosely::{
-    Batch, Broker, ConversionError, ErrorKind, EventValue, Failure, MemoryStore, Notice,
-    RecordView, Store, Subscription, SubscriptionGuard, ValueRef, ValueType, event_interface,
+    Batch, Broker, ConversionError, ErrorKind, EventClass, EventValue, Failure, Firing,
+    MemoryStore, Notice, RecordView, Store, Subscription, SubscriptionGuard, ValueRef, ValueType,
+    event_interface,
 };
 
 use crate::store::keys;
@@ -301,6 +300,30 @@ fn large_argument_is_lent_to_all_and_what_one_changes_is_its_own() {
         let seen = std::mem::take(&mut *scale.0.lock().unwrap());
         assert_eq!(seen, [(bytes.as_ptr().addr(), "label seen".to_owned())]);
     }
+}
+
+/// Complaint 19 as it was made: where subscribers are called in parallel.
+#[test]
+fn subscribers_in_parallel_share_one_copy_that_none_can_change() {
+    let broker = quiet();
+    let class = EventClass::new("Parcels", "Parcels");
+    let class = class.with_firing(Firing::Parallel { max: 3 });
+    broker.register_class::<dyn Parcels>(class).unwrap();
+    let parcels = broker.publisher::<dyn Parcels>().unwrap();
+    let scales = [(); 3].map(|()| Arc::new(Scale(Mutex::default())));
+    let _guards = scales.each_ref().map(|scale| {
+        let scale = Arc::clone(scale);
+        broker.subscribe::<dyn Parcels>(scale).unwrap()
+    });
+    let report = parcels.weighed(&[7_u8; 64], "label".to_owned());
+    assert_eq!(report.delivered(), 3);
+    let seen = scales.map(|scale| std::mem::take(&mut *scale.0.lock().unwrap()));
+    let [first, ..] = &seen;
+    let [(_, label)] = &first[..] else {
+        panic!("{first:?} is not one parcel");
+    };
+    assert_eq!(label, "label seen");
+    assert!(seen.iter().all(|other| other == first), "{seen:?}");
 }
 
 /// Complaint 9, Lowy 9.5: a publisher cannot learn which subscriber failed, let alone why: "unable
