@@ -44,6 +44,7 @@ mod report;
 mod retained_key;
 mod retaining;
 mod roster;
+mod roster_index;
 mod seat;
 mod selection;
 mod site;

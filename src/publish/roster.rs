@@ -5,20 +5,18 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::bound_methods::BoundMethods;
 use super::catch_up::Seating;
 use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
-use super::hit::{Goal, Hit};
-use super::indexed::{FilterIndex, IndexState, Slot};
+use super::indexed::{FilterIndex, IndexState};
 use super::lane::{IndexedLane, Lane};
 use super::plan::Plan;
-use super::prepared::{Detail, Prepared};
-use super::registered::{Places, Registered};
-use super::site::{Site, Sites};
+use super::prepared::Prepared;
+use super::roster_index::{Rebinding, RosterIndex};
+use super::site::Sites;
 use super::steering::Conduct;
-use super::target::{Bound, Components};
+use super::target::Components;
 use crate::cache::SubscriptionCache;
 use crate::model::{ComponentId, EventClass, Firing};
 use crate::store::Trash;
@@ -48,19 +46,7 @@ pub(super) struct Roster<I: ?Sized> {
     loose: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// How many of the loose ones have a filter; none, where there is an index.
     filtered: usize,
-    indexed: Option<Indexed<I>>,
-}
-
-/// The filtered subscriptions, where they are found by index.
-struct Indexed<I: ?Sized> {
-    index: Arc<FilterIndex<I>>,
-    registered: Registered,
-    /// Scope -> what subscriptions of that scope have in common once their filters are in the
-    /// index.
-    details: BTreeMap<BoundMethods, Arc<Detail>>,
-    generation: u64,
-    /// Whether the class retains events, for which subscriptions take seats.
-    retains: bool,
+    indexed: Option<RosterIndex<I>>,
 }
 
 impl<I: Facet + ?Sized> Roster<I> {
@@ -199,50 +185,22 @@ impl<I: Facet + ?Sized> Roster<I> {
         if !self.components.forget(component) {
             return;
         }
-        let (sites, components) = (&self.sites, &mut self.components);
-        let mut renew = |prepared: &Prepared<I>, trash: &mut Trash| {
-            let mut new = prepared.rebound(&sites.here.schema, around, components);
-            seating.sit(&mut new, &sites.here.schema, trash);
-            new
+        let mut with = Rebinding {
+            schema: &self.sites.here.schema,
+            around,
+            components: &mut self.components,
+            seating,
         };
         let mut rebound = false;
         for prepared in self.loose.values_mut().chain(self.resting.values_mut()) {
             if prepared.is_component(component) {
-                let new = Arc::new(renew(prepared, trash));
+                let new = Arc::new(with.renew(prepared, trash));
                 trash.add(std::mem::replace(prepared, new));
                 rebound = true;
             }
         }
         if let Some(indexed) = &self.indexed {
-            let state = indexed.index.read();
-            let numbers = state.targets.of_component(component);
-            let mut seated = Vec::new();
-            if indexed.retains {
-                for (number, slot) in state.slots.iter() {
-                    if numbers.contains(&slot.goal.target())
-                        && let Some(prepared) = state.prepared(slot)
-                    {
-                        seated.push((number, slot.goal, renew(&prepared, trash)));
-                    }
-                }
-            }
-            drop(state);
-            let schema = &sites.here.schema;
-            let mut new = || Bound::of_component(component, schema, around, components);
-            let new: Vec<_> = numbers.iter().map(|number| (*number, new())).collect();
-            for section in seated.chunks(SECTION) {
-                let mut state = indexed.index.write();
-                let replace = |(number, goal, new): &(u32, Goal, Prepared<I>)| {
-                    let (plan, goal) = (new.plan.clone(), *goal);
-                    state.slots.replace(*number, Slot { plan, goal })
-                };
-                let old: Vec<_> = section.iter().filter_map(replace).collect();
-                trash.add(old);
-            }
-            let mut state = indexed.index.write();
-            let replace = |(number, new)| state.targets.replace(number, new);
-            let old: Vec<_> = new.into_iter().filter_map(replace).collect();
-            trash.add((old, seated));
+            indexed.rebind(component, &mut with, trash);
         }
         if rebound {
             self.publish(cache, trash);
@@ -287,7 +245,7 @@ impl<I: Facet + ?Sized> Roster<I> {
         if self.indexed.is_some() || self.filtered + filtered < INDEX_FROM {
             return false;
         }
-        let mut indexed = Indexed::new(&self.sites.here);
+        let mut indexed = RosterIndex::new(&self.sites.here);
         let index = Arc::clone(&indexed.index);
         let mut state = index.write();
         let all = std::mem::take(&mut self.loose).into_iter();
@@ -304,7 +262,7 @@ impl<I: Facet + ?Sized> Roster<I> {
 
     /// Gives the index up if few are left in it, and returns whether it did.
     fn end_index(&mut self, state: &IndexState<I>, trash: &mut Trash) -> bool {
-        let left = self.indexed.as_ref().map(|it| it.registered.len());
+        let left = self.indexed.as_ref().map(|it| it.len());
         if left.is_none_or(|left| left >= INDEX_TO) {
             return false;
         }
@@ -380,73 +338,4 @@ fn watched(sites: &Sites) -> Box<[bool]> {
     methods
         .map(|method| !Conduct::new(site, method).is_empty())
         .collect()
-}
-
-impl<I: Facet + ?Sized> Indexed<I> {
-    fn new(site: &Site) -> Self {
-        let mut methods = site.schema.methods().iter();
-        let retained = |method| site.class.settings_of(method).retained().is_some();
-        Self {
-            index: Arc::new(FilterIndex::new(site.schema.methods().len())),
-            retains: methods.any(retained),
-            registered: Registered::default(),
-            details: BTreeMap::new(),
-            generation: 0,
-        }
-    }
-
-    /// Puts a subscription into the index.
-    fn insert(&mut self, state: &mut IndexState<I>, prepared: Prepared<I>) {
-        let detail = Arc::clone(&prepared.detail);
-        let (id, order) = (prepared.id, prepared.entry.order);
-        state.prioritized += usize::from(prepared.is_prioritized());
-        let bare = match &detail.seat {
-            None => self.bare(&detail),
-            Some(_) => Arc::new(detail.bare()),
-        };
-        let (plan, conditional, target) = prepared.with_detail(bare).into_parts();
-        // A seat may come when the component does, and then the hit stays as it is.
-        let conditional = conditional || self.retains;
-        let goal = Goal::new(state.targets.enter(target), conditional);
-        let slot = state.slots.insert(Slot { plan, goal });
-        let hit = Hit::new(order, slot, goal);
-        let places: Places = detail
-            .predicates
-            .iter()
-            .filter_map(|(method, predicate)| {
-                let index = state.methods.get_mut(*method)?;
-                Some((*method, index.insert(predicate, hit)))
-            })
-            .collect();
-        let id_of = |slot| Some(state.slots.get(slot)?.plan.id);
-        self.registered.insert(id, slot, places, id_of);
-    }
-
-    fn remove(
-        &mut self,
-        state: &mut IndexState<I>,
-        entry: &Arc<SubscriptionEntry>,
-    ) -> Option<(Option<Bound<I>>, Slot)> {
-        let id = entry.record.id();
-        let id_of = |slot| Some(state.slots.get(slot)?.plan.id);
-        let slot = self.registered.slot(id, id_of)?;
-        if !Arc::ptr_eq(&state.slots.get(slot)?.plan.entry, entry) {
-            return None;
-        }
-        for (method, place) in self.registered.remove(id, slot)?.iter() {
-            state.methods.get_mut(method)?.remove(place);
-        }
-        let removed = state.slots.remove(slot)?;
-        state.prioritized -= usize::from(removed.plan.is_prioritized());
-        let left = state.targets.leave(removed.goal.target());
-        Some((left, removed))
-    }
-
-    /// Returns the detail without the predicates, which the index has: for all of one scope the
-    /// same.
-    fn bare(&mut self, detail: &Detail) -> Arc<Detail> {
-        let scope = detail.scope.clone();
-        let bare = || Arc::new(detail.bare());
-        Arc::clone(self.details.entry(scope).or_insert_with(bare))
-    }
 }
