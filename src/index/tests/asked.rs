@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use super::generate::{NAMES, comparison, comparison_of};
 use super::*;
 use crate::filter::{Collation, Condition, Path, Row};
 
