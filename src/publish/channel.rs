@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::catch_up::Seating;
 use super::class_facts::ClassFacts;
 use super::demand::Demanded;
+use super::desks::Desks;
 use super::entry::{Added, SubscriptionEntry};
 use super::explain::Explanation;
 use super::facet::Facet;
@@ -48,6 +49,12 @@ pub(crate) struct ChannelKey {
     pub(crate) interface: InterfaceId,
 }
 
+impl From<ChannelKey> for (EventClassId, InterfaceId) {
+    fn from(key: ChannelKey) -> Self {
+        (key.class, key.interface)
+    }
+}
+
 /// What a fire may need besides the subscriptions. Nothing in it is the broker itself: firing goes
 /// on when the broker is closed.
 pub(crate) struct Surroundings {
@@ -59,7 +66,8 @@ pub(crate) struct Surroundings {
     pub(crate) retained_keys: usize,
     pub(crate) named: Named,
     /// Threads beside the publishers', as long as the broker is open.
-    pub(crate) pool: WorkerPool,
+    pub(crate) pool: Arc<WorkerPool>,
+    pub(crate) desks: Desks,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
