@@ -318,6 +318,7 @@ fn count(
 ) {
     match outcome {
         DeliveryOutcome::Delivered => return tally.deliver(1),
+        DeliveryOutcome::Accepted => return tally.accept(1),
         DeliveryOutcome::FilteredOut => return tally.filter_out(1),
         DeliveryOutcome::Skipped(SkipReason::Gone) => gone.push(Arc::clone(entry)),
         _ => {}
