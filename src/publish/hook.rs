@@ -11,8 +11,9 @@ use crate::delivery::{Delivery, Telling};
 use crate::model::EventClassId;
 use crate::value::panic_message;
 
-/// Hears of every delivery that failed or was skipped since the subscription is suspended, after
-/// the fire in which it happened.
+/// Hears of every delivery that failed, or was skipped although the subscription asked for the
+/// event: it is suspended, its breaker is open, or a call that was abandoned holds it up. After the
+/// fire in which it happened.
 ///
 /// It is called on the publisher's thread with no lock held; what it does adds to the fire's time.
 /// Of failures in fires that it makes itself it does not hear, since that need not end: their
