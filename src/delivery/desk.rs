@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use super::idle::Idle;
 use super::lane::{Bounds, Lane, Outlet, Pushed};
 use super::line::Entry;
 use super::parcel::Parcel;
@@ -23,6 +24,7 @@ use crate::value::{InterfaceId, ValueKey, drop_quietly};
 pub(crate) struct Desk {
     me: Weak<Self>,
     pool: Arc<WorkerPool>,
+    idle: Arc<Idle>,
     lane: OnceLock<Lane<Arc<dyn Parcel>>>,
     seats: Mutex<SmallVec<[Seat; 1]>>,
     /// Rises with every change of the seats.
@@ -58,10 +60,11 @@ struct Clerk {
 }
 
 impl Desk {
-    pub(crate) fn new(pool: Arc<WorkerPool>) -> Arc<Self> {
+    pub(crate) fn new(pool: Arc<WorkerPool>, idle: Arc<Idle>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             pool,
+            idle,
             lane: OnceLock::new(),
             seats: Mutex::default(),
             turn: AtomicU64::new(0),
@@ -94,9 +97,9 @@ impl Desk {
         let is_last = seats.is_empty();
         drop(seats);
         drop(left);
-        match self.lane.get() {
-            Some(lane) if is_last => lane.clear(),
-            _ => Vec::new(),
+        match is_last {
+            true => self.clear(),
+            false => Vec::new(),
         }
     }
 
@@ -109,10 +112,11 @@ impl Desk {
     ) -> Pushed<Arc<dyn Parcel>> {
         let outlet = || Box::new(ByPool(Weak::clone(&self.me)));
         let lane = self.lane.get_or_init(|| Lane::new(bounds, outlet()));
-        if self.ended.load(Ordering::Acquire) {
-            return Pushed::Ended(parcel);
+        // One that was made since the desk was shut does not know.
+        match self.ended.load(Ordering::Acquire) {
+            true => Pushed::Ended(parcel),
+            false => lane.push(parcel, key),
         }
-        lane.push(parcel, key)
     }
 
     /// Has other bounds from now on.
@@ -122,10 +126,22 @@ impl Desk {
         }
     }
 
-    /// Accepts nothing any more; what waits is for nobody.
-    pub(crate) fn end(&self) -> Vec<Arc<dyn Parcel>> {
+    /// Accepts nothing any more; what waits is still delivered.
+    pub(crate) fn shut(&self) {
         self.ended.store(true, Ordering::Release);
-        self.lane.get().map(Lane::end).unwrap_or_default()
+        if let Some(lane) = self.lane.get() {
+            lane.shut();
+        }
+    }
+
+    /// Returns what waits; nobody gets it.
+    pub(crate) fn clear(&self) -> Vec<Arc<dyn Parcel>> {
+        self.lane.get().map(Lane::clear).unwrap_or_default()
+    }
+
+    /// Returns whether nothing waits and nothing is being delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lane.get().is_none_or(Lane::is_idle)
     }
 
     /// Returns the lane, if an event ever came here.
@@ -171,7 +187,7 @@ impl Clerk {
         let mut taken = VecDeque::new();
         for _ in 0..ROUNDS {
             let Some(key) = lane.take(self.done.take(), BATCH, &mut taken) else {
-                return;
+                return desk.idle.tell();
             };
             self.deliver(&desk, &mut taken);
             self.done = Some(key);

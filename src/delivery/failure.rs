@@ -87,6 +87,8 @@ pub enum Failure {
     /// The subscriber did not return within its deadline, which is this long; the call was
     /// abandoned and may still go on.
     Deadline(Duration),
+    /// The subscription's events are delivered apart from their fires, and the broker is closed.
+    Closed,
     /// The lane of the subscription is full, and takes nothing more while it is.
     Overflow,
 }
@@ -191,6 +193,7 @@ impl fmt::Display for Failure {
             Self::TooFarBehind => f.write_str("too many events wait behind the retained ones"),
             Self::Deadline(after) => write!(f, "not done within its deadline of {after:?}"),
             Self::Overflow => f.write_str("its lane is full"),
+            Self::Closed => f.write_str("the broker is closed, and nobody would deliver it"),
         }
     }
 }

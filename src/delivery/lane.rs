@@ -161,14 +161,10 @@ impl<T> Lane<T> {
         left
     }
 
-    /// Accepts nothing any more and returns what waits.
-    pub(crate) fn end(&self) -> Vec<T> {
-        let mut state = self.state.lock();
-        state.ended = true;
-        let left = state.line.clear();
-        drop(state);
+    /// Accepts nothing any more; what waits is still taken.
+    pub(crate) fn shut(&self) {
+        self.state.lock().ended = true;
         self.room.notify_all();
-        left
     }
 
     fn wait_for_room(&self, state: &mut parking_lot::MutexGuard<'_, State<T>>, key: &ValueKey) {
@@ -196,7 +192,7 @@ impl<T> State<T> {
             return (Pushed::Ended(item), false);
         }
         if self.bounds.overflow == Overflow::Coalesce {
-            match self.line.replace(key, item) {
+            match self.line.replace(item, key) {
                 Ok(older) => return (Pushed::Coalesced(older), false),
                 Err(item) => return self.push_behind(item, key),
             }

@@ -3,6 +3,7 @@
 mod context;
 mod desk;
 mod failure;
+mod idle;
 mod lane;
 mod line;
 mod nesting;
@@ -19,6 +20,7 @@ pub(crate) use self::context::{
 pub(crate) use self::desk::{Desk, Recipient};
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
+pub(crate) use self::idle::Idle;
 pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
 pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};

@@ -6,7 +6,7 @@ use crate::delivery::Bounds;
 use crate::model::{Breaker, DeliveryMode, EventClass, Subscription, Trigger};
 
 /// What a subscription says about its delivery, and its class where it says nothing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Policy {
     pub(super) mode: DeliveryMode,
     pub(super) deadline: Option<Duration>,

@@ -47,11 +47,14 @@ impl<I: Facet + ?Sized> Post<I> {
         around: &Arc<Surroundings>,
     ) -> Bound<I> {
         let record = &entry.record;
-        let Some(policy) = entry.is_served().then(|| Policy::of(record, &site.class)) else {
+        if !entry.is_served() || matches!(target, Bound::Mismatch) {
             return target;
-        };
-        let Some(policy) = policy.filter(|_| !matches!(target, Bound::Mismatch)) else {
-            return target;
+        }
+        let policy = match Policy::of(record, &site.class) {
+            Some(policy) => policy,
+            // What waits since it had another is still delivered.
+            None if around.desks.is_busy(entry.key()) => Policy::default(),
+            None => return target,
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
         let desk = around.desks.of(entry.key());
