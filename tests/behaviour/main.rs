@@ -14,6 +14,7 @@ mod complaints;
 mod complaints_of_wiring;
 mod components;
 mod default_query;
+mod detached;
 mod drops;
 mod dynamic;
 mod ensure;
