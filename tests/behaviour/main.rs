@@ -23,6 +23,7 @@ mod explain;
 mod faults;
 mod feeds;
 mod firing;
+mod handling;
 mod health;
 mod imports;
 mod interest;
