@@ -363,7 +363,9 @@ impl Carried {
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);
-                frame.drawn.set(self.drawn.map(|drawn| Drawn { missed, ..drawn }));
+                frame
+                    .drawn
+                    .set(self.drawn.map(|drawn| Drawn { missed, ..drawn }));
             });
             self.hooks.within(work);
         });

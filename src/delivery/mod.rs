@@ -17,12 +17,11 @@ pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
     enter_number, enter_subscription, entered_subscription, is_delivering,
 };
-pub(crate) use self::desk::{Desk, Recipient};
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
+pub(crate) use self::desk::{Desk, Recipient};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub(crate) use self::idle::Idle;
-pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
-pub(crate) use self::line::Entry;
+pub(crate) use self::lane::{Bounds, Gap, Pushed};
 pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
 pub(crate) use self::parcel::Parcel;

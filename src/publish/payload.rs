@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::facet::Facet;
 use crate::value::view::fields;
-use crate::value::{InterfaceSchema, OwnedArguments, SubscriberError, Value, ValueRef, drop_quietly};
+use crate::value::{
+    InterfaceSchema, OwnedArguments, SubscriberError, Value, ValueRef, drop_quietly,
+};
 
 /// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
 /// call and goes to other threads.

@@ -16,8 +16,8 @@ use super::site::Site;
 use super::target::Bound;
 use super::versions::event_in;
 use crate::delivery::{
-    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient, SkipReason,
-    carried, hold, settle,
+    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient,
+    SkipReason, carried, hold, settle,
 };
 use crate::model::EventClassId;
 use crate::notices::Notice;
