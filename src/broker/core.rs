@@ -11,7 +11,7 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::WorkerPool;
+use crate::delivery::{Timers, WorkerPool};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
@@ -54,6 +54,7 @@ impl Core {
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
+            timers: Timers::new(Arc::clone(&clock)),
             clock,
             hook,
             notices: notices.clone(),
@@ -99,6 +100,7 @@ impl Core {
             return Ok(());
         }
         let until = Instant::now().checked_add(deadline);
+        self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
@@ -157,6 +159,7 @@ impl Drop for Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();

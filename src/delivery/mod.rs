@@ -6,6 +6,7 @@ mod nesting;
 mod numbered;
 mod pool;
 mod shown;
+mod timers;
 
 pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
@@ -17,3 +18,4 @@ pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
 pub(crate) use self::pool::WorkerPool;
 pub(crate) use self::shown::{Shown, show};
+pub(crate) use self::timers::{TimerKey, Timers};
