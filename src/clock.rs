@@ -2,6 +2,8 @@
 
 #[cfg(any(test, feature = "testing"))]
 mod hand;
+#[cfg(any(test, feature = "testing"))]
+mod virtual_clock;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use parking_lot::{Condvar, Mutex};
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::hand::HandClock;
+#[cfg(any(test, feature = "testing"))]
+pub use self::virtual_clock::VirtualClock;
 
 /// Where the broker reads the time, and waits for it.
 pub(crate) trait Clock: fmt::Debug + Send + Sync + 'static {
@@ -53,6 +57,12 @@ pub(crate) struct Alarm {
 /// How often an alarm was rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rings(u64);
+
+impl Rings {
+    pub(crate) fn count(self) -> u64 {
+        self.0
+    }
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {

@@ -8,6 +8,7 @@ mod classes;
 mod components;
 mod core;
 mod health;
+mod idle;
 mod import;
 mod privates;
 mod publisher_filters;

@@ -11,6 +11,8 @@ use super::{Alarm, Clock, Rings, Waiter};
 #[derive(Debug)]
 pub(crate) struct HandClock {
     start: Instant,
+    /// The time of day at the start.
+    origin: SystemTime,
     hand: Mutex<Hand>,
     /// Told whenever someone begins to wait, and when a thread ends that did.
     waits: Condvar,
@@ -40,9 +42,15 @@ struct Waiting {
 }
 
 impl HandClock {
+    #[cfg(test)]
     pub(crate) fn new() -> Arc<Self> {
+        Self::starting_at(SystemTime::UNIX_EPOCH)
+    }
+
+    pub(crate) fn starting_at(origin: SystemTime) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
+            origin,
             hand: Mutex::default(),
             waits: Condvar::new(),
         })
@@ -167,7 +175,7 @@ impl Waiting {
 
 impl Clock for HandClock {
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.hand.lock().passed
+        self.origin + self.hand.lock().passed
     }
 
     fn instant(&self) -> Instant {

@@ -39,6 +39,8 @@ struct State {
     next_number: u64,
     started: bool,
     stopped: bool,
+    /// How many tasks were begun.
+    begun: u64,
     /// Whether a task is being done.
     busy: bool,
 }
@@ -102,15 +104,14 @@ impl Timers {
         trash.dispose();
     }
 
-    /// Returns whether all that is due by now was done.
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// Returns a number that rises with every task that comes or is begun, unless one is due or is
+    /// being done.
+    pub(crate) fn stillness(&self) -> Option<u64> {
         let now = self.clock.instant();
         let state = self.state.lock();
-        let due = state
-            .tasks
-            .first_key_value()
-            .is_some_and(|(key, _)| key.at <= now);
-        !state.busy && !due
+        let first = state.tasks.first_key_value();
+        let is_due = first.is_some_and(|(key, _)| key.at <= now);
+        (!state.busy && !is_due).then_some(state.next_number + state.begun)
     }
 
     /// Returns whether there is a thread. It holds the timers only while it looks at them, so that
@@ -140,6 +141,7 @@ impl Timers {
             }
             let task = first.remove();
             state.busy = true;
+            state.begun += 1;
             drop(state);
             if let Err(payload) = catch_unwind(AssertUnwindSafe(task)) {
                 drop(panic_message(payload));
@@ -226,12 +228,12 @@ mod tests {
         rig.after(SECOND, "first");
         rig.after(SECOND, "second");
         rig.clock.advance(SECOND / 2);
-        assert!(rig.told().is_empty() && rig.timers.is_quiet());
+        assert_eq!((rig.told(), rig.timers.stillness()), (vec![], Some(3)));
         rig.clock.advance(SECOND / 2);
         assert_eq!(rig.told(), ["first", "second"]);
         rig.after(Duration::ZERO, "now");
         rig.clock.advance(Duration::ZERO);
-        assert_eq!(rig.told(), ["now"]);
+        assert_eq!((rig.told(), rig.timers.stillness()), (vec!["now"], Some(7)));
         rig.clock.advance(5 * SECOND);
         assert_eq!(rig.told(), ["late"]);
     }
@@ -287,7 +289,7 @@ mod tests {
         let at = rig.clock.instant();
         let task = move || {
             let timers = timers.upgrade().unwrap();
-            assert!(timers.cancel(key) && !timers.is_quiet());
+            assert!(timers.cancel(key) && timers.stillness().is_none());
             timers.at(at, Box::new(move || tell.send("again").unwrap()));
         };
         rig.timers.at(at, Box::new(task));
