@@ -147,7 +147,7 @@ impl BrokerBuilder {
         self
     }
 
-    /// Goes by this clock in place of the system's.
+    /// Goes by this clock in place of the system's. A store that is given has its own.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn clock(mut self, clock: &crate::testing::VirtualClock) -> Self {
@@ -165,7 +165,9 @@ impl BrokerBuilder {
         self.check()?;
         let notices = Notices::default();
         let hook = self.hook.map(Hook::new).unwrap_or_default();
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let mut options = StoreOptions::new()
+            .by_clock(Arc::clone(&clock))
             .durability(self.durability.unwrap_or_default())
             .notices(notices.clone());
         options = match self.copy {
@@ -197,7 +199,7 @@ impl BrokerBuilder {
             progress: self.progress,
             threads: self.threads.unwrap_or_else(WorkerPool::usual_limit),
             retained_keys: self.retained_keys.unwrap_or(RETAINED_KEYS),
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            clock,
         };
         Core::open(open, parts).map(Broker::from_core)
     }

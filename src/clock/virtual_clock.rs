@@ -8,9 +8,11 @@ use super::{Clock, HandClock};
 /// A clock that stands still until a test moves it; a clone is the same clock.
 ///
 /// What a [broker](crate::BrokerBuilder::clock) does by itself when it is time goes by it: idle
-/// times, waits for an instance of a pool, when subscriptions begin and expire. What does not:
-/// how long a call such as [`Broker::close`](crate::Broker::close) has its caller wait, and the
-/// store, which goes by the system's clock.
+/// times, waits for an instance of a pool or for a change of interest, when subscriptions begin and
+/// expire, and, in the store that it opens or that is
+/// [told of the clock](crate::StoreOptions::clock), pauses, flushes and copies. By the system's
+/// clock go how long other calls, such as [`Broker::close`](crate::Broker::close), have their
+/// caller wait, and [`EventContext::time`](crate::EventContext::time).
 ///
 /// ```
 /// use std::time::Duration;

@@ -14,7 +14,6 @@ use crate::{Engine, MemoryEngine, RawChange, RawPair, Result};
 /// that it does then: it refuses, opens it again and lists anew.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use std::time::Duration;
 ///
 /// use loosely::testing::{Fault, FaultyEngine};
@@ -24,10 +23,17 @@ use crate::{Engine, MemoryEngine, RawChange, RawPair, Result};
 /// let options = StoreOptions::new().back_off(Duration::ZERO, Duration::ZERO);
 /// let store = LocalStore::with_engine(engine.clone(), options)?;
 ///
+/// let batch = |color: &str| {
+///     let mut batch = Batch::new();
+///     batch.put("color", color);
+///     batch
+/// };
+/// store.commit(batch("red"))?;
+///
 /// engine.syncs().at(1, Fault::fail("the disk is out"));
-/// let mut batch = Batch::new();
-/// batch.put("color", "red");
-/// assert_eq!(store.commit(batch).unwrap_err().kind(), ErrorKind::Uncertain);
+/// let refused = store.commit(batch("blue")).unwrap_err();
+/// assert_eq!(refused.kind(), ErrorKind::Uncertain);
+/// store.commit(batch("green"))?;
 /// # Ok::<(), loosely::Error>(())
 /// ```
 #[derive(Debug, Default)]

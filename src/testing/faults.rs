@@ -32,7 +32,7 @@ enum FaultKind {
 ///
 /// ```
 /// use loosely::testing::{Fault, Faults};
-/// use loosely::{Broker, Component, SubscriberError, Subscription, event_interface};
+/// use loosely::{Broker, Component, Subscription, event_interface};
 ///
 /// #[event_interface]
 /// pub trait StockEvents {
@@ -48,12 +48,12 @@ enum FaultKind {
 /// # fn main() -> loosely::Result<()> {
 /// let faults = Faults::new();
 /// let making = faults.clone();
-/// let make = move |_: &_| -> Result<Alarm, SubscriberError> {
+/// let alarm = Component::activated("alarm", move |_| {
 ///     making.meet()?;
 ///     Ok(Alarm)
-/// };
+/// });
 /// # let broker = Broker::builder().on_failure(|_, _| {}).open()?;
-/// broker.register_component(Component::activated("alarm", make).implements::<dyn StockEvents>())?;
+/// broker.register_component(alarm.implements::<dyn StockEvents>())?;
 /// # let record = Subscription::builder("all").to::<dyn StockEvents>().component("alarm");
 /// # broker.ensure(&record.build()?)?;
 /// # let stocks = broker.publisher::<dyn StockEvents>()?;

@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use loosely::testing::{Fault, Gate, Recorder, VirtualClock};
-use loosely::{Broker, Component, EventClass, Firing, HealthEvents, Pool, WiringChanges};
+use loosely::testing::{Fault, FaultyEngine, Gate, Recorder, VirtualClock};
+use loosely::{
+    Broker, Component, Durability, ErrorKind, EventClass, Firing, HealthEvents, LocalStore, Pool,
+    StoreOptions, WiringChanges,
+};
 
 use crate::support::{OnDrop, StockEvents, Watchdog, live, quiet, store, subscription};
 
@@ -157,4 +160,29 @@ fn broker_that_was_closed_is_idle() {
     broker.close(LONG).unwrap();
     clock.advance(MINUTE);
     assert!(broker.idle(Duration::ZERO));
+}
+
+#[test]
+fn store_of_the_broker_pauses_and_flushes_by_the_clock() {
+    let (clock, engine) = (VirtualClock::new(), FaultyEngine::new());
+    let options = StoreOptions::new()
+        .clock(&clock)
+        .durability(Durability::Interval(MINUTE))
+        .back_off(MINUTE, MINUTE);
+    let opened = LocalStore::with_engine(engine.clone(), options).unwrap();
+    let broker = crate::support::on_store(Arc::new(opened));
+    store(&broker, "a");
+    let before = engine.syncs().count();
+    clock.advance(MINUTE / 2);
+    assert_eq!(engine.syncs().count(), before);
+    engine.syncs().at(1, Fault::fail("the disk is out"));
+    clock.advance(MINUTE / 2);
+    assert_eq!(engine.syncs().count(), before + 1);
+    let record = subscription("b", "nobody").build().unwrap();
+    let refused = |broker: &Broker| broker.store(&record).unwrap_err().kind();
+    assert_eq!(refused(&broker), ErrorKind::Unavailable);
+    clock.advance(MINUTE / 2);
+    assert_eq!(refused(&broker), ErrorKind::Unavailable);
+    clock.advance(MINUTE);
+    store(&broker, "b");
 }
