@@ -48,7 +48,8 @@ use crate::{
 /// assert_eq!(stocks.price_changed("MSFT", 185.5).delivered(), 1);
 /// assert_eq!(stocks.price_changed("MSFT", 186.0).failed(), 1);
 ///
-/// alarm.expect("price_changed").with_where("price", |price| price.as_f64() > Some(180.0)).times(2);
+/// let is_high = |price: &loosely::Value| price.as_f64() > Some(180.0);
+/// alarm.expect("price_changed").with_where("price", is_high).times(2);
 /// assert_eq!(alarm.lines()[0], "price_changed(symbol = 'MSFT', price = 185.5)");
 /// # Ok(())
 /// # }
