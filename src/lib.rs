@@ -116,6 +116,7 @@
 //! - `sled`, by default: the store in a directory. Without it there are the store in memory and
 //!   stores of your own ([`Store`], [`Engine`]).
 //! - `bincode`, by default: the compact encoding of records. Without it they are JSON.
+//! - `testing`: the module `testing`, for tests of your own publishers and subscribers.
 //!
 //! The minimum Rust version is 1.88. Developed on x86-64 Linux; nothing but the permissions of
 //! files is specific to a platform, and no other has been tested.
@@ -140,6 +141,8 @@ mod model;
 mod notices;
 mod publish;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 // The public interface is:

@@ -9,6 +9,7 @@ mod components;
 mod core;
 mod handling_builder;
 mod health;
+mod idle;
 mod import;
 mod privates;
 mod publisher_filters;

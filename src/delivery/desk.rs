@@ -47,6 +47,9 @@ pub(crate) trait Recipient: Send + Sync {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64);
 }
 
+/// Who was found to receive at a site, in which turn.
+type Known = (u64, Site, Option<Arc<dyn Recipient>>);
+
 /// Has threads of the pool come to a desk.
 struct ByPool(Weak<Desk>);
 
@@ -206,7 +209,7 @@ impl Clerk {
 
     fn deliver(&mut self, desk: &Desk, taken: &mut VecDeque<Entry<Arc<dyn Parcel>>>) {
         // Looked up once for many events, and again when it may be another.
-        let mut last: Option<(u64, Site, Option<Arc<dyn Recipient>>)> = None;
+        let mut last: Option<Known> = None;
         for entry in taken.drain(..) {
             let parcel = match entry {
                 Entry::Gap(missed) => {

@@ -36,7 +36,7 @@ use super::with::Origin;
 use crate::cache::SubscriptionCache;
 use crate::clock::Clock;
 use crate::component::Registry;
-use crate::delivery::{WorkerPool, depth};
+use crate::delivery::{Timers, WorkerPool, depth};
 use crate::model::{ComponentId, EventClass, EventClassId, Nesting};
 use crate::notices::Notices;
 use crate::store::Trash;
@@ -68,6 +68,8 @@ pub(crate) struct Surroundings {
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: Arc<WorkerPool>,
     pub(crate) desks: Desks,
+    /// What is to be done later, as long as the broker is open.
+    pub(crate) timers: Arc<Timers>,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,

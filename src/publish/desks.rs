@@ -84,8 +84,12 @@ impl Desks {
     /// Waits until nothing waits at any desk and nothing is being delivered, and returns whether
     /// that is so; without a time for as long as it takes.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
-        let is_idle = || self.all().iter().all(|desk| desk.is_idle());
-        self.idle.wait(until, is_idle)
+        self.idle.wait(until, || self.is_idle())
+    }
+
+    /// Returns whether nothing waits at any desk and nothing is being delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.all().iter().all(|desk| desk.is_idle())
     }
 
     /// Gives up what waits and returns how many events that were.

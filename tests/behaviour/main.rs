@@ -50,6 +50,7 @@ mod sharing;
 mod sites;
 mod store;
 mod support;
+mod testing;
 mod together;
 mod transient;
 mod wiring_changes;
