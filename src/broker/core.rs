@@ -11,11 +11,11 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::{Timers, WorkerPool};
+use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Hook, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -66,6 +66,7 @@ impl Core {
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
+        let pool = Arc::new(WorkerPool::new(threads));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             timers: Timers::new(Arc::clone(&clock)),
@@ -74,7 +75,8 @@ impl Core {
             notices: notices.clone(),
             retained_keys,
             named: Named::default(),
-            pool: WorkerPool::new(threads),
+            desks: Desks::new(&pool),
+            pool,
             host: Arc::clone(&host) as _,
             upkeep,
         });
@@ -114,6 +116,12 @@ impl Core {
             return Ok(());
         }
         let until = Instant::now().checked_add(deadline);
+        let desks = &self.around.desks;
+        desks.shut();
+        if !is_delivering() {
+            desks.wait(until);
+        }
+        let left = desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
@@ -124,11 +132,16 @@ impl Core {
         } else {
             Ok(())
         };
-        if told {
-            return closed;
-        }
-        let message = format!("subscribers were not told of all changes within {deadline:?}");
-        closed.and(Err(Error::new(ErrorKind::TimedOut, message)))
+        let message = match (told, left) {
+            (true, 0) => return closed,
+            (false, _) => format!("subscribers were not told of all changes within {deadline:?}"),
+            (true, left) => format!("{left} events were not delivered within {deadline:?}"),
+        };
+        let message = match closed {
+            Ok(()) => message,
+            Err(too) => format!("{message}, and {too}"),
+        };
+        Err(Error::new(ErrorKind::TimedOut, message))
     }
 
     fn close_store(&self, deadline: Duration, until: Option<Instant>) -> Result<()> {
@@ -173,6 +186,8 @@ impl Drop for Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.desks.shut();
+        self.around.desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
         self.detach();

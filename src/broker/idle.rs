@@ -35,7 +35,9 @@ impl Broker {
     /// and those were idle when they were asked.
     fn is_idle(&self) -> bool {
         let before = self.stillness();
-        before.is_some() && self.core.around.pool.is_idle() && self.stillness() == before
+        let around = &self.core.around;
+        let delivers_nothing = || around.desks.is_idle() && around.pool.is_idle();
+        before.is_some() && delivers_nothing() && self.stillness() == before
     }
 
     /// Returns what changes whenever the timers or the teller do anything, if they do nothing now.
