@@ -15,7 +15,7 @@ use crate::delivery::WorkerPool;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Hook, Named, Surroundings, Upkeep};
+use crate::publish::{Hook, Meters, MetricsOptions, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -45,6 +45,7 @@ impl Core {
         policy: Arc<Policy>,
         threads: usize,
         retained_keys: usize,
+        metrics: Option<MetricsOptions>,
     ) -> Result<Arc<Self>> {
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
@@ -52,6 +53,7 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
+        let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             clock,
@@ -62,6 +64,7 @@ impl Core {
             pool: WorkerPool::new(threads),
             host: Arc::clone(&host) as _,
             upkeep,
+            meters,
         });
         wiring.teller.begin(&around);
         let opened = open(Arc::clone(&wiring) as _);

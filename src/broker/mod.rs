@@ -9,6 +9,7 @@ mod components;
 mod core;
 mod health;
 mod import;
+mod metrics;
 mod privates;
 mod publisher_filters;
 mod publishers;
@@ -37,6 +38,7 @@ pub use self::health::{
     HealthEventsPublisher,
 };
 pub use self::import::Imported;
+pub use self::metrics::SubscriptionHealth;
 pub use self::sessions::Session;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};

@@ -311,6 +311,9 @@ pub(crate) struct Carried {
     class: EventClassId,
     drawn: Option<Drawn>,
     shown: Option<Kept>,
+    /// What whoever traces is inside of.
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
 /// Returns the fire that this thread is inside of, for threads that call some of its subscribers:
@@ -322,6 +325,8 @@ pub(crate) fn carried() -> Carried {
         class: frame.class.get(),
         drawn: frame.drawn.get(),
         shown: Kept::of(frame.depth.get()),
+        #[cfg(feature = "tracing")]
+        span: tracing::Span::current(),
     })
 }
 
@@ -329,6 +334,8 @@ impl Carried {
     /// Does `work` inside the fire on this thread, which is inside of no other.
     pub(crate) fn within(&self, work: impl FnOnce()) {
         at_depth(self.depth, || {
+            #[cfg(feature = "tracing")]
+            let _inside = self.span.enter();
             let _shown = self.shown.as_ref().and_then(|kept| kept.show(self.depth));
             FRAME.with(|frame| {
                 frame.class.set(self.class);

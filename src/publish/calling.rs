@@ -28,6 +28,21 @@ pub(super) enum Step {
     Failed(Failure),
 }
 
+#[cfg(feature = "tracing")]
+impl Step {
+    /// Returns the outcome in one word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::FilteredOut => "filtered",
+            Self::Deferred => "deferred",
+            Self::Past => "past",
+            Self::Skipped(_) => "skipped",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 /// Makes or finds the target of a subscription, and calls it. Sets `made` if a singleton was made,
 /// however its call goes.
 pub(super) fn call<I: Facet + ?Sized>(

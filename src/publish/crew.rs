@@ -14,6 +14,7 @@ use super::hook::Telling;
 use super::members::drop_quietly;
 use super::payload::Payload;
 use super::prepared::Prepared;
+use super::watch::Watch;
 use crate::component::Strand;
 use crate::delivery::{Carried, DeliveryOutcome, Held, carried, hold};
 use crate::value::InterfaceSchema;
@@ -38,6 +39,7 @@ struct Work<I: ?Sized> {
     fire: Carried,
     telling: Telling,
     strand: Strand,
+    watch: Watch,
 }
 
 struct Place<I: ?Sized> {
@@ -70,11 +72,12 @@ pub(super) fn call_all<I: Facet + ?Sized>(
     subscribers: Vec<Prepared<I>>,
     payload: Arc<dyn Payload<I>>,
     max: usize,
+    watch: Watch,
 ) -> Vec<Done> {
     let pool = &channel.around.pool;
     let helpers = subscribers.len().min(max).saturating_sub(1);
     let helpers = helpers.min(pool.limit());
-    let work = Arc::new(Work::new(channel, subscribers, payload));
+    let work = Arc::new(Work::new(channel, subscribers, payload, watch));
     let crew = Arc::new(Crew {
         state: Mutex::new(State {
             work: Some(Arc::clone(&work)),
@@ -106,6 +109,7 @@ impl<I: Facet + ?Sized> Work<I> {
         channel: &Channel<I>,
         subscribers: Vec<Prepared<I>>,
         payload: Arc<dyn Payload<I>>,
+        watch: Watch,
     ) -> Self {
         let place = |prepared| Place {
             prepared,
@@ -120,6 +124,7 @@ impl<I: Facet + ?Sized> Work<I> {
             fire: carried(),
             telling: Telling::here(),
             strand: Strand::current(),
+            watch,
         }
     }
 
@@ -148,7 +153,8 @@ impl<I: Facet + ?Sized> Work<I> {
                     &deliver,
                 )
             };
-            outcome = outcome_of(catch_unwind(AssertUnwindSafe(call)));
+            let watched = || self.watch.call(prepared, &self.around, call);
+            outcome = outcome_of(catch_unwind(AssertUnwindSafe(watched)));
         });
         Done {
             outcome,

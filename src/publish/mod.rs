@@ -27,6 +27,7 @@ mod lane;
 mod live;
 mod members;
 mod merged;
+mod metrics;
 mod named;
 mod order;
 mod parallel;
@@ -34,6 +35,7 @@ mod payload;
 mod pipeline;
 mod plan;
 mod prepared;
+mod printed;
 mod privates;
 mod publisher;
 mod publisher_control;
@@ -48,6 +50,7 @@ mod roster_index;
 mod seat;
 mod selection;
 mod site;
+mod spans;
 mod steered;
 mod steering;
 mod sticky;
@@ -55,6 +58,7 @@ mod subscriptions_view;
 mod target;
 mod targets;
 mod versions;
+mod watch;
 mod with;
 
 pub use self::asked::{AskedValue, AskedValues};
@@ -75,6 +79,10 @@ pub(crate) use self::keep::Keep;
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
+pub(crate) use self::metrics::Meters;
+pub use self::metrics::{
+    Activity, Latencies, MethodMetrics, Metrics, MetricsOptions, SubscriptionMetrics,
+};
 pub(crate) use self::named::Named;
 pub(crate) use self::privates::ObjectId;
 pub(crate) use self::publisher::Own;

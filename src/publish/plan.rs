@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::entry::SubscriptionEntry;
+use super::metrics::SubscriptionMeter;
 use super::prepared::Detail;
 use super::seat::Seat;
 use crate::filter::Predicate;
@@ -52,6 +53,11 @@ impl Plan {
     /// Returns the seat, if a fire has to ask whether it is its turn.
     pub(super) fn seat(&self) -> Option<&Arc<Seat>> {
         self.detail.seat.as_ref()
+    }
+
+    /// Returns what is counted of it, if that is counted by itself.
+    pub(super) fn meter(&self) -> Option<&Arc<SubscriptionMeter>> {
+        self.detail.meter.as_ref()
     }
 
     /// Returns whether a fire has anything to ask before the call but the filter.

@@ -9,6 +9,7 @@ use super::bound_methods::BoundMethods;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
+use super::metrics::SubscriptionMeter;
 use super::plan::Plan;
 use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
@@ -45,6 +46,8 @@ pub(super) struct Detail {
     pub(super) suspended: Option<String>,
     /// Where events are retained: whether it was given them yet.
     pub(super) seat: Option<Arc<Seat>>,
+    /// What is counted of it, if that is counted by itself.
+    pub(super) meter: Option<Arc<SubscriptionMeter>>,
 }
 
 impl Detail {
@@ -55,6 +58,7 @@ impl Detail {
             predicates: Predicates::new(),
             suspended: None,
             seat: self.seat.clone(),
+            meter: self.meter.clone(),
         }
     }
 
@@ -73,6 +77,7 @@ impl Detail {
                 predicates: Predicates::new(),
                 suspended: None,
                 seat: None,
+                meter: None,
             };
         }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
@@ -85,6 +90,7 @@ impl Detail {
             predicates,
             suspended,
             seat: None,
+            meter: None,
         }
     }
 }
@@ -121,6 +127,8 @@ impl<I: Facet + ?Sized> Prepared<I> {
             detail.predicates = Predicates::new();
             detail.suspended = Some("the object implements another interface".to_owned());
         }
+        let meters = around.meters.as_ref();
+        detail.meter = meters.and_then(|meters| meters.subscription(entry));
         let filtered = !detail.predicates.is_empty();
         let plan = Plan {
             id: entry.record.id(),
@@ -258,6 +266,7 @@ impl<I: ?Sized> Prepared<I> {
         }
         let mut detail = Detail::new(&self.entry, None, sites);
         detail.seat.clone_from(&self.detail.seat);
+        detail.meter.clone_from(&self.detail.meter);
         self.with_detail(Arc::new(detail))
     }
 

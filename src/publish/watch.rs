@@ -1,0 +1,104 @@
+//! A fire that somebody watches: it is counted, or traced.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::calling::Step;
+use super::channel::{Channel, Surroundings};
+use super::metrics::{Begun, SubscriptionMeter};
+use super::pipeline::failure_of;
+use super::plan::Plan;
+use super::report::FireReport;
+use super::spans::{self, DeliverySpan};
+
+/// What those who watch a fire know of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Watch {
+    begun: Option<Begun>,
+    is_traced: bool,
+}
+
+impl<I: ?Sized> Channel<I> {
+    /// Watches a fire that begins, if anybody does.
+    pub(super) fn watch(&self, method: usize) -> Watch {
+        let meter = self.meter.as_ref();
+        Watch {
+            begun: meter.and_then(|meter| meter.begin(method)),
+            is_traced: spans::are_wanted(),
+        }
+    }
+
+    /// Watches a delivery that is no part of a fire, if anybody does.
+    pub(super) fn watch_late(&self) -> Watch {
+        let meter = self.meter.as_ref();
+        Watch {
+            begun: meter.map(|meter| meter.began(true)),
+            is_traced: spans::are_wanted(),
+        }
+    }
+
+    /// Counts a fire that is over.
+    pub(super) fn watched(&self, method: usize, watch: Watch, report: &FireReport) {
+        if let (Some(meter), Some(begun)) = (&self.meter, watch.begun) {
+            meter.end(method, begun, report);
+        }
+    }
+
+    /// Counts deliveries that are no part of a fire.
+    pub(super) fn watched_late(&self, method: usize, watch: Watch, report: &FireReport) {
+        if let (Some(meter), Some(begun)) = (&self.meter, watch.begun) {
+            meter.count(method, begun.at, report);
+        }
+    }
+}
+
+impl Watch {
+    /// Returns whether anybody watches.
+    #[inline]
+    pub(super) fn is_on(self) -> bool {
+        self.begun.is_some() || self.is_traced
+    }
+
+    /// Calls a subscriber of the fire, and has those who watch know what came of it.
+    pub(super) fn call(
+        self,
+        plan: &Plan,
+        around: &Surroundings,
+        call: impl FnOnce() -> Step,
+    ) -> Step {
+        if !self.is_on() {
+            return call();
+        }
+        let span = self.is_traced.then(|| DeliverySpan::new(plan));
+        let call = || match span.as_ref() {
+            Some(span) => span.within(call),
+            None => call(),
+        };
+        // What unwinds has an outcome too.
+        let call = || {
+            catch_unwind(AssertUnwindSafe(call))
+                .unwrap_or_else(|payload| Step::Failed(failure_of(payload)))
+        };
+        let step = self.count(plan, around, call);
+        if let Some(span) = span {
+            span.end(&step);
+        }
+        step
+    }
+
+    fn count(self, plan: &Plan, around: &Surroundings, call: impl FnOnce() -> Step) -> Step {
+        let (Some(begun), Some(meters)) = (self.begun, &around.meters) else {
+            return call();
+        };
+        let meter: &SubscriptionMeter = meters.of(plan.meter());
+        let from = begun.is_timed.then(|| meters.instant());
+        let step = call();
+        if let Some(from) = from {
+            meter.took(meters.instant() - from);
+        }
+        match &step {
+            Step::Delivered => meter.delivered(1, begun.at),
+            _ => meter.matched(begun.at),
+        }
+        step
+    }
+}
