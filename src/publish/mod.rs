@@ -25,6 +25,7 @@ mod keep;
 mod kept;
 mod lane;
 mod live;
+mod measured;
 mod members;
 mod merged;
 mod metrics;

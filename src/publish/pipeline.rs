@@ -1,7 +1,6 @@
 //! The pipeline of a fire: snapshot, match, delivery, report.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
+use super::measured::{count_plain, fire_timed};
 use super::merged;
 use super::metrics::LaneMeter;
 use super::payload::{Call, LentCall, Payload};
@@ -120,9 +120,8 @@ fn fire_lane<I: ?Sized>(
     show: impl FnOnce() -> Option<Shown>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
-    let counter = meter.map(LaneMeter::here);
     if slots.is_empty() {
-        counter.inspect(|counter| counter.count());
+        meter.inspect(|meter| meter.here().count());
         return FireReport::default();
     }
     let Some(_entered) = enter(channel.key.class) else {
@@ -131,62 +130,10 @@ fn fire_lane<I: ?Sized>(
         return report;
     };
     let _shown = show();
-    let (Some(meter), Some(counter)) = (meter, counter) else {
-        return fire_plain(channel, slots, prepared, call);
-    };
-    let report = match counter.is_sample() {
-        true => fire_timed(channel, slots, prepared, meter, call),
-        false => fire_plain(channel, slots, prepared, call),
-    };
-    match report.is_clean() {
-        true => counter.count(),
-        false => count_plain(channel, prepared, Some(meter), &report),
+    match meter.filter(|meter| meter.here().is_sample()) {
+        Some(meter) => fire_timed(channel, slots, prepared, meter, call),
+        None => fire_plain(channel, slots, prepared, meter, call),
     }
-    report
-}
-
-/// Counts a plain fire in which somebody failed.
-#[cold]
-#[inline(never)]
-fn count_plain<I: ?Sized>(
-    channel: &Channel<I>,
-    prepared: &[Arc<Prepared<I>>],
-    meter: Option<&LaneMeter>,
-    report: &FireReport,
-) {
-    if let (Some(of), Some(meter)) = (&channel.meter, meter) {
-        of.count_plain(meter, prepared.iter().map(|it| &***it), report);
-    }
-}
-
-/// Calls every slot and measures how long that takes, and the calls of some of them.
-#[cold]
-#[inline(never)]
-fn fire_timed<I: ?Sized>(
-    channel: &Channel<I>,
-    slots: &[PlainSlot<I>],
-    prepared: &[Arc<Prepared<I>>],
-    meter: &LaneMeter,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> FireReport {
-    let Some(of) = &channel.meter else {
-        return fire_plain(channel, slots, prepared, call);
-    };
-    let begun = of.began(true);
-    let (next, timed) = (Cell::new(0), meter.timed_slots());
-    let call = |target: &I| {
-        let slot = next.replace(next.get() + 1);
-        let from = timed.contains(&slot).then(|| of.instant());
-        let outcome = call(target);
-        if let Some(from) = from {
-            of.of_slot(meter, slot).took(of.instant() - from);
-        }
-        outcome
-    };
-    let report = fire_plain(channel, slots, prepared, &call);
-    meter.began(begun.at);
-    of.time(meter.method(), begun);
-    report
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -272,7 +219,7 @@ fn fire_guarded<I: Facet + ?Sized>(
                 return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };
             let call = |target: &I| call.on(target);
-            Some(fire_plain(channel, slots, prepared, &call))
+            Some(fire_plain(channel, slots, prepared, None, &call))
         }
         (
             Lane::Guarded { slots, .. }
@@ -348,19 +295,23 @@ fn fire_each<I: Facet + ?Sized>(
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
-/// Calls every slot. One `catch_unwind` stands around the loop, not around each call: after a
+/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each call: after a
 /// failure the loop goes on behind the slot that failed.
 #[inline]
-fn fire_plain<I: ?Sized>(
+pub(super) fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     prepared: &[Arc<Prepared<I>>],
+    meter: Option<&LaneMeter>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
-        return go_on(failure, channel, slots, prepared, call);
+        let report = go_on(failure, channel, slots, prepared, call);
+        count_plain(channel, prepared, meter, &report);
+        return report;
     }
+    meter.inspect(|meter| meter.here().count());
     // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
     let mut tally = Tally::default();
     tally.deliver(slots.len());

@@ -93,7 +93,7 @@ impl Watch {
         let from = begun.is_timed.then(|| meters.instant());
         let step = call();
         if let Some(from) = from {
-            meter.took(meters.instant() - from);
+            meter.took(meters.instant().saturating_duration_since(from));
         }
         match &step {
             Step::Delivered => meter.delivered(1, begun.at),

@@ -46,7 +46,7 @@ impl Activity {
     }
 
     /// Returns how long calls took that were timed: one of 64 fires on each thread, of a plain fire
-    /// with many subscribers eight of them, and every call that does not run inside a fire.
+    /// with many subscribers four of them, and every call that does not run inside a fire.
     pub fn calls(&self) -> &Latencies {
         &self.calls
     }

@@ -31,7 +31,7 @@ pub(crate) struct LaneMeter {
 pub(super) const SAMPLE: u64 = 64;
 
 /// Of so many subscribers the calls are timed in such a fire: of a thousand it would double.
-const TIMED: usize = 8;
+const TIMED: usize = 4;
 
 impl LaneMeter {
     pub(super) fn new(

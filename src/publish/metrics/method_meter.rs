@@ -32,7 +32,7 @@ pub(super) struct MethodMeter {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Begun {
     pub(crate) at: Stamp,
-    instant: Instant,
+    pub(crate) instant: Instant,
     /// Whether it is one of those that are timed.
     pub(crate) is_timed: bool,
 }
@@ -84,7 +84,7 @@ impl ChannelMeter {
 
     /// Returns the beginning of what is to be timed, or not.
     pub(crate) fn began(&self, is_timed: bool) -> Begun {
-        let instant = self.meters.epoch.instant();
+        let instant = self.instant();
         Begun {
             at: self.meters.epoch.stamp(instant),
             instant,
@@ -98,16 +98,16 @@ impl ChannelMeter {
             return;
         };
         of.counts.here().add(FIRES, 1);
-        self.time(method, begun);
+        if begun.is_timed {
+            self.time(method, begun, self.instant());
+        }
         self.count(method, begun.at, report);
     }
 
-    /// Notes how long a fire took, if that is to be known.
-    pub(crate) fn time(&self, method: usize, begun: Begun) {
-        let of = self.methods.get(method).filter(|_| begun.is_timed);
-        if let Some(of) = of {
-            let took = self.meters.epoch.instant() - begun.instant;
-            of.fires.add(took);
+    /// Notes how long a fire took.
+    pub(crate) fn time(&self, method: usize, begun: Begun, end: Instant) {
+        if let Some(of) = self.methods.get(method) {
+            of.fires.add(end.saturating_duration_since(begun.instant));
         }
     }
 
@@ -168,7 +168,7 @@ impl ChannelMeter {
 
     /// Returns the time by which fires are timed.
     pub(crate) fn instant(&self) -> Instant {
-        self.meters.epoch.instant()
+        self.meters.instant()
     }
 }
 

@@ -8,11 +8,9 @@ use parking_lot::Mutex;
 /// `N` counters, each the sum of what every thread has added.
 ///
 /// A thread adds to a stripe that is its own as long as it lives, so it adds by a load and a store,
-/// and no cache line goes from one processor to another. Threads for which there is none share one.
-pub(crate) struct Stripes<const N: usize> {
-    own: [Stripe<N>; OWN],
-    shared: Stripe<N>,
-}
+/// and no cache line goes from one processor to another. Threads for which there is none share the
+/// last.
+pub(crate) struct Stripes<const N: usize>([Stripe<N>; SHARED + 1]);
 
 /// Counters that fill cache lines of their own.
 #[repr(align(64))]
@@ -25,36 +23,28 @@ pub(crate) struct Here<'a, const N: usize> {
     is_own: bool,
 }
 
-/// How many threads have a stripe of their own: with the shared one, counters take a kilobyte.
-const OWN: usize = 15;
+/// The number of the shared stripe: how many threads have one of their own. With it, counters take
+/// a kilobyte.
+const SHARED: usize = 15;
 
 impl<const N: usize> Stripes<N> {
     pub(super) fn new() -> Self {
-        Self {
-            own: std::array::from_fn(|_| Stripe::default()),
-            shared: Stripe::default(),
-        }
+        Self(std::array::from_fn(|_| Stripe::default()))
     }
 
     /// Returns the stripe of this thread, to be used before it does anything else.
     #[inline]
     pub(super) fn here(&self) -> Here<'_, N> {
-        match self.own.get(number()) {
-            Some(Stripe(counters)) => Here {
-                counters,
-                is_own: true,
-            },
-            None => Here {
-                counters: &self.shared.0,
-                is_own: false,
-            },
+        let number = number().min(SHARED);
+        Here {
+            counters: &self.0[number].0,
+            is_own: number < SHARED,
         }
     }
 
     /// Returns the sum of one counter over all threads.
     pub(super) fn sum(&self, counter: usize) -> u64 {
-        let stripes = self.own.iter().chain([&self.shared]);
-        let counters = stripes.filter_map(|stripe| stripe.0.get(counter));
+        let counters = self.0.iter().filter_map(|stripe| stripe.0.get(counter));
         counters.map(|it| it.load(Ordering::Relaxed)).sum()
     }
 }
@@ -91,12 +81,12 @@ impl<const N: usize> Default for Stripe<N> {
 
 thread_local! {
     /// The number of this thread's stripe. It has no destructor, so it can be asked to the end.
-    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static NUMBER: Cell<usize> = const { Cell::new(UNKNSHARED) };
 
     static LEASE: Lease = Lease::take();
 }
 
-const UNKNOWN: usize = usize::MAX;
+const UNKNSHARED: usize = usize::MAX;
 
 /// The numbers that threads have, a bit each.
 static TAKEN: Mutex<u32> = Mutex::new(0);
@@ -107,14 +97,14 @@ struct Lease(usize);
 #[inline]
 fn number() -> usize {
     match NUMBER.get() {
-        UNKNOWN => learn(),
+        UNKNSHARED => learn(),
         number => number,
     }
 }
 
 #[cold]
 fn learn() -> usize {
-    let number = LEASE.try_with(|lease| lease.0).unwrap_or(OWN);
+    let number = LEASE.try_with(|lease| lease.0).unwrap_or(SHARED);
     NUMBER.set(number);
     number
 }
@@ -122,8 +112,8 @@ fn learn() -> usize {
 impl Lease {
     fn take() -> Self {
         let mut taken = TAKEN.lock();
-        let number = (taken.trailing_ones() as usize).min(OWN);
-        if number < OWN {
+        let number = (taken.trailing_ones() as usize).min(SHARED);
+        if number < SHARED {
             *taken |= 1 << number;
         }
         Self(number)
@@ -133,8 +123,8 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // Before the number is another's, who sees by the lock what this thread has added.
-        NUMBER.set(OWN);
-        if self.0 < OWN {
+        NUMBER.set(SHARED);
+        if self.0 < SHARED {
             *TAKEN.lock() &= !(1 << self.0);
         }
     }
@@ -150,9 +140,9 @@ mod tests {
     #[test]
     fn nothing_is_lost_where_more_threads_add_than_have_a_stripe() {
         let stripes = Stripes::<2>::new();
-        let all = Barrier::new(2 * OWN);
+        let all = Barrier::new(2 * SHARED);
         thread::scope(|scope| {
-            for _ in 0..2 * OWN {
+            for _ in 0..2 * SHARED {
                 scope.spawn(|| {
                     // Each has its number while all others have theirs.
                     let here = stripes.here();
@@ -165,7 +155,7 @@ mod tests {
                 });
             }
         });
-        let each = 2 * OWN as u64 * 1_000;
+        let each = 2 * SHARED as u64 * 1_000;
         assert_eq!((stripes.sum(0), stripes.sum(1)), (each, 2 * each));
         assert_eq!(stripes.sum(2), 0);
     }
