@@ -5,8 +5,8 @@ use std::thread;
 use std::time::SystemTime;
 
 use loosely::{
-    Broker, BrokerBuilder, EventClass, Firing, Metrics, MetricsOptions, Retained, Subscription,
-    SubscriptionStatus, event_interface,
+    Broker, BrokerBuilder, EventClass, Firing, Metrics, MetricsOptions, Retained, Right, Role,
+    RoleAuthorizer, Subscription, SubscriptionStatus, event_interface,
 };
 
 use crate::support::{OnPrice, StockEvents, StockEventsHandlers, StockEventsPublisher, Tape};
@@ -380,15 +380,23 @@ fn text_for_prometheus_has_every_count_under_its_labels() {
 
 #[test]
 fn principal_sees_what_it_may_read() {
-    let broker = measuring().open().unwrap();
+    let authorizer = RoleAuthorizer::new().administrators("admins");
+    let broker = measuring().authorizer(authorizer).open().unwrap();
+    let class = EventClass::new("StockEvents", "StockEvents");
+    let class = class.with_access(Right::Read, "staff");
+    broker.register_class::<dyn StockEvents>(class).unwrap();
+    let staff = Role::new("staff").with_principal("ann");
+    broker.define_role(&staff).unwrap();
     let tape = Tape::new();
     let guard = broker.subscribe::<dyn StockEvents>(tape.listener("a"));
     let guard = guard.unwrap();
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
     stocks.price_changed("MSFT", 1.0);
-    let view = broker.as_principal("mary").unwrap();
-    assert!(
-        view.metrics().subscription(guard.id()).is_some(),
-        "nobody asks"
-    );
+    for (name, sees) in [("ann", true), ("eve", false)] {
+        let view = broker.as_principal(name).unwrap();
+        let metrics = view.metrics();
+        assert_eq!(metrics.subscription(guard.id()).is_some(), sees, "{name}");
+        assert_eq!(metrics.method(stocks.class_id(), "traded").is_some(), sees);
+        assert_eq!(view.subscription_health(guard.id()).is_some(), sees);
+    }
 }
