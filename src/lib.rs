@@ -116,6 +116,7 @@
 //! - `sled`, by default: the store in a directory. Without it there are the store in memory and
 //!   stores of your own ([`Store`], [`Engine`]).
 //! - `bincode`, by default: the compact encoding of records. Without it they are JSON.
+//! - `testing`: the module `testing`, for tests of your own publishers and subscribers.
 //!
 //! The minimum Rust version is 1.88. Developed on x86-64 Linux; nothing but the permissions of
 //! files is specific to a platform, and no other has been tested.
@@ -140,6 +141,8 @@ mod model;
 mod notices;
 mod publish;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 // The public interface is:
@@ -166,10 +169,11 @@ pub use crate::filter::{
 };
 pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
-    Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
-    MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,
-    PropertyDeclaration, PropertyName, PublisherFilterName, PublisherId, Retained, Revision, Right,
-    Role, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
+    Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
+    Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow, ParameterName,
+    PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
+    PublisherFilterName, PublisherId, Retained, Revision, Right, Role, RoleName, Subscription,
+    SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

@@ -114,6 +114,23 @@ fn hello_delivers_the_event_that_passes_the_filter() {
     );
 }
 
+#[test]
+fn subscriber_is_tested_without_waiting_for_the_time_that_passes() {
+    assert_says(
+        "testing",
+        &[
+            "the rule is as the table says",
+            "during maintenance: the pager is silent",
+            "an hour later: measured(service = 'web', load = 95)",
+            "the pager fails: 1 delivered, 1 failed",
+            "expected measured with load > 95, 2 times; it came once",
+            "what came:",
+            "  1. measured(service = 'web', load = 95)  not load > 95",
+            "  2. measured(service = 'db', load = 97)  as expected",
+        ],
+    );
+}
+
 #[cfg(feature = "sled")]
 #[test]
 fn restarted_program_finds_its_subscription_and_leaves_an_edit_alone() {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Broker;
-use super::core::Core;
+use super::core::{Core, Parts};
 use super::wiring::Progress;
+use crate::clock::{Clock, SystemClock};
 use crate::component::{Authorizer, Policy};
 use crate::delivery::{Delivery, WorkerPool};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,6 +32,7 @@ pub struct BrokerBuilder {
     threads: Option<usize>,
     retained_keys: Option<usize>,
     metrics: Option<MetricsOptions>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 /// Whether and how often the copy of the wiring is written.
@@ -157,6 +159,14 @@ impl BrokerBuilder {
         self
     }
 
+    /// Goes by this clock in place of the system's. A store that is given has its own.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn clock(mut self, clock: &crate::testing::VirtualClock) -> Self {
+        self.clock = Some(clock.as_clock());
+        self
+    }
+
     /// Opens the broker.
     ///
     /// # Errors
@@ -167,7 +177,9 @@ impl BrokerBuilder {
         self.check()?;
         let notices = Notices::default();
         let hook = self.hook.map(Hook::new).unwrap_or_default();
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let mut options = StoreOptions::new()
+            .by_clock(Arc::clone(&clock))
             .durability(self.durability.unwrap_or_default())
             .notices(notices.clone());
         options = match self.copy {
@@ -192,21 +204,17 @@ impl BrokerBuilder {
             };
             Ok((store, true))
         };
-        let policy = Arc::new(Policy::new(self.authorizer, notices.clone()));
-        let threads = self.threads.unwrap_or_else(WorkerPool::usual_limit);
-        let retained_keys = self.retained_keys.unwrap_or(RETAINED_KEYS);
-        let progress = self.progress;
-        let core = Core::open(
-            open,
+        let parts = Parts {
             hook,
+            policy: Arc::new(Policy::new(self.authorizer, notices.clone())),
             notices,
-            progress,
-            policy,
-            threads,
-            retained_keys,
-            self.metrics,
-        );
-        core.map(Broker::from_core)
+            progress: self.progress,
+            threads: self.threads.unwrap_or_else(WorkerPool::usual_limit),
+            retained_keys: self.retained_keys.unwrap_or(RETAINED_KEYS),
+            clock,
+            metrics: self.metrics,
+        };
+        Core::open(open, parts).map(Broker::from_core)
     }
 
     /// Refuses what a store that was given would not heed.

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::Broker;
 use super::health;
 use super::wiring::{Progress, Wiring};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::WorkerPool;
+use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Hook, Meters, MetricsOptions, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Meters, MetricsOptions, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -31,6 +31,18 @@ pub(crate) struct Core {
     closed: AtomicBool,
 }
 
+/// What a broker is made of beside its store.
+pub(super) struct Parts {
+    pub(super) hook: Hook,
+    pub(super) notices: Notices,
+    pub(super) progress: Option<Progress>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) threads: usize,
+    pub(super) retained_keys: usize,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Option<MetricsOptions>,
+}
+
 /// What factories and publishers find the broker by.
 struct WeakBroker(OnceLock<Weak<Core>>);
 
@@ -39,29 +51,35 @@ impl Core {
     /// the second value says whether it is the broker's own.
     pub(super) fn open(
         open: impl FnOnce(Arc<dyn CommitSink>) -> Result<(Arc<dyn Store>, bool)>,
-        hook: Hook,
-        notices: Notices,
-        progress: Option<Progress>,
-        policy: Arc<Policy>,
-        threads: usize,
-        retained_keys: usize,
-        metrics: Option<MetricsOptions>,
+        parts: Parts,
     ) -> Result<Arc<Self>> {
+        let Parts {
+            hook,
+            notices,
+            progress,
+            policy,
+            threads,
+            retained_keys,
+            clock,
+            metrics,
+        } = parts;
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
+        let pool = Arc::new(WorkerPool::new(threads));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
+            timers: Timers::new(Arc::clone(&clock)),
             clock,
             hook,
             notices: notices.clone(),
             retained_keys,
             named: Named::default(),
-            pool: WorkerPool::new(threads),
+            desks: Desks::new(&pool),
+            pool,
             host: Arc::clone(&host) as _,
             upkeep,
             meters,
@@ -102,6 +120,13 @@ impl Core {
             return Ok(());
         }
         let until = Instant::now().checked_add(deadline);
+        let desks = &self.around.desks;
+        desks.shut();
+        if !is_delivering() {
+            desks.wait(until);
+        }
+        let left = desks.clear();
+        self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
@@ -111,11 +136,16 @@ impl Core {
         } else {
             Ok(())
         };
-        if told {
-            return closed;
-        }
-        let message = format!("subscribers were not told of all changes within {deadline:?}");
-        closed.and(Err(Error::new(ErrorKind::TimedOut, message)))
+        let message = match (told, left) {
+            (true, 0) => return closed,
+            (false, _) => format!("subscribers were not told of all changes within {deadline:?}"),
+            (true, left) => format!("{left} events were not delivered within {deadline:?}"),
+        };
+        let message = match closed {
+            Ok(()) => message,
+            Err(too) => format!("{message}, and {too}"),
+        };
+        Err(Error::new(ErrorKind::TimedOut, message))
     }
 
     fn close_store(&self, deadline: Duration, until: Option<Instant>) -> Result<()> {
@@ -160,6 +190,9 @@ impl Drop for Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.desks.shut();
+        self.around.desks.clear();
+        self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{
-    Binding, BindingPool, ComponentId, Moniker, PredicateName, Principal, Problems, Revision,
-    RoleName, SubscriptionId, SubscriptionName,
+    Binding, BindingPool, Handling, PredicateName, Principal, Problems, Revision, RoleName,
+    SubscriptionId, SubscriptionName, Target,
 };
 use crate::error::Error;
 use crate::value::Properties;
@@ -48,6 +48,8 @@ struct Rare {
     for_publisher: Properties,
     for_subscriber: Properties,
     description: Option<String>,
+    /// As [`Subscription::rare`]: most that have an owner or a bag say nothing of their calls.
+    handling: Option<Box<Handling>>,
 }
 
 /// The fields of a [`Subscription`] one by one, for the builder and the stored form.
@@ -69,22 +71,8 @@ pub(crate) struct SubscriptionParts {
     pub(crate) for_publisher: Properties,
     pub(crate) for_subscriber: Properties,
     pub(crate) description: Option<String>,
+    pub(crate) handling: Handling,
     pub(crate) revision: Option<Revision>,
-}
-
-/// Who receives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Target {
-    /// A component that the broker makes when needed.
-    #[doc(alias = "SubscriberCLSID")]
-    Component(ComponentId),
-    /// Something that the scheme's resolver binds to.
-    #[doc(alias = "SubscriberMoniker")]
-    Moniker(Moniker),
-    /// A live object, passed beside the record.
-    #[doc(alias = "SubscriberInterface")]
-    Object,
 }
 
 impl Subscription {
@@ -99,6 +87,7 @@ impl Subscription {
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
+            handling: parts.handling.boxed(),
         };
         Self {
             id: parts.id,
@@ -132,6 +121,7 @@ impl Subscription {
             for_publisher: rare.for_publisher,
             for_subscriber: rare.for_subscriber,
             description: rare.description,
+            handling: rare.handling.map(|it| *it).unwrap_or_default(),
             revision: self.revision,
         }
     }
@@ -307,6 +297,9 @@ impl Subscription {
         let (not_before, expires) = (self.not_before(), self.expires());
         check_rules(&self.binding, not_before, expires, &mut problems);
         check_per_user(self.is_per_user(), self.owner().is_some(), &mut problems);
+        if let Some(handling) = self.handling() {
+            handling.check(&mut problems);
+        }
         problems.or(format!("the subscription {:?}", self.name()), Some(()))
     }
 
@@ -325,6 +318,11 @@ impl Subscription {
         self.binding = pool.share(&self.binding);
     }
 
+    /// Returns what it says of how its subscriber is called.
+    pub(super) fn handling(&self) -> Option<&Handling> {
+        self.rare()?.handling.as_deref()
+    }
+
     fn rare(&self) -> Option<&Rare> {
         self.rare.as_deref()
     }
@@ -339,16 +337,6 @@ impl Subscription {
 impl Rare {
     fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Component(id) => write!(f, "component {id}"),
-            Self::Moniker(moniker) => write!(f, "moniker {moniker}"),
-            Self::Object => f.write_str("object"),
-        }
     }
 }
 

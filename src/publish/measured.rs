@@ -38,7 +38,7 @@ pub(super) fn fire_timed<I: ?Sized>(
     let Some(of) = &channel.meter else {
         return fire_plain(channel, slots, prepared, None, call);
     };
-    let begun = of.began(true);
+    let begun = of.meters().began(true);
     // Reading the clock takes longer than a short call: what ends one call begins the next.
     let (next, last, timed) = (Cell::new(0), Cell::new(begun.instant), meter.timed_slots());
     let call = |target: &I| {

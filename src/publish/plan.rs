@@ -7,6 +7,7 @@ use super::entry::SubscriptionEntry;
 use super::metrics::SubscriptionMeter;
 use super::prepared::Detail;
 use super::seat::Seat;
+use super::watch::Watched;
 use crate::filter::Predicate;
 use crate::model::SubscriptionId;
 
@@ -55,6 +56,14 @@ impl Plan {
         self.detail.seat.as_ref()
     }
 
+    /// Returns it as those see it who watch a fire.
+    pub(super) fn watched(&self) -> Watched<'_> {
+        Watched {
+            entry: &self.entry,
+            meter: self.meter(),
+        }
+    }
+
     /// Returns what is counted of it, if that is counted by itself.
     pub(super) fn meter(&self) -> Option<&Arc<SubscriptionMeter>> {
         self.detail.meter.as_ref()
@@ -67,10 +76,13 @@ impl Plan {
 
     /// Returns the filter on `method`.
     pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
-        let mut predicates = self.detail.predicates.iter();
-        predicates
-            .find(|(of, _)| *of == method)
-            .map(|(_, predicate)| predicate)
+        on_method(&self.detail.predicates, method)
+    }
+
+    /// Returns the re-arm filter of its trigger on `method`.
+    #[expect(dead_code, reason = "nothing but a trigger that runs asks for it")]
+    pub(crate) fn rearm(&self, method: usize) -> Option<&Predicate> {
+        on_method(self.detail.rearm.as_deref()?, method)
     }
 
     /// Returns whether delivery depends on the time of day.
@@ -93,4 +105,10 @@ impl Plan {
             .expires()
             .is_some_and(|until| now >= until)
     }
+}
+
+fn on_method(predicates: &[(usize, Predicate)], method: usize) -> Option<&Predicate> {
+    let mut predicates = predicates.iter();
+    let found = predicates.find(|(of, _)| *of == method);
+    found.map(|(_, predicate)| predicate)
 }

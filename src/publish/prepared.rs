@@ -6,14 +6,17 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::bound_methods::BoundMethods;
+use super::calling::Callee;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
+use super::handled::Rearm;
 use super::metrics::SubscriptionMeter;
 use super::plan::Plan;
+use super::post::Post;
 use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
-use super::target::{Bound, Components, Resolved};
+use super::target::{Bound, Components};
 use crate::model::ComponentId;
 use crate::value::InterfaceSchema;
 
@@ -42,6 +45,8 @@ pub(super) struct Detail {
     pub(super) scope: BoundMethods,
     /// The filter on each method; empty without one, and where an index has them.
     pub(super) predicates: Predicates,
+    /// The re-arm filter of its trigger, which no index has.
+    pub(super) rearm: Option<Rearm>,
     /// Why it is not called although it is stored and enabled.
     pub(super) suspended: Option<String>,
     /// Where events are retained: whether it was given them yet.
@@ -56,6 +61,7 @@ impl Detail {
         Self {
             scope: self.scope.clone(),
             predicates: Predicates::new(),
+            rearm: self.rearm.clone(),
             suspended: None,
             seat: self.seat.clone(),
             meter: self.meter.clone(),
@@ -75,19 +81,23 @@ impl Detail {
             return Self {
                 scope,
                 predicates: Predicates::new(),
+                rearm: None,
                 suspended: None,
                 seat: None,
                 meter: None,
             };
         }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
-        let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
-            Ok(predicates) => (predicates, None),
-            Err(why) => (Predicates::new(), Some(why)),
+        let compiled = compiled.map_or_else(|| compile(entry, sites), Ok);
+        let both = compiled.and_then(|it| Ok((it, sites.rearm(&entry.record)?)));
+        let ((predicates, rearm), suspended) = match both {
+            Ok(both) => (both, None),
+            Err(why) => ((Predicates::new(), None), Some(why)),
         };
         Self {
             scope,
             predicates,
+            rearm,
             suspended,
             seat: None,
             meter: None,
@@ -106,7 +116,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
     pub(super) fn new(
         added: &mut Added,
         sites: &Sites,
-        around: &Surroundings,
+        around: &Arc<Surroundings>,
         components: &mut Components<I>,
     ) -> Self {
         let detail = Detail::new(&added.entry, added.compiled.as_mut(), sites);
@@ -118,10 +128,11 @@ impl<I: Facet + ?Sized> Prepared<I> {
         entry: &Arc<SubscriptionEntry>,
         mut detail: Detail,
         sites: &Sites,
-        around: &Surroundings,
+        around: &Arc<Surroundings>,
         components: &mut Components<I>,
     ) -> Self {
         let target = Bound::new(entry, &sites.here.schema, around, components);
+        let target = Post::bind(target, entry, &sites.here, around);
         if matches!(target, Bound::Mismatch) && detail.suspended.is_none() {
             // No filter of what is suspended is asked, here or by an index.
             detail.predicates = Predicates::new();
@@ -151,7 +162,9 @@ impl<I: Facet + ?Sized> Prepared<I> {
         components: &mut Components<I>,
     ) -> Self {
         Self {
-            target: Bound::new(&self.entry, schema, around, components),
+            target: self
+                .target
+                .over(Bound::new(&self.entry, schema, around, components)),
             ..self.clone()
         }
     }
@@ -332,12 +345,21 @@ impl<'a, I: ?Sized> Reached<'a, I> {
         self.conditional
     }
 
-    /// Returns who is to be called, making it if necessary.
-    pub(super) fn resolve(&self, around: &Surroundings, schema: &InterfaceSchema) -> Resolved<'a, I>
-    where
-        I: Facet,
-    {
-        self.target.resolve(&self.plan.entry.record, around, schema)
+    /// Returns who is to be called.
+    pub(super) fn callee(&self) -> Callee<'a, I> {
+        Callee {
+            id: self.plan.id,
+            record: &self.plan.entry.record,
+            target: self.target,
+        }
+    }
+
+    /// Returns the target, if events are handed over to it.
+    pub(super) fn post(&self) -> Option<&'a Post<I>> {
+        match self.target {
+            Bound::Post(post) => Some(post),
+            _ => None,
+        }
     }
 }
 

@@ -13,11 +13,10 @@ mod on {
     use tracing::{Level, Span};
 
     use crate::delivery::Delivery;
-    use crate::model::EventClassId;
+    use crate::model::{EventClassId, Subscription};
     use crate::publish::calling::Step;
     use crate::publish::channel::Channel;
     use crate::publish::facet::Facet;
-    use crate::publish::plan::Plan;
     use crate::publish::printed::printed;
     use crate::publish::publisher::Own;
     use crate::publish::report::FireReport;
@@ -70,12 +69,12 @@ mod on {
     pub(in crate::publish) struct DeliverySpan(Span);
 
     impl DeliverySpan {
-        pub(in crate::publish) fn new(plan: &Plan) -> Self {
+        pub(in crate::publish) fn new(record: &Subscription) -> Self {
             Self(tracing::debug_span!(
                 target: "loosely",
                 "loosely.deliver",
-                subscription = %plan.id,
-                name = plan.entry.record.name(),
+                subscription = %record.id(),
+                name = record.name(),
                 outcome = Empty,
                 error = Empty,
             ))
@@ -114,10 +113,10 @@ mod on {
 
 #[cfg(not(feature = "tracing"))]
 mod off {
+    use crate::model::Subscription;
     use crate::publish::calling::Step;
     use crate::publish::channel::Channel;
     use crate::publish::facet::Facet;
-    use crate::publish::plan::Plan;
     use crate::publish::publisher::Own;
     use crate::publish::report::FireReport;
 
@@ -147,7 +146,7 @@ mod off {
     pub(in crate::publish) struct DeliverySpan(());
 
     impl DeliverySpan {
-        pub(in crate::publish) fn new(_plan: &Plan) -> Self {
+        pub(in crate::publish) fn new(_record: &Subscription) -> Self {
             Self(())
         }
 

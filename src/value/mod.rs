@@ -5,6 +5,7 @@ pub(crate) mod event_value;
 mod fit;
 pub(crate) mod id;
 mod interface;
+mod key;
 mod properties;
 mod revision;
 mod schema;
@@ -21,7 +22,8 @@ pub use self::event_value::{ConversionError, EventValue};
 #[doc(hidden)]
 pub use self::interface::OwnedArguments;
 pub use self::interface::{Event, EventInterface, ImplementedBy, Subscriber, SubscriberError};
-pub(crate) use self::interface::{Invoker, RustType, panic_message};
+pub(crate) use self::interface::{Invoker, RustType, drop_quietly, panic_message};
+pub(crate) use self::key::{ValueKey, write_key};
 pub use self::properties::Properties;
 pub use self::revision::Revision;
 pub use self::schema::{

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use parking_lot::Mutex;
 
 use super::activity::Activity;
-use super::method_meter::{ChannelMeter, MethodMeter, MethodReading};
+use super::method_meter::{Begun, ChannelMeter, MethodMeter, MethodReading};
 use super::options::MetricsOptions;
 use super::subscription_meter::{SubscriptionMeter, Unsettled};
 use crate::clock::Clock;
@@ -133,6 +133,16 @@ impl Meters {
         own: Option<&'a Arc<SubscriptionMeter>>,
     ) -> &'a SubscriptionMeter {
         own.map_or(&self.others, |own| own)
+    }
+
+    /// Returns the beginning of what is to be timed, or not.
+    pub(crate) fn began(&self, is_timed: bool) -> Begun {
+        let instant = self.instant();
+        Begun {
+            at: self.epoch.stamp(instant),
+            instant,
+            is_timed,
+        }
     }
 
     /// Returns the time by which calls are timed.

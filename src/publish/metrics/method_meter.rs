@@ -11,6 +11,7 @@ use super::lane_meter::{LaneMeter, SAMPLE};
 use super::meters::{Meters, Stamp};
 use super::stripes::Stripes;
 use super::subscription_meter::{SubscriptionMeter, Unsettled};
+use crate::delivery::{Delivery, DeliveryOutcome};
 use crate::publish::plan::Plan;
 use crate::publish::report::FireReport;
 
@@ -79,17 +80,7 @@ impl ChannelMeter {
     /// Notes that a fire begins that is not plain.
     pub(crate) fn begin(&self, method: usize) -> Option<Begun> {
         let counts = self.methods.get(method)?.counts.here();
-        Some(self.began(counts.get(FIRES) % SAMPLE == 0))
-    }
-
-    /// Returns the beginning of what is to be timed, or not.
-    pub(crate) fn began(&self, is_timed: bool) -> Begun {
-        let instant = self.instant();
-        Begun {
-            at: self.meters.epoch.stamp(instant),
-            instant,
-            is_timed,
-        }
+        Some(self.meters.began(counts.get(FIRES) % SAMPLE == 0))
     }
 
     /// Counts a fire that is over.
@@ -123,6 +114,7 @@ impl ChannelMeter {
             }
         };
         add(DELIVERED, report.delivered());
+        add(ACCEPTED, report.accepted());
         add(FILTERED, report.filtered());
         if report.is_clean() {
             return;
@@ -135,6 +127,21 @@ impl ChannelMeter {
         lines.for_each(|line| self.meters.note(line, at));
     }
 
+    /// Counts a delivery that has left its fire.
+    pub(crate) fn count_late(&self, method: usize, at: Stamp, delivery: &Delivery) {
+        let Some(of) = self.methods.get(method) else {
+            return;
+        };
+        let here = of.counts.here();
+        match delivery.outcome() {
+            DeliveryOutcome::Delivered => return here.add(DELIVERED, 1),
+            DeliveryOutcome::Failed(_) => here.add(FAILED, 1),
+            DeliveryOutcome::Skipped(_) => here.add(SKIPPED, 1),
+            _ => {}
+        }
+        self.meters.note(delivery, at);
+    }
+
     /// Counts a fire of a plain lane in which not all subscribers returned.
     #[cold]
     pub(crate) fn count_plain<'a>(
@@ -143,7 +150,7 @@ impl ChannelMeter {
         plans: impl Iterator<Item = &'a Plan>,
         report: &FireReport,
     ) {
-        let begun = self.began(false);
+        let begun = self.meters.began(false);
         let mut lines = report.lines().iter().peekable();
         for plan in plans {
             if lines
@@ -164,6 +171,10 @@ impl ChannelMeter {
     /// Returns what is counted of the subscription in a slot, by itself or with others.
     pub(crate) fn of_slot<'a>(&'a self, lane: &'a LaneMeter, slot: usize) -> &'a SubscriptionMeter {
         lane.subscription(slot).unwrap_or(&self.meters.others)
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     /// Returns the time by which fires are timed.

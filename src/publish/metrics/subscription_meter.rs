@@ -63,6 +63,12 @@ impl SubscriptionMeter {
         self.last_delivery.fetch_max(last.0, Ordering::Relaxed);
     }
 
+    /// Counts an event that waits for its delivery.
+    pub(crate) fn accepted(&self, at: Stamp) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.matched(at);
+    }
+
     /// Notes how long a call took.
     pub(crate) fn took(&self, took: Duration) {
         self.calls.add(took);
