@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -181,6 +182,20 @@ impl Outlet for ByPool {
     }
 }
 
+/// Waits a moment for `is_ready`, as a publisher that fires one event after another has the next one
+/// ready sooner than a thread goes to sleep and is woken.
+fn linger(is_ready: impl Fn() -> bool) {
+    for _ in 0..LINGER {
+        if is_ready() {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Some microseconds, about what it takes to wake a thread.
+const LINGER: usize = 16;
+
 /// How many events a thread takes at once.
 const BATCH: usize = 64;
 
@@ -196,6 +211,7 @@ impl Clerk {
         };
         let mut taken = VecDeque::new();
         for _ in 0..ROUNDS {
+            linger(|| lane.has_more());
             let Some(key) = lane.take(self.done.take(), BATCH, &mut taken) else {
                 return desk.idle.tell();
             };

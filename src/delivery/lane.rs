@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -21,6 +22,8 @@ pub(crate) struct Lane<T> {
     state: Mutex<State<T>>,
     /// Where publishers wait for room.
     room: Condvar,
+    /// How many wait, for a look without the lock.
+    count: AtomicUsize,
     outlet: Box<dyn Outlet>,
 }
 
@@ -88,6 +91,7 @@ impl<T> Lane<T> {
                 ended: false,
             }),
             room: Condvar::new(),
+            count: AtomicUsize::new(0),
             outlet,
         }
     }
@@ -105,6 +109,7 @@ impl<T> Lane<T> {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
+        self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
         if is_ready && !self.outlet.ready() {
             self.state.lock().untold = true;
@@ -123,12 +128,18 @@ impl<T> Lane<T> {
         let mut state = self.state.lock();
         let max = state.batch(max);
         let key = state.line.take(done, max, taken);
+        self.count.store(state.line.len(), Ordering::Relaxed);
         let makes_room = state.blocked > 0 && !state.is_full();
         drop(state);
         if makes_room {
             self.room.notify_all();
         }
         key
+    }
+
+    /// Returns whether something waits, or came a moment ago.
+    pub(crate) fn has_more(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     /// Returns how many events wait.
