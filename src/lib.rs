@@ -145,11 +145,14 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
-    HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsPublisher, Imported,
+    HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers,
+    HealthEventsHealthChanged, HealthEventsLocalHandlers, HealthEventsPublisher, Imported,
     IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
     SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
+    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
+    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
     WiringObject,
 };
 pub use crate::component::{
@@ -186,9 +189,10 @@ pub use crate::store::{
 #[cfg(feature = "sled")]
 pub use crate::store::{SledEngine, SledStore};
 pub use crate::value::{
-    ConversionError, Event, EventInterface, EventMethod, EventValue, FieldSchema, ImplementedBy,
-    InterfaceId, InterfaceSchema, ListView, Parameter, Properties, RecordSchema, RecordView,
-    SchemaHash, Subscriber, SubscriberError, Value, ValueRef, ValueType,
+    AsyncSubscriber, ConversionError, Event, EventInterface, EventMethod, EventValue, FieldSchema,
+    HandlerFuture, ImplementedBy, InterfaceEvent, InterfaceId, InterfaceSchema, IntoOutcome,
+    ListView, LocalSubscriber, Parameter, Properties, RecordSchema, RecordView, SchemaHash,
+    Subscriber, SubscriberError, Value, ValueRef, ValueType,
 };
 pub use loosely_macros::{EventValue, event_interface};
 

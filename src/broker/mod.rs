@@ -33,7 +33,8 @@ pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
 pub use self::health::{
-    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
+    HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
+    HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
     HealthEventsPublisher,
 };
 pub use self::import::Imported;
@@ -42,9 +43,11 @@ pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
 pub use self::wiring_changes::{
-    WIRING_CHANGES, WIRING_CONTENTS, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
-    WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WIRING_CHANGES, WIRING_CONTENTS, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
+    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
 };
 use crate::error::Result;
 use crate::model::{Principal, Revision};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::facet::Facet;
 use super::members::drop_quietly;
 use crate::value::view::fields;
-use crate::value::{InterfaceSchema, OwnedArguments, SubscriberError, Value, ValueRef};
+use crate::value::{InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef};
 
 /// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
 /// call and goes to other threads.
@@ -38,8 +38,8 @@ pub(super) struct LentCall<'a, I: ?Sized, C, P> {
     made: OnceCell<Arc<dyn Payload<I>>>,
 }
 
-/// The arguments of a method of a Rust trait.
-pub(super) struct TypedPayload<A>(pub(super) A);
+/// An event of a Rust trait.
+pub(crate) struct TypedPayload<E>(pub(crate) E);
 
 /// The values of a method that is known by its schema.
 pub(super) struct UntypedPayload {
@@ -48,10 +48,10 @@ pub(super) struct UntypedPayload {
     pub(super) values: Vec<Value>,
 }
 
-impl<I, A> Payload<I> for TypedPayload<A>
+impl<I, E> Payload<I> for TypedPayload<E>
 where
     I: ?Sized,
-    A: OwnedArguments<I>,
+    E: InterfaceEvent<I>,
 {
     fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
         self.0.deliver(target)
@@ -165,7 +165,11 @@ mod tests {
                 target.noted(&text, &pages);
                 Ok(())
             };
-            let make = || Arc::new(TypedPayload(NotesNoted::new(&text, &pages))) as _;
+            let make = || {
+                Arc::new(TypedPayload(NotesEvent::from(NotesNoted::new(
+                    &text, &pages,
+                )))) as _
+            };
             let call = LentCall::new(&call, make);
             let kept = [call.payload(), call.payload()];
             assert!(Arc::ptr_eq(&kept[0], &kept[1]));
