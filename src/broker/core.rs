@@ -11,11 +11,11 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::WorkerPool;
+use crate::delivery::{WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Hook, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -52,6 +52,7 @@ impl Core {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
+        let pool = Arc::new(WorkerPool::new(threads));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             clock,
@@ -59,7 +60,8 @@ impl Core {
             notices: notices.clone(),
             retained_keys,
             named: Named::default(),
-            pool: WorkerPool::new(threads),
+            desks: Desks::new(&pool),
+            pool,
             host: Arc::clone(&host) as _,
             upkeep,
         });
@@ -99,6 +101,12 @@ impl Core {
             return Ok(());
         }
         let until = Instant::now().checked_add(deadline);
+        let desks = &self.around.desks;
+        desks.shut();
+        if !is_delivering() {
+            desks.wait(until);
+        }
+        let left = desks.clear();
         self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
@@ -108,10 +116,11 @@ impl Core {
         } else {
             Ok(())
         };
-        if told {
-            return closed;
-        }
-        let message = format!("subscribers were not told of all changes within {deadline:?}");
+        let message = match (told, left) {
+            (true, 0) => return closed,
+            (false, _) => format!("subscribers were not told of all changes within {deadline:?}"),
+            (true, left) => format!("{left} events were not delivered within {deadline:?}"),
+        };
         closed.and(Err(Error::new(ErrorKind::TimedOut, message)))
     }
 
@@ -157,6 +166,8 @@ impl Drop for Core {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.desks.shut();
+        self.around.desks.clear();
         self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();

@@ -33,9 +33,10 @@ pub trait HealthEvents {
     ///   of have numbers too.
     /// - `kind` is `restored`, `lost`, `rolled_back`, `quarantined`, `store_unavailable`,
     ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
-    ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `sink_detached`
-    ///   or `notices_dropped`. A later version may have more.
-    /// - `subject` is the id of the record, where it is about one.
+    ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `lane_overflow`,
+    ///   `lane_discarded`, `deadline_missed`, `breaker_opened`, `breaker_closed`, `pool_stuck`,
+    ///   `call_abandoned`, `sink_detached` or `notices_dropped`. A later version may have more.
+    /// - `subject` is the id of the record, where it is about one, such as a subscription.
     /// - `text` is for a person.
     fn health_changed(&self, sequence: u64, kind: &str, subject: Option<Uuid>, text: &str);
 }
@@ -72,6 +73,13 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::ChangesMissed { .. } => "gap",
         Notice::Denied { .. } => "denied",
         Notice::NotRetained { .. } => "not_retained",
+        Notice::LaneOverflow { .. } => "lane_overflow",
+        Notice::LaneDiscarded { .. } => "lane_discarded",
+        Notice::DeadlineMissed { .. } => "deadline_missed",
+        Notice::BreakerOpened { .. } => "breaker_opened",
+        Notice::BreakerClosed { .. } => "breaker_closed",
+        Notice::PoolStuck { .. } => "pool_stuck",
+        Notice::CallAbandoned { .. } => "call_abandoned",
         Notice::SinkDetached { .. } => "sink_detached",
     }
 }
@@ -81,7 +89,13 @@ fn subject(notice: &Notice) -> Option<Uuid> {
         Notice::Quarantined { key, .. } => {
             RecordKey::parse(key).map(|key| WiringObject::of(key).uuid())
         }
-        Notice::FilterScanned { id, .. } | Notice::SubscriptionSuspended { id, .. } => Some(*id),
+        Notice::FilterScanned { id, .. }
+        | Notice::SubscriptionSuspended { id, .. }
+        | Notice::LaneOverflow { id, .. }
+        | Notice::LaneDiscarded { id, .. }
+        | Notice::DeadlineMissed { id, .. }
+        | Notice::BreakerOpened { id, .. }
+        | Notice::BreakerClosed { id, .. } => Some(*id),
         _ => None,
     }
 }

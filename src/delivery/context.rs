@@ -1,11 +1,15 @@
 //! The event being delivered, as its subscriber sees it.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use uuid::Uuid;
+
 use super::numbered::numbered;
 use super::shown::{Kept, shown};
+use super::telling::Hooks;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
 use crate::value::id::uuid_id;
@@ -39,6 +43,8 @@ pub(crate) struct Drawn {
     time: SystemTime,
     sequence: u64,
     retained: bool,
+    /// How many events are missing before it, for the subscription that gets it.
+    missed: u64,
 }
 
 /// The fires that this thread is inside of.
@@ -124,6 +130,13 @@ impl EventContext {
         self.drawn.sequence
     }
 
+    /// Returns how many events the subscription asked for and did not get between the one before
+    /// and this one, as its lane had no room for them: see [`Overflow`](crate::Overflow). Always 0
+    /// for inline delivery.
+    pub fn missed(&self) -> u64 {
+        self.drawn.missed
+    }
+
     /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which
     /// is not repeated.
     pub fn attempt(&self) -> u32 {
@@ -168,12 +181,14 @@ impl EventContext {
 
 impl Drawn {
     pub(crate) fn new() -> Self {
+        // Only uniqueness and order per thread are promised, which need no other ordering.
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         Self {
             retained: false,
-            id: EventId::random(),
+            missed: 0,
+            id: event_id(sequence),
             time: SystemTime::now(),
-            // Only uniqueness and order per thread are promised, which need no other ordering.
-            sequence: SEQUENCE.fetch_add(1, Ordering::Relaxed),
+            sequence,
         }
     }
 
@@ -184,6 +199,14 @@ impl Drawn {
             ..self
         }
     }
+}
+
+/// Returns an id that no other event has: some bits of it are random and the process's own, the
+/// others count.
+fn event_id(sequence: u64) -> EventId {
+    static PROCESS: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128() << 64);
+    let bits = *PROCESS | u128::from(sequence);
+    EventId::from_u128(Uuid::new_v8(bits.to_be_bytes()).as_u128())
 }
 
 impl Frame {
@@ -311,6 +334,7 @@ pub(crate) struct Carried {
     class: EventClassId,
     drawn: Option<Drawn>,
     shown: Option<Kept>,
+    hooks: Hooks,
 }
 
 /// Returns the fire that this thread is inside of, for threads that call some of its subscribers:
@@ -322,20 +346,26 @@ pub(crate) fn carried() -> Carried {
         class: frame.class.get(),
         drawn: frame.drawn.get(),
         shown: Kept::of(frame.depth.get()),
+        hooks: Hooks::here(),
     })
 }
 
 impl Carried {
     /// Does `work` inside the fire on this thread, which is inside of no other.
     pub(crate) fn within(&self, work: impl FnOnce()) {
+        self.within_behind(0, work);
+    }
+
+    /// As [`within`](Self::within), for a subscription that has missed so many events before.
+    pub(crate) fn within_behind(&self, missed: u64, work: impl FnOnce()) {
         at_depth(self.depth, || {
             let _shown = self.shown.as_ref().and_then(|kept| kept.show(self.depth));
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);
-                frame.drawn.set(self.drawn);
+                frame.drawn.set(self.drawn.map(|drawn| Drawn { missed, ..drawn }));
             });
-            work();
+            self.hooks.within(work);
         });
     }
 }

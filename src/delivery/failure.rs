@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::NESTING_LIMIT;
 use crate::component::ActivationError;
@@ -22,6 +23,9 @@ pub struct Delivery {
 pub enum DeliveryOutcome {
     /// The subscriber was called and returned.
     Delivered,
+    /// The event waits in a lane of the subscription, and is delivered from there; what becomes of
+    /// it then is in no report.
+    Accepted,
     /// The filter, the not-before or the expiry time kept the event from it.
     FilteredOut,
     /// The subscription is being given the events that were retained for it, and gets this one
@@ -49,6 +53,13 @@ pub enum SkipReason {
     Suspended(String),
     /// The subscription demands a role of publishers that this one lacks.
     PublisherRole,
+    /// A call of the subscriber overran its deadline, was abandoned, and has not returned yet.
+    Busy,
+    /// The subscription's breaker is open: its deliveries failed in a row, and the back-off is not
+    /// over yet.
+    BreakerOpen,
+    /// The subscription's trigger lets the event pass without a delivery.
+    Suppressed,
 }
 
 /// Why a delivery failed.
@@ -73,6 +84,13 @@ pub enum Failure {
     /// The subscription is still being given the events that were retained for it, and as many
     /// later ones wait for it as may.
     TooFarBehind,
+    /// The subscriber did not return within its deadline, which is this long; the call was
+    /// abandoned and may still go on.
+    Deadline(Duration),
+    /// The subscription's events are delivered apart from their fires, and the broker is closed.
+    Closed,
+    /// The lane of the subscription is full, and takes nothing more while it is.
+    Overflow,
 }
 
 impl Delivery {
@@ -107,7 +125,10 @@ impl Delivery {
     pub(crate) fn is_lost(&self) -> bool {
         matches!(
             &self.outcome,
-            DeliveryOutcome::Failed(_) | DeliveryOutcome::Skipped(SkipReason::Suspended(_))
+            DeliveryOutcome::Failed(_)
+                | DeliveryOutcome::Skipped(
+                    SkipReason::Suspended(_) | SkipReason::Busy | SkipReason::BreakerOpen
+                )
         )
     }
 
@@ -137,6 +158,7 @@ impl fmt::Display for DeliveryOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delivered => f.write_str("delivered"),
+            Self::Accepted => f.write_str("accepted"),
             Self::FilteredOut => f.write_str("filtered out"),
             Self::Deferred => f.write_str("deferred"),
             Self::Withheld => f.write_str("withheld"),
@@ -153,6 +175,9 @@ impl fmt::Display for SkipReason {
             Self::Gone => f.write_str("the subscriber is gone"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::PublisherRole => f.write_str("the publisher lacks the role that it demands"),
+            Self::Busy => f.write_str("a call that overran its deadline still runs"),
+            Self::BreakerOpen => f.write_str("its breaker is open"),
+            Self::Suppressed => f.write_str("its trigger asks for no delivery"),
         }
     }
 }
@@ -166,6 +191,9 @@ impl fmt::Display for Failure {
             Self::Activation(error) => error.fmt(f),
             Self::TooDeep => write!(f, "events nested deeper than {NESTING_LIMIT}"),
             Self::TooFarBehind => f.write_str("too many events wait behind the retained ones"),
+            Self::Deadline(after) => write!(f, "not done within its deadline of {after:?}"),
+            Self::Overflow => f.write_str("its lane is full"),
+            Self::Closed => f.write_str("the broker is closed, and nobody would deliver it"),
         }
     }
 }

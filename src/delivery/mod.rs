@@ -1,19 +1,31 @@
 //! How a matched subscriber is called.
 
 mod context;
+mod desk;
 mod failure;
+mod idle;
+mod lane;
+mod line;
 mod nesting;
 mod numbered;
+mod parcel;
 mod pool;
 mod shown;
+mod telling;
 
 pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
     enter_number, enter_subscription, entered_subscription, is_delivering,
 };
+pub(crate) use self::desk::{Desk, Recipient};
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
+pub(crate) use self::idle::Idle;
+pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
+pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
+pub(crate) use self::parcel::Parcel;
 pub(crate) use self::pool::WorkerPool;
 pub(crate) use self::shown::{Shown, show};
+pub(crate) use self::telling::Telling;

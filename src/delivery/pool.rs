@@ -54,9 +54,9 @@ impl WorkerPool {
         thread::available_parallelism().map_or(1, NonZero::get)
     }
 
-    /// Has a thread do this when one is free, in the order of submission, and returns whether one
-    /// will: not where there is none, or the pool was stopped.
-    pub(crate) fn submit(&self, task: Task) -> bool {
+    /// Has a thread do this when one is free, in the order of submission, or gives it back: where
+    /// there is none, or the pool was stopped.
+    pub(crate) fn submit(&self, task: Task) -> Result<(), Task> {
         let mut state = self.state.lock();
         let pending = self.pending.load(Ordering::Acquire);
         if pending >= state.started && state.started < self.limit && !state.stopped {
@@ -65,11 +65,11 @@ impl WorkerPool {
         let Some((queue, _)) = state.queue.as_ref().filter(|_| state.started > 0) else {
             // Whoever made the task drops it: with no lock held.
             drop(state);
-            return false;
+            return Err(task);
         };
         self.pending.fetch_add(1, Ordering::AcqRel);
         // The pool has a receiver too, so the queue is never closed.
-        queue.send(task).is_ok()
+        queue.send(task).map_err(|unsent| unsent.0)
     }
 
     /// Returns how many tasks wait for a thread, more or less.
@@ -147,12 +147,12 @@ mod tests {
             let both = Arc::clone(&both);
             assert!(pool.submit(Box::new(move || {
                 both.wait();
-            })));
+            })).is_ok());
             assert_eq!(pool.state.lock().started, started);
         }
         let (done, names) = mpsc::channel();
         let name = move || done.send(thread::current().name().unwrap().to_owned());
-        assert!(pool.submit(Box::new(move || name().unwrap())));
+        assert!(pool.submit(Box::new(move || name().unwrap())).is_ok());
         assert_eq!((pool.backlog(), pool.state.lock().started), (1, 2));
         both.wait();
         assert!(names.recv().unwrap().starts_with("loosely-pool-"));
@@ -163,9 +163,9 @@ mod tests {
         let pool = WorkerPool::new(1);
         assert!(pool.submit(Box::new(|| std::panic::resume_unwind(Box::new(
             "on purpose"
-        )))));
+        )))).is_ok());
         let (done, told) = mpsc::channel();
-        assert!(pool.submit(Box::new(move || done.send(()).unwrap())));
+        assert!(pool.submit(Box::new(move || done.send(()).unwrap())).is_ok());
         told.recv().unwrap();
     }
 
@@ -176,10 +176,10 @@ mod tests {
         let (done, told) = mpsc::channel();
         assert!(pool.submit(Box::new(move || {
             gone.recv().unwrap_err();
-        })));
-        assert!(pool.submit(Box::new(move || done.send(()).unwrap())));
+        })).is_ok());
+        assert!(pool.submit(Box::new(move || done.send(()).unwrap())).is_ok());
         pool.stop();
-        assert!(!pool.submit(Box::new(|| ())));
+        assert!(pool.submit(Box::new(|| ())).is_err());
         drop(go);
         told.recv().unwrap();
         assert!(told.recv().is_err(), "the thread and its tasks are gone");
@@ -187,6 +187,6 @@ mod tests {
 
     #[test]
     fn pool_of_no_threads_takes_nothing() {
-        assert!(!WorkerPool::new(0).submit(Box::new(|| ())));
+        assert!(WorkerPool::new(0).submit(Box::new(|| ())).is_err());
     }
 }

@@ -9,16 +9,18 @@ use std::thread;
 use super::channel::Surroundings;
 use super::facet::Facet;
 use super::pipeline::failure_of;
-use super::prepared::Reached;
-use super::target::Resolved;
+use super::target::{Bound, Resolved};
 use crate::component::Lease;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_by_id};
+use crate::model::{Subscription, SubscriptionId};
 use crate::value::untyped;
 use crate::value::{InterfaceSchema, SubscriberError};
 
 /// What came of one subscription, short of an unwinding panic.
 pub(super) enum Step {
     Delivered,
+    /// It waits in the subscription's lane.
+    Accepted,
     FilteredOut,
     /// The subscription gets the event after those that were retained for it.
     Deferred,
@@ -28,18 +30,25 @@ pub(super) enum Step {
     Failed(Failure),
 }
 
+/// Who is to be called.
+pub(super) struct Callee<'a, I: ?Sized> {
+    pub(super) id: SubscriptionId,
+    pub(super) record: &'a Subscription,
+    pub(super) target: &'a Bound<I>,
+}
+
 /// Makes or finds the target of a subscription, and calls it. Sets `made` if a singleton was made,
 /// however its call goes.
 pub(super) fn call<I: Facet + ?Sized>(
-    reached: Reached<'_, I>,
+    callee: Callee<'_, I>,
     around: &Surroundings,
     schema: &InterfaceSchema,
     made: &Cell<bool>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> Step {
-    let id = reached.plan().id;
+    let Callee { id, record, target } = callee;
     enter_by_id(id);
-    let target = match reached.resolve(around, schema) {
+    let target = match target.resolve(record, around, schema) {
         Resolved::Ready(target) => target,
         Resolved::First(target) => {
             made.set(true);
@@ -108,6 +117,7 @@ fn dropped_badly(
 pub(super) fn outcome_of(step: thread::Result<Step>) -> Option<DeliveryOutcome> {
     Some(match step {
         Ok(Step::Delivered) => DeliveryOutcome::Delivered,
+        Ok(Step::Accepted) => DeliveryOutcome::Accepted,
         Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
         Ok(Step::Deferred) => DeliveryOutcome::Deferred,
         Ok(Step::Past) => return None,

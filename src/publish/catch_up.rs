@@ -10,7 +10,7 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::keep::Seats;
 use super::kept::KeptEvent;
-use super::members::{Members, drop_quietly};
+use super::members::Members;
 use super::payload::{LentCall, UntypedPayload};
 use super::prepared::{Prepared, Reached};
 use super::report::Tally;
@@ -21,7 +21,7 @@ use crate::delivery::{
     DeliveryOutcome, Drawn, Failure, depth, drawn, enter_as, settle, show, wait,
 };
 use crate::store::Trash;
-use crate::value::{InterfaceSchema, Value};
+use crate::value::{InterfaceSchema, Value, drop_quietly};
 
 /// A new subscription that is to be given what is retained, on the thread that made it new.
 pub(super) struct CatchUp<I: ?Sized> {

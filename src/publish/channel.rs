@@ -1,7 +1,7 @@
 //! One interface of one class: the cache of its subscriptions and what surrounds it.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use super::catch_up::Seating;
 use super::class_facts::ClassFacts;
 use super::demand::Demanded;
-use super::entry::{Added, SubscriptionEntry};
+use super::desks::Desks;
+use super::entry::{Added, SubscriptionEntry, SubscriptionKey};
 use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
@@ -48,6 +49,12 @@ pub(crate) struct ChannelKey {
     pub(crate) interface: InterfaceId,
 }
 
+impl From<ChannelKey> for (EventClassId, InterfaceId) {
+    fn from(key: ChannelKey) -> Self {
+        (key.class, key.interface)
+    }
+}
+
 /// What a fire may need besides the subscriptions. Nothing in it is the broker itself: firing goes
 /// on when the broker is closed.
 pub(crate) struct Surroundings {
@@ -59,7 +66,8 @@ pub(crate) struct Surroundings {
     pub(crate) retained_keys: usize,
     pub(crate) named: Named,
     /// Threads beside the publishers', as long as the broker is open.
-    pub(crate) pool: WorkerPool,
+    pub(crate) pool: Arc<WorkerPool>,
+    pub(crate) desks: Desks,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
@@ -258,6 +266,18 @@ impl<I: Facet + ?Sized> Channel<I> {
         clearance.is_some_and(|clearance| !clearance.publishes())
     }
 
+    /// Has those give their desks up who are gone, and of whom nobody takes the place.
+    fn leave_desks(
+        &self,
+        removed: &[Arc<SubscriptionEntry>],
+        served: &HashSet<SubscriptionKey>,
+        trash: &mut Trash,
+    ) {
+        let gone = removed.iter().filter(|gone| !served.contains(&gone.key()));
+        let Surroundings { desks, notices, .. } = &*self.around;
+        desks.leave(gone, self.key, notices, trash);
+    }
+
     /// Returns a subscription with its filter.
     pub(super) fn whole(&self, prepared: &Prepared<I>) -> Prepared<I> {
         if !prepared.is_stripped() {
@@ -351,6 +371,8 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let prepare =
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
+        let served = added.iter().filter(|added| added.entry.is_served());
+        let served: HashSet<_> = served.map(|added| added.entry.key()).collect();
         let private = |prepared: &mut Prepared<I>| prepared.entry.object().is_some();
         let privates = added.extract_if(.., private).collect();
         self.privates.change(removed, privates, sites, trash);
@@ -358,6 +380,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let each = added.iter_mut();
         each.for_each(|added| seating.sit(added, &self.schema, trash));
         seating.leave(removed, &added, trash);
+        self.leave_desks(removed, &served, trash);
         roster.change(removed, added, &self.cache, trash);
         seating.finish(trash);
         self.members.clear(trash);

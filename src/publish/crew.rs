@@ -10,13 +10,11 @@ use parking_lot::{Condvar, Mutex};
 use super::calling::{self, outcome_of};
 use super::channel::{Channel, Surroundings};
 use super::facet::Facet;
-use super::hook::Telling;
-use super::members::drop_quietly;
 use super::payload::Payload;
 use super::prepared::Prepared;
 use crate::component::Strand;
 use crate::delivery::{Carried, DeliveryOutcome, Held, carried, hold};
-use crate::value::InterfaceSchema;
+use crate::value::{InterfaceSchema, drop_quietly};
 
 /// What became of one of the subscribers.
 pub(super) struct Done {
@@ -36,7 +34,6 @@ struct Work<I: ?Sized> {
     around: Arc<Surroundings>,
     schema: Arc<InterfaceSchema>,
     fire: Carried,
-    telling: Telling,
     strand: Strand,
 }
 
@@ -84,7 +81,7 @@ pub(super) fn call_all<I: Facet + ?Sized>(
     });
     for _ in 0..helpers {
         let crew = Arc::clone(&crew);
-        if pool.backlog() > BACKLOG || !pool.submit(Box::new(move || crew.help())) {
+        if pool.backlog() > BACKLOG || pool.submit(Box::new(move || crew.help())).is_err() {
             break;
         }
     }
@@ -118,7 +115,6 @@ impl<I: Facet + ?Sized> Work<I> {
             around: Arc::clone(&channel.around),
             schema: Arc::clone(&channel.schema),
             fire: carried(),
-            telling: Telling::here(),
             strand: Strand::current(),
         }
     }
@@ -141,7 +137,7 @@ impl<I: Facet + ?Sized> Work<I> {
             let deliver = |target: &I| self.payload.deliver(target);
             let call = || {
                 calling::call(
-                    prepared.reached(),
+                    prepared.reached().callee(),
                     &self.around,
                     &self.schema,
                     &made,
@@ -164,8 +160,7 @@ impl<I: Facet + ?Sized> Crew<I> {
         let Some((helper, work)) = self.join() else {
             return;
         };
-        let go_on = || work.telling.within(|| work.go_on());
-        work.fire.within(go_on);
+        work.fire.within(|| work.go_on());
         // Before the helper leaves: what is the user's is dropped by the publisher.
         drop(work);
         drop(helper);

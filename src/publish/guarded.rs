@@ -11,24 +11,26 @@ use super::catch_up::turn;
 use super::channel::Channel;
 use super::class_facts::ClassFacts;
 use super::entry::SubscriptionEntry;
+use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::kept::KeptEvent;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
+use super::post::ParcelCell;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
 use super::seat::Turn;
 use super::steering::{Course, Steering};
 use crate::delivery::{
-    DeliveryOutcome, Drawn, Entered, Failure, Shown, SkipReason, enter, enter_as, enter_by_id, show,
+    DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, SkipReason, enter, enter_as, enter_by_id, show,
 };
 use crate::filter::Row;
 use crate::model::EventClassId;
 use crate::value::untyped;
-use crate::value::{InterfaceSchema, Properties, ValueRef};
+use crate::value::{InterfaceSchema, Properties, ValueKey, ValueRef};
 
 /// A fire in which at least one slot has something to check.
 pub(super) struct Guarded<'a, I: ?Sized> {
@@ -39,6 +41,8 @@ pub(super) struct Guarded<'a, I: ?Sized> {
     now: Cell<Option<SystemTime>>,
     /// Whether a singleton was made, however its call went.
     made: Cell<bool>,
+    /// The event for those who get it later.
+    parcel: ParcelCell,
 }
 
 /// The subscriptions that a guarded fire goes through, in the order of calling.
@@ -71,6 +75,7 @@ pub(super) enum Filters {
 struct Progress {
     seen: Cell<usize>,
     delivered: Cell<usize>,
+    accepted: Cell<usize>,
     filtered: Cell<usize>,
 }
 
@@ -82,6 +87,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             row,
             now: Cell::new(None),
             made: Cell::new(false),
+            parcel: ParcelCell::new(),
         }
     }
 
@@ -123,6 +129,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             count(&reached.plan().entry, outcome, &mut gone, tally);
         }
         tally.deliver(progress.delivered.get());
+        tally.accept(progress.accepted.get());
         tally.filter_out(progress.filtered.get());
         self.keep_up(&gone);
     }
@@ -167,6 +174,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             };
             match step {
                 Step::Delivered => add_one(&progress.delivered),
+                Step::Accepted => add_one(&progress.accepted),
                 Step::FilteredOut => add_one(&progress.filtered),
                 Step::Past => {}
                 Step::Deferred => return Some(DeliveryOutcome::Deferred),
@@ -196,11 +204,30 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    /// Calls the subscriber on this thread.
+    /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
+        if let Some(post) = reached.post() {
+            return post.send(self, call);
+        }
         let Channel { around, schema, .. } = self.channel;
         let call = |target: &I| call.on(target);
-        calling::call(reached, around, schema, &self.made, &call)
+        calling::call(reached.callee(), around, schema, &self.made, &call)
+    }
+
+    /// Returns the event for those who get it later.
+    pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
+        let Channel { key, schema, .. } = self.channel;
+        self.parcel.get_or_make(*key, schema, self.method, call)
+    }
+
+    /// Returns by what the event is told apart.
+    pub(super) fn key(&self, paths: &KeyPaths) -> ValueKey {
+        paths.key(self.method, &self.row)
+    }
+
+    /// Returns where it is noted that a singleton was made.
+    pub(super) fn made(&self) -> &Cell<bool> {
+        &self.made
     }
 
     /// Returns what becomes of a subscription that the event does not reach.
@@ -318,6 +345,7 @@ fn count(
 ) {
     match outcome {
         DeliveryOutcome::Delivered => return tally.deliver(1),
+        DeliveryOutcome::Accepted => return tally.accept(1),
         DeliveryOutcome::FilteredOut => return tally.filter_out(1),
         DeliveryOutcome::Skipped(SkipReason::Gone) => gone.push(Arc::clone(entry)),
         _ => {}

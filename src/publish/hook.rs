@@ -1,6 +1,5 @@
 //! Who hears of failures that nobody reads in a report.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Telling};
 use crate::model::EventClassId;
 use crate::value::panic_message;
 
-/// Hears of every delivery that failed or was skipped since the subscription is suspended, after
-/// the fire in which it happened.
+/// Hears of every delivery that failed, or was skipped although the subscription asked for the
+/// event: it is suspended, its breaker is open, or a call that was abandoned holds it up. After the
+/// fire in which it happened.
 ///
 /// It is called on the publisher's thread with no lock held; what it does adds to the fire's time.
 /// Of failures in fires that it makes itself it does not hear, since that need not end: their
@@ -34,45 +34,13 @@ impl Hook {
     /// Tells the hook; a hook that panics is no reason to lose the report.
     pub(crate) fn tell(&self, class: EventClassId, delivery: &Delivery) {
         let hook = Arc::as_ptr(&self.call).cast::<()>().addr();
-        let begun = TELLING.try_with(|telling| {
-            let mut telling = telling.borrow_mut();
-            let begins = !telling.contains(&hook);
-            telling.extend(begins.then_some(hook));
-            begins
-        });
-        // A thread that is ending has no list any more, and nothing to keep the hook from itself
-        // by.
-        if begun != Ok(true) {
+        let Some(_telling) = Telling::begin(hook) else {
             return;
-        }
+        };
         let told = catch_unwind(AssertUnwindSafe(|| (self.call)(class, delivery)));
-        TELLING.with_borrow_mut(Vec::pop);
         if let Err(payload) = told {
             drop(panic_message(payload));
         }
-    }
-}
-
-thread_local! {
-    /// The hooks that are running on this thread, by address.
-    static TELLING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The hooks that are running where a fire began, for threads that call some of its subscribers.
-pub(super) struct Telling(Vec<usize>);
-
-impl Telling {
-    /// Returns those that run on this thread.
-    pub(super) fn here() -> Self {
-        let here = TELLING.try_with(|telling| telling.borrow().clone());
-        Self(here.unwrap_or_default())
-    }
-
-    /// Does `work`, which does not unwind, as if they were running on this thread, where none is.
-    pub(super) fn within(&self, work: impl FnOnce()) {
-        TELLING.set(self.0.clone());
-        work();
-        TELLING.set(Vec::new());
     }
 }
 

@@ -8,12 +8,11 @@ use parking_lot::Mutex;
 
 use super::channel::AnyChannel;
 use super::kept::{KeptEvent, Rule, Shelf};
-use super::retained_key::RetainedKey;
 use super::seat::Seat;
 use super::versions::method_in;
 use crate::model::{EventClass, SubscriptionId};
 use crate::store::Trash;
-use crate::value::InterfaceSchema;
+use crate::value::{InterfaceSchema, ValueKey};
 
 /// The retained events of one interface of one class, whichever channel stands for it now: the one
 /// by name and the typed one that takes its place share it.
@@ -217,7 +216,7 @@ impl Keep {
         &self,
         schema: &Arc<InterfaceSchema>,
         method: usize,
-        key: &RetainedKey,
+        key: &ValueKey,
     ) -> bool {
         let mut state = self.state.lock();
         let forgotten = state

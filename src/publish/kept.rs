@@ -6,12 +6,11 @@ use std::sync::Arc;
 use super::class_facts::ClassFacts;
 use super::gate::Clearance;
 use super::guarded::EventRow;
-use super::retained_key::RetainedKey;
 use super::steering::Steering;
 use super::versions::event_in;
 use crate::delivery::Drawn;
 use crate::model::{EventClass, Retained};
-use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueRef};
+use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueRef, ValueKey};
 
 /// An event with all that a later delivery reads of it: as it was when it was fired.
 pub(super) struct KeptEvent {
@@ -39,9 +38,9 @@ pub(super) enum Rule {
 pub(super) struct Shelf {
     pub(super) rule: Option<Rule>,
     /// key -> the place of its event
-    places: HashMap<RetainedKey, u64>,
+    places: HashMap<ValueKey, u64>,
     /// place in the order of firing -> the event
-    events: BTreeMap<u64, (RetainedKey, Arc<KeptEvent>)>,
+    events: BTreeMap<u64, (ValueKey, Arc<KeptEvent>)>,
     /// Whether it was told that an event was not retained.
     told: bool,
 }
@@ -97,10 +96,10 @@ impl Rule {
     }
 
     /// Returns what the event shares with those whose place it takes.
-    pub(super) fn key(self, event: &KeptEvent) -> RetainedKey {
+    pub(super) fn key(self, event: &KeptEvent) -> ValueKey {
         match self {
-            Self::Last => RetainedKey::ONLY,
-            Self::Per(index) => RetainedKey::of(event.values.get(index).unwrap_or(&Value::Null)),
+            Self::Last => ValueKey::ONLY,
+            Self::Per(index) => ValueKey::of(event.values.get(index).map_or(ValueRef::Null, Value::view)),
         }
     }
 }
@@ -121,7 +120,7 @@ impl Shelf {
     pub(super) fn put(
         &mut self,
         place: u64,
-        key: RetainedKey,
+        key: ValueKey,
         event: Arc<KeptEvent>,
     ) -> Option<Arc<KeptEvent>> {
         let before = self.places.insert(key.clone(), place);
@@ -138,7 +137,7 @@ impl Shelf {
     }
 
     /// Takes out the event of a key.
-    pub(super) fn take(&mut self, key: &RetainedKey) -> Option<Arc<KeptEvent>> {
+    pub(super) fn take(&mut self, key: &ValueKey) -> Option<Arc<KeptEvent>> {
         let place = self.places.remove(key)?;
         let (_, event) = self.events.remove(&place)?;
         Some(event)

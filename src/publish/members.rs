@@ -1,6 +1,5 @@
 //! All subscriptions of a method, as publisher filters and views see them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +13,7 @@ use super::prepared::Prepared;
 use super::site::Sites;
 use crate::model::SubscriptionId;
 use crate::store::Trash;
-use crate::value::panic_message;
+use crate::value::drop_quietly;
 
 /// The subscriptions of a method that are switched on, in the order of calling, as records.
 #[derive(Debug)]
@@ -153,13 +152,6 @@ impl<I: ?Sized> Drop for Members<I> {
     fn drop(&mut self) {
         let slots = std::mem::take(&mut self.slots);
         drop_quietly((slots, std::mem::take(&mut self.whole)));
-    }
-}
-
-/// Drops what may be the user's where its panic is nobody's business.
-pub(super) fn drop_quietly<T>(item: T) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(item))) {
-        drop(panic_message(payload));
     }
 }
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::members::drop_quietly;
 use super::publisher_filter::{FilteredEvent, PublisherFilter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::PredicateName;
-use crate::value::panic_message;
+use crate::value::{panic_message, drop_quietly};
 
 /// The code of a predicate.
 pub(crate) type PredicateCode = Arc<dyn Fn(&FilteredEvent<'_>) -> bool + Send + Sync>;

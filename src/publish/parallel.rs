@@ -40,7 +40,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         for group in open.chunk_by(|one, other| priority(one) == priority(other)) {
             let (mut places, mut group_found) = (Vec::new(), Vec::new());
             for place in group {
-                match ended_by(|| self.not_yet(found[*place])) {
+                match ended_by(|| self.not_yet(found[*place]).or_else(|| self.post(found[*place], call))) {
                     Some(outcome) => outcomes[*place] = outcome,
                     None => {
                         places.push(*place);
@@ -54,6 +54,11 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             }
         }
         outcomes
+    }
+
+    /// Hands the event over to a subscriber that is not simply called.
+    fn post(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Option<Step> {
+        reached.post().map(|post| post.send(self, call))
     }
 
     /// Calls subscribers at the same time, of which nothing is left to ask.

@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::facet::Facet;
-use super::members::drop_quietly;
 use crate::value::view::fields;
-use crate::value::{InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef};
+use crate::value::{InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly};
 
 /// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
 /// call and goes to other threads.

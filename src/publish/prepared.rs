@@ -6,13 +6,15 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::bound_methods::BoundMethods;
+use super::calling::Callee;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
 use super::plan::Plan;
+use super::post::Post;
 use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
-use super::target::{Bound, Components, Resolved};
+use super::target::{Bound, Components};
 use crate::model::ComponentId;
 use crate::value::InterfaceSchema;
 
@@ -100,7 +102,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
     pub(super) fn new(
         added: &mut Added,
         sites: &Sites,
-        around: &Surroundings,
+        around: &Arc<Surroundings>,
         components: &mut Components<I>,
     ) -> Self {
         let detail = Detail::new(&added.entry, added.compiled.as_mut(), sites);
@@ -112,10 +114,11 @@ impl<I: Facet + ?Sized> Prepared<I> {
         entry: &Arc<SubscriptionEntry>,
         mut detail: Detail,
         sites: &Sites,
-        around: &Surroundings,
+        around: &Arc<Surroundings>,
         components: &mut Components<I>,
     ) -> Self {
         let target = Bound::new(entry, &sites.here.schema, around, components);
+        let target = Post::bind(target, entry, &sites.here, around);
         if matches!(target, Bound::Mismatch) && detail.suspended.is_none() {
             // No filter of what is suspended is asked, here or by an index.
             detail.predicates = Predicates::new();
@@ -139,11 +142,13 @@ impl<I: Facet + ?Sized> Prepared<I> {
     pub(super) fn rebound(
         &self,
         schema: &InterfaceSchema,
-        around: &Surroundings,
+        around: &Arc<Surroundings>,
         components: &mut Components<I>,
     ) -> Self {
         Self {
-            target: Bound::new(&self.entry, schema, around, components),
+            target: self
+                .target
+                .over(Bound::new(&self.entry, schema, around, components)),
             ..self.clone()
         }
     }
@@ -323,12 +328,21 @@ impl<'a, I: ?Sized> Reached<'a, I> {
         self.conditional
     }
 
-    /// Returns who is to be called, making it if necessary.
-    pub(super) fn resolve(&self, around: &Surroundings, schema: &InterfaceSchema) -> Resolved<'a, I>
-    where
-        I: Facet,
-    {
-        self.target.resolve(&self.plan.entry.record, around, schema)
+    /// Returns who is to be called.
+    pub(super) fn callee(&self) -> Callee<'a, I> {
+        Callee {
+            id: self.plan.id,
+            record: &self.plan.entry.record,
+            target: self.target,
+        }
+    }
+
+    /// Returns the target, if events are handed over to it.
+    pub(super) fn post(&self) -> Option<&'a Post<I>> {
+        match self.target {
+            Bound::Post(post) => Some(post),
+            _ => None,
+        }
     }
 }
 

@@ -49,7 +49,7 @@ use crate::model::EventClassId;
 pub struct FireReport {
     delivered: u32,
     filtered: u32,
-    failed: u32,
+    accepted: u32,
     end: End,
     /// Made only when there is something to say: a report is small, and a plain fire allocates
     /// nothing.
@@ -69,6 +69,7 @@ enum End {
 #[derive(Debug, Default)]
 struct Lines {
     deliveries: Vec<Delivery>,
+    failed: usize,
     withheld: usize,
 }
 
@@ -94,7 +95,7 @@ pub enum FireOutcome {
     AllFiltered,
     /// The event is delivered later, and failures reach the failure hook alone: it was fired inside
     /// a delivery and its class queues such events until the outermost fire is over, or those whom
-    /// it reached are being given what was retained for them.
+    /// it reached are being given what was retained for them, or have it in their lanes.
     Queued,
     /// The publisher object was made for a principal who lacks the right to publish: nobody was
     /// called.
@@ -154,11 +155,17 @@ impl FireReport {
 
     /// Returns how many subscribers failed or could not be made.
     pub fn failed(&self) -> usize {
-        self.failed as usize
+        self.lines.as_ref().map_or(0, |lines| lines.failed)
     }
 
-    /// Returns how many subscriptions were passed over: suspended, without their object, or closed
-    /// to this publisher.
+    /// Returns in how many subscriptions' lanes the event waits to be delivered
+    /// ([`DeliveryOutcome::Accepted`]). They have no lines.
+    pub fn accepted(&self) -> usize {
+        self.accepted as usize
+    }
+
+    /// Returns how many subscriptions were passed over: suspended, without their object, closed to
+    /// this publisher, or held back by their trigger, breaker or a call that was abandoned.
     pub fn skipped(&self) -> usize {
         self.lines().len() - self.failed() - self.deferred()
     }
@@ -188,11 +195,11 @@ impl FireReport {
             End::Waits => return FireOutcome::Queued,
             End::Denied => return FireOutcome::Denied,
         }
-        match (self.delivered, self.failed, self.filtered) {
-            (0, 0, _) if self.deferred() > 0 => FireOutcome::Queued,
+        match (self.delivered, self.failed(), self.filtered) {
+            (0, 0, _) if self.accepted > 0 || self.deferred() > 0 => FireOutcome::Queued,
             (0, 0, 0) if self.withheld() == 0 => FireOutcome::NoSubscribers,
             (0, 0, _) => FireOutcome::AllFiltered,
-            (0, _, _) => FireOutcome::AllFailed,
+            (0, _, _) if self.accepted == 0 => FireOutcome::AllFailed,
             (_, 0, _) => FireOutcome::Delivered,
             (_, _, _) => FireOutcome::SomeFailed,
         }
@@ -206,10 +213,10 @@ impl FireReport {
     /// whenever the fire was denied.
     pub fn into_result(self, policy: FirePolicy) -> Result<Self, FireError> {
         let broken = match policy {
-            FirePolicy::NoFailures => self.failed > 0,
+            FirePolicy::NoFailures => self.failed() > 0,
             FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
             FirePolicy::OneDelivered => {
-                self.delivered == 0 && self.outcome() != FireOutcome::Queued
+                self.delivered == 0 && self.accepted == 0 && self.outcome() != FireOutcome::Queued
             }
         };
         let broken = broken || self.end == End::Denied;
@@ -226,7 +233,11 @@ impl fmt::Display for FireReport {
         if self.end == End::Denied {
             return f.write_str("denied");
         }
-        write!(f, "{} delivered, {} failed", self.delivered, self.failed)
+        write!(f, "{} delivered, ", self.delivered)?;
+        if self.accepted > 0 {
+            write!(f, "{} accepted, ", self.accepted)?;
+        }
+        write!(f, "{} failed", self.failed())
     }
 }
 
@@ -266,6 +277,10 @@ impl Tally {
         self.report.delivered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
+    pub(super) fn accept(&mut self, count: usize) {
+        self.report.accepted += u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
     pub(super) fn filter_out(&mut self, count: usize) {
         self.report.filtered += u32::try_from(count).unwrap_or(u32::MAX);
     }
@@ -278,19 +293,18 @@ impl Tally {
 
     #[cold]
     pub(super) fn add(&mut self, entry: &Arc<SubscriptionEntry>, outcome: DeliveryOutcome) {
-        if matches!(outcome, DeliveryOutcome::Failed(_)) {
-            self.report.failed += 1;
+        if matches!(outcome, DeliveryOutcome::Accepted) {
+            return self.accept(1);
         }
+        let failed = usize::from(matches!(outcome, DeliveryOutcome::Failed(_)));
         let line = Delivery::new(
             entry.record.id(),
             Arc::clone(entry.record.shared_name()),
             outcome,
         );
-        self.report
-            .lines
-            .get_or_insert_default()
-            .deliveries
-            .push(line);
+        let lines = self.report.lines.get_or_insert_default();
+        lines.failed += failed;
+        lines.deliveries.push(line);
     }
 
     /// Returns the report, after the hook was told of the failures.
@@ -301,5 +315,30 @@ impl Tally {
             lost.for_each(|line| hook.tell(class, line));
         }
         self.report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_that_waits_in_lanes_is_queued_unless_somebody_was_called() {
+        let mut tally = Tally::default();
+        tally.accept(2);
+        let report = &tally.report;
+        assert_eq!((report.accepted(), report.skipped()), (2, 0));
+        assert_eq!(report.outcome(), FireOutcome::Queued);
+        assert_eq!(report.to_string(), "0 delivered, 2 accepted, 0 failed");
+        tally.deliver(1);
+        assert_eq!(tally.report.outcome(), FireOutcome::Delivered);
+        let report = tally.report.into_result(FirePolicy::OneDelivered);
+        assert!(report.is_ok());
+    }
+
+    /// Every fire returns one.
+    #[test]
+    fn report_fits_three_words() {
+        assert!(size_of::<FireReport>() <= 24);
     }
 }

@@ -11,13 +11,12 @@ use super::keep::Lost;
 use super::kept::KeptEvent;
 use super::publisher::{Own, Publisher, no_method};
 use super::report::FireReport;
-use super::retained_key::RetainedKey;
 use super::versions::event_in;
 use super::with::Origin;
 use crate::delivery::Drawn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
-use crate::value::{EventInterface, Value, panic_message};
+use crate::value::{EventInterface, Value, panic_message, ValueKey};
 
 /// Makes the event of a row one that can be kept, if its values can be read.
 pub(super) fn read(method: usize, row: &EventRow<'_>) -> Option<Arc<KeptEvent>> {
@@ -167,7 +166,7 @@ fn forget(channel: &dyn AnyChannel, own: &Own, method: &str) -> Result<usize> {
 fn forget_key(channel: &dyn AnyChannel, own: &Own, method: &str, key: &Value) -> Result<bool> {
     let index = index_of(channel, method)?;
     must_publish(channel, own)?;
-    let key = RetainedKey::of(key);
+    let key = ValueKey::of(key.view());
     Ok(channel.keep().forget_key(channel.schema(), index, &key))
 }
 

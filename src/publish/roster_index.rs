@@ -138,10 +138,13 @@ impl<I: Facet + ?Sized> RosterIndex<I> {
                 }
             }
         }
+        let present = numbers.into_iter();
+        let present = present.filter_map(|it| Some((it, state.targets.get(it)?.clone())));
+        let present: Vec<_> = present.collect();
         drop(state);
-        let new = numbers
+        let new = present
             .into_iter()
-            .map(|number| (number, with.target(component)));
+            .map(|(number, present)| (number, present.over(with.target(component))));
         let new: Vec<_> = new.collect();
         // All at once: a fire that saw a seat without its target would have its event wait for one
         // that is not there, and one that saw the target first would deliver what is retained.

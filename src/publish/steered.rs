@@ -7,7 +7,7 @@ use super::channel::{Channel, Surroundings};
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
-use super::members::{Members, drop_quietly};
+use super::members::Members;
 use super::payload::Call;
 use super::pipeline::{failure_in, too_deep};
 use super::prepared::Prepared;
@@ -17,7 +17,7 @@ use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
 use crate::delivery::{DeliveryOutcome, SkipReason, enter_subscription};
 use crate::model::SubscriptionId;
-use crate::value::{panic_message, untyped};
+use crate::value::{panic_message, untyped, drop_quietly};
 
 /// Fires a method whose subscriptions are selected before they are matched.
 pub(super) fn fire<I: Facet + ?Sized>(

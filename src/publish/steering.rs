@@ -8,11 +8,11 @@ use smallvec::SmallVec;
 use super::channel::Surroundings;
 use super::columns::SubscriptionCriteria;
 use super::kept::Rule;
-use super::members::{Roll, drop_quietly};
+use super::members::Roll;
 use super::publisher_filter::Source;
 use super::site::Site;
 use crate::model::Subscription;
-use crate::value::{EventMethod, InterfaceId, InterfaceSchema};
+use crate::value::{EventMethod, InterfaceId, InterfaceSchema, drop_quietly};
 
 /// What one publisher object says.
 #[derive(Default, Clone)]

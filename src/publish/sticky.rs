@@ -96,7 +96,7 @@ impl PublisherFilter for StickyByKey {
             // Selected: of what is behind it in a chain it hears nothing.
             if matches!(
                 outcome,
-                DeliveryOutcome::Delivered | DeliveryOutcome::Selected
+                DeliveryOutcome::Delivered | DeliveryOutcome::Accepted | DeliveryOutcome::Selected
             ) {
                 let mut memory = self.memory.lock();
                 memory.put(key, candidate.id(), self.capacity);

@@ -7,6 +7,7 @@ use super::channel::Surroundings;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::live::{LiveObject, upgrade};
+use super::post::Post;
 use crate::component::{Activated, Activation, ActivationError, Lease, Recipe};
 use crate::model::{ComponentId, Subscription, Target};
 use crate::value::InterfaceSchema;
@@ -16,6 +17,8 @@ pub(super) enum Bound<I: ?Sized> {
     Live(Arc<I>),
     Weak(Arc<dyn LiveObject>),
     Component(Arc<BoundComponent<I>>),
+    /// Another one, which is called when its subscription's policy says so.
+    Post(Arc<Post<I>>),
     Moniker,
     /// The live object implements another interface.
     Mismatch,
@@ -95,6 +98,7 @@ impl<I: Facet + ?Sized> Bound<I> {
                 Some(target) => Resolved::Once(target, Lease::none()),
                 None => Resolved::Gone,
             },
+            Self::Post(post) => post.target().resolve(record, around, schema),
             Self::Moniker => Resolved::Failed(unresolved(record)),
             Self::Mismatch => Resolved::Gone,
         }
@@ -111,8 +115,18 @@ impl<I: Facet + ?Sized> Bound<I> {
 
     /// Takes over a singleton that was made by another channel.
     pub(super) fn adopt(&self, schema: &InterfaceSchema) {
-        if let Self::Component(component) = self {
-            component.adopt(schema);
+        match self {
+            Self::Component(component) => component.adopt(schema),
+            Self::Post(post) => post.target().adopt(schema),
+            _ => {}
+        }
+    }
+
+    /// Returns `target` behind what this one is behind of.
+    pub(super) fn over(&self, target: Self) -> Self {
+        match self {
+            Self::Post(post) => Self::Post(post.rebound(target)),
+            _ => target,
         }
     }
 
@@ -124,6 +138,7 @@ impl<I: Facet + ?Sized> Bound<I> {
     ) -> Option<String> {
         match self {
             Self::Component(component) => component.obstacle(schema).map(|e| e.to_string()),
+            Self::Post(post) => post.target().obstacle(record, schema),
             Self::Moniker => Some(unresolved(record).to_string()),
             Self::Weak(weak) if upgrade::<I>(weak.as_ref()).is_none() => {
                 Some("the subscriber is gone".to_owned())
@@ -137,6 +152,7 @@ impl<I: Facet + ?Sized> Bound<I> {
         match self {
             Self::Live(_) | Self::Weak(_) => true,
             Self::Component(component) => component.obstacle(schema).is_none(),
+            Self::Post(post) => post.target().is_there(schema),
             Self::Moniker | Self::Mismatch => false,
         }
     }
@@ -149,13 +165,18 @@ impl<I: ?Sized> Bound<I> {
             Self::Live(target) => Arc::as_ptr(target).addr(),
             Self::Weak(weak) => Arc::as_ptr(weak).addr(),
             Self::Component(component) => Arc::as_ptr(component).addr(),
+            Self::Post(post) => Arc::as_ptr(post).addr(),
             Self::Moniker | Self::Mismatch => 0,
         }
     }
 
     /// Returns whether it is this component.
     pub(super) fn is_component(&self, id: ComponentId) -> bool {
-        matches!(self, Self::Component(component) if component.id == id)
+        match self {
+            Self::Component(component) => component.id == id,
+            Self::Post(post) => post.target().is_component(id),
+            _ => false,
+        }
     }
 
     /// Returns whether both are one target.
@@ -164,6 +185,7 @@ impl<I: ?Sized> Bound<I> {
             (Self::Live(one), Self::Live(other)) => Arc::ptr_eq(one, other),
             (Self::Weak(one), Self::Weak(other)) => Arc::ptr_eq(one, other),
             (Self::Component(one), Self::Component(other)) => Arc::ptr_eq(one, other),
+            (Self::Post(one), Self::Post(other)) => Arc::ptr_eq(one, other),
             (Self::Moniker, Self::Moniker) | (Self::Mismatch, Self::Mismatch) => true,
             _ => false,
         }
@@ -176,6 +198,7 @@ impl<I: ?Sized> Clone for Bound<I> {
             Self::Live(target) => Self::Live(Arc::clone(target)),
             Self::Weak(weak) => Self::Weak(Arc::clone(weak)),
             Self::Component(component) => Self::Component(Arc::clone(component)),
+            Self::Post(post) => Self::Post(Arc::clone(post)),
             Self::Moniker => Self::Moniker,
             Self::Mismatch => Self::Mismatch,
         }

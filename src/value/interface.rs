@@ -210,3 +210,10 @@ pub(crate) fn panic_message(payload: Box<dyn std::any::Any + Send>) -> String {
     dropped.map_or_else(std::mem::forget, |()| ());
     message
 }
+
+/// Drops what may be the user's where its panic is nobody's business.
+pub(crate) fn drop_quietly<T>(item: T) {
+    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(item))) {
+        drop(panic_message(payload));
+    }
+}

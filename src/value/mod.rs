@@ -6,6 +6,7 @@ mod fit;
 pub(crate) mod handlers;
 pub(crate) mod id;
 mod interface;
+mod key;
 mod properties;
 mod revision;
 mod schema;
@@ -23,7 +24,8 @@ pub use self::handlers::{AsyncSubscriber, HandlerFuture, IntoOutcome, LocalSubsc
 pub use self::interface::{
     Event, EventInterface, ImplementedBy, InterfaceEvent, Subscriber, SubscriberError,
 };
-pub(crate) use self::interface::{Invoker, RustType, panic_message};
+pub(crate) use self::interface::{Invoker, RustType, drop_quietly, panic_message};
+pub(crate) use self::key::{ValueKey, write_key};
 pub use self::properties::Properties;
 pub use self::revision::Revision;
 pub use self::schema::{

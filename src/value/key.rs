@@ -1,36 +1,44 @@
-//! By what retained events are told apart.
+//! By what values are told apart.
 
 use std::sync::Arc;
 
-use crate::value::Value;
+use super::view::fields;
+use super::{ListView, RecordView, ValueRef};
 
-/// A value in the one form that equal values share: numbers by what they are worth, and NaN as
+/// Values in the one form that equal values share: numbers by what they are worth, and NaN as
 /// NULL, as in filters. Of lists and records each part, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct RetainedKey(Option<Arc<[u8]>>);
+pub(crate) struct ValueKey(Option<Arc<[u8]>>);
 
-impl RetainedKey {
+impl ValueKey {
     /// The key of what has no other.
-    pub(super) const ONLY: Self = Self(None);
+    pub(crate) const ONLY: Self = Self(None);
 
-    pub(super) fn of(value: &Value) -> Self {
+    pub(crate) fn of(value: ValueRef<'_>) -> Self {
         let mut bytes = Vec::new();
-        write(value, &mut bytes);
+        write_key(value, &mut bytes);
+        Self(Some(bytes.into()))
+    }
+
+    /// Returns the key that [`write_key`] has written.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         Self(Some(bytes.into()))
     }
 }
 
-fn write(value: &Value, out: &mut Vec<u8>) {
+/// Adds a value to `out` in the form that equal values share. What it adds ends by itself, so that
+/// several in a row are told apart as each is.
+pub(crate) fn write_key(value: ValueRef<'_>, out: &mut Vec<u8>) {
     match value {
-        Value::Null => out.push(b'n'),
-        Value::Bool(value) => out.extend([b'b', u8::from(*value)]),
-        Value::I64(value) => whole(i128::from(*value), out),
-        Value::U64(value) => whole(i128::from(*value), out),
-        Value::F64(value) => float(*value, out),
-        Value::Str(value) => sized(b's', value.as_bytes(), out),
-        Value::Bytes(value) => sized(b'y', value, out),
-        Value::Uuid(value) => sized(b'u', value.as_bytes(), out),
-        Value::Time(value) => {
+        ValueRef::Null => out.push(b'n'),
+        ValueRef::Bool(value) => out.extend([b'b', u8::from(value)]),
+        ValueRef::I64(value) => whole(i128::from(value), out),
+        ValueRef::U64(value) => whole(i128::from(value), out),
+        ValueRef::F64(value) => float(value, out),
+        ValueRef::Str(value) => sized(b's', value.as_bytes(), out),
+        ValueRef::Bytes(value) => sized(b'y', value, out),
+        ValueRef::Uuid(value) => sized(b'u', value.as_bytes(), out),
+        ValueRef::Time(value) => {
             let (before, since) = match value.duration_since(std::time::UNIX_EPOCH) {
                 Ok(since) => (0, since),
                 Err(error) => (1, error.duration()),
@@ -38,18 +46,23 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             out.extend([b't', before]);
             out.extend(since.as_nanos().to_be_bytes());
         }
-        Value::Duration(value) => sized(b'd', &value.as_nanos().to_be_bytes(), out),
-        Value::List(values) => {
-            count(b'l', values.len(), out);
-            values.iter().for_each(|value| write(value, out));
-        }
-        Value::Record(fields) => {
-            count(b'r', fields.len(), out);
-            for (name, value) in fields.iter() {
-                sized(b's', name.as_bytes(), out);
-                write(value, out);
-            }
-        }
+        ValueRef::Duration(value) => sized(b'd', &value.as_nanos().to_be_bytes(), out),
+        ValueRef::List(list) => write_list(list, out),
+        ValueRef::Record(record) => write_record(record, out),
+    }
+}
+
+fn write_list(list: &dyn ListView, out: &mut Vec<u8>) {
+    count(b'l', list.element_count(), out);
+    let elements = (0..list.element_count()).map(|index| list.element(index));
+    elements.for_each(|element| write_key(element.unwrap_or(ValueRef::Null), out));
+}
+
+fn write_record(record: &dyn RecordView, out: &mut Vec<u8>) {
+    count(b'r', record.field_count(), out);
+    for (name, value) in fields(record) {
+        sized(b's', name.as_bytes(), out);
+        write_key(value, out);
     }
 }
 
@@ -88,10 +101,10 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::value::Properties;
+    use crate::value::{Properties, Value};
 
-    fn key(value: impl Into<Value>) -> RetainedKey {
-        RetainedKey::of(&value.into())
+    fn key(value: impl Into<Value>) -> ValueKey {
+        ValueKey::of(value.into().view())
     }
 
     #[test]

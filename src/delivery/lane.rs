@@ -1,0 +1,249 @@
+//! A bounded queue of events for one subscription.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::line::{Entry, Line};
+use super::is_delivering;
+use crate::model::Overflow;
+use crate::value::ValueKey;
+
+/// Events that were accepted for a subscription and wait for whoever takes them: a thread of the
+/// pool, a future, or a thread of the user's own.
+///
+/// They are taken in the order in which they were accepted, those of each key for themselves if
+/// there are keys. Taking is in one hand at a time, or in one for each key: whoever is told that
+/// something is [ready](Outlet::ready) takes until nothing is left, and only then is the next one
+/// told.
+pub(crate) struct Lane<T> {
+    state: Mutex<State<T>>,
+    /// Where publishers wait for room.
+    room: Condvar,
+    outlet: Box<dyn Outlet>,
+}
+
+/// Whoever takes what waits in a lane.
+pub(crate) trait Outlet: Send + Sync {
+    /// Has somebody come and take what waits, until nothing does; called with no lock held, on the
+    /// thread that has brought the first of it. Returns whether somebody will.
+    fn ready(&self) -> bool;
+}
+
+/// How much may wait, and what gives way when it is more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) capacity: usize,
+    pub(crate) overflow: Overflow,
+    /// Whether events of different keys may be taken at the same time.
+    pub(crate) keyed: bool,
+}
+
+struct State<T> {
+    bounds: Bounds,
+    line: Line<T>,
+    /// How many publishers wait for room.
+    blocked: usize,
+    /// Whether nobody could come when there was something to take: the next event tells again.
+    untold: bool,
+    /// How many events were lost in all.
+    lost: u64,
+    ended: bool,
+}
+
+/// What became of an event that was to be accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pushed<T> {
+    /// It waits.
+    Accepted,
+    /// It waits, and this one does not any more; a gap begins, or goes on.
+    InPlaceOf(T, Gap),
+    /// It waits, and a newer one of its key has taken its place: nothing is missed.
+    Coalesced(T),
+    /// It is lost as the newest, as the lane was asked to have it.
+    Dropped(T, Gap),
+    /// There is no room for it.
+    Full(T, Gap),
+    /// Nobody takes any more.
+    Ended(T),
+}
+
+/// Whether a loss is the first of several in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gap {
+    Begins,
+    GoesOn,
+}
+
+impl<T> Lane<T> {
+    pub(crate) fn new(bounds: Bounds, outlet: Box<dyn Outlet>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                bounds,
+                line: Line::new(bounds.keyed),
+                blocked: 0,
+                untold: false,
+                lost: 0,
+                ended: false,
+            }),
+            room: Condvar::new(),
+            outlet,
+        }
+    }
+
+    /// Has an event wait, or says why it does not; what it gives back is not to be dropped under a
+    /// lock. Waits for room if the lane is to, unless this thread is inside a delivery: it may be
+    /// the one that is to make the room.
+    pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        let mut state = self.state.lock();
+        if !state.ended && state.is_full() && state.bounds.overflow.waits() && !is_delivering() {
+            self.wait_for_room(&mut state, key);
+        }
+        let (pushed, is_ready) = state.push(item, key);
+        drop(state);
+        if is_ready && !self.outlet.ready() {
+            self.state.lock().untold = true;
+        }
+        pushed
+    }
+
+    /// Takes the next events of one key, up to `max`, when those of the key `done` were seen to, and
+    /// returns the key. None if there is none, and then somebody is told of the next one.
+    pub(crate) fn take(
+        &self,
+        done: Option<ValueKey>,
+        max: usize,
+        taken: &mut VecDeque<Entry<T>>,
+    ) -> Option<ValueKey> {
+        let mut state = self.state.lock();
+        let max = state.batch(max);
+        let key = state.line.take(done, max, taken);
+        let makes_room = state.blocked > 0 && !state.is_full();
+        drop(state);
+        if makes_room {
+            self.room.notify_all();
+        }
+        key
+    }
+
+    /// Returns how many events wait.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().line.len()
+    }
+
+    /// Returns how many events were lost since the lane was made.
+    pub(crate) fn lost(&self) -> u64 {
+        self.state.lock().lost
+    }
+
+    /// Returns whether nothing waits and nobody is at what waited.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state.lock().line.is_idle()
+    }
+
+    /// Takes over other bounds; what waits stays, though it be more than may.
+    pub(crate) fn rebound(&self, bounds: Bounds) {
+        let mut state = self.state.lock();
+        state.bounds = Bounds {
+            // What waits of one key stays in order, and so does all that comes behind it.
+            keyed: state.bounds.keyed,
+            ..bounds
+        };
+        drop(state);
+        self.room.notify_all();
+    }
+
+    /// Takes out all that waits, to be dropped by the caller.
+    pub(crate) fn clear(&self) -> Vec<T> {
+        let left = self.state.lock().line.clear();
+        self.room.notify_all();
+        left
+    }
+
+    /// Accepts nothing any more; what waits is still taken.
+    pub(crate) fn shut(&self) {
+        self.state.lock().ended = true;
+        self.room.notify_all();
+    }
+
+    fn wait_for_room(&self, state: &mut parking_lot::MutexGuard<'_, State<T>>, key: &ValueKey) {
+        state.blocked += 1;
+        while !state.ended && state.is_full() && !state.replaces(key) {
+            self.room.wait(state);
+        }
+        state.blocked -= 1;
+    }
+}
+
+impl<T> State<T> {
+    fn is_full(&self) -> bool {
+        self.line.len() >= self.bounds.capacity
+    }
+
+    /// Returns whether an event of this key takes the place of one that waits.
+    fn replaces(&self, key: &ValueKey) -> bool {
+        self.bounds.overflow == Overflow::Coalesce && self.line.has(key)
+    }
+
+    /// Takes an event in, or not, and returns whether somebody is to be told that it is ready.
+    fn push(&mut self, item: T, key: &ValueKey) -> (Pushed<T>, bool) {
+        if self.ended {
+            return (Pushed::Ended(item), false);
+        }
+        if self.bounds.overflow == Overflow::Coalesce {
+            match self.line.replace(item, key) {
+                Ok(older) => return (Pushed::Coalesced(older), false),
+                Err(item) => return self.push_behind(item, key),
+            }
+        }
+        self.push_behind(item, key)
+    }
+
+    fn push_behind(&mut self, item: T, key: &ValueKey) -> (Pushed<T>, bool) {
+        if !self.is_full() {
+            return (Pushed::Accepted, self.push_last(item, key));
+        }
+        self.lost += 1;
+        match self.bounds.overflow {
+            Overflow::DropOldest => match self.line.drop_oldest(key) {
+                Some((older, gap)) => (Pushed::InPlaceOf(older, gap), self.push_last(item, key)),
+                None => (Pushed::Dropped(item, self.line.miss(key)), false),
+            },
+            Overflow::DropNewest => (Pushed::Dropped(item, self.line.miss(key)), false),
+            _ => (Pushed::Full(item, self.line.miss(key)), false),
+        }
+    }
+
+    fn push_last(&mut self, item: T, key: &ValueKey) -> bool {
+        let is_ready = self.line.push(item, key);
+        std::mem::take(&mut self.untold) || is_ready
+    }
+
+    /// Returns how many may be taken at once: what is in hand gives way to nothing, and is beyond
+    /// the bounds.
+    fn batch(&self, max: usize) -> usize {
+        match self.bounds.overflow {
+            Overflow::DropOldest | Overflow::Coalesce => 1,
+            _ => max.min(self.bounds.capacity / 4).max(1),
+        }
+    }
+}
+
+impl Overflow {
+    /// Returns whether a publisher waits for room.
+    fn waits(self) -> bool {
+        matches!(self, Self::Block | Self::Coalesce)
+    }
+}
+
+impl<T> fmt::Debug for Lane<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct("Lane")
+            .field("bounds", &state.bounds)
+            .field("waiting", &state.line.len())
+            .field("lost", &state.lost)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,376 @@
+//! What waits in a lane, in order.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::lane::Gap;
+use crate::value::ValueKey;
+
+/// Events that wait, each behind those of the same key, and whose turn it is.
+pub(super) enum Line<T> {
+    /// All are of one key.
+    Single(Queue<T>),
+    Keyed(Keyed<T>),
+}
+
+/// What is taken out of a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry<T> {
+    Item(T),
+    /// So many events are missing here.
+    Gap(u64),
+}
+
+/// Events of one key.
+pub(super) struct Queue<T> {
+    entries: VecDeque<Entry<T>>,
+    items: usize,
+    /// Whether somebody was told that there is something to take, and has not found it empty since.
+    told: bool,
+}
+
+pub(super) struct Keyed<T> {
+    queues: HashMap<ValueKey, Queue<T>>,
+    /// The keys whose turn it is, each once.
+    ready: VecDeque<ValueKey>,
+    items: usize,
+}
+
+impl<T> Line<T> {
+    pub(super) fn new(keyed: bool) -> Self {
+        match keyed {
+            false => Self::Single(Queue::default()),
+            true => Self::Keyed(Keyed {
+                queues: HashMap::new(),
+                ready: VecDeque::new(),
+                items: 0,
+            }),
+        }
+    }
+
+    /// Returns how many events wait.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Single(queue) => queue.items,
+            Self::Keyed(keyed) => keyed.items,
+        }
+    }
+
+    /// Returns whether nothing waits and nobody is at what waited.
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Single(queue) => !queue.told,
+            Self::Keyed(keyed) => keyed.queues.is_empty(),
+        }
+    }
+
+    /// Returns whether an event of this key waits.
+    pub(super) fn has(&self, key: &ValueKey) -> bool {
+        match self {
+            Self::Single(queue) => queue.items > 0,
+            Self::Keyed(keyed) => keyed.queues.get(key).is_some_and(|queue| queue.items > 0),
+        }
+    }
+
+    /// Adds an event, and returns whether somebody is to be told.
+    pub(super) fn push(&mut self, item: T, key: &ValueKey) -> bool {
+        match self {
+            Self::Single(queue) => queue.push(item),
+            Self::Keyed(keyed) => keyed.push(item, key),
+        }
+    }
+
+    /// Puts an event in the place of the last one of its key that waits, which it returns; without
+    /// one it returns the event itself as an error.
+    pub(super) fn replace(&mut self, item: T, key: &ValueKey) -> Result<T, T> {
+        let queue = match self {
+            Self::Single(queue) => Some(queue),
+            Self::Keyed(keyed) => keyed.queues.get_mut(key),
+        };
+        match queue {
+            Some(queue) => queue.replace(item),
+            None => Err(item),
+        }
+    }
+
+    /// Takes out the oldest event of the key, or of those whose turn it is; a gap is left.
+    pub(super) fn drop_oldest(&mut self, key: &ValueKey) -> Option<(T, Gap)> {
+        match self {
+            Self::Single(queue) => queue.drop_oldest(),
+            Self::Keyed(keyed) => keyed.drop_oldest(key),
+        }
+    }
+
+    /// Leaves a gap where the newest event of the key would stand.
+    pub(super) fn miss(&mut self, key: &ValueKey) -> Gap {
+        match self {
+            Self::Single(queue) => queue.miss(),
+            Self::Keyed(keyed) => match keyed.queues.get_mut(key) {
+                Some(queue) => queue.miss(),
+                // Where nothing of the key waits there is nowhere to say it: keys are many.
+                None => Gap::Begins,
+            },
+        }
+    }
+
+    /// Takes the next events of one key, up to `max`, after those of `done` were seen to, and
+    /// returns the key. None if there is none, and then somebody is told of the next one.
+    pub(super) fn take(
+        &mut self,
+        done: Option<ValueKey>,
+        max: usize,
+        taken: &mut VecDeque<Entry<T>>,
+    ) -> Option<ValueKey> {
+        match self {
+            Self::Single(queue) => {
+                queue.take(max, taken);
+                queue.told = !taken.is_empty();
+                queue.told.then_some(ValueKey::ONLY)
+            }
+            Self::Keyed(keyed) => keyed.take(done, max, taken),
+        }
+    }
+
+    /// Takes out all events that wait.
+    pub(super) fn clear(&mut self) -> Vec<T> {
+        match self {
+            Self::Single(queue) => queue.clear(),
+            Self::Keyed(keyed) => keyed.clear(),
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    fn push(&mut self, item: T) -> bool {
+        self.entries.push_back(Entry::Item(item));
+        self.items += 1;
+        !std::mem::replace(&mut self.told, true)
+    }
+
+    fn replace(&mut self, item: T) -> Result<T, T> {
+        match self.entries.back_mut() {
+            Some(Entry::Item(last)) => Ok(std::mem::replace(last, item)),
+            _ => Err(item),
+        }
+    }
+
+    fn drop_oldest(&mut self) -> Option<(T, Gap)> {
+        let (gap, count) = match self.entries.front() {
+            Some(Entry::Gap(count)) if self.items > 0 => (Gap::GoesOn, *count),
+            Some(Entry::Item(_)) => (Gap::Begins, 0),
+            _ => return None,
+        };
+        if count > 0 {
+            self.entries.pop_front();
+        }
+        let Some(Entry::Item(oldest)) = self.entries.pop_front() else {
+            return None;
+        };
+        self.items -= 1;
+        match self.entries.front_mut() {
+            // Two gaps meet.
+            Some(Entry::Gap(next)) => *next += count + 1,
+            _ => self.entries.push_front(Entry::Gap(count + 1)),
+        }
+        Some((oldest, gap))
+    }
+
+    fn miss(&mut self) -> Gap {
+        match self.entries.back_mut() {
+            Some(Entry::Gap(count)) => {
+                *count += 1;
+                Gap::GoesOn
+            }
+            _ => {
+                self.entries.push_back(Entry::Gap(1));
+                Gap::Begins
+            }
+        }
+    }
+
+    fn take(&mut self, max: usize, taken: &mut VecDeque<Entry<T>>) {
+        let count = self.entries.len().min(max);
+        let items = |entry: &&Entry<T>| matches!(entry, Entry::Item(_));
+        self.items -= self.entries.iter().take(count).filter(items).count();
+        taken.extend(self.entries.drain(..count));
+    }
+
+    fn clear(&mut self) -> Vec<T> {
+        self.items = 0;
+        let items = self.entries.drain(..).filter_map(|entry| match entry {
+            Entry::Item(item) => Some(item),
+            Entry::Gap(_) => None,
+        });
+        items.collect()
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            items: 0,
+            told: false,
+        }
+    }
+}
+
+impl<T> Keyed<T> {
+    fn push(&mut self, item: T, key: &ValueKey) -> bool {
+        self.items += 1;
+        let Some(queue) = self.queues.get_mut(key) else {
+            let mut queue = Queue::default();
+            queue.push(item);
+            self.queues.insert(key.clone(), queue);
+            self.ready.push_back(key.clone());
+            return true;
+        };
+        let is_ready = queue.push(item);
+        if is_ready {
+            self.ready.push_back(key.clone());
+        }
+        is_ready
+    }
+
+    fn drop_oldest(&mut self, key: &ValueKey) -> Option<(T, Gap)> {
+        let waits = |key: &&ValueKey| self.queues.get(key).is_some_and(|queue| queue.items > 0);
+        // Behind those whose turn it is, what is behind the events in hand.
+        let others = self.ready.iter().chain(self.queues.keys());
+        let victim = std::iter::once(key).chain(others).find(waits)?.clone();
+        let dropped = self.queues.get_mut(&victim)?.drop_oldest()?;
+        self.items -= 1;
+        Some(dropped)
+    }
+
+    fn take(
+        &mut self,
+        done: Option<ValueKey>,
+        max: usize,
+        taken: &mut VecDeque<Entry<T>>,
+    ) -> Option<ValueKey> {
+        if let Some(done) = done
+            && let Some(queue) = self.queues.get(&done)
+        {
+            match queue.entries.is_empty() {
+                true => drop(self.queues.remove(&done)),
+                false => self.ready.push_back(done),
+            }
+        }
+        let key = self.ready.pop_front()?;
+        let queue = self.queues.get_mut(&key)?;
+        let before = queue.items;
+        queue.take(max, taken);
+        self.items -= before - queue.items;
+        Some(key)
+    }
+
+    fn clear(&mut self) -> Vec<T> {
+        self.items = 0;
+        let all: Vec<_> = self.queues.values_mut().flat_map(Queue::clear).collect();
+        // A key in hand stays until whoever has it is through.
+        let ready = std::mem::take(&mut self.ready);
+        for key in ready {
+            self.queues.remove(&key);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::ValueRef;
+
+    fn key(text: &str) -> ValueKey {
+        ValueKey::of(ValueRef::Str(text))
+    }
+
+    fn taken(line: &mut Line<u32>, done: Option<ValueKey>) -> (Option<ValueKey>, Vec<Entry<u32>>) {
+        let mut taken = VecDeque::new();
+        let key = line.take(done, 64, &mut taken);
+        (key, taken.into())
+    }
+
+    #[test]
+    fn somebody_is_told_of_the_first_event_and_again_only_when_nothing_was_left() {
+        let mut line = Line::new(false);
+        assert!(line.push(1, &ValueKey::ONLY) && !line.push(2, &ValueKey::ONLY));
+        let (_, first) = taken(&mut line, None);
+        assert_eq!(first, [Entry::Item(1), Entry::Item(2)]);
+        assert!(!line.push(3, &ValueKey::ONLY) && !line.is_idle());
+        assert_eq!(taken(&mut line, None).1, [Entry::Item(3)]);
+        assert!(taken(&mut line, None).0.is_none() && line.is_idle());
+        assert!(line.push(4, &ValueKey::ONLY));
+    }
+
+    #[test]
+    fn gaps_stand_where_the_events_would() {
+        let mut line = Line::new(false);
+        (1..=3).for_each(|item| _ = line.push(item, &ValueKey::ONLY));
+        assert_eq!(line.drop_oldest(&ValueKey::ONLY), Some((1, Gap::Begins)));
+        assert_eq!(line.drop_oldest(&ValueKey::ONLY), Some((2, Gap::GoesOn)));
+        assert_eq!(line.miss(&ValueKey::ONLY), Gap::Begins);
+        line.push(5, &ValueKey::ONLY);
+        let all = [Entry::Gap(2), Entry::Item(3), Entry::Gap(1), Entry::Item(5)];
+        assert_eq!(taken(&mut line, None).1, all);
+    }
+
+    #[test]
+    fn gaps_that_meet_are_one() {
+        let mut line = Line::new(false);
+        line.push(1, &ValueKey::ONLY);
+        line.miss(&ValueKey::ONLY);
+        assert_eq!(line.drop_oldest(&ValueKey::ONLY), Some((1, Gap::Begins)));
+        assert_eq!(taken(&mut line, None).1, [Entry::Gap(2)]);
+        assert_eq!(line.drop_oldest(&ValueKey::ONLY), None);
+    }
+
+    #[test]
+    fn keys_take_turns_and_none_is_in_two_hands() {
+        let (a, b) = (key("a"), key("b"));
+        let mut line = Line::new(true);
+        assert!(line.push(1, &a) && line.push(2, &b) && !line.push(3, &a));
+        let (first, events) = taken(&mut line, None);
+        assert_eq!((first.as_ref(), events.len()), (Some(&a), 2));
+        assert!(!line.push(4, &a), "a is in hand");
+        let (second, _) = taken(&mut line, None);
+        assert_eq!(second.as_ref(), Some(&b));
+        assert!(taken(&mut line, None).0.is_none());
+        assert_eq!(taken(&mut line, first).1, [Entry::Item(4)]);
+        assert!(taken(&mut line, second).0.is_none() && !line.is_idle());
+        assert!(taken(&mut line, Some(a)).0.is_none() && line.is_idle());
+    }
+
+    #[test]
+    fn oldest_of_the_same_key_gives_way_before_others() {
+        let (a, b, c) = (key("a"), key("b"), key("c"));
+        let mut line = Line::new(true);
+        line.push(1, &a);
+        line.push(2, &b);
+        assert_eq!(line.drop_oldest(&b), Some((2, Gap::Begins)));
+        assert_eq!(line.drop_oldest(&c), Some((1, Gap::Begins)));
+        assert_eq!((line.drop_oldest(&c), line.len()), (None, 0));
+    }
+
+    #[test]
+    fn newer_event_takes_the_place_of_the_waiting_one_of_its_key() {
+        let (a, b) = (key("a"), key("b"));
+        let mut line = Line::new(true);
+        assert_eq!(line.replace(1, &a), Err(1));
+        line.push(1, &a);
+        assert_eq!((line.replace(2, &a), line.replace(3, &b)), (Ok(1), Err(3)));
+        assert_eq!((line.has(&a), line.has(&b), line.len()), (true, false, 1));
+        assert_eq!(taken(&mut line, None).1, [Entry::Item(2)]);
+        assert_eq!(line.replace(4, &a), Err(4), "what is in hand stays as it is");
+    }
+
+    #[test]
+    fn nothing_is_left_after_all_was_taken_out() {
+        for keyed in [false, true] {
+            let mut line = Line::new(keyed);
+            line.push(1, &ValueKey::ONLY);
+            line.miss(&ValueKey::ONLY);
+            assert_eq!((line.clear(), line.len()), (vec![1], 0));
+            assert!(taken(&mut line, None).0.is_none() && line.is_idle());
+        }
+    }
+}

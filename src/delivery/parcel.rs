@@ -1,0 +1,29 @@
+//! Events on their way to other threads.
+
+use std::any::Any;
+
+use super::context::Carried;
+use crate::model::EventClassId;
+use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
+
+/// An event whose arguments are its own, with what its subscribers may ask about it: one for all
+/// who get it later than the fire, or on another thread.
+pub(crate) trait Parcel: Send + Sync + 'static {
+    /// Returns the class and the interface that it was fired of.
+    fn site(&self) -> (EventClassId, InterfaceId);
+
+    /// Returns the schema that it was fired with.
+    fn schema(&self) -> &InterfaceSchema;
+
+    /// Returns the index of its method.
+    fn method(&self) -> usize;
+
+    /// Returns its values in the order of the method's parameters.
+    fn values(&self) -> Vec<ValueRef<'_>>;
+
+    /// Returns the fire that it was taken out of.
+    fn fire(&self) -> &Carried;
+
+    /// Returns the parcel as `dyn Any`, to be downcast.
+    fn as_any(&self) -> &(dyn Any + Send + Sync);
+}

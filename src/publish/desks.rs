@@ -1,0 +1,134 @@
+//! The desks of a broker's subscriptions.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::channel::ChannelKey;
+use super::entry::{SubscriptionEntry, SubscriptionKey};
+use crate::delivery::{Desk, Idle, WorkerPool};
+use crate::notices::{Notice, Notices};
+use crate::store::Trash;
+use crate::value::drop_quietly;
+
+/// Finds the desk of a subscription that is made ready again.
+pub(crate) struct Desks {
+    pool: Arc<WorkerPool>,
+    idle: Arc<Idle>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    desks: HashMap<SubscriptionKey, Weak<Desk>>,
+    ended: bool,
+}
+
+impl Desks {
+    pub(crate) fn new(pool: &Arc<WorkerPool>) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            idle: Arc::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Returns the desk of a subscription, a new one if it has none.
+    pub(super) fn of(&self, key: SubscriptionKey) -> Arc<Desk> {
+        let mut state = self.state.lock();
+        let State { desks, ended } = &mut *state;
+        if let Some(desk) = desks.get(&key).and_then(Weak::upgrade) {
+            return desk;
+        }
+        if desks.len() == desks.capacity() {
+            desks.retain(|_, desk| desk.strong_count() > 0);
+            // Looked through again only when it has doubled.
+            desks.reserve(desks.len() + 1);
+        }
+        let desk = Desk::new(Arc::clone(&self.pool), Arc::clone(&self.idle));
+        desks.insert(key, Arc::downgrade(&desk));
+        if *ended {
+            desk.shut();
+        }
+        desk
+    }
+
+    /// Returns the desk of a subscription, if it has one.
+    pub(crate) fn find(&self, key: SubscriptionKey) -> Option<Arc<Desk>> {
+        let state = self.state.lock();
+        // A look that costs nothing where nobody has one.
+        let desk = (!state.desks.is_empty()).then(|| state.desks.get(&key));
+        desk??.upgrade()
+    }
+
+    /// Returns whether something waits at the desk of a subscription.
+    pub(super) fn is_busy(&self, key: SubscriptionKey) -> bool {
+        self.find(key).is_some_and(|desk| !desk.is_idle())
+    }
+
+    /// Returns all desks.
+    pub(crate) fn all(&self) -> Vec<Arc<Desk>> {
+        let state = self.state.lock();
+        state.desks.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Has no desk accept anything any more.
+    pub(crate) fn shut(&self) {
+        self.state.lock().ended = true;
+        self.all().iter().for_each(|desk| desk.shut());
+    }
+
+    /// Waits until nothing waits at any desk and nothing is being delivered, and returns whether
+    /// that is so; without a time for as long as it takes.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
+        let is_idle = || self.all().iter().all(|desk| desk.is_idle());
+        self.idle.wait(until, is_idle)
+    }
+
+    /// Gives up what waits and returns how many events that were.
+    pub(crate) fn clear(&self) -> usize {
+        let all = self.all();
+        let left = all.iter().map(|desk| desk.clear());
+        let count = |left: Vec<_>| {
+            let count = left.len();
+            drop_quietly(left);
+            count
+        };
+        left.map(count).sum()
+    }
+
+    /// Takes the seats of subscriptions that are gone, or not served any more; what waits for them
+    /// is for nobody.
+    pub(super) fn leave<'a>(
+        &self,
+        gone: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
+        channel: ChannelKey,
+        notices: &Notices,
+        trash: &mut Trash,
+    ) {
+        for entry in gone {
+            let Some(desk) = self.find(entry.key()) else {
+                continue;
+            };
+            let left = desk.vacate(channel.into());
+            if !left.is_empty() {
+                notices.push(Notice::LaneDiscarded {
+                    id: entry.record.id().uuid(),
+                    name: entry.record.name().to_owned(),
+                    count: left.len() as u64,
+                });
+            }
+            trash.add((left, desk));
+        }
+    }
+}
+
+impl fmt::Debug for Desks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let desks = self.state.lock().desks.len();
+        f.debug_struct("Desks").field("desks", &desks).finish()
+    }
+}

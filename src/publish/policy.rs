@@ -1,0 +1,53 @@
+//! How the events of a subscription are delivered, where not simply by calling it.
+
+use std::time::Duration;
+
+use crate::delivery::Bounds;
+use crate::model::{Breaker, DeliveryMode, EventClass, Subscription, Trigger};
+
+/// What a subscription says about its delivery, and its class where it says nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Policy {
+    pub(super) mode: DeliveryMode,
+    pub(super) deadline: Option<Duration>,
+    pub(super) breaker: Option<Breaker>,
+    pub(super) trigger: Option<Trigger>,
+}
+
+impl Policy {
+    /// Returns the policy of a subscription, unless it is simply called.
+    pub(super) fn of(record: &Subscription, class: &EventClass) -> Option<Self> {
+        let mode = record.delivery().or(class.delivery());
+        let policy = Self {
+            mode: mode.cloned().unwrap_or_default(),
+            deadline: record.deadline().or(class.deadline()),
+            breaker: record.breaker().or(class.breaker()).cloned(),
+            trigger: record.trigger().cloned(),
+        };
+        let is_simple = policy.mode == DeliveryMode::Inline
+            && policy.deadline.is_none()
+            && policy.breaker.is_none()
+            && policy.trigger.is_none();
+        (!is_simple).then_some(policy)
+    }
+
+    /// Returns the name by which events of the lane are told apart, if they are.
+    pub(super) fn lane_key(&self) -> Option<&str> {
+        match &self.mode {
+            DeliveryMode::Detached(lane) => lane.key(),
+            _ => None,
+        }
+    }
+
+    /// Returns how much may wait, if events wait at all.
+    pub(super) fn bounds(&self) -> Option<Bounds> {
+        match &self.mode {
+            DeliveryMode::Detached(lane) => Some(Bounds {
+                capacity: lane.capacity(),
+                overflow: lane.overflow(),
+                keyed: lane.key().is_some(),
+            }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Targets that a fire does not call, but hands events over to.
+
+use std::cell::{Cell, OnceCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use super::calling::{self, Callee, Step, outcome_of};
+use super::channel::{ChannelKey, Surroundings};
+use super::entry::SubscriptionEntry;
+use super::event_key::KeyPaths;
+use super::facet::Facet;
+use super::guarded::Guarded;
+use super::payload::{Call, Payload};
+use super::policy::Policy;
+use super::site::Site;
+use super::target::Bound;
+use super::versions::event_in;
+use crate::delivery::{
+    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient,
+    carried, hold, settle,
+};
+use crate::model::EventClassId;
+use crate::notices::Notice;
+use crate::value::{
+    InterfaceId, InterfaceSchema, SubscriberError, ValueRef, drop_quietly, panic_message,
+};
+
+/// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
+pub(super) struct Post<I: ?Sized> {
+    /// First, so that nobody has it any more when the entry goes.
+    target: Bound<I>,
+    entry: Arc<SubscriptionEntry>,
+    policy: Arc<Policy>,
+    keys: Arc<KeyPaths>,
+    desk: Arc<Desk>,
+    channel: ChannelKey,
+    around: Arc<Surroundings>,
+    schema: Arc<InterfaceSchema>,
+}
+
+impl<I: Facet + ?Sized> Post<I> {
+    /// Returns the target as its subscription and the class have events delivered to it.
+    pub(super) fn bind(
+        target: Bound<I>,
+        entry: &Arc<SubscriptionEntry>,
+        site: &Site,
+        around: &Arc<Surroundings>,
+    ) -> Bound<I> {
+        let record = &entry.record;
+        if !entry.is_served() || matches!(target, Bound::Mismatch) {
+            return target;
+        }
+        let policy = match Policy::of(record, &site.class) {
+            Some(policy) => policy,
+            // What waits since it had another is still delivered.
+            None if around.desks.is_busy(entry.key()) => Policy::default(),
+            None => return target,
+        };
+        let names: Vec<_> = policy.lane_key().into_iter().collect();
+        let desk = around.desks.of(entry.key());
+        if let Some(bounds) = policy.bounds() {
+            desk.rebound(bounds);
+        }
+        Bound::Post(Self::seated(Self {
+            target,
+            entry: Arc::clone(entry),
+            keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
+            policy: Arc::new(policy),
+            desk,
+            channel: ChannelKey {
+                class: site.class.id(),
+                interface: site.schema.id(),
+            },
+            around: Arc::clone(around),
+            schema: Arc::clone(&site.schema),
+        }))
+    }
+
+    /// Returns the same with another target behind it.
+    pub(super) fn rebound(&self, target: Bound<I>) -> Arc<Self> {
+        Self::seated(Self {
+            target,
+            entry: Arc::clone(&self.entry),
+            policy: Arc::clone(&self.policy),
+            keys: Arc::clone(&self.keys),
+            desk: Arc::clone(&self.desk),
+            channel: self.channel,
+            around: Arc::clone(&self.around),
+            schema: Arc::clone(&self.schema),
+        })
+    }
+
+    fn seated(post: Self) -> Arc<Self> {
+        let post = Arc::new(post);
+        let recipient = Arc::downgrade(&post) as Weak<dyn Recipient>;
+        post.desk.seat(post.channel.into(), recipient);
+        post
+    }
+
+    pub(super) fn target(&self) -> &Bound<I> {
+        &self.target
+    }
+
+    /// Does with an event that reaches the subscription what its policy says.
+    pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
+        match self.policy.bounds() {
+            Some(bounds) => self.accept(guarded, bounds, call),
+            None => {
+                let call = |target: &I| call.on(target);
+                self.call(guarded.made(), &call)
+            }
+        }
+    }
+
+    /// Has the event wait in the lane.
+    fn accept(&self, guarded: &Guarded<'_, I>, bounds: Bounds, call: &impl Call<I>) -> Step {
+        let parcel = guarded.parcel(call);
+        let key = guarded.key(&self.keys);
+        let (step, left) = match self.desk.accept(bounds, parcel, &key) {
+            Pushed::Accepted => return Step::Accepted,
+            Pushed::Coalesced(older) => (Step::Accepted, older),
+            Pushed::InPlaceOf(older, gap) => {
+                self.tell_of_loss(gap);
+                (Step::Accepted, older)
+            }
+            Pushed::Dropped(newest, gap) => {
+                self.tell_of_loss(gap);
+                (Step::Failed(Failure::Overflow), newest)
+            }
+            Pushed::Full(newest, gap) => {
+                self.tell_of_loss(gap);
+                (Step::Failed(Failure::Overflow), newest)
+            }
+            Pushed::Ended(event) => (Step::Failed(Failure::Closed), event),
+        };
+        drop_quietly(left);
+        step
+    }
+
+    #[cold]
+    fn tell_of_loss(&self, gap: Gap) {
+        if gap == Gap::Begins {
+            self.around.notices.push(Notice::LaneOverflow {
+                id: self.entry.record.id().uuid(),
+                name: self.entry.record.name().to_owned(),
+                lost: self.desk.lane().map_or(0, |lane| lane.lost()),
+            });
+        }
+    }
+
+    /// Calls the subscriber on this thread.
+    fn call(&self, made: &Cell<bool>, call: &impl Fn(&I) -> Result<(), SubscriberError>) -> Step {
+        let record = &self.entry.record;
+        let callee = Callee {
+            id: record.id(),
+            record,
+            target: &self.target,
+        };
+        calling::call(callee, &self.around, &self.schema, made, call)
+    }
+
+    fn deliver_to(&self, target: &I, parcel: &dyn Parcel) -> Result<(), SubscriberError> {
+        if let Some(posted) = parcel.as_any().downcast_ref::<Posted<I>>() {
+            return posted.payload.deliver(target);
+        }
+        // It was fired before the interface's type was known, or with another version of it.
+        let values = parcel.values();
+        match event_in(parcel.schema(), parcel.method(), &values, &self.schema) {
+            Some((method, values)) => target.invoke(&self.schema, method, &values),
+            None => {
+                let method = parcel.schema().methods().get(parcel.method());
+                let method = method.map_or("?", |method| method.name());
+                Err(format!("the interface has no method {method:?} that takes the event").into())
+            }
+        }
+    }
+}
+
+impl<I: Facet + ?Sized> Recipient for Post<I> {
+    fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) {
+        parcel.fire().within_behind(missed, || {
+            let held = hold(|| {
+                let made = Cell::new(false);
+                let call = |target: &I| self.deliver_to(target, &**parcel);
+                let run = || self.call(&made, &call);
+                if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
+                    self.tell(outcome);
+                }
+            });
+            held.wait();
+        });
+        // What waited for the end of the event: it is over, whatever the one around it does.
+        if let Err(panic) = catch_unwind(settle) {
+            drop(panic_message(panic));
+        }
+    }
+}
+
+impl<I: ?Sized> Post<I> {
+    /// Has the failure hook hear of what nobody has a report of.
+    fn tell(&self, outcome: DeliveryOutcome) {
+        let record = &self.entry.record;
+        let delivery = Delivery::new(record.id(), Arc::clone(record.shared_name()), outcome);
+        if delivery.is_lost() {
+            self.around.hook.tell(self.channel.class, &delivery);
+        }
+    }
+}
+
+/// An event of the interface `I` on its way.
+pub(super) struct Posted<I: ?Sized> {
+    payload: Arc<dyn Payload<I>>,
+    schema: Arc<InterfaceSchema>,
+    channel: ChannelKey,
+    method: usize,
+    fire: Carried,
+}
+
+/// The event of a fire, once somebody has it delivered later.
+pub(super) struct ParcelCell(OnceCell<Arc<dyn Parcel>>);
+
+impl ParcelCell {
+    pub(super) const fn new() -> Self {
+        Self(OnceCell::new())
+    }
+
+    pub(super) fn get_or_make<I: Facet + ?Sized>(
+        &self,
+        channel: ChannelKey,
+        schema: &Arc<InterfaceSchema>,
+        method: usize,
+        call: &impl Call<I>,
+    ) -> Arc<dyn Parcel> {
+        let parcel = self.0.get_or_init(|| {
+            Arc::new(Posted {
+                payload: call.payload(),
+                schema: Arc::clone(schema),
+                channel,
+                method,
+                fire: carried(),
+            })
+        });
+        Arc::clone(parcel)
+    }
+}
+
+/// Others may be through with it, and the arguments are the user's.
+impl Drop for ParcelCell {
+    fn drop(&mut self) {
+        if let Some(parcel) = self.0.take() {
+            drop_quietly(parcel);
+        }
+    }
+}
+
+impl<I: Facet + ?Sized> Parcel for Posted<I> {
+    fn site(&self) -> (EventClassId, InterfaceId) {
+        self.channel.into()
+    }
+
+    fn schema(&self) -> &InterfaceSchema {
+        &self.schema
+    }
+
+    fn method(&self) -> usize {
+        self.method
+    }
+
+    fn values(&self) -> Vec<ValueRef<'_>> {
+        self.payload.values()
+    }
+
+    fn fire(&self) -> &Carried {
+        &self.fire
+    }
+
+    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+        self
+    }
+}
