@@ -169,10 +169,11 @@ pub use crate::filter::{
 };
 pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
-    Binding, ClassName, ComponentId, EventClass, EventClassId, Firing, InvalidName, MethodName,
-    MethodSettings, Moniker, Nesting, ParameterName, PredicateName, Principal, Problem, Problems,
-    PropertyDeclaration, PropertyName, PublisherFilterName, PublisherId, Retained, Revision, Right,
-    Role, RoleName, Subscription, SubscriptionId, SubscriptionName, Target,
+    Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
+    Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow, ParameterName,
+    PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
+    PublisherFilterName, PublisherId, Retained, Revision, Right, Role, RoleName, Subscription,
+    SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

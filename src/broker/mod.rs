@@ -7,6 +7,7 @@ mod check;
 mod classes;
 mod components;
 mod core;
+mod handling_builder;
 mod health;
 mod import;
 mod privates;

@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Filter;
+use crate::filter::{Filter, check_name};
 use crate::model::{
-    Binding, ComponentId, EventClassId, MethodName, MethodNames, Moniker, PredicateName, Principal,
-    Problems, PublisherId, Revision, RoleName, Subscription, SubscriptionId, SubscriptionName,
-    SubscriptionParts, Target, check_per_user, check_rules, identity,
+    Binding, ComponentId, DeliveryMode, EventClassId, Handling, MethodName, MethodNames, Moniker,
+    PredicateName, Principal, Problems, PublisherId, Revision, RoleName, Subscription,
+    SubscriptionId, SubscriptionName, SubscriptionParts, Target, Trigger, check_per_user,
+    check_rules, identity,
 };
 use crate::value::{EventInterface, InterfaceId, Properties};
 
@@ -37,6 +38,7 @@ pub struct SubscriptionBuilder {
     for_publisher: Properties,
     for_subscriber: Properties,
     description: Option<String>,
+    pub(super) handling: Handling,
     revision: Option<Revision>,
 }
 
@@ -72,6 +74,7 @@ impl Subscription {
             for_publisher: Properties::new(),
             for_subscriber: Properties::new(),
             description: None,
+            handling: Handling::default(),
             revision: None,
         }
     }
@@ -115,6 +118,7 @@ impl Subscription {
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
+            handling: parts.handling,
             revision: parts.revision,
         }
     }
@@ -336,7 +340,8 @@ impl SubscriptionBuilder {
     /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in
     /// the source: names that break their rules, no class and no interface, no target or more than
     /// one, an expiry that is not after the not-before time, a per-user subscription without an
-    /// owner, a filter that does not parse. [`Filter`](ErrorKind::Filter) if that filter is all
+    /// owner, a lane, deadline, breaker or trigger that cannot be, a filter, re-arm criteria or a
+    /// key that do not parse. [`Filter`](ErrorKind::Filter) if that filter is all
     /// that is wrong. Of both kinds [`filter_error`](Error::filter_error) is what is wrong with the
     /// filter.
     pub fn build(self) -> Result<Subscription> {
@@ -359,6 +364,8 @@ impl SubscriptionBuilder {
         let publisher_role = publisher_role.and_then(|name| problems.take("publisher_role", name));
         check_rules(&binding, self.not_before, self.expires, &mut problems);
         let target = target(self.present_target, self.targets, &mut problems);
+        self.handling.check(&mut problems);
+        check_criteria(&self.handling, &mut problems);
         if let Some(Err(error)) = self.filter.as_deref().map(Filter::parse) {
             if problems.is_empty() {
                 let message = format!("the filter of {:?} is not valid", self.name);
@@ -385,10 +392,28 @@ impl SubscriptionBuilder {
             for_publisher: self.for_publisher,
             for_subscriber: self.for_subscriber,
             description: self.description,
+            handling: self.handling,
             revision: self.revision,
         });
         let what = format!("the subscription {:?}", self.name);
         problems.or(what, parts.map(Subscription::from_parts))
+    }
+}
+
+/// Finds names of keys and re-arm criteria that do not parse.
+fn check_criteria(handling: &Handling, problems: &mut Problems) {
+    let keys = handling.trigger.iter().flat_map(Trigger::keys);
+    let lane = handling.delivery.as_ref().and_then(DeliveryMode::key);
+    let all = keys.map(|key| ("trigger", key.as_str()));
+    for (field, name) in all.chain(lane.map(|name| ("delivery", name))) {
+        // That one has no name at all is said already.
+        if !name.is_empty() {
+            problems.take(field, check_name(name));
+        }
+    }
+    let rearm = handling.trigger.as_ref().and_then(Trigger::rearm_criteria);
+    if let Some(criteria) = rearm {
+        problems.take("trigger", Filter::parse(criteria));
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) use self::pattern::{Pattern, Tail};
 pub(crate) use self::predicate::{
     Comparison, Condition, EventRow, Path, Predicate, Root, Row, Step, Test,
 };
-pub(crate) use self::scope::{Scope, UndeclaredProperties};
+pub(crate) use self::scope::{Scope, UndeclaredProperties, check_name};
 use crate::value::{EventMethod, Properties, ValueRef};
 
 /// Filter criteria of a subscription: which events it wants.

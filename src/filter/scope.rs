@@ -268,6 +268,17 @@ impl<'a, 'n> Location<'a, 'n> {
     }
 }
 
+/// Checks that the text is a name as in criteria, whatever it stands for.
+///
+/// # Errors
+///
+/// `Syntax` if it is not.
+pub(crate) fn check_name(text: &str) -> Result<(), FilterError> {
+    parse_path(text)
+        .map_err(|error| error.in_text(text))
+        .map(drop)
+}
+
 /// Returns the value that the path leads to in a bag; NULL where it leads nowhere.
 fn value_at<'a>(bag: &'a Properties, path: &[String]) -> ValueRef<'a> {
     let mut value = ValueRef::from(bag);

@@ -1,9 +1,12 @@
 //! The records that wire publishers to subscribers, and the names in them.
 
 mod binding;
+mod breaker;
 mod class;
 mod class_settings;
+mod delivery_mode;
 mod firing;
+mod handling;
 mod id;
 mod method_settings;
 mod methods;
@@ -11,14 +14,19 @@ mod name;
 mod problem;
 mod right;
 mod role;
+mod span;
 mod subscription;
 mod subscription_form;
+mod trigger;
 
 pub use self::binding::Binding;
 pub(crate) use self::binding::BindingPool;
+pub use self::breaker::Breaker;
 pub(crate) use self::class::PUBLISHER_ID;
 pub use self::class::{EventClass, Nesting, PropertyDeclaration};
+pub use self::delivery_mode::{DeliveryMode, Detached, Overflow};
 pub use self::firing::Firing;
+pub(crate) use self::handling::Handling;
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
 pub use self::method_settings::{MethodSettings, Retained};
 pub(crate) use self::methods::MethodNames;
@@ -31,4 +39,5 @@ pub use self::right::Right;
 pub use self::role::Role;
 pub use self::subscription::{Subscription, Target};
 pub(crate) use self::subscription::{SubscriptionParts, check_per_user, check_rules, identity};
+pub use self::trigger::{Trigger, TriggerKind};
 pub use crate::value::Revision;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{
-    Binding, BindingPool, ComponentId, Moniker, PredicateName, Principal, Problems, Revision,
-    RoleName, SubscriptionId, SubscriptionName,
+    Binding, BindingPool, ComponentId, Handling, Moniker, PredicateName, Principal, Problems,
+    Revision, RoleName, SubscriptionId, SubscriptionName,
 };
 use crate::error::Error;
 use crate::value::Properties;
@@ -48,6 +48,8 @@ struct Rare {
     for_publisher: Properties,
     for_subscriber: Properties,
     description: Option<String>,
+    /// As [`Subscription::rare`]: most that have an owner or a bag say nothing of their calls.
+    handling: Option<Box<Handling>>,
 }
 
 /// The fields of a [`Subscription`] one by one, for the builder and the stored form.
@@ -69,6 +71,7 @@ pub(crate) struct SubscriptionParts {
     pub(crate) for_publisher: Properties,
     pub(crate) for_subscriber: Properties,
     pub(crate) description: Option<String>,
+    pub(crate) handling: Handling,
     pub(crate) revision: Option<Revision>,
 }
 
@@ -99,6 +102,7 @@ impl Subscription {
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
+            handling: parts.handling.boxed(),
         };
         Self {
             id: parts.id,
@@ -132,6 +136,7 @@ impl Subscription {
             for_publisher: rare.for_publisher,
             for_subscriber: rare.for_subscriber,
             description: rare.description,
+            handling: rare.handling.map(|it| *it).unwrap_or_default(),
             revision: self.revision,
         }
     }
@@ -307,6 +312,9 @@ impl Subscription {
         let (not_before, expires) = (self.not_before(), self.expires());
         check_rules(&self.binding, not_before, expires, &mut problems);
         check_per_user(self.is_per_user(), self.owner().is_some(), &mut problems);
+        if let Some(handling) = self.handling() {
+            handling.check(&mut problems);
+        }
         problems.or(format!("the subscription {:?}", self.name()), Some(()))
     }
 
@@ -323,6 +331,11 @@ impl Subscription {
     /// Lets the record have its binding in common with the others that `pool` was shown.
     pub(crate) fn share_binding(&mut self, pool: &mut BindingPool) {
         self.binding = pool.share(&self.binding);
+    }
+
+    /// Returns what it says of how its subscriber is called.
+    pub(super) fn handling(&self) -> Option<&Handling> {
+        self.rare()?.handling.as_deref()
     }
 
     fn rare(&self) -> Option<&Rare> {

@@ -1,13 +1,13 @@
 //! The serde form of subscriptions.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Binding, ComponentId, EventClassId, MethodNames, Moniker, PredicateName, Principal,
-    PublisherId, Revision, RoleName, Subscription, SubscriptionId, SubscriptionName,
-    SubscriptionParts, Target, identity,
+    Binding, Breaker, ComponentId, DeliveryMode, EventClassId, Handling, MethodNames, Moniker,
+    PredicateName, Principal, PublisherId, Revision, RoleName, Subscription, SubscriptionId,
+    SubscriptionName, SubscriptionParts, Target, Trigger, identity, span,
 };
 use crate::value::{InterfaceId, Properties};
 
@@ -57,6 +57,18 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    delivery: Option<DeliveryMode>,
+    #[serde(
+        default,
+        with = "span::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    deadline: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    breaker: Option<Breaker>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trigger: Option<Trigger>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
 }
 
@@ -91,6 +103,10 @@ impl Serialize for Subscription {
             for_publisher: parts.for_publisher,
             for_subscriber: parts.for_subscriber,
             description: parts.description,
+            delivery: parts.handling.delivery,
+            deadline: parts.handling.deadline,
+            breaker: parts.handling.breaker,
+            trigger: parts.handling.trigger,
             revision: parts.revision,
         };
         match parts.target {
@@ -145,6 +161,12 @@ impl<'de> Deserialize<'de> for Subscription {
             for_publisher: written.for_publisher,
             for_subscriber: written.for_subscriber,
             description: written.description,
+            handling: Handling {
+                delivery: written.delivery,
+                deadline: written.deadline,
+                breaker: written.breaker,
+                trigger: written.trigger,
+            },
             revision: written.revision,
         });
         record.validate().map_err(D::Error::custom)?;

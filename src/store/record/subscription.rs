@@ -9,8 +9,8 @@ use super::canonical::Canonical;
 use super::properties::{BagV1, TimeV1, load_bag, store_bag};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Binding, InvalidName, MethodName, Moniker, PredicateName, Principal, Revision, RoleName,
-    Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target,
+    Binding, Handling, InvalidName, MethodName, Moniker, PredicateName, Principal, Revision,
+    RoleName, Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target,
 };
 
 /// A subscription with what the store keeps beside the public record.
@@ -247,6 +247,7 @@ impl SubscriptionV2<'_> {
             for_publisher: load_bag(base.for_publisher),
             for_subscriber: load_bag(base.for_subscriber),
             description: base.description.map(|text| text.0.into()),
+            handling: Handling::default(),
             revision: Some(revision),
         }))
     }
