@@ -55,6 +55,9 @@ pub enum SkipReason {
     PublisherRole,
     /// A call of the subscriber overran its deadline, was abandoned, and has not returned yet.
     Busy,
+    /// The subscription's lane is full, and loses what is new: see
+    /// [`Overflow::DropNewest`](crate::Overflow::DropNewest).
+    Dropped,
     /// The subscription's breaker is open: its deliveries failed in a row, and the back-off is not
     /// over yet.
     BreakerOpen,
@@ -176,6 +179,7 @@ impl fmt::Display for SkipReason {
             Self::Suspended(why) => write!(f, "suspended, {why}"),
             Self::PublisherRole => f.write_str("the publisher lacks the role that it demands"),
             Self::Busy => f.write_str("a call that overran its deadline still runs"),
+            Self::Dropped => f.write_str("its lane is full, and loses what is new"),
             Self::BreakerOpen => f.write_str("its breaker is open"),
             Self::Suppressed => f.write_str("its trigger asks for no delivery"),
         }

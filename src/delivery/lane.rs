@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::line::{Entry, Line};
 use super::is_delivering;
@@ -97,8 +97,8 @@ impl<T> Lane<T> {
     /// the one that is to make the room.
     pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
         let mut state = self.state.lock();
-        if !state.ended && state.is_full() && state.bounds.overflow.waits() && !is_delivering() {
-            self.wait_for_room(&mut state, key);
+        if !state.ended && state.is_full() && state.bounds.overflow == Overflow::Block && !is_delivering() {
+            self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
         drop(state);
@@ -167,9 +167,9 @@ impl<T> Lane<T> {
         self.room.notify_all();
     }
 
-    fn wait_for_room(&self, state: &mut parking_lot::MutexGuard<'_, State<T>>, key: &ValueKey) {
+    fn wait_for_room(&self, state: &mut MutexGuard<'_, State<T>>) {
         state.blocked += 1;
-        while !state.ended && state.is_full() && !state.replaces(key) {
+        while !state.ended && state.is_full() {
             self.room.wait(state);
         }
         state.blocked -= 1;
@@ -179,11 +179,6 @@ impl<T> Lane<T> {
 impl<T> State<T> {
     fn is_full(&self) -> bool {
         self.line.len() >= self.bounds.capacity
-    }
-
-    /// Returns whether an event of this key takes the place of one that waits.
-    fn replaces(&self, key: &ValueKey) -> bool {
-        self.bounds.overflow == Overflow::Coalesce && self.line.has(key)
     }
 
     /// Takes an event in, or not, and returns whether somebody is to be told that it is ready.
@@ -227,13 +222,6 @@ impl<T> State<T> {
             Overflow::DropOldest | Overflow::Coalesce => 1,
             _ => max.min(self.bounds.capacity / 4).max(1),
         }
-    }
-}
-
-impl Overflow {
-    /// Returns whether a publisher waits for room.
-    fn waits(self) -> bool {
-        matches!(self, Self::Block | Self::Coalesce)
     }
 }
 

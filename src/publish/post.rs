@@ -16,7 +16,7 @@ use super::site::Site;
 use super::target::Bound;
 use super::versions::event_in;
 use crate::delivery::{
-    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient,
+    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient, SkipReason,
     carried, hold, settle,
 };
 use crate::model::EventClassId;
@@ -97,10 +97,6 @@ impl<I: Facet + ?Sized> Post<I> {
         post
     }
 
-    pub(super) fn target(&self) -> &Bound<I> {
-        &self.target
-    }
-
     /// Does with an event that reaches the subscription what its policy says.
     pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
         match self.policy.bounds() {
@@ -125,7 +121,7 @@ impl<I: Facet + ?Sized> Post<I> {
             }
             Pushed::Dropped(newest, gap) => {
                 self.tell_of_loss(gap);
-                (Step::Failed(Failure::Overflow), newest)
+                (Step::Skipped(SkipReason::Dropped), newest)
             }
             Pushed::Full(newest, gap) => {
                 self.tell_of_loss(gap);
@@ -197,6 +193,11 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
 }
 
 impl<I: ?Sized> Post<I> {
+    /// Returns who is called in the end.
+    pub(super) fn target(&self) -> &Bound<I> {
+        &self.target
+    }
+
     /// Has the failure hook hear of what nobody has a report of.
     fn tell(&self, outcome: DeliveryOutcome) {
         let record = &self.entry.record;

@@ -142,7 +142,7 @@ impl<I: Facet + ?Sized> Prepared<I> {
     pub(super) fn rebound(
         &self,
         schema: &InterfaceSchema,
-        around: &Arc<Surroundings>,
+        around: &Surroundings,
         components: &mut Components<I>,
     ) -> Self {
         Self {
