@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::index::{FilterCost, IndexHelp};
 use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
 use crate::notices::Notice;
-use crate::publish::{Compared, CompiledFilter, Site, compile, filter_of};
+use crate::publish::{Compared, CompiledFilter, Misfit, Site, check_handling, compile, filter_of};
 
 /// What a stored subscription is worth now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,10 @@ impl Broker {
             return Ok(checked);
         }
         let all: Vec<_> = sites.iter().collect();
+        if let Err(Misfit { what, error }) = check_handling(subscription, &all) {
+            let message = format!("{what} of {:?} is not valid", subscription.name());
+            return Err(Error::new(ErrorKind::Filter, message).explained_by(error));
+        }
         match compile(filter.as_ref(), subscription, &all) {
             Ok(predicates) => {
                 checked.cost = FilterCost::of_worst(predicates.iter().flatten().map(|(_, it)| it));

@@ -62,7 +62,7 @@ impl Broker {
 
     fn register(&self, class: EventClass, schema: &InterfaceSchema) -> Result<EventClassId> {
         class.validate()?;
-        SubscriptionCriteria::check_queries(&class)?;
+        SubscriptionCriteria::check_criteria(&class)?;
         self.core
             .wiring
             .with(|state, _| state.check_bags(&class, Some(schema)))?;
@@ -185,7 +185,7 @@ impl Broker {
     /// store reports.
     pub fn update_class(&self, class: &EventClass) -> Result<()> {
         class.validate()?;
-        SubscriptionCriteria::check_queries(class)?;
+        SubscriptionCriteria::check_criteria(class)?;
         let Some(present) = self.known_class(class.id()) else {
             let message = format!("there is no event class {}", class.id());
             return Err(Error::new(ErrorKind::NotFound, message));

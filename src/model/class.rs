@@ -1,12 +1,13 @@
 //! Event classes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClassName, EventClassId, Firing, MethodSettings, Principal, Problems, PropertyName,
-    PublisherId, Revision, Right,
+    Breaker, ClassName, DeliveryMode, EventClassId, Firing, MethodSettings, Principal, Problems,
+    PropertyName, PublisherId, Revision, Right, span,
 };
 use crate::error::Error;
 use crate::value::{InterfaceId, Properties, Value, ValueType};
@@ -61,6 +62,16 @@ pub struct EventClass {
     /// right -> the roles that have it; one that is not here is everybody's
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) access: BTreeMap<Right, BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) delivery: Option<DeliveryMode>,
+    #[serde(
+        default,
+        with = "span::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) deadline: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) breaker: Option<Breaker>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
 }
@@ -121,6 +132,9 @@ impl EventClass { /// TMP
             settings: MethodSettings::default(),
             methods: BTreeMap::new(),
             access: BTreeMap::new(),
+            delivery: None,
+            deadline: None,
+            breaker: None,
             revision: None,
         }
     }

@@ -1,8 +1,12 @@
 //! What an event class says of its publishers: whom they call, how, and who may fire.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName};
+use super::handling::check_calls;
+use super::{
+    Breaker, DeliveryMode, EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName,
+};
 use crate::value::EventMethod;
 
 /// The publisher's side. What is set for one method takes the place of what is set for all; a
@@ -96,6 +100,50 @@ impl EventClass {
         self
     }
 
+    /// Says whether a fire itself calls the subscribers that do not say so themselves, or events
+    /// wait for them in lanes: each subscription has its own.
+    #[must_use]
+    pub fn with_delivery(mut self, mode: impl Into<DeliveryMode>) -> Self {
+        self.delivery = Some(mode.into());
+        self
+    }
+
+    /// Has every subscriber called by the fire itself that does not say otherwise.
+    #[must_use]
+    pub fn without_delivery(mut self) -> Self {
+        self.delivery = None;
+        self
+    }
+
+    /// Abandons calls that take longer, of subscribers that have no
+    /// [deadline](crate::SubscriptionBuilder::deadline) of their own; it cannot be zero.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Lets every call take as long as it likes whose subscription does not say otherwise.
+    #[must_use]
+    pub fn without_deadline(mut self) -> Self {
+        self.deadline = None;
+        self
+    }
+
+    /// Gives a breaker to each subscription that has none of its own.
+    #[must_use]
+    pub fn with_breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
+    /// Gives no subscription a breaker.
+    #[must_use]
+    pub fn without_breaker(mut self) -> Self {
+        self.breaker = None;
+        self
+    }
+
     /// Gives a right to those who have this role. A right that no role has is everybody's.
     ///
     /// So it is for [`RoleAuthorizer`](crate::RoleAuthorizer); an authorizer of one's own goes by
@@ -136,6 +184,22 @@ impl EventClass {
         self.firing
     }
 
+    /// Returns how subscribers are called that do not say so themselves; inline where this is
+    /// `None`.
+    pub fn delivery(&self) -> Option<&DeliveryMode> {
+        self.delivery.as_ref()
+    }
+
+    /// Returns how long a call may take that has no deadline of its own.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Returns the breaker of subscriptions that have none of their own.
+    pub fn breaker(&self) -> Option<&Breaker> {
+        self.breaker.as_ref()
+    }
+
     /// Returns the roles that have a right, by name; none if everybody has it.
     pub fn roles_with(&self, right: Right) -> impl ExactSizeIterator<Item = &str> {
         let roles = self.access.get(&right);
@@ -159,6 +223,7 @@ impl EventClass {
         if self.firing == (Firing::Parallel { max: 0 }) {
             problems.add("firing", "not even one subscriber may be called at a time");
         }
+        check_calls(self.delivery(), self.deadline, self.breaker(), problems);
         for (_, role) in self.access() {
             problems.take("access", RoleName::try_from(role));
         }

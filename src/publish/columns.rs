@@ -1,10 +1,11 @@
 //! Criteria over the columns of records.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::{Filter, FilterError, Predicate, Row, Scope, check};
-use crate::model::{EventClass, Firing, Subscription, Target};
+use crate::filter::{Filter, FilterError, Predicate, Row, Scope, check, check_name};
+use crate::model::{Breaker, DeliveryMode, EventClass, Firing, Subscription, Target};
 use crate::value::{ListView, Parameter, ValueRef, ValueType};
 
 /// Criteria over event classes.
@@ -31,6 +32,7 @@ enum Type {
     Texts,
     Uuid,
     Time,
+    Duration,
     /// A property bag.
     Any,
 }
@@ -49,6 +51,9 @@ const CLASS: Columns = &[
         Type::Texts,
     ),
     ("parallel", &["FireInParallel"], Type::Bool),
+    ("delivery", &[], Type::Str),
+    ("deadline", &[], Type::Duration),
+    ("breaker", &[], Type::U64),
     ("revision", &[], Type::U64),
 ];
 
@@ -72,6 +77,10 @@ const SUBSCRIPTION: Columns = &[
     ("predicate", &[], Type::Str),
     ("publisher_role", &[], Type::Str),
     ("description", &["Description"], Type::Str),
+    ("delivery", &[], Type::Str),
+    ("deadline", &[], Type::Duration),
+    ("breaker", &[], Type::U64),
+    ("trigger", &[], Type::Str),
     ("revision", &[], Type::U64),
     ("for_publisher", &["PublisherProperties"], Type::Any),
     ("for_subscriber", &["SubscriberProperties"], Type::Any),
@@ -100,6 +109,7 @@ impl Type {
             Self::Texts => ValueType::List(Box::new(ValueType::Str)),
             Self::Uuid => ValueType::Uuid,
             Self::Time => ValueType::Time,
+            Self::Duration => ValueType::Duration,
             Self::Any => return ValueType::Any,
         };
         ValueType::Option(Box::new(ty))
@@ -123,12 +133,12 @@ impl SubscriptionCriteria {
         Ok(Self { predicate })
     }
 
-    /// Checks the default queries of a class.
+    /// Checks the default queries of a class, and the key of its lanes.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Filter`] for the first that does not parse or does not fit the columns.
-    pub(crate) fn check_queries(class: &EventClass) -> Result<()> {
+    pub(crate) fn check_criteria(class: &EventClass) -> Result<()> {
         let of_methods = class.method_settings();
         let of_methods = of_methods.map(|(method, settings)| (Some(method), settings));
         for (method, settings) in std::iter::once((None, class.settings())).chain(of_methods) {
@@ -142,7 +152,12 @@ impl SubscriptionCriteria {
             let message = format!("the default query of the class {name:?}{of} is not valid");
             return Err(Error::new(ErrorKind::Filter, message).explained_by(error));
         }
-        Ok(())
+        // Which of the methods have it is not asked: others may come, and theirs is NULL.
+        let key = class.delivery().and_then(DeliveryMode::key);
+        key.map_or(Ok(()), check_name).map_err(|error| {
+            let message = format!("the key of the lanes of {:?} is not valid", class.name());
+            Error::new(ErrorKind::Filter, message).explained_by(error)
+        })
     }
 
     pub(crate) fn matches(&self, subscription: &Subscription) -> bool {
@@ -170,6 +185,9 @@ impl Row for ClassRow<'_> {
             "unordered" => ValueRef::Bool(class.is_unordered()),
             "publisher_filters" => list(&class.settings().publisher_filters),
             "parallel" => ValueRef::Bool(class.firing() != Firing::Serial),
+            "delivery" => text(class.delivery().map(DeliveryMode::name)),
+            "deadline" => duration(class.deadline()),
+            "breaker" => failures(class.breaker()),
             "revision" => number(class.revision()),
             _ => ValueRef::Null,
         }
@@ -216,6 +234,10 @@ impl Row for SubscriptionRow<'_> {
             "predicate" => text(subscription.predicate().map(AsRef::as_ref)),
             "publisher_role" => text(subscription.publisher_role().map(AsRef::as_ref)),
             "description" => text(subscription.description()),
+            "delivery" => text(subscription.delivery().map(DeliveryMode::name)),
+            "deadline" => duration(subscription.deadline()),
+            "breaker" => failures(subscription.breaker()),
+            "trigger" => text(subscription.trigger().map(|it| it.kind().name())),
             "revision" => number(subscription.revision()),
             "for_publisher" => ValueRef::Record(subscription.for_publisher()),
             "for_subscriber" => ValueRef::Record(subscription.for_subscriber()),
@@ -242,6 +264,15 @@ fn list(values: &dyn ListView) -> ValueRef<'_> {
 
 fn uuid<'a>(value: Option<impl Into<uuid::Uuid>>) -> ValueRef<'a> {
     value.map_or(ValueRef::Null, |id| ValueRef::Uuid(id.into()))
+}
+
+fn duration<'a>(value: Option<Duration>) -> ValueRef<'a> {
+    value.map_or(ValueRef::Null, ValueRef::Duration)
+}
+
+/// Returns how many failures open a breaker, or NULL without one.
+fn failures<'a>(breaker: Option<&Breaker>) -> ValueRef<'a> {
+    breaker.map_or(ValueRef::Null, |it| ValueRef::U64(it.failures().into()))
 }
 
 fn number<'a>(value: Option<crate::model::Revision>) -> ValueRef<'a> {

@@ -61,10 +61,13 @@ impl Plan {
 
     /// Returns the filter on `method`.
     pub(crate) fn predicate(&self, method: usize) -> Option<&Predicate> {
-        let mut predicates = self.detail.predicates.iter();
-        predicates
-            .find(|(of, _)| *of == method)
-            .map(|(_, predicate)| predicate)
+        on_method(&self.detail.predicates, method)
+    }
+
+    /// Returns the re-arm filter of its trigger on `method`.
+    #[expect(dead_code, reason = "nothing but a trigger that runs asks for it")]
+    pub(crate) fn rearm(&self, method: usize) -> Option<&Predicate> {
+        on_method(self.detail.rearm.as_deref()?, method)
     }
 
     /// Returns whether delivery depends on the time of day.
@@ -87,4 +90,10 @@ impl Plan {
             .expires()
             .is_some_and(|until| now >= until)
     }
+}
+
+fn on_method(predicates: &[(usize, Predicate)], method: usize) -> Option<&Predicate> {
+    let mut predicates = predicates.iter();
+    let found = predicates.find(|(of, _)| *of == method);
+    found.map(|(_, predicate)| predicate)
 }

@@ -10,6 +10,7 @@ use super::calling::Callee;
 use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
+use super::handled::Rearm;
 use super::plan::Plan;
 use super::post::Post;
 use super::seat::Seat;
@@ -43,6 +44,8 @@ pub(super) struct Detail {
     pub(super) scope: BoundMethods,
     /// The filter on each method; empty without one, and where an index has them.
     pub(super) predicates: Predicates,
+    /// The re-arm filter of its trigger, which no index has.
+    pub(super) rearm: Option<Rearm>,
     /// Why it is not called although it is stored and enabled.
     pub(super) suspended: Option<String>,
     /// Where events are retained: whether it was given them yet.
@@ -55,6 +58,7 @@ impl Detail {
         Self {
             scope: self.scope.clone(),
             predicates: Predicates::new(),
+            rearm: self.rearm.clone(),
             suspended: None,
             seat: self.seat.clone(),
         }
@@ -73,18 +77,22 @@ impl Detail {
             return Self {
                 scope,
                 predicates: Predicates::new(),
+                rearm: None,
                 suspended: None,
                 seat: None,
             };
         }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
-        let (predicates, suspended) = match compiled.map_or_else(|| compile(entry, sites), Ok) {
-            Ok(predicates) => (predicates, None),
-            Err(why) => (Predicates::new(), Some(why)),
+        let compiled = compiled.map_or_else(|| compile(entry, sites), Ok);
+        let both = compiled.and_then(|it| Ok((it, sites.rearm(&entry.record)?)));
+        let ((predicates, rearm), suspended) = match both {
+            Ok(both) => (both, None),
+            Err(why) => ((Predicates::new(), None), Some(why)),
         };
         Self {
             scope,
             predicates,
+            rearm,
             suspended,
             seat: None,
         }

@@ -76,16 +76,21 @@ impl Site {
 /// publisher, that publisher's id.
 pub(crate) fn filter_of(record: &Subscription) -> Result<Option<Filter>, FilterError> {
     let filter = record.shared_filter().map(Filter::parse_shared);
-    let filter = filter.transpose()?;
+    Ok(by_publisher(filter.transpose()?, record))
+}
+
+/// Returns the criteria, if there are any, and that the event is of the publisher to which the
+/// subscription is bound, if it is bound to one.
+pub(super) fn by_publisher(filter: Option<Filter>, record: &Subscription) -> Option<Filter> {
     let Some(publisher) = record.binding().publisher() else {
-        return Ok(filter);
+        return filter;
     };
     let path = format!("publisher.{PUBLISHER_ID}");
     let by_publisher = field(&path).eq(Value::Uuid(publisher.into()));
-    Ok(Some(match filter {
+    Some(match filter {
         None => by_publisher.into(),
         Some(filter) => filter.expr().clone().and(by_publisher).into(),
-    }))
+    })
 }
 
 impl Sites {
@@ -95,15 +100,17 @@ impl Sites {
         filter: Option<&Filter>,
         record: &Subscription,
     ) -> Result<Predicates, FilterError> {
-        let others = self
-            .others
-            .iter()
-            .filter(|site| site.takes(record.binding()));
-        let all: Vec<_> = std::iter::once(&self.here).chain(others).collect();
-        let mut here = compile(filter, record, &all)?.swap_remove(0);
+        let mut here = compile(filter, record, &self.serving(record))?.swap_remove(0);
         // Most have one method, and a vector that grows begins with room for four predicates.
         here.shrink_to_fit();
         Ok(here)
+    }
+
+    /// Returns those that serve a subscription, this one first.
+    pub(super) fn serving(&self, record: &Subscription) -> Vec<&Site> {
+        let others = self.others.iter();
+        let others = others.filter(|site| site.takes(record.binding()));
+        std::iter::once(&self.here).chain(others).collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a class says of its publishers: kept, shown, and refused where it is wrong.
 
+use std::time::Duration;
+
 use loosely::{
-    Broker, Cascade, ErrorKind, EventClass, EventInterface, EventMethod, Firing, Problem, Problems,
-    Retained, Right,
+    Breaker, Broker, Cascade, Detached, ErrorKind, EventClass, EventInterface, EventMethod, Firing,
+    Problem, Problems, Retained, Right,
 };
 
 use crate::support::{Alerts, StockEvents, quiet};
@@ -18,6 +20,9 @@ fn desk() -> EventClass {
         .with_method_default_query("traded", "priority > 0 AND MethodName = 'traded'")
         .with_method_retained("price_changed", Retained::LastPer("symbol".into()))
         .with_firing(Firing::Parallel { max: 4 })
+        .with_delivery(Detached::with_capacity(9).with_key("symbol"))
+        .with_deadline(Duration::from_secs(2))
+        .with_breaker(Breaker::after(5))
         .with_access(Right::Publish, "traders")
         .with_access(Right::Publish, "night shift")
         .with_access(Right::Define, "operators")
@@ -48,6 +53,10 @@ fn everything_that_is_set_is_there_when_the_store_is_read_again() {
             .eq(["price_changed", "traded"])
     );
     assert_eq!(read.firing(), Firing::Parallel { max: 4 });
+    let lane = Detached::with_capacity(9).with_key("symbol");
+    assert_eq!(read.delivery(), Some(&lane.into()));
+    assert_eq!(read.deadline(), Some(Duration::from_secs(2)));
+    assert_eq!(read.breaker(), Some(&Breaker::after(5)));
     assert!(
         read.roles_with(Right::Publish)
             .eq(["night shift", "traders"])
@@ -84,6 +93,9 @@ fn administrator_takes_back_what_was_set() {
         .without_default_queries()
         .without_retained()
         .with_firing(Firing::Serial)
+        .without_delivery()
+        .without_deadline()
+        .without_breaker()
         .without_access(Right::Publish)
         .without_access(Right::Define);
     broker.update_class(&plain).unwrap();
@@ -106,6 +118,9 @@ fn names_and_numbers_that_break_a_rule_are_problems_of_the_class() {
         .with_method_publisher_filter("a b", "")
         .with_retained(Retained::LastPer("a.b".into()))
         .with_firing(Firing::Parallel { max: 0 })
+        .with_delivery(Detached::with_capacity(0))
+        .with_deadline(Duration::ZERO)
+        .with_breaker(Breaker::after(0))
         .with_access(Right::Read, " ");
     let error = quiet()
         .register_class::<dyn StockEvents>(wrong)
@@ -120,6 +135,9 @@ fn names_and_numbers_that_break_a_rule_are_problems_of_the_class() {
         "methods",
         "publisher_filters",
         "firing",
+        "delivery",
+        "deadline",
+        "breaker",
         "access",
     ];
     assert_eq!(fields, expected);
@@ -151,6 +169,17 @@ fn default_query_that_does_not_fit_the_columns_of_subscriptions_is_refused() {
 }
 
 #[test]
+fn key_of_the_lanes_of_a_class_has_to_be_a_name() {
+    let class = EventClass::new("desk", "Desk");
+    let class = class.with_delivery(Detached::new().with_key("sym bol"));
+    let error = quiet()
+        .register_class::<dyn StockEvents>(class)
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Filter);
+    assert_eq!(error.filter_error().unwrap().span(), 4..7);
+}
+
+#[test]
 fn class_is_found_by_its_publisher_filters_and_by_how_it_fires() {
     let (broker, _) = registered(desk());
     let alerts = EventClass::new("alerts", "Alerts");
@@ -160,6 +189,8 @@ fn class_is_found_by_its_publisher_filters_and_by_how_it_fires() {
         "MultiInterfacePublisherFilterCLSID IS NOT NULL",
         "parallel = TRUE",
         "FireInParallel <> FALSE",
+        "delivery = 'detached'",
+        "deadline >= 'PT2S' AND breaker = 5",
     ] {
         let found = broker.classes(criteria).unwrap();
         assert_eq!(found.len(), 1, "{criteria}");

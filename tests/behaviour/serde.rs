@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use loosely::{
-    EventClass, EventClassId, EventInterface, Firing, InterfaceId, Nesting, Properties, Retained,
-    Right, Subscription, Target, Value, ValueType,
+    Breaker, DeliveryMode, Detached, EventClass, EventClassId, EventInterface, Firing, InterfaceId,
+    Nesting, Overflow, Properties, Retained, Right, Subscription, Target, Trigger, Value,
+    ValueType,
 };
 
 use crate::support::{StockEvents, Tape, quiet};
@@ -85,6 +86,52 @@ fn toml_as_a_person_writes_it_takes_names_for_ids() {
     assert_eq!(record, built.build().unwrap());
 }
 
+#[test]
+fn way_of_calling_is_written_in_words_and_spans() {
+    let record: Subscription = toml::from_str(
+        r#"
+            name = "too hot"
+            interface = "StockEvents"
+            component = "alarm"
+            deadline = "PT1.5S"
+            breaker = { failures = 3, max_back_off = "1m" }
+            trigger = { kind = { at_most = { count = 3, per = "PT1H" } }, per = ["symbol"] }
+
+            [delivery.detached]
+            capacity = 100
+            overflow = "drop_oldest"
+            key = "symbol"
+        "#,
+    )
+    .unwrap();
+    let lane = Detached::with_capacity(100).with_overflow(Overflow::DropOldest);
+    let minute = Duration::from_secs(60);
+    let built = Subscription::builder("too hot").to::<dyn StockEvents>();
+    let built = built
+        .component("alarm")
+        .delivery(lane.with_key("symbol"))
+        .deadline(Duration::from_millis(1_500))
+        .breaker(Breaker::after(3).with_max_back_off(minute))
+        .trigger(Trigger::at_most(3, minute * 60).per("symbol"));
+    assert_eq!(record, built.build().unwrap());
+    let record = record.to_builder().delivery(DeliveryMode::Inline);
+    let json = serde_json::to_string(&record.without_trigger().build().unwrap()).unwrap();
+    let rest = concat!(
+        r#""delivery":"inline","deadline":"PT1.5S","#,
+        r#""breaker":{"failures":3,"back_off":"PT1S","max_back_off":"PT1M"}}"#,
+    );
+    assert!(json.ends_with(rest), "{json}");
+}
+
+#[test]
+fn form_with_a_lane_that_cannot_be_is_refused() {
+    let json = r#"{ "name": "a", "class": "c", "component": "d",
+        "delivery": { "detached": { "overflow": "coalesce" } } }"#;
+    let error = serde_json::from_str::<Subscription>(json).unwrap_err();
+    let expected = "delivery: no key says which events coalesce";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
 /// A record in which every field has a value.
 fn full() -> Subscription {
     let time = SystemTime::UNIX_EPOCH + Duration::new(2_000_000_000, 7);
@@ -120,6 +167,17 @@ fn full() -> Subscription {
         .owner("ann")
         .description("everything")
         .for_publisher(bag.clone());
+    let span = Duration::new(70, 500_000_000);
+    let lane = Detached::with_capacity(100).with_overflow(Overflow::DropOldest);
+    let trigger = Trigger::on_becoming_true()
+        .lasting(span)
+        .rearm("volume = 0");
+    let trigger = trigger.resolved().per("volume").with_max_keys(9).kept();
+    let built = built
+        .delivery(lane.with_key("volume"))
+        .deadline(span)
+        .breaker(Breaker::after(3).with_max_back_off(span))
+        .trigger(trigger);
     built.for_subscriber(bag).build().unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::handling::CallsV1;
 use super::properties::ValueV1;
 use super::schema::TypeV1;
 use super::settings::{RightV1, SettingsV1};
@@ -12,6 +13,7 @@ use crate::model::{EventClass, EventClassId, Firing, Nesting};
 pub(super) enum Stored {
     V1(ClassV1),
     V2(ClassV2),
+    V3(ClassV3),
 }
 
 /// What most classes need, and still written for those: older programs read it.
@@ -39,6 +41,12 @@ pub(super) struct ClassV2 {
     access: Vec<(RightV1, String)>,
 }
 
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClassV3 {
+    base: ClassV2,
+    calls: CallsV1,
+}
+
 impl From<&EventClass> for Stored {
     fn from(class: &EventClass) -> Self {
         let methods = class.method_settings();
@@ -55,7 +63,10 @@ impl From<&EventClass> for Stored {
             methods: methods.collect(),
             access: access.collect(),
         };
-        if v2.is_first_version() {
+        let calls = CallsV1::of_class(class);
+        if !calls.is_empty() {
+            Self::V3(ClassV3 { base: v2, calls })
+        } else if v2.is_first_version() {
             Self::V1(v2.base)
         } else {
             Self::V2(v2)
@@ -68,6 +79,7 @@ impl Stored {
         match self {
             Self::V1(v1) => v1.into_class(id),
             Self::V2(v2) => v2.into_class(id),
+            Self::V3(v3) => v3.calls.set(v3.base.into_class(id)),
         }
     }
 }

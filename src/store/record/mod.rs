@@ -8,6 +8,7 @@ mod canonical;
 mod class;
 #[cfg(test)]
 mod golden;
+mod handling;
 mod properties;
 mod role;
 mod schema;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::canonical::Canonical;
+use super::handling::{CallsV1, TriggerV1};
 use super::properties::{BagV1, TimeV1, load_bag, store_bag};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -29,6 +30,7 @@ pub(crate) struct StoredSubscription {
 pub(super) enum Stored<'a> {
     V1(#[serde(borrow)] SubscriptionV1<'a>),
     V2(#[serde(borrow)] SubscriptionV2<'a>),
+    V3(#[serde(borrow)] SubscriptionV3<'a>),
 }
 
 /// What most subscriptions need, and still written for those: it is smaller, and its digest is the
@@ -75,6 +77,14 @@ pub(super) struct SubscriptionV2<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct SubscriptionV3<'a> {
+    #[serde(borrow)]
+    base: SubscriptionV2<'a>,
+    calls: CallsV1,
+    trigger: Option<TriggerV1>,
+}
+
+#[derive(Serialize, Deserialize)]
 enum TargetV1<'a> {
     Component([u8; 16]),
     Moniker(#[serde(borrow)] Text<'a>),
@@ -106,10 +116,17 @@ impl<'a> Stored<'a> {
             predicate: record.predicate().map(|name| name.as_str().into()),
             publisher_role: record.publisher_role().map(|name| name.as_str().into()),
         };
-        Ok(if v2.is_first_version() {
-            Self::V1(v2.base)
+        let v3 = SubscriptionV3 {
+            base: v2,
+            calls: CallsV1::of_subscription(record),
+            trigger: record.trigger().map(Into::into),
+        };
+        Ok(if !v3.is_second_version() {
+            Self::V3(v3)
+        } else if !v3.base.is_first_version() {
+            Self::V2(v3.base)
         } else {
-            Self::V2(v2)
+            Self::V1(v3.base.base)
         })
     }
 
@@ -127,10 +144,12 @@ impl<'a> Stored<'a> {
             }
             Self::V2(v2) => {
                 bytes.push(2);
-                v2.base.write_definition(&mut bytes);
-                (&v2.further_methods, v2.publisher).write(&mut bytes);
-                v2.per_user.write(&mut bytes);
-                (&v2.predicate, &v2.publisher_role).write(&mut bytes);
+                v2.write_definition(&mut bytes);
+            }
+            Self::V3(v3) => {
+                bytes.push(3);
+                v3.base.write_definition(&mut bytes);
+                (&v3.calls, &v3.trigger).write(&mut bytes);
             }
         }
         Uuid::new_v5(&NAMESPACE, &bytes)
@@ -142,12 +161,13 @@ impl<'a> Stored<'a> {
         id: SubscriptionId,
         revision: Revision,
     ) -> Result<StoredSubscription, String> {
-        let v2 = match self {
-            Self::V1(v1) => v1.into(),
-            Self::V2(v2) => v2,
+        let v3: SubscriptionV3<'_> = match self {
+            Self::V1(v1) => SubscriptionV2::from(v1).into(),
+            Self::V2(v2) => v2.into(),
+            Self::V3(v3) => v3,
         };
-        let (order, ensured) = (v2.base.order, v2.base.ensured);
-        let record = v2.into_record(id, revision);
+        let (order, ensured) = (v3.base.base.order, v3.base.base.ensured);
+        let record = v3.into_record(id, revision);
         Ok(StoredSubscription {
             record: record.map_err(|error| error.to_string())?,
             order,
@@ -211,11 +231,12 @@ impl SubscriptionV2<'_> {
             && self.publisher_role.is_none()
     }
 
-    fn into_record(
+    fn into_parts(
         self,
         id: SubscriptionId,
         revision: Revision,
-    ) -> Result<Subscription, InvalidName> {
+        handling: Handling,
+    ) -> Result<SubscriptionParts, InvalidName> {
         let base = self.base;
         let uuid = Uuid::from_bytes;
         let methods = base.method.into_iter().chain(self.further_methods);
@@ -230,7 +251,7 @@ impl SubscriptionV2<'_> {
         let owner = owner.map(|name| Principal::try_from(&*name.0));
         let predicate = predicate.map(|name| PredicateName::try_from(&*name.0));
         let publisher_role = role.map(|name| RoleName::try_from(&*name.0));
-        Ok(Subscription::from_parts(SubscriptionParts {
+        Ok(SubscriptionParts {
             id,
             name: SubscriptionName::try_from(&*base.name.0)?,
             binding,
@@ -247,9 +268,34 @@ impl SubscriptionV2<'_> {
             for_publisher: load_bag(base.for_publisher),
             for_subscriber: load_bag(base.for_subscriber),
             description: base.description.map(|text| text.0.into()),
-            handling: Handling::default(),
+            handling,
             revision: Some(revision),
-        }))
+        })
+    }
+
+    /// Writes what the digest is of.
+    fn write_definition(&self, out: &mut Vec<u8>) {
+        self.base.write_definition(out);
+        (&self.further_methods, self.publisher).write(out);
+        self.per_user.write(out);
+        (&self.predicate, &self.publisher_role).write(out);
+    }
+}
+
+impl SubscriptionV3<'_> {
+    /// Returns whether the second version says all that this one does.
+    fn is_second_version(&self) -> bool {
+        self.calls.is_empty() && self.trigger.is_none()
+    }
+
+    fn into_record(
+        self,
+        id: SubscriptionId,
+        revision: Revision,
+    ) -> Result<Subscription, InvalidName> {
+        let handling = self.calls.into_handling(self.trigger);
+        let parts = self.base.into_parts(id, revision, handling)?;
+        Ok(Subscription::from_parts(parts))
     }
 }
 
@@ -262,6 +308,16 @@ impl<'a> From<SubscriptionV1<'a>> for SubscriptionV2<'a> {
             per_user: false,
             predicate: None,
             publisher_role: None,
+        }
+    }
+}
+
+impl<'a> From<SubscriptionV2<'a>> for SubscriptionV3<'a> {
+    fn from(base: SubscriptionV2<'a>) -> Self {
+        Self {
+            base,
+            calls: CallsV1::none(),
+            trigger: None,
         }
     }
 }

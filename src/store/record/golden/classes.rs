@@ -1,14 +1,16 @@
 //! Golden bytes of event classes.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::Record;
-use crate::model::{EventClass, Firing, Nesting, Retained, Right};
+use crate::model::{Breaker, Detached, EventClass, Firing, Nesting, Overflow, Retained, Right};
 use crate::value::ValueType;
 
 pub(super) fn goldens() -> Vec<(Record, &'static str)> {
-    let records = [class(), full(), small()].map(Record::Class);
-    let goldens = [CLASS, SECOND_FULL, SECOND_SMALL];
+    let records = [class(), full(), small(), third_full(), third_small()].map(Record::Class);
+    let goldens = [CLASS, SECOND_FULL, SECOND_SMALL, THIRD_FULL, THIRD_SMALL];
     records.into_iter().zip(goldens).collect()
 }
 
@@ -53,6 +55,20 @@ fn small() -> EventClass {
     EventClass::new(Uuid::from_u128(2), "Stocks").with_access(Right::Publish, "r")
 }
 
+/// A class with everything that the second version cannot say.
+fn third_full() -> EventClass {
+    let lane = Detached::with_capacity(300).with_overflow(Overflow::DropOldest);
+    full()
+        .with_delivery(lane.with_key("p1"))
+        .with_deadline(Duration::new(70_000, 7))
+        .with_breaker(Breaker::after(3))
+}
+
+/// A class with one thing that the second version cannot say.
+fn third_small() -> EventClass {
+    EventClass::new(Uuid::from_u128(2), "Stocks").with_deadline(Duration::from_millis(1))
+}
+
 const CLASS: &str = "\
 01000653746f636b7301000000000000000000000000000000010100000000000000000000000000
 0000030101640103616e6e01046465736b0c0502667801010100";
@@ -64,3 +80,12 @@ const SECOND_FULL: &str = "\
 000272310102723202027233020272360302723404027235";
 
 const SECOND_SMALL: &str = "01010653746f636b73000000000000000000000000000001020172";
+
+const THIRD_FULL: &str = "\
+01020653746f636b7301000000000000000000000000000000010100000000000000000000000000
+0000030101640103616e6e01046465736b0c050266780101010001fb2c010201620161010e656e61
+626c6564203d205452554501000203616c6c010163000101027031046e6f6e65000103414c4c0006
+0002723101027232020272330202723603027234040272350101fb2c01010102703101fc70110100
+070103010000";
+
+const THIRD_SMALL: &str = "01020653746f636b73000000000000000000000000000000000100fc40420f0000";

@@ -5,14 +5,23 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::{REVISION, Record, check_read};
-use crate::model::Subscription;
+use crate::broker::SubscriptionBuilder;
+use crate::model::{Breaker, DeliveryMode, Detached, Overflow, Subscription, Trigger};
 use crate::store::record::properties::{load_bag, store_bag};
 use crate::store::record::{StoredSubscription, definition_digest};
 use crate::value::{Properties, Value};
 
 pub(super) fn goldens() -> Vec<(Record, &'static str)> {
-    let records = [full(), small()].into_iter().chain(second());
-    let goldens = [FULL, SMALL, SECOND_FULL, SECOND_SMALL];
+    let records = [full(), small()].into_iter().chain(second()).chain(third());
+    let goldens = [
+        FULL,
+        SMALL,
+        SECOND_FULL,
+        SECOND_SMALL,
+        THIRD_FULL,
+        THIRD_SMALL,
+        THIRD_LIMIT,
+    ];
     records.map(Record::Subscription).zip(goldens).collect()
 }
 
@@ -98,6 +107,33 @@ fn second() -> [StoredSubscription; 2] {
     ]
 }
 
+/// Subscriptions that the second version cannot say: one with everything, one with one thing more,
+/// and one with what the others cannot have beside it.
+fn third() -> [StoredSubscription; 3] {
+    let [full, _] = second();
+    let span = Duration::new(70_000, 7);
+    let lane = Detached::with_capacity(300).with_overflow(Overflow::Coalesce);
+    let breaker = Breaker::after(3).with_back_off(span);
+    let trigger = Trigger::on_becoming_true().lasting(span).rearm("p4 < 1");
+    let trigger = trigger.resolved().per("p1").per("p2").kept();
+    let builder = full.record.to_builder().delivery(lane.with_key("p3"));
+    let builder = builder.breaker(breaker.with_max_back_off(span * 2));
+    let everything = builder.deadline(span).trigger(trigger);
+    let small = small();
+    let inline = small.record.to_builder().delivery(DeliveryMode::Inline);
+    let limit = Trigger::at_most(9, span).with_max_keys(1);
+    let limited = small.record.to_builder().trigger(limit);
+    let stored = |builder: SubscriptionBuilder, of: &StoredSubscription| StoredSubscription {
+        record: builder.build().unwrap(),
+        ..of.clone()
+    };
+    [
+        stored(everything, &full),
+        stored(inline, &small),
+        stored(limited, &small),
+    ]
+}
+
 /// A digest that changes makes every stored subscription look edited to the program that ensures
 /// it.
 #[test]
@@ -119,6 +155,10 @@ fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
     let second = second();
     assert_eq!(digest(&second[0]), "8fe9b962-b423-5687-8022-fcfe56ca6517");
     assert_eq!(digest(&second[1]), "91c9ed91-d381-5376-88a9-c5f3629e52fe");
+    let third = third();
+    assert_eq!(digest(&third[0]), "4c005716-bc48-5f61-9163-54c31c728fff");
+    assert_eq!(digest(&third[1]), "448380ab-3ada-5d0f-a9d1-a75cb40b3ee8");
+    assert_eq!(digest(&third[2]), "db886ee3-96bb-51b7-b7b7-a04db3df496a");
     let back = second[1].record.to_builder().without_predicate();
     elsewhere.record = back.build().unwrap();
     assert_eq!(digest(&elsewhere), digest(&small()), "nothing new is left");
@@ -140,7 +180,16 @@ fn json_form_of_a_subscription_stays_as_it_is() {
     );
     let second = format!("\x02{{\"V2\":{{\"base\":{base},{rest}}}}}");
     let [_, asked] = self::second();
-    for (stored, golden) in [(small(), first), (asked, second)] {
+    let rest = r#""further_methods":[],"publisher":null,"per_user":false,"predicate":null,"#;
+    let of_second = format!(r#"{{"base":{base},{rest}"publisher_role":null}}"#);
+    let rest = r#""calls":{"delivery":null,"deadline":null,"breaker":null},"trigger":"#;
+    let trigger = concat!(
+        r#"{"kind":{"AtMost":[9,[70000,7]]},"lasting":null,"rearm":null,"resolved":false,"#,
+        r#""per":[],"max_keys":1,"kept":false}"#,
+    );
+    let third = format!("\x02{{\"V3\":{{\"base\":{of_second},{rest}{trigger}}}}}");
+    let [_, _, limited] = self::third();
+    for (stored, golden) in [(small(), first), (asked, second), (limited, third)] {
         check_read(&Record::Subscription(stored.clone()), golden.as_bytes());
         #[cfg(not(feature = "bincode"))]
         {
@@ -203,3 +252,22 @@ ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
 const SECOND_SMALL: &str = "\
 010105736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
 73010000000000000000010000000001017000";
+
+const THIRD_FULL: &str = "\
+01020466756c6c010000000000000000000000000000000201000000000000000000000000000000
+010103616c6c0000000000000000000000000000000006000501fc00286bee0001fc00286bee0101
+03616e6e01067034203e20310d03763030000376303101010376303202fb57020376303303fdffff
+ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
+3707000000000000000000000000000000040376303808fc00286bee07037630390803fcffc99a3b
+03763130090305037631310a02020200037631320b0105696e6e6572010001056c6576656c020601
+0164fc70110100010000000000000000000000000000000701046e6f6e6501000000000000000000
+00000000000003010101700101720101fb2c01030102703301fc70110100070103fc701101000701
+fce02202000e010001fc701101000701067034203c20310102027031027032fc0000010001";
+
+const THIRD_SMALL: &str = "\
+010205736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
+73010000000000000000010000000000000100000000";
+
+const THIRD_LIMIT: &str = "\
+010205736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
+7301000000000000000001000000000000000000010109fc7011010007000000000100";
