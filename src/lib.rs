@@ -144,12 +144,12 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
-    HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers,
-    HealthEventsHealthChanged, HealthEventsLocalHandlers, HealthEventsPublisher, Imported,
-    IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
-    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, EventStream,
+    HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
+    HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
+    HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget, Session, SubscriptionBuilder,
+    SubscriptionGuard, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange,
+    WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
     WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
     WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
     WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
@@ -177,10 +177,11 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, DynamicWith, Explained,
-    Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest,
-    InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
-    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, SubscriptionsView, With,
+    AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher, DynamicWith,
+    Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport,
+    Interest, InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
+    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent,
+    SubscriptionsView, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

@@ -15,6 +15,7 @@ mod publisher_filters;
 mod publishers;
 mod roles;
 mod sessions;
+mod stream;
 mod subscription_builder;
 mod subscriptions;
 mod transient;
@@ -40,6 +41,7 @@ pub use self::health::{
 };
 pub use self::import::Imported;
 pub use self::sessions::Session;
+pub use self::stream::EventStream;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};

@@ -5,8 +5,8 @@ use std::fmt;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::line::{Entry, Line};
 use super::is_delivering;
+use super::line::{Entry, Line};
 use crate::model::Overflow;
 use crate::value::ValueKey;
 
@@ -97,7 +97,11 @@ impl<T> Lane<T> {
     /// the one that is to make the room.
     pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
         let mut state = self.state.lock();
-        if !state.ended && state.is_full() && state.bounds.overflow == Overflow::Block && !is_delivering() {
+        if !state.ended
+            && state.is_full()
+            && state.bounds.overflow == Overflow::Block
+            && !is_delivering()
+        {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
@@ -140,6 +144,11 @@ impl<T> Lane<T> {
     /// Returns whether nothing waits and nobody is at what waited.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().line.is_idle()
+    }
+
+    /// Returns whether nothing is accepted any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.lock().ended
     }
 
     /// Takes over other bounds; what waits stays, though it be more than may.

@@ -360,7 +360,11 @@ mod tests {
         assert_eq!((line.replace(2, &a), line.replace(3, &b)), (Ok(1), Err(3)));
         assert_eq!((line.has(&a), line.has(&b), line.len()), (true, false, 1));
         assert_eq!(taken(&mut line, None).1, [Entry::Item(2)]);
-        assert_eq!(line.replace(4, &a), Err(4), "what is in hand stays as it is");
+        assert_eq!(
+            line.replace(4, &a),
+            Err(4),
+            "what is in hand stays as it is"
+        );
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
     enter_number, enter_subscription, entered_subscription, is_delivering,
 };
-pub(crate) use self::desk::{Desk, Recipient};
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
+pub(crate) use self::desk::{Desk, Recipient};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub(crate) use self::idle::Idle;
 pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};

@@ -145,9 +145,12 @@ mod tests {
         let both = Arc::new(Barrier::new(3));
         for started in 1..=2 {
             let both = Arc::clone(&both);
-            assert!(pool.submit(Box::new(move || {
-                both.wait();
-            })).is_ok());
+            assert!(
+                pool.submit(Box::new(move || {
+                    both.wait();
+                }))
+                .is_ok()
+            );
             assert_eq!(pool.state.lock().started, started);
         }
         let (done, names) = mpsc::channel();
@@ -161,11 +164,17 @@ mod tests {
     #[test]
     fn thread_goes_on_after_a_task_that_panicked() {
         let pool = WorkerPool::new(1);
-        assert!(pool.submit(Box::new(|| std::panic::resume_unwind(Box::new(
-            "on purpose"
-        )))).is_ok());
+        assert!(
+            pool.submit(Box::new(|| std::panic::resume_unwind(Box::new(
+                "on purpose"
+            ))))
+            .is_ok()
+        );
         let (done, told) = mpsc::channel();
-        assert!(pool.submit(Box::new(move || done.send(()).unwrap())).is_ok());
+        assert!(
+            pool.submit(Box::new(move || done.send(()).unwrap()))
+                .is_ok()
+        );
         told.recv().unwrap();
     }
 
@@ -174,10 +183,16 @@ mod tests {
         let pool = WorkerPool::new(1);
         let (go, gone) = mpsc::channel::<()>();
         let (done, told) = mpsc::channel();
-        assert!(pool.submit(Box::new(move || {
-            gone.recv().unwrap_err();
-        })).is_ok());
-        assert!(pool.submit(Box::new(move || done.send(()).unwrap())).is_ok());
+        assert!(
+            pool.submit(Box::new(move || {
+                gone.recv().unwrap_err();
+            }))
+            .is_ok()
+        );
+        assert!(
+            pool.submit(Box::new(move || done.send(()).unwrap()))
+                .is_ok()
+        );
         pool.stop();
         assert!(pool.submit(Box::new(|| ())).is_err());
         drop(go);

@@ -112,8 +112,7 @@ pub struct PropertyDeclaration {
     default: Value,
 }
 
-impl EventClass { /// TMP
- pub fn with_delivery(self, _: impl Into<crate::DeliveryMode>)->Self{self} pub(crate) fn delivery(&self)->Option<&crate::DeliveryMode>{None} pub(crate) fn deadline(&self)->Option<std::time::Duration>{None} pub(crate) fn breaker(&self)->Option<&crate::Breaker>{None}
+impl EventClass {
     /// Returns a class with this id and name.
     pub fn new(id: impl Into<EventClassId>, name: impl Into<String>) -> Self {
         Self {

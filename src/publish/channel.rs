@@ -18,6 +18,7 @@ use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
+use super::inbox::Inboxes;
 use super::keep::Keep;
 use super::lane::Lane;
 use super::members::{MembersCache, Roll};
@@ -68,6 +69,8 @@ pub(crate) struct Surroundings {
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: Arc<WorkerPool>,
     pub(crate) desks: Desks,
+    /// Where events wait for subscribers that come for them.
+    pub(crate) inboxes: Inboxes,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,

@@ -4,7 +4,7 @@ use super::guarded::EventRow;
 use super::site::{Site, scope};
 use crate::filter::Path;
 use crate::model::Binding;
-use crate::value::{ValueKey, write_key, ValueRef};
+use crate::value::{ValueKey, ValueRef, write_key};
 
 /// Where the parts of an event's key are: method -> their paths. What a method does not have is
 /// NULL.

@@ -25,7 +25,8 @@ use super::report::Tally;
 use super::seat::Turn;
 use super::steering::{Course, Steering};
 use crate::delivery::{
-    DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, SkipReason, enter, enter_as, enter_by_id, show,
+    DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, SkipReason, enter, enter_as,
+    enter_by_id, show,
 };
 use crate::filter::Row;
 use crate::model::EventClassId;

@@ -10,7 +10,7 @@ use super::steering::Steering;
 use super::versions::event_in;
 use crate::delivery::Drawn;
 use crate::model::{EventClass, Retained};
-use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueRef, ValueKey};
+use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueKey, ValueRef};
 
 /// An event with all that a later delivery reads of it: as it was when it was fired.
 pub(super) struct KeptEvent {
@@ -99,7 +99,9 @@ impl Rule {
     pub(super) fn key(self, event: &KeptEvent) -> ValueKey {
         match self {
             Self::Last => ValueKey::ONLY,
-            Self::Per(index) => ValueKey::of(event.values.get(index).map_or(ValueRef::Null, Value::view)),
+            Self::Per(index) => {
+                ValueKey::of(event.values.get(index).map_or(ValueRef::Null, Value::view))
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::publisher_filter::{FilteredEvent, PublisherFilter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::PredicateName;
-use crate::value::{panic_message, drop_quietly};
+use crate::value::{drop_quietly, panic_message};
 
 /// The code of a predicate.
 pub(crate) type PredicateCode = Arc<dyn Fn(&FilteredEvent<'_>) -> bool + Send + Sync>;

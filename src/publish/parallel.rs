@@ -40,7 +40,10 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         for group in open.chunk_by(|one, other| priority(one) == priority(other)) {
             let (mut places, mut group_found) = (Vec::new(), Vec::new());
             for place in group {
-                match ended_by(|| self.not_yet(found[*place]).or_else(|| self.post(found[*place], call))) {
+                match ended_by(|| {
+                    self.not_yet(found[*place])
+                        .or_else(|| self.post(found[*place], call))
+                }) {
                     Some(outcome) => outcomes[*place] = outcome,
                     None => {
                         places.push(*place);

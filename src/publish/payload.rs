@@ -1,12 +1,15 @@
 //! Events whose arguments are their own, and the calls that they are made of.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
 use super::facet::Facet;
 use crate::value::view::fields;
-use crate::value::{InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly};
+use crate::value::{
+    InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly,
+};
 
 /// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
 /// call and goes to other threads.
@@ -19,6 +22,9 @@ pub(crate) trait Payload<I: ?Sized>: Send + Sync + 'static {
 
     /// Returns the event's values in the order of the method's parameters.
     fn values(&self) -> Vec<ValueRef<'_>>;
+
+    /// Returns the payload as `dyn Any`, to be downcast.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// How the method that is fired is called on one subscriber.
@@ -59,6 +65,10 @@ where
     fn values(&self) -> Vec<ValueRef<'_>> {
         fields(&self.0).map(|(_, value)| value).collect()
     }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
 }
 
 impl UntypedPayload {
@@ -83,6 +93,10 @@ impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
 
     fn values(&self) -> Vec<ValueRef<'_>> {
         self.values.iter().map(Value::view).collect()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 

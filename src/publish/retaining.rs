@@ -16,7 +16,7 @@ use super::with::Origin;
 use crate::delivery::Drawn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
-use crate::value::{EventInterface, Value, panic_message, ValueKey};
+use crate::value::{EventInterface, Value, ValueKey, panic_message};
 
 /// Makes the event of a row one that can be kept, if its values can be read.
 pub(super) fn read(method: usize, row: &EventRow<'_>) -> Option<Arc<KeptEvent>> {

@@ -17,7 +17,7 @@ use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
 use crate::delivery::{DeliveryOutcome, SkipReason, enter_subscription};
 use crate::model::SubscriptionId;
-use crate::value::{panic_message, untyped, drop_quietly};
+use crate::value::{drop_quietly, panic_message, untyped};
 
 /// Fires a method whose subscriptions are selected before they are matched.
 pub(super) fn fire<I: Facet + ?Sized>(

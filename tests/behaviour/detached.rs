@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use loosely::{
-    Broker, Component, Detached, ErrorKind, EventClass, EventContext, FireOutcome,
-    NESTING_LIMIT, Nesting, Overflow, Subscription, SubscriptionGuard, ValueRef, event_interface,
+    Broker, Component, Detached, ErrorKind, EventClass, EventContext, FireOutcome, NESTING_LIMIT,
+    Nesting, Overflow, Subscription, SubscriptionGuard, ValueRef, event_interface,
 };
 
 use crate::support::{
@@ -46,7 +46,11 @@ fn hold(broker: &Broker, lane: Detached) -> (SubscriptionGuard, Held) {
     let goes_on = std::sync::Mutex::new(goes_on);
     let handler = move |symbol: &str, _| {
         let missed = EventContext::current().unwrap().missed();
-        let behind = if missed > 0 { format!(" behind {missed}") } else { String::new() };
+        let behind = if missed > 0 {
+            format!(" behind {missed}")
+        } else {
+            String::new()
+        };
         begins.send(format!("{symbol}{behind}")).unwrap();
         let _ = goes_on.lock().unwrap().recv();
     };
@@ -87,7 +91,9 @@ fn subscribers_that_are_called_at_once_are_called_beside_those_that_are_not() {
     let _watchdog = Watchdog::new();
     let broker = quiet(1);
     let (stocks, tape) = (stocks(&broker), Tape::new());
-    let _inline = broker.subscribe::<dyn StockEvents>(tape.listener("inline")).unwrap();
+    let _inline = broker
+        .subscribe::<dyn StockEvents>(tape.listener("inline"))
+        .unwrap();
     let (_guard, held) = hold(&broker, Detached::new());
     let report = stocks.price_changed("A", 1.0);
     assert_eq!((report.delivered(), report.accepted()), (1, 1));
@@ -170,7 +176,10 @@ fn newest_events_are_lost_where_that_was_asked_for() {
     stocks.price_changed("A", 1.0);
     assert_eq!(held.begun.recv().unwrap(), "A");
     let reports = ["B", "C", "D"].map(|symbol| stocks.price_changed(symbol, 1.0));
-    assert_eq!(reports.each_ref().map(|report| report.accepted()), [1, 0, 0]);
+    assert_eq!(
+        reports.each_ref().map(|report| report.accepted()),
+        [1, 0, 0]
+    );
     assert_eq!(reports.map(|report| report.skipped()), [0, 1, 1]);
     assert_eq!(held.next(), "B");
     stocks.price_changed("E", 1.0);
@@ -257,8 +266,12 @@ fn events_of_one_key_come_in_order_and_those_of_others_at_the_same_time() {
 fn component_is_activated_for_an_event_that_has_waited() {
     let _watchdog = Watchdog::new();
     let (broker, tape) = (quiet(1), Tape::new());
-    let record = Subscription::builder("late").to::<dyn StockEvents>().component("clerk");
-    broker.ensure(&record.filter("price > 1").detached().build().unwrap()).unwrap();
+    let record = Subscription::builder("late")
+        .to::<dyn StockEvents>()
+        .component("clerk");
+    broker
+        .ensure(&record.filter("price > 1").detached().build().unwrap())
+        .unwrap();
     broker.register_component(tape.component("clerk")).unwrap();
     let stocks = stocks(&broker);
     assert_eq!(stocks.price_changed("A", 1.0).filtered(), 1);
@@ -274,11 +287,20 @@ fn class_says_how_events_are_delivered_where_its_subscriptions_do_not() {
     let class = EventClass::new("stocks", "stocks").with_delivery(Detached::new());
     broker.register_class::<dyn StockEvents>(class).unwrap();
     let stocks = broker.publisher_of::<dyn StockEvents>("stocks").unwrap();
-    let _guard = broker.subscribe::<dyn StockEvents>(tape.listener("quiet")).unwrap();
+    let _guard = broker
+        .subscribe::<dyn StockEvents>(tape.listener("quiet"))
+        .unwrap();
     assert_eq!(stocks.price_changed("A", 1.0).accepted(), 1);
-    let inline = Subscription::builder("inline").to::<dyn StockEvents>().object();
-    let inline = inline.delivery(loosely::DeliveryMode::Inline).build().unwrap();
-    let _inline = broker.subscribe_with::<dyn StockEvents>(&inline, tape.listener("inline")).unwrap();
+    let inline = Subscription::builder("inline")
+        .to::<dyn StockEvents>()
+        .object();
+    let inline = inline
+        .delivery(loosely::DeliveryMode::Inline)
+        .build()
+        .unwrap();
+    let _inline = broker
+        .subscribe_with::<dyn StockEvents>(&inline, tape.listener("inline"))
+        .unwrap();
     let report = stocks.price_changed("B", 1.0);
     assert_eq!((report.accepted(), report.delivered()), (1, 1));
 }
@@ -293,16 +315,25 @@ fn all_lanes_share_one_copy_of_the_arguments() {
     let _watchdog = Watchdog::new();
     let broker = quiet(1);
     let goods = Arc::new("tea".to_owned());
-    let record = Subscription::builder("lane").to::<dyn Shipments>().object().detached();
+    let record = Subscription::builder("lane")
+        .to::<dyn Shipments>()
+        .object()
+        .detached();
     let (waits, waiting) = mpsc::channel::<()>();
     let waiting = Arc::new(std::sync::Mutex::new(waiting));
     let guards: Vec<_> = (0..10)
         .map(|index| {
             let waiting = Arc::clone(&waiting);
-            let record = record.clone().name(format!("lane {index}")).build().unwrap();
+            let record = record
+                .clone()
+                .name(format!("lane {index}"))
+                .build()
+                .unwrap();
             let handlers = ShipmentsHandlers::new();
             let handlers = handlers.on_shipped(move |_| _ = waiting.lock().unwrap().recv());
-            broker.subscribe_with::<dyn Shipments>(&record, Arc::new(handlers)).unwrap()
+            broker
+                .subscribe_with::<dyn Shipments>(&record, Arc::new(handlers))
+                .unwrap()
         })
         .collect();
     let shipments = broker.publisher::<dyn Shipments>().unwrap();
@@ -361,7 +392,9 @@ fn edit_keeps_what_waits_and_gives_it_to_whom_the_subscription_names_now() {
             let _ = goes_on.lock().unwrap().recv();
         })
     });
-    broker.register_component(first.implements::<dyn StockEvents>()).unwrap();
+    broker
+        .register_component(first.implements::<dyn StockEvents>())
+        .unwrap();
     broker.register_component(tape.component("second")).unwrap();
     let record = Subscription::builder("moved").to::<dyn StockEvents>();
     let record = record.component("first").detached().build().unwrap();
@@ -399,7 +432,10 @@ fn failures_of_detached_subscribers_reach_the_failure_hook() {
     let both = [failures.recv().unwrap(), failures.recv().unwrap()];
     assert_eq!(
         both,
-        ["\"detached\": failed: panicked: on purpose", "\"detached\": failed: no room"]
+        [
+            "\"detached\": failed: panicked: on purpose",
+            "\"detached\": failed: no room"
+        ]
     );
 }
 
@@ -457,7 +493,10 @@ fn closed_broker_accepts_nothing_and_says_what_was_left() {
     assert_eq!(held.begun.recv().unwrap(), "A");
     let error = broker.close(Duration::from_millis(10)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert!(error.to_string().starts_with("2 events were not delivered"), "{error}");
+    assert!(
+        error.to_string().starts_with("2 events were not delivered"),
+        "{error}"
+    );
     let report = stocks.price_changed("D", 1.0);
     assert_eq!((report.accepted(), report.failed()), (0, 1));
     held.go_on.send(()).unwrap();
@@ -472,7 +511,10 @@ fn event_fired_by_name_reaches_a_typed_subscriber_through_its_lane() {
     let class = stocks.class_id();
     let dynamic = broker.dynamic_publisher(class).unwrap();
     let values = [ValueRef::Str("A"), ValueRef::F64(1.0)];
-    assert_eq!(dynamic.fire("price_changed", &values).unwrap().accepted(), 1);
+    assert_eq!(
+        dynamic.fire("price_changed", &values).unwrap().accepted(),
+        1
+    );
     broker.close(Duration::from_secs(60)).unwrap();
     assert_eq!(tape.take(), ["typed A 1"]);
 }
