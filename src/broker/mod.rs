@@ -10,11 +10,14 @@ mod core;
 mod handling_builder;
 mod health;
 mod import;
+mod mailbox;
+mod pile;
 mod privates;
 mod publisher_filters;
 mod publishers;
 mod roles;
 mod sessions;
+mod spawned;
 mod stream;
 mod subscription_builder;
 mod subscriptions;
@@ -40,7 +43,9 @@ pub use self::health::{
     HealthEventsPublisher,
 };
 pub use self::import::Imported;
+pub use self::mailbox::{Mailbox, MailboxSubscription};
 pub use self::sessions::Session;
+pub use self::spawned::{SpawnedFuture, Spawner};
 pub use self::stream::EventStream;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};

@@ -32,13 +32,18 @@ pub(crate) struct Inbox {
 }
 
 /// Whoever comes for what waits in an [`Inbox`].
-pub(crate) trait Collector: Send + Sync + 'static {
+pub(crate) trait Collector: Any + Send + Sync {
     /// Hears that something waits where nothing did; called with no lock held, on the thread that
     /// has brought it. Returns whether somebody will come.
     fn ready(&self) -> bool;
 
     /// Hears that nothing more comes.
     fn ended(&self);
+
+    /// Returns whether this is the thread that comes, and no other: it cannot wait for room.
+    fn is_here(&self) -> bool {
+        false
+    }
 }
 
 /// Has a collector hear of a lane.
@@ -91,13 +96,17 @@ impl Inbox {
         inbox
     }
 
-    /// Returns the subscription, as it was when the inbox was made.
-    pub(crate) fn record(&self) -> &Subscription {
-        &self.record
+    /// Returns whoever comes for what waits, if that is a `C`.
+    pub(crate) fn collector<C: Collector>(&self) -> Option<Arc<C>> {
+        let collector: Arc<dyn Any + Send + Sync> = Arc::clone(&self.collector) as _;
+        collector.downcast().ok()
     }
 
     /// Has an event wait, or gives back what does not.
     pub(super) fn put(&self, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Pushed<Arc<dyn Parcel>> {
+        if self.collector.is_here() {
+            return self.lane.push_now(parcel, key);
+        }
         self.lane.push(parcel, key)
     }
 
@@ -138,6 +147,16 @@ impl Inbox {
         self.shut();
         // The arguments are the user's.
         drop_quietly(self.lane.clear());
+    }
+
+    /// Has nothing more come, as nobody will come for it, and has the failure hook hear of what
+    /// waits.
+    pub(crate) fn abandon(&self) {
+        self.shut();
+        for parcel in self.lane.clear() {
+            self.tell(&self.context(&*parcel, 0), Failure::Closed);
+            drop_quietly(parcel);
+        }
     }
 
     /// Does what receives an event on this thread, within the fire that it was taken out of, and
