@@ -124,7 +124,11 @@ impl Core {
             (false, _) => format!("subscribers were not told of all changes within {deadline:?}"),
             (true, left) => format!("{left} events were not delivered within {deadline:?}"),
         };
-        closed.and(Err(Error::new(ErrorKind::TimedOut, message)))
+        let message = match closed {
+            Ok(()) => message,
+            Err(too) => format!("{message}, and {too}"),
+        };
+        Err(Error::new(ErrorKind::TimedOut, message))
     }
 
     fn close_store(&self, deadline: Duration, until: Option<Instant>) -> Result<()> {

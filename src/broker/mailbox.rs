@@ -7,17 +7,17 @@ use std::rc::{Rc, Weak as RcWeak};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::Broker;
 use super::core::Core;
 use super::pile::{Flag, Pile, SlotId};
 use super::stream::all_of;
 use super::transient::SubscriptionGuard;
-use super::Broker;
 use crate::delivery::{Entry, Parcel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Principal, Subscription, SubscriptionId};
 use crate::publish::{Body, DynamicEvent, Hand, Inbox, InboxTarget, dynamic, typed};
 use crate::value::{
-    EventInterface, IntoOutcome, InterfaceId, LocalSubscriber, SubscriberError, drop_quietly,
+    EventInterface, InterfaceId, IntoOutcome, LocalSubscriber, SubscriberError, drop_quietly,
 };
 
 /// Subscribers of one thread: they need not be `Send`, and are called when that thread

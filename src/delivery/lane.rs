@@ -5,7 +5,7 @@ use std::fmt;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::is_delivering;
+use super::depth;
 use super::line::{Entry, Line};
 use crate::model::Overflow;
 use crate::value::ValueKey;
@@ -93,15 +93,21 @@ impl<T> Lane<T> {
     }
 
     /// Has an event wait, or says why it does not; what it gives back is not to be dropped under a
-    /// lock. Waits for room if the lane is to, unless this thread is inside a delivery: it may be
-    /// the one that is to make the room.
+    /// lock. Waits for room if the lane is to, unless the fire is inside of a delivery: its
+    /// thread may be the one that is to make the room.
     pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, !is_nested())
+    }
+
+    /// As [`push`](Self::push), and never waits.
+    pub(crate) fn push_now(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, false)
+    }
+
+    fn put(&self, item: T, key: &ValueKey, waits: bool) -> Pushed<T> {
         let mut state = self.state.lock();
-        if !state.ended
-            && state.is_full()
-            && state.bounds.overflow == Overflow::Block
-            && !is_delivering()
-        {
+        let blocks = waits && state.bounds.overflow == Overflow::Block;
+        if blocks && !state.ended && state.is_full() {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
@@ -183,6 +189,11 @@ impl<T> Lane<T> {
         }
         state.blocked -= 1;
     }
+}
+
+/// Returns whether the fire that this thread is inside of is itself inside of a delivery.
+fn is_nested() -> bool {
+    depth() > 1
 }
 
 impl<T> State<T> {

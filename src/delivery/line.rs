@@ -63,14 +63,6 @@ impl<T> Line<T> {
         }
     }
 
-    /// Returns whether an event of this key waits.
-    pub(super) fn has(&self, key: &ValueKey) -> bool {
-        match self {
-            Self::Single(queue) => queue.items > 0,
-            Self::Keyed(keyed) => keyed.queues.get(key).is_some_and(|queue| queue.items > 0),
-        }
-    }
-
     /// Adds an event, and returns whether somebody is to be told.
     pub(super) fn push(&mut self, item: T, key: &ValueKey) -> bool {
         match self {
@@ -358,7 +350,7 @@ mod tests {
         assert_eq!(line.replace(1, &a), Err(1));
         line.push(1, &a);
         assert_eq!((line.replace(2, &a), line.replace(3, &b)), (Ok(1), Err(3)));
-        assert_eq!((line.has(&a), line.has(&b), line.len()), (true, false, 1));
+        assert_eq!(line.len(), 1);
         assert_eq!(taken(&mut line, None).1, [Entry::Item(2)]);
         assert_eq!(
             line.replace(4, &a),

@@ -63,7 +63,7 @@ pub struct EventClass {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) access: BTreeMap<Right, BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) delivery: Option<DeliveryMode>,
+    pub(super) delivery: Option<Box<DeliveryMode>>,
     #[serde(
         default,
         with = "span::option",
@@ -71,7 +71,7 @@ pub struct EventClass {
     )]
     pub(super) deadline: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) breaker: Option<Breaker>,
+    pub(super) breaker: Option<Box<Breaker>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
 }

@@ -104,7 +104,7 @@ impl EventClass {
     /// wait for them in lanes: each subscription has its own.
     #[must_use]
     pub fn with_delivery(mut self, mode: impl Into<DeliveryMode>) -> Self {
-        self.delivery = Some(mode.into());
+        self.delivery = Some(Box::new(mode.into()));
         self
     }
 
@@ -133,7 +133,7 @@ impl EventClass {
     /// Gives a breaker to each subscription that has none of its own.
     #[must_use]
     pub fn with_breaker(mut self, breaker: Breaker) -> Self {
-        self.breaker = Some(breaker);
+        self.breaker = Some(Box::new(breaker));
         self
     }
 
@@ -187,7 +187,7 @@ impl EventClass {
     /// Returns how subscribers are called that do not say so themselves; inline where this is
     /// `None`.
     pub fn delivery(&self) -> Option<&DeliveryMode> {
-        self.delivery.as_ref()
+        self.delivery.as_deref()
     }
 
     /// Returns how long a call may take that has no deadline of its own.
@@ -197,7 +197,7 @@ impl EventClass {
 
     /// Returns the breaker of subscriptions that have none of their own.
     pub fn breaker(&self) -> Option<&Breaker> {
-        self.breaker.as_ref()
+        self.breaker.as_deref()
     }
 
     /// Returns the roles that have a right, by name; none if everybody has it.

@@ -9,7 +9,7 @@ use super::Problems;
 /// A subscription says it, or else its class does
 /// ([`with_delivery`](crate::EventClass::with_delivery)); where neither does, delivery is inline.
 ///
-/// Written by people as `"inline"` or `{ detached = { capacity = 100, overflow = "drop_oldest" } }`.
+/// Written by people as `"inline"` or `{ detached = { capacity = 9, overflow = "drop_oldest" } }`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

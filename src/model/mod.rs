@@ -17,6 +17,7 @@ mod role;
 mod span;
 mod subscription;
 mod subscription_form;
+mod target;
 mod trigger;
 
 pub use self::binding::Binding;
@@ -37,7 +38,8 @@ pub use self::name::{
 pub use self::problem::{Problem, Problems};
 pub use self::right::Right;
 pub use self::role::Role;
-pub use self::subscription::{Subscription, Target};
+pub use self::subscription::Subscription;
 pub(crate) use self::subscription::{SubscriptionParts, check_per_user, check_rules, identity};
+pub use self::target::Target;
 pub use self::trigger::{Trigger, TriggerKind};
 pub use crate::value::Revision;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{
-    Binding, BindingPool, ComponentId, Handling, Moniker, PredicateName, Principal, Problems,
-    Revision, RoleName, SubscriptionId, SubscriptionName,
+    Binding, BindingPool, Handling, PredicateName, Principal, Problems, Revision, RoleName,
+    SubscriptionId, SubscriptionName, Target,
 };
 use crate::error::Error;
 use crate::value::Properties;
@@ -73,21 +73,6 @@ pub(crate) struct SubscriptionParts {
     pub(crate) description: Option<String>,
     pub(crate) handling: Handling,
     pub(crate) revision: Option<Revision>,
-}
-
-/// Who receives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Target {
-    /// A component that the broker makes when needed.
-    #[doc(alias = "SubscriberCLSID")]
-    Component(ComponentId),
-    /// Something that the scheme's resolver binds to.
-    #[doc(alias = "SubscriberMoniker")]
-    Moniker(Moniker),
-    /// A live object, passed beside the record.
-    #[doc(alias = "SubscriberInterface")]
-    Object,
 }
 
 impl Subscription {
@@ -352,16 +337,6 @@ impl Subscription {
 impl Rare {
     fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Component(id) => write!(f, "component {id}"),
-            Self::Moniker(moniker) => write!(f, "moniker {moniker}"),
-            Self::Object => f.write_str("object"),
-        }
     }
 }
 

@@ -112,8 +112,8 @@ pub enum Notice {
         /// the event cannot be read.
         reason: String,
     },
-    /// The lane of a subscription was full, and events for it were lost as its overflow policy says.
-    /// Told once for each time that it is full.
+    /// The lane of a subscription was full, and events for it were lost as its overflow policy
+    /// says. Told once for each time that it is full.
     LaneOverflow {
         /// The subscription's id.
         id: Uuid,

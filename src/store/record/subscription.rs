@@ -80,8 +80,9 @@ pub(super) struct SubscriptionV2<'a> {
 pub(super) struct SubscriptionV3<'a> {
     #[serde(borrow)]
     base: SubscriptionV2<'a>,
-    calls: CallsV1,
-    trigger: Option<TriggerV1>,
+    // Few have them, and whatever is read is moved about.
+    calls: Box<CallsV1>,
+    trigger: Option<Box<TriggerV1>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,8 +119,8 @@ impl<'a> Stored<'a> {
         };
         let v3 = SubscriptionV3 {
             base: v2,
-            calls: CallsV1::of_subscription(record),
-            trigger: record.trigger().map(Into::into),
+            calls: Box::new(CallsV1::of_subscription(record)),
+            trigger: record.trigger().map(|it| Box::new(it.into())),
         };
         Ok(if !v3.is_second_version() {
             Self::V3(v3)
@@ -149,7 +150,7 @@ impl<'a> Stored<'a> {
             Self::V3(v3) => {
                 bytes.push(3);
                 v3.base.write_definition(&mut bytes);
-                (&v3.calls, &v3.trigger).write(&mut bytes);
+                (&*v3.calls, v3.trigger.as_deref()).write(&mut bytes);
             }
         }
         Uuid::new_v5(&NAMESPACE, &bytes)
@@ -293,7 +294,7 @@ impl SubscriptionV3<'_> {
         id: SubscriptionId,
         revision: Revision,
     ) -> Result<Subscription, InvalidName> {
-        let handling = self.calls.into_handling(self.trigger);
+        let handling = self.calls.into_handling(self.trigger.map(|it| *it));
         let parts = self.base.into_parts(id, revision, handling)?;
         Ok(Subscription::from_parts(parts))
     }
@@ -316,7 +317,7 @@ impl<'a> From<SubscriptionV2<'a>> for SubscriptionV3<'a> {
     fn from(base: SubscriptionV2<'a>) -> Self {
         Self {
             base,
-            calls: CallsV1::none(),
+            calls: Box::new(CallsV1::none()),
             trigger: None,
         }
     }

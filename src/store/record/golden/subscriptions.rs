@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::{REVISION, Record, check_read};
-use crate::broker::SubscriptionBuilder;
 use crate::model::{Breaker, DeliveryMode, Detached, Overflow, Subscription, Trigger};
 use crate::store::record::properties::{load_bag, store_bag};
 use crate::store::record::{StoredSubscription, definition_digest};
@@ -123,14 +122,14 @@ fn third() -> [StoredSubscription; 3] {
     let inline = small.record.to_builder().delivery(DeliveryMode::Inline);
     let limit = Trigger::at_most(9, span).with_max_keys(1);
     let limited = small.record.to_builder().trigger(limit);
-    let stored = |builder: SubscriptionBuilder, of: &StoredSubscription| StoredSubscription {
-        record: builder.build().unwrap(),
+    let stored = |record: Subscription, of: &StoredSubscription| StoredSubscription {
+        record,
         ..of.clone()
     };
     [
-        stored(everything, &full),
-        stored(inline, &small),
-        stored(limited, &small),
+        stored(everything.build().unwrap(), &full),
+        stored(inline.build().unwrap(), &small),
+        stored(limited.build().unwrap(), &small),
     ]
 }
 
