@@ -71,10 +71,11 @@ struct Inner {
 
 /// A subscription of a mailbox.
 struct Slot {
+    /// First, so that nothing comes any more when the rest goes.
+    _guard: SubscriptionGuard,
     inbox: Arc<Inbox>,
     /// Not there while it is being called.
     reader: Option<Reader>,
-    _guard: SubscriptionGuard,
 }
 
 /// Who receives what waits for a subscription.
@@ -177,28 +178,13 @@ impl Mailbox {
     /// It may be called from inside of a delivery, too, and of a subscriber of the mailbox itself,
     /// which then gets nothing before it has returned.
     pub fn dispatch(&self) -> usize {
-        let waiting = self.waiting();
-        let mut count = 0;
-        while count < waiting && self.dispatch_one() {
-            count += 1;
-        }
-        self.0.pile.remind();
-        count
+        self.0.dispatch(self.waiting())
     }
 
-    /// Calls a subscriber for one event that waits, and returns whether one did.
+    /// Calls a subscriber for one event that waits, and returns whether one did. Of those that are
+    /// left the hook is told.
     pub fn dispatch_one(&self) -> bool {
-        while let Some(id) = self.0.pile.pop() {
-            // Gone since, or being called around this.
-            let Some((inbox, reader)) = self.0.take(id) else {
-                continue;
-            };
-            let dispatched = self.0.read(id, &inbox, reader);
-            if dispatched {
-                return true;
-            }
-        }
-        false
+        self.0.dispatch(1) == 1
     }
 
     /// Waits up to `timeout` until something waits, and then [dispatches](Self::dispatch) it. It
@@ -217,7 +203,7 @@ impl Mailbox {
     /// Returns how many events wait.
     pub fn waiting(&self) -> usize {
         let slots = self.0.slots.borrow();
-        slots.values().map(|slot| slot.inbox.len()).sum()
+        slots.values().map(Slot::waiting).sum()
     }
 
     fn broker(&self) -> Result<Broker> {
@@ -251,8 +237,6 @@ impl Mailbox {
             reader: Some(reader),
         };
         self.0.slots.borrow_mut().insert(id, slot);
-        // What came before there was a slot found nobody.
-        self.0.pile.ready(id);
         Ok(MailboxSubscription {
             id: record.id(),
             slot: id,
@@ -261,7 +245,59 @@ impl Mailbox {
     }
 }
 
+impl Slot {
+    fn waiting(&self) -> usize {
+        let reader = self.reader.as_ref();
+        reader.map_or(self.inbox.len(), |reader| reader.hand.len())
+    }
+}
+
+impl Reader {
+    /// Returns the next event, and counts those that are missing before it.
+    fn next(&mut self) -> Option<Arc<dyn Parcel>> {
+        loop {
+            match self.hand.next()? {
+                Entry::Gap(count) => self.missed += count,
+                Entry::Item(parcel) => return Some(parcel),
+            }
+        }
+    }
+
+    /// Returns whether nothing is left; then the pile hears of the next event.
+    fn is_through(&mut self) -> bool {
+        if self.hand.len() > 0 {
+            return false;
+        }
+        match self.next() {
+            Some(parcel) => {
+                // It has come just now.
+                self.hand.put_back(parcel);
+                false
+            }
+            None => true,
+        }
+    }
+}
+
 impl Inner {
+    /// Calls subscribers for up to `max` events, and returns for how many it did.
+    fn dispatch(&self, max: usize) -> usize {
+        self.pile.begin();
+        let mut count = 0;
+        while count < max
+            && let Some(id) = self.pile.pop()
+        {
+            // Otherwise it is gone since, or being called around this.
+            if let Some((inbox, reader)) = self.take(id)
+                && self.read(id, &inbox, reader)
+            {
+                count += 1;
+            }
+        }
+        self.pile.remind();
+        count
+    }
+
     /// Takes the reader of a slot, to be called with no borrow held.
     fn take(&self, id: SlotId) -> Option<(Arc<Inbox>, Reader)> {
         let mut slots = self.slots.borrow_mut();
@@ -271,39 +307,31 @@ impl Inner {
 
     /// Has a reader receive what waits first, and returns whether anything did.
     fn read(&self, id: SlotId, inbox: &Inbox, mut reader: Reader) -> bool {
-        let parcel = loop {
-            match reader.hand.next() {
-                Some(Entry::Gap(count)) => reader.missed += count,
-                Some(Entry::Item(parcel)) => break Some(parcel),
-                None => break None,
-            }
+        let Some(parcel) = reader.next() else {
+            self.put_back(id, reader);
+            return false;
         };
-        if let Some(parcel) = &parcel {
-            let missed = std::mem::take(&mut reader.missed);
-            let receive = || (reader.receive)(parcel);
-            if let Err(failure) = inbox.receive(&**parcel, missed, receive) {
-                inbox.tell(&inbox.context(&**parcel, missed), failure);
-            }
+        let missed = std::mem::take(&mut reader.missed);
+        let receive = || (reader.receive)(&parcel);
+        if let Err(failure) = inbox.receive(&*parcel, missed, receive) {
+            inbox.tell(&inbox.context(&*parcel, missed), failure);
         }
-        let found = parcel.is_some();
         drop_quietly(parcel);
-        self.put_back(id, reader, found);
-        found
+        if !reader.is_through() {
+            self.pile.again(id);
+        }
+        self.put_back(id, reader);
+        true
     }
 
-    /// Puts a reader back into its slot, for another turn if there was something, unless the
-    /// subscription was dropped meanwhile.
-    fn put_back(&self, id: SlotId, reader: Reader, found: bool) {
+    /// Puts a reader back into its slot, unless the subscription was dropped meanwhile.
+    fn put_back(&self, id: SlotId, reader: Reader) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(&id) else {
             drop(slots);
             return drop_quietly(reader);
         };
         slot.reader = Some(reader);
-        drop(slots);
-        if found {
-            self.pile.again(id);
-        }
     }
 
     /// Returns whether there are subscriptions, and none of them gets anything any more.
@@ -340,6 +368,7 @@ impl Drop for MailboxSubscription {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.upgrade() {
             let slot = mailbox.slots.borrow_mut().remove(&self.slot);
+            mailbox.pile.forget(self.slot);
             drop_quietly(slot);
         }
     }

@@ -71,15 +71,22 @@ impl Pile {
     /// Returns the subscription whose turn it is.
     pub(super) fn pop(&self) -> Option<SlotId> {
         let mut state = self.state.lock();
-        let slot = state.ready.pop_front();
-        state.told &= slot.is_some();
-        slot
+        state.ready.pop_front()
     }
 
-    /// Has the hook hear of what still waits.
+    /// Takes a subscription out that is gone.
+    pub(super) fn forget(&self, slot: SlotId) {
+        self.state.lock().ready.retain(|ready| *ready != slot);
+    }
+
+    /// Takes what the hook was told for seen to: it hears again of what comes from now on.
+    pub(super) fn begin(&self) {
+        self.state.lock().told = false;
+    }
+
+    /// Has the hook hear of what still waits, if it has not since [`begin`](Self::begin).
     pub(super) fn remind(&self) {
         let mut state = self.state.lock();
-        state.told = false;
         let hook = state.tell();
         drop(state);
         call(hook);

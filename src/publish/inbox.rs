@@ -280,6 +280,11 @@ impl Hand {
         self.taken.pop_front()
     }
 
+    /// Takes back what was taken last.
+    pub(crate) fn put_back(&mut self, parcel: Arc<dyn Parcel>) {
+        self.taken.push_front(Entry::Item(parcel));
+    }
+
     /// Returns how many events are in the hand or wait.
     pub(crate) fn len(&self) -> usize {
         self.taken.len() + self.inbox.len()
