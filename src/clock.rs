@@ -1,7 +1,9 @@
 //! The broker's clock.
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 mod hand;
+#[cfg(any(test, feature = "testing"))]
+mod virtual_clock;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +11,10 @@ use std::time::{Instant, SystemTime};
 
 use parking_lot::{Condvar, Mutex};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use self::hand::HandClock;
+#[cfg(any(test, feature = "testing"))]
+pub use self::virtual_clock::VirtualClock;
 
 /// Where the broker reads the time, and waits for it.
 pub(crate) trait Clock: fmt::Debug + Send + Sync + 'static {
@@ -23,6 +27,17 @@ pub(crate) trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Waits until the alarm was rung more often than `seen`, or it is `until`; without that, for
     /// as long as it takes.
     fn wait(&self, alarm: &Arc<Alarm>, seen: Rings, until: Option<Instant>);
+
+    /// Says that a thread of the broker is about to run that does what is due by this clock, and
+    /// waits for no alarm but this one. Whoever starts the thread asks for it beforehand, so that a
+    /// clock that a test moves misses nobody.
+    fn waiter(self: Arc<Self>, alarm: &Arc<Alarm>) -> Box<dyn Waiter>;
+}
+
+/// How a thread of the broker waits by a clock; dropped when the thread ends.
+pub(crate) trait Waiter: Send {
+    /// Waits as [`Clock::wait`] does. What was due by now is done.
+    fn wait(&mut self, seen: Rings, until: Option<Instant>);
 }
 
 /// The operating system's clock.
@@ -43,6 +58,12 @@ pub(crate) struct Alarm {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rings(u64);
 
+impl Rings {
+    pub(crate) fn count(self) -> u64 {
+        self.0
+    }
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
@@ -54,6 +75,18 @@ impl Clock for SystemClock {
 
     fn wait(&self, alarm: &Arc<Alarm>, seen: Rings, until: Option<Instant>) {
         alarm.wait(seen, until);
+    }
+
+    fn waiter(self: Arc<Self>, alarm: &Arc<Alarm>) -> Box<dyn Waiter> {
+        Box::new(SystemWaiter(Arc::clone(alarm)))
+    }
+}
+
+struct SystemWaiter(Arc<Alarm>);
+
+impl Waiter for SystemWaiter {
+    fn wait(&mut self, seen: Rings, until: Option<Instant>) {
+        self.0.wait(seen, until);
     }
 }
 

@@ -116,6 +116,7 @@
 //! - `sled`, by default: the store in a directory. Without it there are the store in memory and
 //!   stores of your own ([`Store`], [`Engine`]).
 //! - `bincode`, by default: the compact encoding of records. Without it they are JSON.
+//! - `testing`: the module `testing`, for tests of your own publishers and subscribers.
 //!
 //! The minimum Rust version is 1.88. Developed on x86-64 Linux; nothing but the permissions of
 //! files is specific to a platform, and no other has been tested.
@@ -140,6 +141,8 @@ mod model;
 mod notices;
 mod publish;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod value;
 
 // The public interface is:
@@ -148,12 +151,13 @@ pub use crate::broker::{
     HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
     HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
     HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget, Mailbox, MailboxSubscription,
-    Session, SpawnedFuture, Spawner, SubscriptionBuilder, SubscriptionGuard, SubscriptionStatus,
-    WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges, WiringChangesAsyncHandlers,
-    WiringChangesEvent, WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
-    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
-    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
+    Session, SpawnedFuture, Spawner, SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth,
+    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
+    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
+    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
+    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
+    WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -177,10 +181,11 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher, DynamicWith,
-    Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport,
-    Interest, InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
-    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent,
+    Activity, AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher,
+    DynamicWith, Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy,
+    FireReport, Interest, InterestChanges, Latencies, MethodInterest, MethodMetrics, Metrics,
+    MetricsOptions, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
+    Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent, SubscriptionMetrics,
     SubscriptionsView, With,
 };
 pub use crate::store::{

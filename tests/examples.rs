@@ -114,6 +114,23 @@ fn hello_delivers_the_event_that_passes_the_filter() {
     );
 }
 
+#[test]
+fn subscriber_is_tested_without_waiting_for_the_time_that_passes() {
+    assert_says(
+        "testing",
+        &[
+            "the rule is as the table says",
+            "during maintenance: the pager is silent",
+            "an hour later: measured(service = 'web', load = 95)",
+            "the pager fails: 1 delivered, 1 failed",
+            "expected measured with load > 95, 2 times; it came once",
+            "what came:",
+            "  1. measured(service = 'web', load = 95)  not load > 95",
+            "  2. measured(service = 'db', load = 97)  as expected",
+        ],
+    );
+}
+
 #[cfg(feature = "sled")]
 #[test]
 fn restarted_program_finds_its_subscription_and_leaves_an_edit_alone() {
@@ -159,6 +176,25 @@ fn late_display_shows_what_each_sensor_told_last() {
             "hall: attic 30.5",
             "kitchen: attic 30.5, retained",
             "1 retained",
+        ],
+    );
+}
+
+#[test]
+fn slow_consumers_get_what_their_lanes_had_room_for() {
+    assert_says(
+        "slow_consumer",
+        &[
+            "2: 3 accepted",
+            "3: 3 accepted",
+            "4: 3 accepted",
+            "5: 2 accepted, \"archive\": failed: its lane is full",
+            "6: 2 accepted, \"archive\": failed: its lane is full",
+            "7: 2 accepted, \"archive\": failed: its lane is full",
+            "8: 2 accepted, \"archive\": failed: its lane is full",
+            "display: 1 (4 missed) 6 7 8",
+            "archive: 1 2 3 4",
+            "chart: 1 8",
         ],
     );
 }

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::Broker;
 use super::health;
 use super::wiring::{Progress, Wiring};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::{WorkerPool, is_delivering};
+use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Desks, Hook, Inboxes, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Inboxes, Meters, MetricsOptions, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -31,6 +31,18 @@ pub(crate) struct Core {
     closed: AtomicBool,
 }
 
+/// What a broker is made of beside its store.
+pub(super) struct Parts {
+    pub(super) hook: Hook,
+    pub(super) notices: Notices,
+    pub(super) progress: Option<Progress>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) threads: usize,
+    pub(super) retained_keys: usize,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Option<MetricsOptions>,
+}
+
 /// What factories and publishers find the broker by.
 struct WeakBroker(OnceLock<Weak<Core>>);
 
@@ -39,22 +51,28 @@ impl Core {
     /// the second value says whether it is the broker's own.
     pub(super) fn open(
         open: impl FnOnce(Arc<dyn CommitSink>) -> Result<(Arc<dyn Store>, bool)>,
-        hook: Hook,
-        notices: Notices,
-        progress: Option<Progress>,
-        policy: Arc<Policy>,
-        threads: usize,
-        retained_keys: usize,
+        parts: Parts,
     ) -> Result<Arc<Self>> {
+        let Parts {
+            hook,
+            notices,
+            progress,
+            policy,
+            threads,
+            retained_keys,
+            clock,
+            metrics,
+        } = parts;
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
+        let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
         let pool = Arc::new(WorkerPool::new(threads));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
+            timers: Timers::new(Arc::clone(&clock)),
             clock,
             hook,
             notices: notices.clone(),
@@ -65,6 +83,7 @@ impl Core {
             pool,
             host: Arc::clone(&host) as _,
             upkeep,
+            meters,
         });
         wiring.teller.begin(&around);
         let opened = open(Arc::clone(&wiring) as _);
@@ -108,6 +127,7 @@ impl Core {
             desks.wait(until);
         }
         let left = desks.clear();
+        self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
@@ -175,6 +195,7 @@ impl Drop for Core {
         }
         self.around.desks.shut();
         self.around.desks.clear();
+        self.around.timers.stop();
         self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();

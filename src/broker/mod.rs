@@ -9,8 +9,10 @@ mod components;
 mod core;
 mod handling_builder;
 mod health;
+mod idle;
 mod import;
 mod mailbox;
+mod metrics;
 mod pile;
 mod privates;
 mod publisher_filters;
@@ -44,6 +46,7 @@ pub use self::health::{
 };
 pub use self::import::Imported;
 pub use self::mailbox::{Mailbox, MailboxSubscription};
+pub use self::metrics::SubscriptionHealth;
 pub use self::sessions::Session;
 pub use self::spawned::{SpawnedFuture, Spawner};
 pub use self::stream::EventStream;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::clock::{Alarm, Clock};
+use crate::clock::{Alarm, Clock, Waiter};
 use crate::store::Trash;
 
 /// Who keeps instances that may be idle for too long.
@@ -62,8 +62,9 @@ impl Sweeper {
         let mut rounds = self.rounds.lock();
         if !rounds.running {
             let sweeper = Arc::clone(self);
+            let waiter = Arc::clone(&self.clock).waiter(&self.alarm);
             let thread = thread::Builder::new().name("loosely-idle".to_owned());
-            if thread.spawn(move || sweeper.run()).is_err() {
+            if thread.spawn(move || sweeper.run(waiter)).is_err() {
                 return false;
             }
             rounds.running = true;
@@ -77,11 +78,11 @@ impl Sweeper {
         true
     }
 
-    fn run(&self) {
+    fn run(&self, mut waiter: Box<dyn Waiter>) {
         loop {
             let seen = self.alarm.rings();
             let Some(next) = self.round() else { return };
-            self.clock.wait(&self.alarm, seen, Some(next));
+            waiter.wait(seen, Some(next));
         }
     }
 

@@ -12,6 +12,7 @@ mod parcel;
 mod pool;
 mod shown;
 mod telling;
+mod timers;
 
 pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
@@ -29,3 +30,4 @@ pub(crate) use self::parcel::Parcel;
 pub(crate) use self::pool::WorkerPool;
 pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
+pub(crate) use self::timers::{TimerKey, Timers};

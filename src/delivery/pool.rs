@@ -78,6 +78,11 @@ impl WorkerPool {
         pending.saturating_sub(self.limit)
     }
 
+    /// Returns whether all that was submitted is done.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.load(Ordering::Acquire) == 0
+    }
+
     /// Returns how many threads there may be.
     pub(crate) fn limit(&self) -> usize {
         self.limit

@@ -138,6 +138,7 @@
 //! components being made -> a component's instance, or the state of a shared singleton
 //! a pool's or shared singleton's state -> the sweeper's rounds -> its alarm
 //! a pool's state -> one who waits -> its alarm
+//! any of these -> a test's clock -> an alarm
 //! a fire: one index at a time, for reading, and nothing inside
 //! a look at all ranges at one place -> that index, a part at a time, and nothing inside
 //! a channel's roster, its index for reading -> what it retains

@@ -84,20 +84,24 @@ impl Desks {
     /// Waits until nothing waits at any desk and nothing is being delivered, and returns whether
     /// that is so; without a time for as long as it takes.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
-        let is_idle = || self.all().iter().all(|desk| desk.is_idle());
-        self.idle.wait(until, is_idle)
+        self.idle.wait(until, || self.is_idle())
+    }
+
+    /// Returns whether nothing waits at any desk and nothing is being delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.all().iter().all(|desk| desk.is_idle())
     }
 
     /// Gives up what waits and returns how many events that were.
     pub(crate) fn clear(&self) -> usize {
         let all = self.all();
-        let left = all.iter().map(|desk| desk.clear());
-        let count = |left: Vec<_>| {
-            let count = left.len();
+        let count = |desk: &Arc<Desk>| {
+            let (left, in_hand) = desk.clear();
+            let count = left.len() + in_hand;
             drop_quietly(left);
             count
         };
-        left.map(count).sum()
+        all.iter().map(count).sum()
     }
 
     /// Takes the seats of subscriptions that are gone, or not served any more; what waits for them

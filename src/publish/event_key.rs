@@ -9,7 +9,10 @@ use crate::value::{ValueKey, ValueRef, write_key};
 /// Where the parts of an event's key are: method -> their paths. What a method does not have is
 /// NULL.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KeyPaths(Box<[(usize, Box<[Option<Path>]>)]>);
+pub(super) struct KeyPaths(Box<[(usize, Paths)]>);
+
+/// The path of each part, where the method has it.
+type Paths = Box<[Option<Path>]>;
 
 impl KeyPaths {
     /// Finds the names in the methods of a site that a subscription is bound to.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::copy;
 use super::engine::Engine;
 use super::health::describe;
 use super::local::Shared;
 use super::options::{Durability, StoreOptions};
+use crate::clock::{Alarm, Waiter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
 
@@ -18,7 +19,8 @@ use crate::notices::Notice;
 #[derive(Debug, Default)]
 pub(crate) struct Duties {
     due: Mutex<Due>,
-    changed: Condvar,
+    /// Rung when something is due sooner than before.
+    alarm: Arc<Alarm>,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +36,7 @@ struct Due {
 enum Duty {
     Flush,
     Copy,
+    Wait(Option<Instant>),
     Stop,
 }
 
@@ -46,9 +49,10 @@ impl Duties {
             return Ok(None);
         }
         let shared = Arc::clone(shared);
+        let waiter = Arc::clone(&shared.options.clock).waiter(&shared.duties.alarm);
         thread::Builder::new()
             .name("loosely-store".into())
-            .spawn(move || run(&shared))
+            .spawn(move || run(&shared, waiter))
             .map(Some)
             .map_err(|error| {
                 Error::new(ErrorKind::Io, "cannot start the store's thread").because(error)
@@ -57,19 +61,20 @@ impl Duties {
 
     /// Notes that there is something new to flush and to copy.
     pub(crate) fn changed(&self, options: &StoreOptions) {
+        let now = options.clock.instant();
         let mut due = self.due.lock();
         let mut news = false;
         if let Durability::Interval(interval) = options.durability
             && due.flush.is_none()
         {
             // No such time means never.
-            due.flush = Instant::now().checked_add(interval);
+            due.flush = now.checked_add(interval);
             news = due.flush.is_some();
         }
         if let (Some(every), Some(_)) = (options.copy_every, &options.copy_path)
             && !due.uncopied
         {
-            let soonest = Instant::now().checked_add(every.min(SETTLE));
+            let soonest = now.checked_add(every.min(SETTLE));
             let next = match due.copied {
                 Some(copied) => copied.checked_add(every),
                 None => soonest,
@@ -80,7 +85,7 @@ impl Duties {
         }
         drop(due);
         if news {
-            self.changed.notify_all();
+            self.alarm.ring();
         }
     }
 
@@ -92,39 +97,33 @@ impl Duties {
     /// Ends the thread after what it is doing.
     pub(crate) fn stop(&self) {
         self.due.lock().stop = true;
-        self.changed.notify_all();
+        self.alarm.ring();
     }
 
-    /// Waits for the next duty and takes it.
-    fn next(&self) -> Duty {
+    /// Takes the next duty.
+    fn next(&self, now: Instant) -> Duty {
         let mut due = self.due.lock();
-        loop {
-            let now = Instant::now();
-            let is_over = |at: &mut Instant| *at <= now;
-            if due.stop {
-                return Duty::Stop;
-            }
-            if due.flush.take_if(is_over).is_some() {
-                return Duty::Flush;
-            }
-            if due.copy.take_if(is_over).is_some() {
-                due.copied = Some(now);
-                due.uncopied = false;
-                return Duty::Copy;
-            }
-            match due.flush.into_iter().chain(due.copy).min() {
-                Some(next) => {
-                    self.changed.wait_until(&mut due, next);
-                }
-                None => self.changed.wait(&mut due),
-            }
+        let is_over = |at: &mut Instant| *at <= now;
+        if due.stop {
+            return Duty::Stop;
         }
+        if due.flush.take_if(is_over).is_some() {
+            return Duty::Flush;
+        }
+        if due.copy.take_if(is_over).is_some() {
+            due.copied = Some(now);
+            due.uncopied = false;
+            return Duty::Copy;
+        }
+        Duty::Wait(due.flush.into_iter().chain(due.copy).min())
     }
 }
 
-fn run<E: Engine>(shared: &Shared<E>) {
+fn run<E: Engine>(shared: &Shared<E>, mut waiter: Box<dyn Waiter>) {
     loop {
-        match shared.duties.next() {
+        let seen = shared.duties.alarm.rings();
+        match shared.duties.next(shared.options.clock.instant()) {
+            Duty::Wait(until) => waiter.wait(seen, until),
             Duty::Stop => return,
             // A failure takes the store out of use and is reported there.
             Duty::Flush => drop(shared.make_durable(shared.flush.ticket())),

@@ -40,7 +40,7 @@ impl<E: Engine> Shared<E> {
             let message = "the store failed and its pause has no end: open it anew";
             return Err(Error::new(ErrorKind::Unavailable, message));
         };
-        let pause = retry_at.saturating_duration_since(Instant::now());
+        let pause = retry_at.saturating_duration_since(self.options.clock.instant());
         if !pause.is_zero() {
             let message = format!(
                 "the store failed and is opened again in {} ms at the earliest",
@@ -50,7 +50,7 @@ impl<E: Engine> Shared<E> {
         }
         self.recover(state, trash).inspect_err(|_| {
             state.health = Health::Broken {
-                retry_at: Instant::now().checked_add(delay),
+                retry_at: self.options.clock.instant().checked_add(delay),
                 delay: delay.saturating_mul(2).min(self.options.back_off.1),
             };
         })
@@ -81,7 +81,7 @@ impl<E: Engine> Shared<E> {
         }
         let (first, last) = self.options.back_off;
         state.health = Health::Broken {
-            retry_at: Instant::now().checked_add(first),
+            retry_at: self.options.clock.instant().checked_add(first),
             delay: first.saturating_mul(2).min(last),
         };
         self.options.notices.push(Notice::StoreUnavailable {

@@ -1,8 +1,10 @@
 //! How a store is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::{Clock, SystemClock};
 use crate::notices::Notices;
 
 /// When an acknowledged commit survives a crash.
@@ -26,6 +28,7 @@ pub struct StoreOptions {
     pub(crate) witness_path: Option<PathBuf>,
     pub(crate) back_off: (Duration, Duration),
     pub(crate) notices: Notices,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl StoreOptions {
@@ -39,6 +42,7 @@ impl StoreOptions {
             witness_path: None,
             back_off: (BACK_OFF_FIRST, BACK_OFF_LAST),
             notices: Notices::default(),
+            clock: Arc::new(SystemClock),
         }
     }
 
@@ -84,6 +88,18 @@ impl StoreOptions {
     #[must_use]
     pub fn notices(mut self, notices: Notices) -> Self {
         self.notices = notices;
+        self
+    }
+
+    /// Goes by this clock in place of the system's.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn clock(self, clock: &crate::clock::VirtualClock) -> Self {
+        self.by_clock(clock.as_clock())
+    }
+
+    pub(crate) fn by_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 

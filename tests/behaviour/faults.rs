@@ -1,13 +1,11 @@
 //! A store that fails.
 
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use loosely::testing::{Fault, FaultyStore};
 use loosely::{
-    Batch, Cascade, CommitSink, Ensured, Entry, Error, ErrorKind, EventClass, LoggedCommit,
-    MemoryStore, Notice, Result, Revision, Store, Subscription, ValueRef,
+    Cascade, Ensured, ErrorKind, EventClass, MemoryStore, Notice, Subscription, ValueRef,
 };
 
 use crate::support::{StockEvents, Tape, TestEngine, on_store, quiet, subscription};
@@ -89,13 +87,13 @@ fn failed_flush_is_uncertain_and_the_cache_is_listed_anew() {
 
 #[test]
 fn broker_on_a_store_of_ones_own_reports_what_that_store_says() {
-    let store = Arc::new(Refusing::default());
-    let (broker, tape) = (on_store(store.clone()), Tape::new());
+    let store = FaultyStore::new();
+    let (broker, tape) = (on_store(Arc::new(store.clone())), Tape::new());
     broker.register_component(tape.component("x")).unwrap();
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
     let record = subscription("a", "x").build().unwrap();
     broker.ensure(&record).unwrap();
-    store.refuses.store(true, Ordering::SeqCst);
+    store.commits().from(1, Fault::fail("no paper"));
     let error = broker.remove(record.id()).unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string()),
@@ -117,9 +115,9 @@ fn broker_on_a_store_of_ones_own_reports_what_that_store_says() {
 #[test]
 fn conflict_that_never_ends_is_an_error_and_no_endless_loop() {
     let _watchdog = crate::support::Watchdog::new();
-    let store = Arc::new(Refusing::default());
-    let broker = on_store(store.clone());
-    store.conflicts.store(true, Ordering::SeqCst);
+    let store = FaultyStore::new();
+    let broker = on_store(Arc::new(store.clone()));
+    conflict(&store);
     let error = broker
         .ensure(&subscription("a", "x").build().unwrap())
         .unwrap_err();
@@ -175,83 +173,23 @@ fn notices_are_taken_out_once() {
     assert_eq!(broker.notices(), Vec::<Notice>::new());
 }
 
-/// A store of the user's own: it refuses commits on request, or lets something happen before one.
-#[derive(Debug, Default)]
-struct Refusing {
-    store: MemoryStore,
-    first: First,
-    refuses: AtomicBool,
-    conflicts: AtomicBool,
+/// Has something happen before the next commit.
+fn before_next_commit(store: &FaultyStore, work: impl Fn() + Send + Sync + 'static) {
+    store.commits().at(1, Fault::run(work));
 }
 
-/// Happens before the next commit, once.
-#[derive(Default)]
-struct First(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-
-impl std::fmt::Debug for First {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("First")
-    }
-}
-
-impl Store for Refusing {
-    fn get(&self, key: &[u8]) -> Result<Option<Entry>> {
-        self.store.get(key)
-    }
-
-    fn scan(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
-    ) -> Result<()> {
-        self.store.scan(prefix, visit)
-    }
-
-    fn commit(&self, batch: Batch) -> Result<Revision> {
-        let first = self.first.0.lock().unwrap().take();
-        if let Some(first) = first {
-            first();
-        }
-        if self.refuses.load(Ordering::SeqCst) {
-            return Err(Error::from_store(ErrorKind::Io, "no paper"));
-        }
-        if self.conflicts.load(Ordering::SeqCst) {
-            return Err(Error::from_store(ErrorKind::Conflict, "always"));
-        }
-        self.store.commit(batch)
-    }
-
-    fn revision(&self) -> Revision {
-        self.store.revision()
-    }
-
-    fn attach(&self, prefix: &[u8], sink: Arc<dyn CommitSink>) -> Result<Revision> {
-        self.store.attach(prefix, sink)
-    }
-
-    fn detach(&self, sink: &Arc<dyn CommitSink>) {
-        self.store.detach(sink);
-    }
-
-    fn changes_since(&self, revision: Revision) -> Result<Vec<LoggedCommit>> {
-        self.store.changes_since(revision)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.store.sync()
-    }
-
-    fn close(&self) -> Result<()> {
-        self.store.close()
-    }
+/// Makes every commit a conflict from now on.
+fn conflict(store: &FaultyStore) {
+    let fault = Fault::fail_as(ErrorKind::Conflict, "always");
+    store.commits().from(1, fault);
 }
 
 /// What is bound to a class was once looked up before the commit that removes it and never again: a
 /// subscription ensured between the two survived its class.
 #[test]
 fn subscription_bound_to_a_class_while_it_is_removed_keeps_it_or_goes_with_it() {
-    let store = Arc::new(Refusing::default());
-    let broker = on_store(store.clone());
+    let store = FaultyStore::new();
+    let broker = on_store(Arc::new(store.clone()));
     broker
         .register_class::<dyn StockEvents>(EventClass::new("nyse", "nyse"))
         .unwrap();
@@ -259,7 +197,7 @@ fn subscription_bound_to_a_class_while_it_is_removed_keeps_it_or_goes_with_it() 
         let record = Subscription::builder(name).class("nyse").component("x");
         let (record, broker) = (record.build().unwrap(), broker.clone());
         let bind = move || assert!(broker.ensure(&record).is_ok());
-        *store.first.0.lock().unwrap() = Some(Box::new(bind));
+        before_next_commit(&store, bind);
     };
     bind("a");
     let refused = broker.unregister_class("nyse", Cascade::Refuse);
@@ -274,8 +212,8 @@ fn subscription_bound_to_a_class_while_it_is_removed_keeps_it_or_goes_with_it() 
 /// ensured in between lost its place and the memory of who had ensured it.
 #[test]
 fn import_leaves_place_and_definition_to_what_came_while_it_was_prepared() {
-    let store = Arc::new(Refusing::default());
-    let (broker, tape) = (on_store(store.clone()), Tape::new());
+    let store = FaultyStore::new();
+    let (broker, tape) = (on_store(Arc::new(store.clone())), Tape::new());
     for name in ["x", "y"] {
         broker.register_component(tape.component(name)).unwrap();
     }
@@ -283,7 +221,7 @@ fn import_leaves_place_and_definition_to_what_came_while_it_was_prepared() {
     let later = subscription("b", "y").build().unwrap();
     let (first, other) = (meanwhile.clone(), broker.clone());
     let ensure = move || assert_eq!(other.ensure(&first).unwrap(), Ensured::Added);
-    *store.first.0.lock().unwrap() = Some(Box::new(ensure));
+    before_next_commit(&store, ensure);
     let imported = broker.import([&later, &meanwhile]).unwrap();
     assert_eq!((imported.added(), imported.replaced()), (1, 1));
     let stocks = broker.publisher::<dyn StockEvents>().unwrap();
@@ -295,18 +233,18 @@ fn import_leaves_place_and_definition_to_what_came_while_it_was_prepared() {
 
 #[test]
 fn import_of_a_record_that_has_changed_since_it_was_read_is_a_conflict() {
-    let store = Arc::new(Refusing::default());
-    let broker = on_store(store.clone());
+    let store = FaultyStore::new();
+    let broker = on_store(Arc::new(store.clone()));
     let [one, two] = ["a", "b"].map(|name| subscription(name, "x").build().unwrap());
     broker.import([&one, &two]).unwrap();
     let read = broker.subscription(one.id()).unwrap();
     let other = broker.clone();
     let disable = move || other.disable(one.id()).unwrap();
-    *store.first.0.lock().unwrap() = Some(Box::new(disable));
+    before_next_commit(&store, disable);
     let refused = broker.import([&two, &read]).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     assert!(!broker.subscription(read.id()).unwrap().is_enabled());
-    store.conflicts.store(true, Ordering::SeqCst);
+    conflict(&store);
     let endless = broker.import([&two]).unwrap_err();
     assert_eq!(endless.kind(), ErrorKind::Conflict);
 }

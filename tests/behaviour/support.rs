@@ -1,17 +1,14 @@
-//! What the tests share: interfaces, subscribers that write down their calls, a store that counts
-//! and fails on request, and a watchdog.
+//! What the tests share: interfaces, subscribers that write down their calls, and a store that
+//! counts and fails on request.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
+pub(crate) use loosely::testing::Watchdog;
+use loosely::testing::{Fault, Faults, FaultyEngine};
 use loosely::{
-    Broker, Component, Engine, Error, ErrorKind, Event, Failure, FireReport, LocalStore,
-    MemoryEngine, RawChange, RawPair, Result, Revision, Store, StoreOptions, Subscriber,
-    SubscriberError, Subscription, SubscriptionBuilder, event_interface,
+    Broker, Component, ErrorKind, Event, Failure, FireReport, LocalStore, Revision, Store,
+    StoreOptions, Subscriber, SubscriberError, Subscription, SubscriptionBuilder, event_interface,
 };
 
 #[event_interface]
@@ -187,42 +184,11 @@ pub(crate) fn whole(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Ends the process when it lives too long: a deadlock then fails the run and does not hang it.
-pub(crate) struct Watchdog {
-    _alive: mpsc::Sender<()>,
-}
-
-impl Watchdog {
-    pub(crate) fn new() -> Self {
-        let (alive, watched) = mpsc::channel::<()>();
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        thread::spawn(move || {
-            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{test} did not end within {PATIENCE:?}");
-                std::process::abort();
-            }
-        });
-        Self { _alive: alive }
-    }
-}
-
-/// Far longer than any test takes on a slow and busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
-
 /// Keeps everything in memory, counts what is asked of it, and fails on request. A clone is the
 /// same engine.
 #[derive(Clone, Default)]
 pub(crate) struct TestEngine {
-    inner: Arc<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    memory: MemoryEngine,
-    reads: AtomicUsize,
-    writes: AtomicUsize,
-    broken: AtomicBool,
-    unsynced: AtomicBool,
+    engine: FaultyEngine,
 }
 
 impl TestEngine {
@@ -231,73 +197,36 @@ impl TestEngine {
         let options = StoreOptions::new()
             .without_copy()
             .back_off(Duration::ZERO, Duration::ZERO);
-        Arc::new(LocalStore::with_engine(self.clone(), options).unwrap())
+        Arc::new(LocalStore::with_engine(self.engine.clone(), options).unwrap())
     }
 
     pub(crate) fn reads(&self) -> usize {
-        self.inner.reads.load(Ordering::SeqCst)
+        self.engine.reads().count()
     }
 
     pub(crate) fn writes(&self) -> usize {
-        self.inner.writes.load(Ordering::SeqCst)
+        self.engine.writes().count()
     }
 
     /// Makes every operation fail from now on, or none.
     pub(crate) fn break_down(&self, broken: bool) {
-        self.inner.broken.store(broken, Ordering::SeqCst);
+        let fault = Fault::fail_as(ErrorKind::Unavailable, "the disk is out");
+        switch(self.engine.all(), broken, fault);
     }
 
     /// Makes every flush fail from now on, or none.
     pub(crate) fn fail_syncs(&self, failing: bool) {
-        self.inner.unsynced.store(failing, Ordering::SeqCst);
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.inner.broken.load(Ordering::SeqCst) {
-            return Err(Error::from_store(ErrorKind::Unavailable, "the disk is out"));
-        }
-        Ok(())
+        switch(
+            self.engine.syncs(),
+            failing,
+            Fault::fail("the flush failed"),
+        );
     }
 }
 
-impl Engine for TestEngine {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.inner.reads.fetch_add(1, Ordering::SeqCst);
-        self.check()?;
-        self.inner.memory.get(key)
-    }
-
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
-        self.inner.reads.fetch_add(1, Ordering::SeqCst);
-        self.check()?;
-        self.inner.memory.page(prefix, after, limit)
-    }
-
-    fn apply(&self, changes: &[RawChange]) -> Result<()> {
-        self.inner.writes.fetch_add(1, Ordering::SeqCst);
-        self.check()?;
-        self.inner.memory.apply(changes)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.check()?;
-        if self.inner.unsynced.load(Ordering::SeqCst) {
-            return Err(Error::from_store(ErrorKind::Io, "the flush failed"));
-        }
-        self.inner.memory.sync()
-    }
-
-    fn reopen(&self) -> Result<()> {
-        self.check()
-    }
-
-    fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl fmt::Debug for TestEngine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TestEngine")
+fn switch(faults: &Faults, on: bool, fault: Fault) {
+    faults.clear();
+    if on {
+        faults.from(1, fault);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use loosely::testing::{FailedWrite, Fault, FaultyEngine};
 use loosely::{
     CommitSink, Durability, Engine, Error, ErrorKind, LocalStore, MemoryEngine, Notice, Notices,
     RawChange, RawPair, Result, Store, StoreOptions,
@@ -13,91 +14,14 @@ use loosely::{
 
 use crate::support::{Mirror, Pairs, pairs, put, value, watchdog};
 
-/// What a failing operation does before it fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    /// Nothing.
-    Clean,
-    /// It writes half of the batch, and takes it back when opened again, as a log does.
-    Torn,
-    /// It writes everything and says that it failed.
-    Late,
+/// Lets so many operations succeed, and none after them.
+fn fail_after(engine: &FaultyEngine, count: usize) {
+    repair(engine);
+    engine.all().from(count + 1, Fault::fail("injected"));
 }
 
-/// Passes everything to memory until its count of operations runs out.
-#[derive(Debug)]
-struct Faulty {
-    inner: MemoryEngine,
-    /// How many operations succeed before one fails.
-    left: Arc<AtomicUsize>,
-    fault: Fault,
-    /// The batch that was there before a torn one.
-    undo: Mutex<Vec<RawChange>>,
-}
-
-impl Faulty {
-    fn new(fault: Fault) -> (Self, Arc<AtomicUsize>) {
-        let left = Arc::new(AtomicUsize::new(usize::MAX / 2));
-        let engine = Self {
-            inner: MemoryEngine::new(),
-            left: left.clone(),
-            fault,
-            undo: Default::default(),
-        };
-        (engine, left)
-    }
-
-    fn step(&self) -> Result<()> {
-        let take = |left: usize| left.checked_sub(1);
-        let taken = self
-            .left
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
-        match taken {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::from_store(ErrorKind::Io, "injected")),
-        }
-    }
-}
-
-impl Engine for Faulty {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.step()?;
-        self.inner.get(key)
-    }
-
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
-        self.step()?;
-        self.inner.page(prefix, after, limit)
-    }
-
-    fn apply(&self, changes: &[RawChange]) -> Result<()> {
-        let outcome = self.step();
-        if outcome.is_ok() || self.fault == Fault::Late {
-            self.inner.apply(changes)?;
-        } else if self.fault == Fault::Torn {
-            let half = &changes[..changes.len() / 2 + 1];
-            let before = |(key, _): &RawChange| (key.clone(), self.inner.get(key).unwrap());
-            *self.undo.lock().unwrap() = half.iter().map(before).collect();
-            self.inner.apply(half)?;
-        }
-        outcome
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.step()?;
-        self.inner.sync()
-    }
-
-    fn reopen(&self) -> Result<()> {
-        self.step()?;
-        let undo = std::mem::take(&mut *self.undo.lock().unwrap());
-        self.inner.apply(&undo)
-    }
-
-    fn close(&self) -> Result<()> {
-        self.step()?;
-        self.inner.close()
-    }
+fn repair(engine: &FaultyEngine) {
+    engine.all().clear();
 }
 
 fn options(notices: &Notices) -> StoreOptions {
@@ -130,24 +54,24 @@ fn is_whole(pairs: &Pairs) -> bool {
     states.contains(&values.join(" ").as_str())
 }
 
-fn start(fault: Fault, notices: &Notices) -> (LocalStore<Faulty>, Arc<AtomicUsize>) {
-    let (engine, left) = Faulty::new(fault);
-    let store = LocalStore::with_engine(engine, options(notices)).unwrap();
+fn start(failed: FailedWrite, notices: &Notices) -> (LocalStore<FaultyEngine>, FaultyEngine) {
+    let engine = FaultyEngine::with_failed_writes(failed);
+    let store = LocalStore::with_engine(engine.clone(), options(notices)).unwrap();
     let mut batch = put("a", "1");
     batch.put("b", "1").put("c", "1");
     store.commit(batch).unwrap();
-    (store, left)
+    (store, engine)
 }
 
 /// Fails the `nth` operation and every one after it, until `repair`.
-fn scenario(fault: Fault, nth: usize) -> bool {
+fn scenario(failed: FailedWrite, nth: usize) -> bool {
     let notices = Notices::default();
-    let (store, left) = start(fault, &notices);
+    let (store, engine) = start(failed, &notices);
     let early = Mirror::attached(&store, "");
     let late = Arc::new(Mirror::default());
-    left.store(nth, Ordering::Release);
+    fail_after(&engine, nth);
     let outcomes = steps(&store, &late);
-    let failed = outcomes.iter().any(Result::is_err);
+    let some_failed = outcomes.iter().any(Result::is_err);
     let told = early.seen();
     assert!(is_whole(&told.pairs), "{:?}", told.pairs);
     for error in outcomes.into_iter().filter_map(Result::err) {
@@ -155,55 +79,55 @@ fn scenario(fault: Fault, nth: usize) -> bool {
         assert!(clear.contains(&error.kind()), "{error}");
     }
 
-    left.store(usize::MAX / 2, Ordering::Release);
+    repair(&engine);
     store.sync().unwrap();
     let held = pairs(&store, "");
-    assert!(is_whole(&held), "{fault:?} {nth}: {held:?}");
+    assert!(is_whole(&held), "{failed:?} {nth}: {held:?}");
     let seen = early.seen();
-    assert_eq!(seen.pairs, held, "{fault:?} {nth}: a sink is out of date");
+    assert_eq!(seen.pairs, held, "{failed:?} {nth}: a sink is out of date");
     let rises = |pair: &[loosely::Revision]| pair[0] <= pair[1];
     assert!(seen.revisions.windows(2).all(rises));
     let revision = store.commit(put("after", "1")).unwrap();
     assert!(seen.revisions.last() < Some(&revision));
-    failed
+    some_failed
 }
 
-fn fail_everywhere(fault: Fault) {
+fn fail_everywhere(failed: FailedWrite) {
     let _watchdog = watchdog();
-    let failures = (0..).take_while(|nth| scenario(fault, *nth)).count();
+    let failures = (0..).take_while(|nth| scenario(failed, *nth)).count();
     assert!(failures >= 10, "only {failures} operations were failed");
 }
 
 #[test]
 fn operation_that_fails_cleanly_leaves_no_trace() {
-    fail_everywhere(Fault::Clean);
+    fail_everywhere(FailedWrite::Nothing);
 }
 
 #[test]
 fn batch_torn_by_a_failure_is_never_seen() {
-    fail_everywhere(Fault::Torn);
+    fail_everywhere(FailedWrite::Half);
 }
 
 #[test]
 fn batch_written_although_it_failed_is_listed_after_reopening() {
-    fail_everywhere(Fault::Late);
+    fail_everywhere(FailedWrite::Everything);
 }
 
 #[test]
 fn sink_is_not_told_of_a_commit_whose_write_failed() {
     let notices = Notices::default();
-    let (store, left) = start(Fault::Torn, &notices);
+    let (store, engine) = start(FailedWrite::Half, &notices);
     let mirror = Mirror::attached(&store, "");
     let before = mirror.seen();
     // The commit reads one key, then writes.
-    left.store(1, Ordering::Release);
+    fail_after(&engine, 1);
     let error = store.commit(put("a", "2")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Uncertain);
     assert_eq!(mirror.seen().pairs, before.pairs);
     assert_eq!(mirror.seen().revisions, before.revisions);
     let error = store.get(b"a").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    left.store(usize::MAX / 2, Ordering::Release);
+    repair(&engine);
     assert_eq!(value(&store, "a").as_deref(), Some("1"));
     assert_eq!(mirror.seen().listings, 2);
     let kinds = notices.drain();
@@ -219,13 +143,13 @@ fn sink_is_not_told_of_a_commit_whose_write_failed() {
 #[test]
 fn failed_flush_is_uncertain_and_refuses_writes_until_reopened() {
     let notices = Notices::default();
-    let (engine, left) = Faulty::new(Fault::Clean);
+    let engine = FaultyEngine::new();
     let hour = Duration::from_secs(3600);
     let options = options(&notices).back_off(hour, hour);
-    let store = LocalStore::with_engine(engine, options).unwrap();
+    let store = LocalStore::with_engine(engine.clone(), options).unwrap();
     let mirror = Mirror::attached(&store, "");
     // Two operations begin the numbers, two are the commit, then comes its flush.
-    left.store(4, Ordering::Release);
+    fail_after(&engine, 4);
     let error = store.commit(put("a", "1")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Uncertain);
     assert_eq!(
@@ -233,7 +157,7 @@ fn failed_flush_is_uncertain_and_refuses_writes_until_reopened() {
         "1",
         "applied, though not durable"
     );
-    left.store(usize::MAX / 2, Ordering::Release);
+    repair(&engine);
     let error = store.commit(put("a", "2")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("is opened again in"), "{error}");
@@ -245,12 +169,12 @@ fn failed_flush_is_uncertain_and_refuses_writes_until_reopened() {
 
 #[test]
 fn store_that_failed_and_has_an_endless_pause_stays_unavailable() {
-    let (engine, left) = Faulty::new(Fault::Clean);
+    let engine = FaultyEngine::new();
     let options = options(&Notices::default()).back_off(Duration::MAX, Duration::MAX);
-    let store = LocalStore::with_engine(engine, options).unwrap();
-    left.store(0, Ordering::Release);
+    let store = LocalStore::with_engine(engine.clone(), options).unwrap();
+    fail_after(&engine, 0);
     assert!(store.commit(put("a", "1")).is_err());
-    left.store(usize::MAX / 2, Ordering::Release);
+    repair(&engine);
     let error = store.commit(put("a", "1")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
@@ -259,14 +183,14 @@ fn store_that_failed_and_has_an_endless_pause_stays_unavailable() {
 fn flush_in_the_background_that_fails_is_reported_and_stops_writes() {
     let _watchdog = watchdog();
     let notices = Notices::default();
-    let (engine, left) = Faulty::new(Fault::Clean);
+    let engine = FaultyEngine::new();
     let hour = Duration::from_secs(3600);
     let options = options(&notices)
         .durability(Durability::Interval(Duration::from_millis(1)))
         .back_off(hour, hour);
-    let store = LocalStore::with_engine(engine, options).unwrap();
+    let store = LocalStore::with_engine(engine.clone(), options).unwrap();
     // Two operations begin the numbers, two are the commit, then comes its flush.
-    left.store(4, Ordering::Release);
+    fail_after(&engine, 4);
     store.commit(put("a", "1")).unwrap();
     assert!(notices.wait(Duration::MAX));
     let text = notices.drain()[0].to_string();
@@ -274,7 +198,7 @@ fn flush_in_the_background_that_fails_is_reported_and_stops_writes() {
         text.ends_with("could not be made durable: injected"),
         "{text}"
     );
-    left.store(usize::MAX / 2, Ordering::Release);
+    repair(&engine);
     let error = store.commit(put("a", "2")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(store.sync().unwrap_err().kind(), ErrorKind::Unavailable);
@@ -283,51 +207,15 @@ fn flush_in_the_background_that_fails_is_reported_and_stops_writes() {
 #[test]
 fn revision_seen_before_a_failed_flush_is_not_given_again() {
     let notices = Notices::default();
-    let (store, left) = start(Fault::Clean, &notices);
-    left.store(2, Ordering::Release);
+    let (store, engine) = start(FailedWrite::Nothing, &notices);
+    fail_after(&engine, 2);
     store.commit(put("a", "2")).unwrap_err();
     let seen = store.revision();
-    left.store(usize::MAX / 2, Ordering::Release);
+    repair(&engine);
     let next = store.commit(put("a", "3")).unwrap();
     assert!(next.get() > seen.get() + 1000, "{seen} then {next}");
     // The chain of changes holds all the same.
     assert_eq!(store.changes_since(seen).unwrap().len(), 1);
-}
-
-/// A sled database whose flush fails once.
-#[cfg(feature = "sled")]
-#[derive(Debug)]
-struct FailsOnce(loosely::SledEngine, AtomicUsize);
-
-#[cfg(feature = "sled")]
-impl Engine for FailsOnce {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.0.get(key)
-    }
-
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<RawPair>> {
-        self.0.page(prefix, after, limit)
-    }
-
-    fn apply(&self, changes: &[RawChange]) -> Result<()> {
-        self.0.apply(changes)
-    }
-
-    fn sync(&self) -> Result<()> {
-        match self.1.fetch_add(1, Ordering::AcqRel) {
-            // The first began the numbers, two were of commits.
-            3 => Err(Error::from_store(ErrorKind::Io, "injected")),
-            _ => self.0.sync(),
-        }
-    }
-
-    fn reopen(&self) -> Result<()> {
-        self.0.reopen()
-    }
-
-    fn close(&self) -> Result<()> {
-        self.0.close()
-    }
 }
 
 #[cfg(feature = "sled")]
@@ -337,12 +225,13 @@ fn sled_is_opened_again_after_a_failed_flush_and_goes_on() {
     let root = tempfile::tempdir().unwrap();
     let notices = Notices::default();
     let engine = loosely::SledEngine::open(root.path()).unwrap();
-    let engine = FailsOnce(engine, AtomicUsize::new(0));
-    let store = LocalStore::with_engine(engine, options(&notices)).unwrap();
+    let engine = FaultyEngine::over(engine);
+    let store = LocalStore::with_engine(engine.clone(), options(&notices)).unwrap();
     let mirror = Mirror::attached(&store, "");
     for n in 0..2 {
         store.commit(put("a", &n.to_string())).unwrap();
     }
+    engine.syncs().at(1, Fault::fail("injected"));
     let error = store.commit(put("a", "2")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Uncertain);
     store.commit(put("b", "3")).unwrap();
@@ -456,8 +345,8 @@ fn no_revision_is_given_twice_however_often_commits_are_lost() {
 #[test]
 fn engine_that_cannot_be_read_at_open_is_an_error() {
     for nth in 0..4 {
-        let (engine, left) = Faulty::new(Fault::Clean);
-        left.store(nth, Ordering::Release);
+        let engine = FaultyEngine::new();
+        fail_after(&engine, nth);
         let outcome = LocalStore::with_engine(engine, StoreOptions::new());
         let error = outcome.map(|_| ()).err().map(|error| error.kind());
         assert_eq!(error, Some(ErrorKind::Io), "operation {nth}");

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::teller::{Ending, Listeners};
 use crate::broker::changes::WiringObject;
 use crate::broker::wiring::{Changes, State};
+use crate::clock::Rings;
 use crate::model::{EventClass, Revision, Role};
 use crate::notices::Notice;
 use crate::publish::SubscriptionEntry;
@@ -23,6 +24,8 @@ pub(in crate::broker) struct Telling {
     pub(super) backlog: Backlog,
     /// The thread, while it is there.
     pub(super) thread: Option<ThreadId>,
+    /// How often the alarm had been rung when the thread last found nothing to tell.
+    pub(super) resting: Option<Rings>,
     pub(super) ending: Ending,
 }
 

@@ -195,7 +195,7 @@ impl Wiring {
         };
         loop {
             let seen = self.teller.alarm.rings();
-            match self.next_task() {
+            match self.next_task(seen) {
                 Task::Changes(told, listeners) => publishers.tell(&told, listeners),
                 Task::Health(heard) => health::tell(&publishers.health, &heard),
                 Task::Wait => self.wait(seen, None),
@@ -207,7 +207,7 @@ impl Wiring {
         self.teller.alarm.ring();
     }
 
-    fn next_task(&self) -> Task {
+    fn next_task(&self, seen: Rings) -> Task {
         self.with(|state, _| {
             let telling = &mut state.telling;
             let listeners = telling.listeners;
@@ -227,9 +227,23 @@ impl Wiring {
                     telling.thread = None;
                     Task::End
                 }
-                None => Task::Wait,
+                None => {
+                    telling.resting = Some(seen);
+                    Task::Wait
+                }
             }
         })
+    }
+
+    /// Returns a number that rises with whatever may have to be told, unless something has to be
+    /// or is being told.
+    pub(in crate::broker) fn stillness(&self) -> Option<u64> {
+        let rings = self.teller.alarm.rings();
+        let still = self.with(|state, _| {
+            let telling = &state.telling;
+            telling.thread.is_none() || telling.resting == Some(rings)
+        });
+        still.then_some(rings.count())
     }
 
     fn own_publisher<I: Publishes + ?Sized>(
