@@ -100,12 +100,18 @@ impl<T> Lane<T> {
     /// lock. Waits for room if the lane is to, unless the fire is inside of a delivery: its
     /// thread may be the one that is to make the room.
     pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, !is_nested())
+    }
+
+    /// As [`push`](Self::push), and never waits.
+    pub(crate) fn push_now(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, false)
+    }
+
+    fn put(&self, item: T, key: &ValueKey, waits: bool) -> Pushed<T> {
         let mut state = self.state.lock();
-        if !state.ended
-            && state.is_full()
-            && state.bounds.overflow == Overflow::Block
-            && !is_nested()
-        {
+        let blocks = waits && state.bounds.overflow == Overflow::Block;
+        if blocks && !state.ended && state.is_full() {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
@@ -155,6 +161,11 @@ impl<T> Lane<T> {
     /// Returns whether nothing waits and nobody is at what waited.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().line.is_idle()
+    }
+
+    /// Returns whether nothing is accepted any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.lock().ended
     }
 
     /// Takes over other bounds; what waits stays, though it be more than may.
