@@ -150,10 +150,10 @@ pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
     HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsPublisher, Imported,
     IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
-    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
-    WiringObject,
+    SubscriptionHealth, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange,
+    WiringChanges, WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged,
+    WiringContents, WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher,
+    WiringFeed, WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -177,10 +177,11 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, DynamicWith, Explained,
-    Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest,
-    InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
-    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, SubscriptionsView, With,
+    Activity, AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, DynamicWith,
+    Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport,
+    Interest, InterestChanges, Latencies, MethodInterest, MethodMetrics, Metrics, MetricsOptions,
+    ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource, Publishes, Selection,
+    Stage, StickyByKey, SubscriptionMetrics, SubscriptionsView, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

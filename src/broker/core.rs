@@ -15,7 +15,7 @@ use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Desks, Hook, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Meters, MetricsOptions, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -40,6 +40,7 @@ pub(super) struct Parts {
     pub(super) threads: usize,
     pub(super) retained_keys: usize,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Option<MetricsOptions>,
 }
 
 /// What factories and publishers find the broker by.
@@ -60,12 +61,14 @@ impl Core {
             threads,
             retained_keys,
             clock,
+            metrics,
         } = parts;
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
+        let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
         let pool = Arc::new(WorkerPool::new(threads));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
@@ -79,6 +82,7 @@ impl Core {
             pool,
             host: Arc::clone(&host) as _,
             upkeep,
+            meters,
         });
         wiring.teller.begin(&around);
         let opened = open(Arc::clone(&wiring) as _);

@@ -11,6 +11,7 @@ mod handling_builder;
 mod health;
 mod idle;
 mod import;
+mod metrics;
 mod privates;
 mod publisher_filters;
 mod publishers;
@@ -39,6 +40,7 @@ pub use self::health::{
     HealthEventsPublisher,
 };
 pub use self::import::Imported;
+pub use self::metrics::SubscriptionHealth;
 pub use self::sessions::Session;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};

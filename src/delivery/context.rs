@@ -334,6 +334,9 @@ pub(crate) struct Carried {
     class: EventClassId,
     drawn: Option<Drawn>,
     shown: Option<Kept>,
+    /// What whoever traces is inside of.
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
     hooks: Hooks,
 }
 
@@ -346,6 +349,8 @@ pub(crate) fn carried() -> Carried {
         class: frame.class.get(),
         drawn: frame.drawn.get(),
         shown: Kept::of(frame.depth.get()),
+        #[cfg(feature = "tracing")]
+        span: tracing::Span::current(),
         hooks: Hooks::here(),
     })
 }
@@ -359,6 +364,8 @@ impl Carried {
     /// As [`within`](Self::within), for a subscription that has missed so many events before.
     pub(crate) fn within_behind(&self, missed: u64, work: impl FnOnce()) {
         at_depth(self.depth, || {
+            #[cfg(feature = "tracing")]
+            let _inside = self.span.enter();
             let _shown = self.shown.as_ref().and_then(|kept| kept.show(self.depth));
             FRAME.with(|frame| {
                 frame.class.set(self.class);

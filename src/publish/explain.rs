@@ -8,6 +8,7 @@ use super::guarded::EventRow;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
+use super::watch::Watch;
 use super::with::Origin;
 use crate::filter::Decision;
 use crate::model::{Firing, SubscriptionId};
@@ -79,6 +80,7 @@ impl Explanation {
             clearance: clearance.as_deref(),
             steering: Some(&steering),
             kept: None,
+            watch: Watch::default(),
         };
         // Whoever may not read sees what it owns.
         let only = match (own.gate(), row.clearance) {

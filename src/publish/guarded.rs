@@ -24,6 +24,7 @@ use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
 use super::seat::Turn;
 use super::steering::{Course, Steering};
+use super::watch::Watch;
 use crate::delivery::{
     DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, SkipReason, enter, enter_as,
     enter_by_id, show,
@@ -145,6 +146,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         self.row.facts.at_a_time
     }
 
+    /// Returns what those who watch the fire know of it.
+    pub(super) fn watch(&self) -> Watch {
+        self.row.watch
+    }
+
     pub(super) fn channel(&self) -> &Channel<I> {
         self.channel
     }
@@ -165,7 +171,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
         for place in lineup.places().get(progress.seen.get()..)? {
             add_one(&progress.seen);
-            let step = match lineup.at_hand(place) {
+            let at_hand = match self.row.watch.is_on() {
+                true => None,
+                false => lineup.at_hand(place),
+            };
+            let step = match at_hand {
                 // What most of many are: found by an index, and nothing left to ask or to make.
                 Some(target) => calling::called(untyped::call(|| call.on(target))),
                 None => match lineup.get(place) {
@@ -207,6 +217,12 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
+        let call = || self.call_or_send(reached, call);
+        let who = reached.plan().watched();
+        self.row.watch.call(who, &self.channel.around, call)
+    }
+
+    fn call_or_send(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         if let Some(post) = reached.post() {
             return post.send(self, call);
         }
@@ -368,6 +384,7 @@ pub(super) struct EventRow<'a> {
     pub(super) steering: Option<&'a Arc<Steering>>,
     /// What its method retains of it.
     pub(super) kept: Option<Kept<'a>>,
+    pub(super) watch: Watch,
 }
 
 /// A live event of a method that retains events.

@@ -28,8 +28,10 @@ mod keep;
 mod kept;
 mod lane;
 mod live;
+mod measured;
 mod members;
 mod merged;
+mod metrics;
 mod named;
 mod order;
 mod parallel;
@@ -39,6 +41,7 @@ mod plan;
 mod policy;
 mod post;
 mod prepared;
+mod printed;
 mod privates;
 mod publisher;
 mod publisher_control;
@@ -52,6 +55,7 @@ mod roster_index;
 mod seat;
 mod selection;
 mod site;
+mod spans;
 mod steered;
 mod steering;
 mod sticky;
@@ -59,6 +63,7 @@ mod subscriptions_view;
 mod target;
 mod targets;
 mod versions;
+mod watch;
 mod with;
 
 pub use self::asked::{AskedValue, AskedValues};
@@ -81,6 +86,10 @@ pub(crate) use self::keep::Keep;
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
+pub(crate) use self::metrics::Meters;
+pub use self::metrics::{
+    Activity, Latencies, MethodMetrics, Metrics, MetricsOptions, SubscriptionMetrics,
+};
 pub(crate) use self::named::Named;
 pub(crate) use self::privates::ObjectId;
 pub(crate) use self::publisher::Own;

@@ -10,11 +10,13 @@ use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::guarded::Guarded;
+use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{Call, Payload};
 use super::policy::Policy;
 use super::site::Site;
 use super::target::Bound;
 use super::versions::event_in;
+use super::watch::{Watch, Watched};
 use crate::delivery::{
     Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient,
     SkipReason, carried, hold, settle,
@@ -36,6 +38,9 @@ pub(super) struct Post<I: ?Sized> {
     channel: ChannelKey,
     around: Arc<Surroundings>,
     schema: Arc<InterfaceSchema>,
+    /// What is counted of the subscription and of the methods, if anything is.
+    meter: Option<Arc<SubscriptionMeter>>,
+    methods: Option<Arc<ChannelMeter>>,
 }
 
 impl<I: Facet + ?Sized> Post<I> {
@@ -61,14 +66,17 @@ impl<I: Facet + ?Sized> Post<I> {
         if let Some(bounds) = policy.bounds() {
             desk.rebound(bounds);
         }
+        let (meters, class) = (around.meters.as_ref(), site.class.id());
         Bound::Post(Self::seated(Self {
+            meter: meters.and_then(|meters| meters.subscription(entry)),
+            methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             desk,
             channel: ChannelKey {
-                class: site.class.id(),
+                class,
                 interface: site.schema.id(),
             },
             around: Arc::clone(around),
@@ -87,6 +95,8 @@ impl<I: Facet + ?Sized> Post<I> {
             channel: self.channel,
             around: Arc::clone(&self.around),
             schema: Arc::clone(&self.schema),
+            meter: self.meter.clone(),
+            methods: self.methods.clone(),
         })
     }
 
@@ -174,13 +184,15 @@ impl<I: Facet + ?Sized> Post<I> {
 
 impl<I: Facet + ?Sized> Recipient for Post<I> {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) {
+        let watch = Watch::late(&self.around);
         parcel.fire().within_behind(missed, || {
             let held = hold(|| {
                 let made = Cell::new(false);
                 let call = |target: &I| self.deliver_to(target, &**parcel);
                 let run = || self.call(&made, &call);
+                let run = || watch.call(self.watched(), &self.around, run);
                 if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
-                    self.tell(outcome);
+                    self.tell(outcome, &**parcel, watch);
                 }
             });
             held.wait();
@@ -198,10 +210,24 @@ impl<I: ?Sized> Post<I> {
         &self.target
     }
 
-    /// Has the failure hook hear of what nobody has a report of.
-    fn tell(&self, outcome: DeliveryOutcome) {
+    fn watched(&self) -> Watched<'_> {
+        Watched {
+            entry: &self.entry,
+            meter: self.meter.as_ref(),
+        }
+    }
+
+    /// Has the failure hook hear of what nobody has a report of, and those who count of all.
+    fn tell(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
         let record = &self.entry.record;
         let delivery = Delivery::new(record.id(), Arc::clone(record.shared_name()), outcome);
+        if let (Some(methods), Some(begun)) = (&self.methods, watch.begun()) {
+            let method = parcel.schema().methods().get(parcel.method());
+            let method = method.and_then(|method| self.schema.method(method.name()));
+            if let Some((method, _)) = method {
+                methods.count_late(method, begun.at, &delivery);
+            }
+        }
         if delivery.is_lost() {
             self.around.hook.tell(self.channel.class, &delivery);
         }

@@ -28,6 +28,7 @@ mod health;
 mod imports;
 mod interest;
 mod many;
+mod metrics;
 mod nesting;
 mod operators;
 mod parallel;
