@@ -18,7 +18,6 @@ use super::kept::KeptEvent;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
-use super::post::ParcelCell;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
@@ -43,8 +42,6 @@ pub(super) struct Guarded<'a, I: ?Sized> {
     now: Cell<Option<SystemTime>>,
     /// Whether a singleton was made, however its call went.
     made: Cell<bool>,
-    /// The event for those who get it later.
-    parcel: ParcelCell,
 }
 
 /// The subscriptions that a guarded fire goes through, in the order of calling.
@@ -89,7 +86,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             row,
             now: Cell::new(None),
             made: Cell::new(false),
-            parcel: ParcelCell::new(),
         }
     }
 
@@ -233,7 +229,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Returns the event for those who get it later.
     pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
-        self.parcel.get_or_make(call)
+        call.parcel()
     }
 
     /// Returns by what the event is told apart.
