@@ -66,7 +66,7 @@ where
             slots,
             is_posted: true,
             ..
-        }) => posted::fire(channel, slots, &LentCall::new(call, parcel)),
+        }) => posted::fire(channel, slots, parcel),
         Some(_) => {
             let call = LentCall::new(call, parcel);
             fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
