@@ -15,7 +15,7 @@ use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Desks, Hook, Meters, MetricsOptions, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Inboxes, Meters, MetricsOptions, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -79,6 +79,7 @@ impl Core {
             retained_keys,
             named: Named::default(),
             desks: Desks::new(&pool),
+            inboxes: Inboxes::default(),
             pool,
             host: Arc::clone(&host) as _,
             upkeep,
@@ -130,6 +131,8 @@ impl Core {
         self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
+        // Behind the last that is told, for which a stream may wait.
+        self.around.inboxes.shut();
         self.let_go();
         let closed = if self.owns_store {
             self.close_store(deadline, until)
@@ -196,6 +199,7 @@ impl Drop for Core {
         self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();
+        self.around.inboxes.shut();
         self.let_go();
         if self.owns_store {
             // Nobody is left to take the error; the store has told the notices.

@@ -379,6 +379,42 @@ impl Carried {
     }
 }
 
+impl Carried {
+    /// Returns what a subscriber may know about the event, before which it has missed so many.
+    pub(crate) fn context(&self, subscription: SubscriptionId, missed: u64) -> EventContext {
+        let drawn = self.drawn.unwrap_or_else(Drawn::new);
+        EventContext {
+            class: self.class,
+            subscription,
+            drawn: Drawn { missed, ..drawn },
+            depth: self.depth,
+        }
+    }
+
+    /// Returns a publisher property, as [`EventContext::property`] does.
+    pub(crate) fn property(&self, name: &str) -> Option<Value> {
+        self.shown.as_ref()?.get(name)
+    }
+
+    /// Does `work` on this thread as a delivery of the event, which may be inside of others here.
+    /// Then it is as deep as it is nested, or was fired; nothing is done at the [`NESTING_LIMIT`].
+    pub(crate) fn within_any(&self, context: &EventContext, work: impl FnOnce()) {
+        let outer = depth();
+        let Some(_entered) = enter(self.class) else {
+            return;
+        };
+        let depth = self.depth.max(outer + 1);
+        at_depth(depth, || {
+            let _shown = self.shown.as_ref().and_then(|kept| kept.show(depth));
+            FRAME.with(|frame| {
+                frame.subscription.set(context.subscription);
+                frame.drawn.set(Some(context.drawn));
+            });
+            self.hooks.within(work);
+        });
+    }
+}
+
 /// Does `work` as if this thread were inside of that many fires, and goes back.
 pub(crate) fn at_depth(depth: u32, work: impl FnOnce()) {
     struct Back(u32);

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::thread;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -29,6 +30,8 @@ pub(crate) struct Desk {
     seats: Mutex<SmallVec<[Seat; 1]>>,
     /// Rises with every change of the seats.
     turn: AtomicU64,
+    /// How many events a thread has taken and has not called the subscriber for.
+    in_hand: AtomicUsize,
     ended: AtomicBool,
 }
 
@@ -71,6 +74,7 @@ impl Desk {
             lane: OnceLock::new(),
             seats: Mutex::default(),
             turn: AtomicU64::new(0),
+            in_hand: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         })
     }
@@ -100,9 +104,9 @@ impl Desk {
         let is_last = seats.is_empty();
         drop(seats);
         drop(left);
-        match is_last {
-            true => self.clear(),
-            false => Vec::new(),
+        match self.lane.get() {
+            Some(lane) if is_last => lane.clear(),
+            _ => Vec::new(),
         }
     }
 
@@ -137,9 +141,13 @@ impl Desk {
         }
     }
 
-    /// Returns what waits; nobody gets it.
-    pub(crate) fn clear(&self) -> Vec<Arc<dyn Parcel>> {
-        self.lane.get().map(Lane::clear).unwrap_or_default()
+    /// Returns what waits, and how many events are in hand that no subscriber has been called for;
+    /// nobody gets them.
+    pub(crate) fn clear(&self) -> (Vec<Arc<dyn Parcel>>, usize) {
+        self.seats.lock().clear();
+        self.turn.fetch_add(1, Ordering::Release);
+        let left = self.lane.get().map(Lane::clear).unwrap_or_default();
+        (left, self.in_hand.load(Ordering::Acquire))
     }
 
     /// Returns whether nothing waits and nothing is being delivered.
@@ -174,6 +182,20 @@ impl Outlet for ByPool {
     }
 }
 
+/// Waits a moment for `is_ready`, as a publisher that fires one event after another has the next one
+/// ready sooner than a thread goes to sleep and is woken.
+fn linger(is_ready: impl Fn() -> bool) {
+    for _ in 0..LINGER {
+        if is_ready() {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Some microseconds, about what it takes to wake a thread.
+const LINGER: usize = 16;
+
 /// How many events a thread takes at once.
 const BATCH: usize = 64;
 
@@ -189,6 +211,7 @@ impl Clerk {
         };
         let mut taken = VecDeque::new();
         for _ in 0..ROUNDS {
+            linger(|| lane.has_more());
             let Some(key) = lane.take(self.done.take(), BATCH, &mut taken) else {
                 return desk.idle.tell();
             };
@@ -210,6 +233,9 @@ impl Clerk {
     fn deliver(&mut self, desk: &Desk, taken: &mut VecDeque<Entry<Arc<dyn Parcel>>>) {
         // Looked up once for many events, and again when it may be another.
         let mut last: Option<Known> = None;
+        let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
+        let items = taken.iter().filter(items).count();
+        desk.in_hand.fetch_add(items, Ordering::AcqRel);
         for entry in taken.drain(..) {
             let parcel = match entry {
                 Entry::Gap(missed) => {
@@ -218,6 +244,7 @@ impl Clerk {
                 }
                 Entry::Item(parcel) => parcel,
             };
+            desk.in_hand.fetch_sub(1, Ordering::AcqRel);
             let (turn, site) = (desk.turn.load(Ordering::Acquire), parcel.site());
             let known = last.take_if(|known| (known.0, known.1) == (turn, site));
             let known = known.unwrap_or_else(|| (turn, site, desk.recipient(site)));

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -21,6 +22,8 @@ pub(crate) struct Lane<T> {
     state: Mutex<State<T>>,
     /// Where publishers wait for room.
     room: Condvar,
+    /// How many wait, for a look without the lock.
+    count: AtomicUsize,
     outlet: Box<dyn Outlet>,
 }
 
@@ -88,6 +91,7 @@ impl<T> Lane<T> {
                 ended: false,
             }),
             room: Condvar::new(),
+            count: AtomicUsize::new(0),
             outlet,
         }
     }
@@ -96,15 +100,22 @@ impl<T> Lane<T> {
     /// lock. Waits for room if the lane is to, unless the fire is inside of a delivery: its
     /// thread may be the one that is to make the room.
     pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, !is_nested())
+    }
+
+    /// As [`push`](Self::push), and never waits.
+    pub(crate) fn push_now(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, false)
+    }
+
+    fn put(&self, item: T, key: &ValueKey, waits: bool) -> Pushed<T> {
         let mut state = self.state.lock();
-        if !state.ended
-            && state.is_full()
-            && state.bounds.overflow == Overflow::Block
-            && !is_nested()
-        {
+        let blocks = waits && state.bounds.overflow == Overflow::Block;
+        if blocks && !state.ended && state.is_full() {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
+        self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
         if is_ready && !self.outlet.ready() {
             self.state.lock().untold = true;
@@ -123,12 +134,18 @@ impl<T> Lane<T> {
         let mut state = self.state.lock();
         let max = state.batch(max);
         let key = state.line.take(done, max, taken);
+        self.count.store(state.line.len(), Ordering::Relaxed);
         let makes_room = state.blocked > 0 && !state.is_full();
         drop(state);
         if makes_room {
             self.room.notify_all();
         }
         key
+    }
+
+    /// Returns whether something waits, or came a moment ago.
+    pub(crate) fn has_more(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     /// Returns how many events wait.
@@ -144,6 +161,11 @@ impl<T> Lane<T> {
     /// Returns whether nothing waits and nobody is at what waited.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().line.is_idle()
+    }
+
+    /// Returns whether nothing is accepted any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.lock().ended
     }
 
     /// Takes over other bounds; what waits stays, though it be more than may.

@@ -18,6 +18,7 @@ use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
+use super::inbox::Inboxes;
 use super::keep::Keep;
 use super::lane::Lane;
 use super::members::{MembersCache, Roll};
@@ -69,6 +70,8 @@ pub(crate) struct Surroundings {
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: Arc<WorkerPool>,
     pub(crate) desks: Desks,
+    /// Where events wait for subscribers that come for them.
+    pub(crate) inboxes: Inboxes,
     /// What is to be done later, as long as the broker is open.
     pub(crate) timers: Arc<Timers>,
     /// A weak broker, for factories.

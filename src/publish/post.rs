@@ -55,11 +55,15 @@ impl<I: Facet + ?Sized> Post<I> {
         if !entry.is_served() || matches!(target, Bound::Mismatch) {
             return target;
         }
-        let policy = match Policy::of(record, &site.class) {
-            Some(policy) => policy,
+        let policy = match (Policy::of(record, &site.class), &target) {
+            (policy, Bound::Inbox(inbox)) => {
+                inbox.rebound(record);
+                policy.unwrap_or_default().collected(record)
+            }
+            (Some(policy), _) => policy,
             // What waits since it had another is still delivered.
-            None if around.desks.is_busy(entry.key()) => Policy::default(),
-            None => return target,
+            (None, _) if around.desks.is_busy(entry.key()) => Policy::default(),
+            (None, _) => return target,
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
         let desk = around.desks.of(entry.key());
@@ -126,7 +130,11 @@ impl<I: Facet + ?Sized> Post<I> {
     fn accept(&self, guarded: &Guarded<'_, I>, bounds: Bounds, call: &impl Call<I>) -> Step {
         let parcel = guarded.parcel(call);
         let key = guarded.key(&self.keys);
-        let (step, left) = match self.desk.accept(bounds, parcel, &key) {
+        let pushed = match &self.target {
+            Bound::Inbox(inbox) => inbox.put(parcel, &key),
+            _ => self.desk.accept(bounds, parcel, &key),
+        };
+        let (step, left) = match pushed {
             Pushed::Accepted => return Step::Accepted,
             Pushed::Coalesced(older) => (Step::Accepted, older),
             Pushed::InPlaceOf(older, gap) => {
@@ -141,7 +149,10 @@ impl<I: Facet + ?Sized> Post<I> {
                 self.tell_of_loss(gap);
                 (Step::Failed(Failure::Overflow), newest)
             }
-            Pushed::Ended(event) => (Step::Failed(Failure::Closed), event),
+            Pushed::Ended(event) => match &self.target {
+                Bound::Inbox(inbox) if inbox.is_gone() => (Step::Skipped(SkipReason::Gone), event),
+                _ => (Step::Failed(Failure::Closed), event),
+            },
         };
         drop_quietly(left);
         step
@@ -153,7 +164,10 @@ impl<I: Facet + ?Sized> Post<I> {
             self.around.notices.push(Notice::LaneOverflow {
                 id: self.entry.record.id().uuid(),
                 name: self.entry.record.name().to_owned(),
-                lost: self.desk.lane().map_or(0, |lane| lane.lost()),
+                lost: match &self.target {
+                    Bound::Inbox(inbox) => inbox.lost(),
+                    _ => self.desk.lane().map_or(0, |lane| lane.lost()),
+                },
             });
         }
     }
@@ -240,7 +254,7 @@ impl<I: ?Sized> Post<I> {
 
 /// An event of the interface `I` on its way.
 pub(super) struct Posted<I: ?Sized> {
-    payload: Arc<dyn Payload<I>>,
+    pub(super) payload: Arc<dyn Payload<I>>,
     schema: Arc<InterfaceSchema>,
     channel: ChannelKey,
     method: usize,

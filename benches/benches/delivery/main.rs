@@ -4,6 +4,7 @@
 //! cargo bench --manifest-path benches/Cargo.toml --bench delivery -- --quick
 //! ```
 
+mod lanes;
 mod metrics;
 
 use std::error::Error;
@@ -19,7 +20,12 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     println!("{}", machine());
     let only = task.only.as_deref();
     match only {
-        None | Some("metrics") => metrics::measure(task.effort)?,
+        None => {
+            lanes::measure(task.effort)?;
+            metrics::measure(task.effort)?;
+        }
+        Some("lanes") => lanes::measure(task.effort)?,
+        Some("metrics") => metrics::measure(task.effort)?,
         Some(part) => return Err(format!("no part is called {part:?}").into()),
     }
     Ok(())
