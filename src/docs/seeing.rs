@@ -15,8 +15,8 @@
 //! [`BrokerBuilder::metrics`] switches them on; a broker that was not told to counts nothing. Then
 //! each fire is counted by class and method, and each delivery by its outcome and by subscription:
 //! a thousand of those by themselves unless [told otherwise], the others together.
-//! [`Metrics::to_prometheus`] has the names and labels of the text for Prometheus; whoever serves it
-//! is the program's choice.
+//! [`Metrics::to_prometheus`] has the names and labels of the text for Prometheus; who serves it is
+//! the program's choice.
 //!
 //! Counts are exact, and never fall while class and subscription are there. Times are samples: of
 //! the fires of a method, one in 64 on each thread is timed, with its calls.
@@ -29,8 +29,9 @@
 //!
 //! # Spans
 //!
-//! With the feature `tracing`, a broker tells the [tracing] subscriber of the program. Names, levels
-//! and fields change with a major version alone; more may come. The target is always `loosely`.
+//! With the feature `tracing`, a broker tells the [tracing] subscriber of the program. Names,
+//! levels and fields change with a major version alone; more may come. The target is `loosely`
+//! throughout.
 //!
 //! | span | level | is there for |
 //! | --- | --- | --- |
