@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::idle::Idle;
-use super::lane::{Bounds, Lane, Outlet, Pushed};
+use super::lane::{Bounds, Lane, Outlet, Pushed, linger};
 use super::line::Entry;
 use super::parcel::Parcel;
 use super::pool::WorkerPool;
@@ -52,6 +51,9 @@ pub(crate) trait Recipient: Send + Sync {
 
 /// Who was found to receive at a site, in which turn.
 type Known = (u64, Site, Option<Arc<dyn Recipient>>);
+
+/// Events in hand.
+type Taken = VecDeque<Entry<Arc<dyn Parcel>>>;
 
 /// Has threads of the pool come to a desk.
 struct ByPool(Weak<Desk>);
@@ -182,20 +184,6 @@ impl Outlet for ByPool {
     }
 }
 
-/// Waits a moment for `is_ready`, as a publisher that fires one event after another has the next one
-/// ready sooner than a thread goes to sleep and is woken.
-fn linger(is_ready: impl Fn() -> bool) {
-    for _ in 0..LINGER {
-        if is_ready() {
-            return;
-        }
-        thread::yield_now();
-    }
-}
-
-/// Some microseconds, about what it takes to wake a thread.
-const LINGER: usize = 16;
-
 /// How many events a thread takes at once.
 const BATCH: usize = 64;
 
@@ -209,16 +197,22 @@ impl Clerk {
         let Some(lane) = desk.lane.get() else {
             return;
         };
-        let mut taken = VecDeque::new();
-        for _ in 0..ROUNDS {
-            linger(|| lane.has_more());
-            let Some(key) = lane.take(self.done.take(), BATCH, &mut taken) else {
-                return desk.idle.tell();
-            };
-            self.deliver(&desk, &mut taken);
-            self.done = Some(key);
+        let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
+        loop {
+            for _ in 0..ROUNDS {
+                linger(|| lane.has_more());
+                let key = lane.take(self.done.take(), BATCH, &mut taken, &mut spent);
+                drop_quietly(std::mem::take(&mut spent));
+                let Some(key) = key else {
+                    return desk.idle.tell();
+                };
+                self.deliver(&desk, &mut taken, &mut spent);
+                self.done = Some(key);
+            }
+            if desk.pool.backlog() > 0 {
+                return self.give_way();
+            }
         }
-        self.give_way();
     }
 
     /// Goes on after those who wait for the thread, if somebody does.
@@ -230,7 +224,7 @@ impl Clerk {
         }
     }
 
-    fn deliver(&mut self, desk: &Desk, taken: &mut VecDeque<Entry<Arc<dyn Parcel>>>) {
+    fn deliver(&mut self, desk: &Desk, taken: &mut Taken, spent: &mut Vec<Arc<dyn Parcel>>) {
         // Looked up once for many events, and again when it may be another.
         let mut last: Option<Known> = None;
         let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
@@ -252,8 +246,7 @@ impl Clerk {
                 recipient.deliver(&parcel, std::mem::take(&mut self.missed));
             }
             last = Some(known);
-            // The arguments are the user's.
-            drop_quietly(parcel);
+            spent.push(parcel);
         }
         drop_quietly(last);
     }
