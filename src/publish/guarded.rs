@@ -213,18 +213,13 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
-        let call = || self.call_or_send(reached, call);
-        let who = reached.plan().watched();
-        self.row.watch.call(who, &self.channel.around, call)
-    }
-
-    fn call_or_send(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         if let Some(post) = reached.post() {
             return post.send(self, call);
         }
         let Channel { around, schema, .. } = self.channel;
         let call = |target: &I| call.on(target);
-        calling::call(reached.callee(), around, schema, &self.made, &call)
+        let call = || calling::call(reached.callee(), around, schema, &self.made, &call);
+        self.row.watch.call(reached.plan().watched(), around, call)
     }
 
     /// Returns the event for those who get it later.

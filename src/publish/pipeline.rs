@@ -302,8 +302,8 @@ fn fire_each<I: Facet + ?Sized>(
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
-/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each call: after a
-/// failure the loop goes on behind the slot that failed.
+/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each
+/// call: after a failure the loop goes on behind the slot that failed.
 #[inline]
 pub(super) fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,

@@ -123,10 +123,14 @@ impl<I: Facet + ?Sized> Post<I> {
     /// Does with an event that reaches the subscription what its policy says.
     pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
         match self.policy.bounds() {
-            Some(bounds) => self.accept(guarded, bounds, call),
+            Some(bounds) => {
+                let accept = || self.accept(guarded, bounds, call);
+                guarded.watch().send(self.watched(), &self.around, accept)
+            }
             None => {
                 let call = |target: &I| call.on(target);
-                self.call(guarded.made(), &call)
+                let call = || self.call(guarded.made(), &call);
+                guarded.watch().call(self.watched(), &self.around, call)
             }
         }
     }
