@@ -5,6 +5,7 @@
 //! ```
 
 mod metrics;
+mod stream;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -18,9 +19,18 @@ fn main() -> ExitCode {
 fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     println!("{}", machine());
     let only = task.only.as_deref();
-    match only {
-        None | Some("metrics") => metrics::measure(task.effort)?,
-        Some(part) => return Err(format!("no part is called {part:?}").into()),
+    let asked = |part: &str| only.is_none_or(|only| only == part);
+    if let Some(part) = only.filter(|only| !PARTS.contains(only)) {
+        return Err(format!("no part is called {part:?}").into());
+    }
+    if asked("metrics") {
+        metrics::measure(task.effort)?;
+    }
+    if asked("stream") {
+        stream::measure(task.effort)?;
     }
     Ok(())
 }
+
+/// What can be asked for alone.
+const PARTS: [&str; 2] = ["metrics", "stream"];
