@@ -39,9 +39,9 @@ pub struct EventContext {
 /// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Drawn {
-    id: EventId,
-    time: SystemTime,
+    /// What the id is made of.
     sequence: u64,
+    time: SystemTime,
     retained: bool,
     /// How many events are missing before it, for the subscription that gets it.
     missed: u64,
@@ -106,7 +106,7 @@ impl EventContext {
 
     /// Returns the event's id, the same for all subscribers of one fire.
     pub fn event_id(&self) -> EventId {
-        self.drawn.id
+        event_id(self.drawn.sequence)
     }
 
     /// Returns whether the event was fired before the subscription was served, and retained for it:
@@ -169,7 +169,7 @@ impl EventContext {
             }
             _ => None,
         });
-        drawn.filter(|drawn| drawn.id == self.drawn.id)?;
+        drawn.filter(|drawn| drawn.sequence == self.drawn.sequence)?;
         shown(self.depth, name)
     }
 
@@ -186,7 +186,6 @@ impl Drawn {
         Self {
             retained: false,
             missed: 0,
-            id: event_id(sequence),
             time: SystemTime::now(),
             sequence,
         }
@@ -332,26 +331,45 @@ pub(crate) fn depth() -> u32 {
 pub(crate) struct Carried {
     depth: u32,
     class: EventClassId,
-    drawn: Option<Drawn>,
-    shown: Option<Kept>,
+    drawn: Drawn,
+    /// What few fires have: an event that waits is small, and quickly freed by another thread.
+    rare: Option<Box<Rare>>,
     /// What whoever traces is inside of.
     #[cfg(feature = "tracing")]
     span: tracing::Span,
+}
+
+/// What few fires have that go on on other threads.
+#[derive(Debug, Clone)]
+struct Rare {
+    shown: Option<Kept>,
     hooks: Hooks,
+}
+
+impl Rare {
+    fn at(depth: u32) -> Option<Box<Self>> {
+        let (shown, hooks) = (Kept::of(depth), Hooks::here());
+        let is_there = shown.is_some() || !hooks.is_empty();
+        is_there.then(|| Box::new(Self { shown, hooks }))
+    }
+
+    /// Does `work` with it on this thread, as that of a fire at a depth.
+    fn within(&self, depth: u32, work: impl FnOnce()) {
+        let _shown = self.shown.as_ref().and_then(|kept| kept.show(depth));
+        self.hooks.within(work);
+    }
 }
 
 /// Returns the fire that this thread is inside of, for threads that call some of its subscribers:
 /// for all of them it is one event.
 pub(crate) fn carried() -> Carried {
-    let _drawn = EventContext::current();
     FRAME.with(|frame| Carried {
         depth: frame.depth.get(),
         class: frame.class.get(),
-        drawn: frame.drawn.get(),
-        shown: Kept::of(frame.depth.get()),
+        drawn: frame.draw(),
+        rare: Rare::at(frame.depth.get()),
         #[cfg(feature = "tracing")]
         span: tracing::Span::current(),
-        hooks: Hooks::here(),
     })
 }
 
@@ -366,34 +384,43 @@ impl Carried {
         at_depth(self.depth, || {
             #[cfg(feature = "tracing")]
             let _inside = self.span.enter();
-            let _shown = self.shown.as_ref().and_then(|kept| kept.show(self.depth));
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);
-                frame
-                    .drawn
-                    .set(self.drawn.map(|drawn| Drawn { missed, ..drawn }));
+                frame.drawn.set(Some(self.drawn_behind(missed)));
             });
-            self.hooks.within(work);
+            match &self.rare {
+                Some(rare) => rare.within(self.depth, work),
+                None => work(),
+            }
         });
     }
-}
 
-impl Carried {
+    fn drawn_behind(&self, missed: u64) -> Drawn {
+        Drawn {
+            missed,
+            ..self.drawn
+        }
+    }
+
+    /// Returns the class.
+    pub(crate) fn class(&self) -> EventClassId {
+        self.class
+    }
+
     /// Returns what a subscriber may know about the event, before which it has missed so many.
     pub(crate) fn context(&self, subscription: SubscriptionId, missed: u64) -> EventContext {
-        let drawn = self.drawn.unwrap_or_else(Drawn::new);
         EventContext {
             class: self.class,
             subscription,
-            drawn: Drawn { missed, ..drawn },
+            drawn: self.drawn_behind(missed),
             depth: self.depth,
         }
     }
 
     /// Returns a publisher property, as [`EventContext::property`] does.
     pub(crate) fn property(&self, name: &str) -> Option<Value> {
-        self.shown.as_ref()?.get(name)
+        self.rare.as_ref()?.shown.as_ref()?.get(name)
     }
 
     /// Does `work` on this thread as a delivery of the event, which may be inside of others here.
@@ -405,12 +432,14 @@ impl Carried {
         };
         let depth = self.depth.max(outer + 1);
         at_depth(depth, || {
-            let _shown = self.shown.as_ref().and_then(|kept| kept.show(depth));
             FRAME.with(|frame| {
                 frame.subscription.set(context.subscription);
                 frame.drawn.set(Some(context.drawn));
             });
-            self.hooks.within(work);
+            match &self.rare {
+                Some(rare) => rare.within(depth, work),
+                None => work(),
+            }
         });
     }
 }

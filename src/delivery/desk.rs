@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::idle::Idle;
-use super::lane::{Bounds, Lane, Outlet, Pushed};
+use super::lane::{Bounds, Lane, Outlet, Pushed, linger};
 use super::line::Entry;
 use super::parcel::Parcel;
 use super::pool::WorkerPool;
@@ -51,6 +51,9 @@ pub(crate) trait Recipient: Send + Sync {
 
 /// Who was found to receive at a site, in which turn.
 type Known = (u64, Site, Option<Arc<dyn Recipient>>);
+
+/// Events in hand.
+type Taken = VecDeque<Entry<Arc<dyn Parcel>>>;
 
 /// Has threads of the pool come to a desk.
 struct ByPool(Weak<Desk>);
@@ -194,15 +197,22 @@ impl Clerk {
         let Some(lane) = desk.lane.get() else {
             return;
         };
-        let mut taken = VecDeque::new();
-        for _ in 0..ROUNDS {
-            let Some(key) = lane.take(self.done.take(), BATCH, &mut taken) else {
-                return desk.idle.tell();
-            };
-            self.deliver(&desk, &mut taken);
-            self.done = Some(key);
+        let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
+        loop {
+            for _ in 0..ROUNDS {
+                linger(|| lane.has_more());
+                let key = lane.take(self.done.take(), BATCH, &mut taken, &mut spent);
+                drop_quietly(std::mem::take(&mut spent));
+                let Some(key) = key else {
+                    return desk.idle.tell();
+                };
+                self.deliver(&desk, &mut taken, &mut spent);
+                self.done = Some(key);
+            }
+            if desk.pool.backlog() > 0 {
+                return self.give_way();
+            }
         }
-        self.give_way();
     }
 
     /// Goes on after those who wait for the thread, if somebody does.
@@ -214,7 +224,7 @@ impl Clerk {
         }
     }
 
-    fn deliver(&mut self, desk: &Desk, taken: &mut VecDeque<Entry<Arc<dyn Parcel>>>) {
+    fn deliver(&mut self, desk: &Desk, taken: &mut Taken, spent: &mut Vec<Arc<dyn Parcel>>) {
         // Looked up once for many events, and again when it may be another.
         let mut last: Option<Known> = None;
         let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
@@ -236,8 +246,7 @@ impl Clerk {
                 recipient.deliver(&parcel, std::mem::take(&mut self.missed));
             }
             last = Some(known);
-            // The arguments are the user's.
-            drop_quietly(parcel);
+            spent.push(parcel);
         }
         drop_quietly(last);
     }

@@ -233,8 +233,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Returns the event for those who get it later.
     pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
-        let Channel { key, schema, .. } = self.channel;
-        self.parcel.get_or_make(*key, schema, self.method, call)
+        self.parcel.get_or_make(call)
     }
 
     /// Returns by what the event is told apart.

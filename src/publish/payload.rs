@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::facet::Facet;
 use crate::value::view::fields;
 use crate::value::{
-    InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly,
+    EventInterface, InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly,
 };
 
 /// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
@@ -19,6 +19,12 @@ use crate::value::{
 pub(crate) trait Payload<I: ?Sized>: Send + Sync + 'static {
     /// Calls the method on one subscriber.
     fn deliver(&self, target: &I) -> Result<(), SubscriberError>;
+
+    /// Returns the schema of the interface.
+    fn schema(&self) -> &InterfaceSchema;
+
+    /// Returns the index of the method.
+    fn method(&self) -> usize;
 
     /// Returns the event's values in the order of the method's parameters.
     fn values(&self) -> Vec<ValueRef<'_>>;
@@ -55,9 +61,17 @@ pub(super) struct UntypedPayload {
 
 impl<I, E> Payload<I> for TypedPayload<E>
 where
-    I: ?Sized,
+    I: EventInterface + ?Sized,
     E: InterfaceEvent<I>,
 {
+    fn schema(&self) -> &InterfaceSchema {
+        I::schema()
+    }
+
+    fn method(&self) -> usize {
+        self.0.method()
+    }
+
     fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
         self.0.deliver(target)
     }
@@ -87,6 +101,14 @@ impl UntypedPayload {
 }
 
 impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
+    fn schema(&self) -> &InterfaceSchema {
+        &self.schema
+    }
+
+    fn method(&self) -> usize {
+        self.method
+    }
+
     fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
         target.invoke(&self.schema, self.method, &Payload::<I>::values(self))
     }

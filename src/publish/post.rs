@@ -251,9 +251,6 @@ impl<I: ?Sized> Post<I> {
 /// An event of the interface `I` on its way.
 pub(super) struct Posted<I: ?Sized> {
     pub(super) payload: Arc<dyn Payload<I>>,
-    schema: Arc<InterfaceSchema>,
-    channel: ChannelKey,
-    method: usize,
     fire: Carried,
 }
 
@@ -265,19 +262,10 @@ impl ParcelCell {
         Self(OnceCell::new())
     }
 
-    pub(super) fn get_or_make<I: Facet + ?Sized>(
-        &self,
-        channel: ChannelKey,
-        schema: &Arc<InterfaceSchema>,
-        method: usize,
-        call: &impl Call<I>,
-    ) -> Arc<dyn Parcel> {
+    pub(super) fn get_or_make<I: Facet + ?Sized>(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
         let parcel = self.0.get_or_init(|| {
             Arc::new(Posted {
                 payload: call.payload(),
-                schema: Arc::clone(schema),
-                channel,
-                method,
                 fire: carried(),
             })
         });
@@ -296,15 +284,15 @@ impl Drop for ParcelCell {
 
 impl<I: Facet + ?Sized> Parcel for Posted<I> {
     fn site(&self) -> (EventClassId, InterfaceId) {
-        self.channel.into()
+        (self.fire.class(), self.payload.schema().id())
     }
 
     fn schema(&self) -> &InterfaceSchema {
-        &self.schema
+        self.payload.schema()
     }
 
     fn method(&self) -> usize {
-        self.method
+        self.payload.method()
     }
 
     fn values(&self) -> Vec<ValueRef<'_>> {

@@ -4,6 +4,7 @@
 //! cargo bench --manifest-path benches/Cargo.toml --bench delivery -- --quick
 //! ```
 
+mod lanes;
 mod metrics;
 mod stream;
 
@@ -23,6 +24,9 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     if let Some(part) = only.filter(|only| !PARTS.contains(only)) {
         return Err(format!("no part is called {part:?}").into());
     }
+    if asked("lanes") {
+        lanes::measure(task.effort)?;
+    }
     if asked("metrics") {
         metrics::measure(task.effort)?;
     }
@@ -33,4 +37,4 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
 }
 
 /// What can be asked for alone.
-const PARTS: [&str; 2] = ["metrics", "stream"];
+const PARTS: [&str; 3] = ["lanes", "metrics", "stream"];
