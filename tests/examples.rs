@@ -245,6 +245,39 @@ fn labels_are_read_by_path_and_missing_ones_are_null() {
 }
 
 #[test]
+fn window_of_one_thread_is_called_by_its_event_loop() {
+    assert_says(
+        "mailbox",
+        &[
+            "woken for 3 events",
+            "IBM is at 96",
+            "MSFT is at 194",
+            "2000 quotes, painted 2 times",
+        ],
+    );
+}
+
+#[test]
+fn events_are_read_from_streams_and_received_in_a_task() {
+    assert_says(
+        "async_streams",
+        &[
+            "task: ada may order: true",
+            "task: bob may order: true",
+            "task: eve may order: false",
+            "hook: \"an asynchronous subscriber of ShopEvents\": failed: an order for 0 is none",
+            "task: kim may order: true",
+            "main: ada has paid, says the task",
+            "stream: 2 events are missing",
+            "stream: eve ordered for 0",
+            "stream: kim ordered for 80",
+            "stream: ada paid",
+            "by name: ordered 'bob'",
+        ],
+    );
+}
+
+#[test]
 fn forwarded_event_is_filtered_and_nested_in_the_first() {
     assert_says(
         "forwarding",

@@ -6,6 +6,7 @@
 
 mod lanes;
 mod metrics;
+mod stream;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -19,14 +20,21 @@ fn main() -> ExitCode {
 fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     println!("{}", machine());
     let only = task.only.as_deref();
-    match only {
-        None => {
-            lanes::measure(task.effort)?;
-            metrics::measure(task.effort)?;
-        }
-        Some("lanes") => lanes::measure(task.effort)?,
-        Some("metrics") => metrics::measure(task.effort)?,
-        Some(part) => return Err(format!("no part is called {part:?}").into()),
+    let asked = |part: &str| only.is_none_or(|only| only == part);
+    if let Some(part) = only.filter(|only| !PARTS.contains(only)) {
+        return Err(format!("no part is called {part:?}").into());
+    }
+    if asked("lanes") {
+        lanes::measure(task.effort)?;
+    }
+    if asked("metrics") {
+        metrics::measure(task.effort)?;
+    }
+    if asked("stream") {
+        stream::measure(task.effort)?;
     }
     Ok(())
 }
+
+/// What can be asked for alone.
+const PARTS: [&str; 3] = ["lanes", "metrics", "stream"];
