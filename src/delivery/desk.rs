@@ -203,7 +203,7 @@ impl Clerk {
         let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
         loop {
             for _ in 0..ROUNDS {
-                linger(|| lane.has_more());
+                linger(|| lane.count() > 0 || desk.pool.backlog() > 0);
                 let key = lane.take(self.done.take(), BATCH, &mut taken, &mut spent);
                 drop_quietly(std::mem::take(&mut spent));
                 let Some(key) = key else {

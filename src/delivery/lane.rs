@@ -158,9 +158,9 @@ impl<T> Lane<T> {
         key
     }
 
-    /// Returns whether something waits, or came a moment ago.
-    pub(crate) fn has_more(&self) -> bool {
-        self.count.load(Ordering::Relaxed) > 0
+    /// Returns how many events wait, or waited a moment ago.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Returns how many events wait.

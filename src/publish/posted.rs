@@ -1,9 +1,10 @@
 //! A fire whose subscribers all get the event from lanes, with nothing to ask.
 
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::calling::outcome_of;
 use super::channel::Channel;
@@ -40,9 +41,9 @@ pub(super) fn fire<I: Facet + ?Sized>(
         }
     };
     // All before the first is handed over: then no other thread has the count yet.
-    let mut parcels: SmallVec<[_; 1]> = smallvec![parcel; slots.len()];
-    for slot in slots {
-        let (Some((post, bounds)), Some(parcel)) = (slot.post_and_bounds(), parcels.pop()) else {
+    let parcels: SmallVec<[_; 1]> = iter::repeat_n(parcel, slots.len()).collect();
+    for (slot, parcel) in slots.iter().zip(parcels) {
+        let Some((post, bounds)) = slot.post_and_bounds() else {
             continue;
         };
         match outcome_of(Ok(post.put(bounds, parcel, &ValueKey::ONLY))) {
