@@ -275,7 +275,12 @@ impl Hand {
     pub(crate) fn next(&mut self) -> Option<Entry<Arc<dyn Parcel>>> {
         while self.taken.is_empty() {
             let done = self.key.take();
-            self.key = Some(self.inbox.lane.take(done, self.max, &mut self.taken, &mut Vec::new())?);
+            self.key = Some(self.inbox.lane.take(
+                done,
+                self.max,
+                &mut self.taken,
+                &mut Vec::new(),
+            )?);
         }
         self.taken.pop_front()
     }
