@@ -121,6 +121,8 @@
 //! - `bincode`, by default: the compact encoding of records. Without it they are JSON.
 //! - `futures`: an [`EventStream`] is a `futures_core::Stream`.
 //! - `testing`: the module `testing`, for tests of your own publishers and subscribers.
+//! - `tracing`: spans of fires and deliveries, for the tracing subscriber of the program:
+//!   [`docs::seeing`].
 //!
 //! The minimum Rust version is 1.88. Developed on x86-64 Linux; nothing but the permissions of
 //! files is specific to a platform, and no other has been tested.

@@ -141,7 +141,7 @@ impl Mailbox {
         let broker = self.broker()?;
         broker.claim::<I>()?;
         let receive = move |parcel: &Arc<dyn Parcel>| match &typed::<I>(parcel)? {
-            Body::Shared(shared) => subscriber.event(&shared.0),
+            Body::Shared(shared) => subscriber.event(shared.event()),
             Body::Own(event) => subscriber.event(event),
         };
         self.add(&broker, record, Some(I::schema().id()), Box::new(receive))
@@ -159,7 +159,7 @@ impl Mailbox {
         mut subscriber: impl FnMut(&DynamicEvent) -> R + 'static,
     ) -> Result<MailboxSubscription> {
         let receive = move |parcel: &Arc<dyn Parcel>| match &dynamic(parcel)? {
-            Body::Shared(shared) => subscriber(&shared.0).into_outcome(),
+            Body::Shared(shared) => subscriber(shared.event()).into_outcome(),
             Body::Own(event) => subscriber(event).into_outcome(),
         };
         self.add(&self.broker()?, record, None, Box::new(receive))

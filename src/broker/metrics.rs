@@ -11,6 +11,8 @@ pub struct SubscriptionHealth {
     id: SubscriptionId,
     name: String,
     status: SubscriptionStatus,
+    waiting: usize,
+    lost: u64,
     activity: Option<Activity>,
 }
 
@@ -47,12 +49,16 @@ impl Broker {
     pub fn subscription_health(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionHealth> {
         let id = id.into();
         let status = self.status(id)?;
-        let name = self.present(id)?.record.name().to_owned();
+        let entry = self.present(id)?;
+        let desk = self.core.around.desks.find(entry.key());
+        let lane = desk.as_ref().and_then(|desk| desk.lane());
         let meters = self.core.around.meters.as_ref();
         Some(SubscriptionHealth {
             id,
-            name,
+            name: entry.record.name().to_owned(),
             status,
+            waiting: lane.map_or(0, |lane| lane.len()),
+            lost: lane.map_or(0, |lane| lane.lost()),
             activity: meters.and_then(|meters| meters.activity(id)),
         })
     }
@@ -72,6 +78,16 @@ impl SubscriptionHealth {
     /// Returns whether it is served, and if not, why.
     pub fn status(&self) -> &SubscriptionStatus {
         &self.status
+    }
+
+    /// Returns how many events wait for it, if it is [detached](crate::Detached).
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Returns how many events it has lost, as more came than may wait.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Returns what was measured of it, the last match, delivery and error among it: `None` if it

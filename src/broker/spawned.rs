@@ -144,7 +144,7 @@ impl Broker {
         self.claim::<I>()?;
         let receive = move |parcel: &Arc<dyn Parcel>| {
             let event = match typed::<I>(parcel)? {
-                Body::Shared(shared) => shared.0.clone(),
+                Body::Shared(shared) => shared.event().clone(),
                 Body::Own(event) => event,
             };
             Ok(subscriber.event(event))

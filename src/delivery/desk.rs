@@ -65,6 +65,8 @@ struct Clerk {
     done: Option<ValueKey>,
     /// How many events are missing before the next one.
     missed: u64,
+    /// Who received the last one: looked up once for many events, and again when it may be another.
+    known: Option<Known>,
 }
 
 impl Desk {
@@ -179,6 +181,7 @@ impl Outlet for ByPool {
             desk,
             done: None,
             missed: 0,
+            known: None,
         };
         pool.submit(Box::new(move || clerk.work())).is_ok()
     }
@@ -204,12 +207,14 @@ impl Clerk {
                 let key = lane.take(self.done.take(), BATCH, &mut taken, &mut spent);
                 drop_quietly(std::mem::take(&mut spent));
                 let Some(key) = key else {
+                    drop_quietly(self.known.take());
                     return desk.idle.tell();
                 };
                 self.deliver(&desk, &mut taken, &mut spent);
                 self.done = Some(key);
             }
             if desk.pool.backlog() > 0 {
+                drop_quietly(self.known.take());
                 return self.give_way();
             }
         }
@@ -225,11 +230,8 @@ impl Clerk {
     }
 
     fn deliver(&mut self, desk: &Desk, taken: &mut Taken, spent: &mut Vec<Arc<dyn Parcel>>) {
-        // Looked up once for many events, and again when it may be another.
-        let mut last: Option<Known> = None;
         let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
-        let items = taken.iter().filter(items).count();
-        desk.in_hand.fetch_add(items, Ordering::AcqRel);
+        let mut in_hand = taken.iter().filter(items).count();
         for entry in taken.drain(..) {
             let parcel = match entry {
                 Entry::Gap(missed) => {
@@ -238,17 +240,20 @@ impl Clerk {
                 }
                 Entry::Item(parcel) => parcel,
             };
-            desk.in_hand.fetch_sub(1, Ordering::AcqRel);
+            in_hand -= 1;
+            // One thread at a time takes more than one.
+            desk.in_hand.store(in_hand, Ordering::Release);
             let (turn, site) = (desk.turn.load(Ordering::Acquire), parcel.site());
-            let known = last.take_if(|known| (known.0, known.1) == (turn, site));
+            let known = self
+                .known
+                .take_if(|known| (known.0, known.1) == (turn, site));
             let known = known.unwrap_or_else(|| (turn, site, desk.recipient(site)));
             if let Some(recipient) = &known.2 {
                 recipient.deliver(&parcel, std::mem::take(&mut self.missed));
             }
-            last = Some(known);
+            self.known = Some(known);
             spent.push(parcel);
         }
-        drop_quietly(last);
     }
 }
 

@@ -291,6 +291,7 @@ impl<T> State<T> {
     /// the bounds.
     fn batch(&self, max: usize) -> usize {
         match self.bounds.overflow {
+            _ if self.bounds.keyed => 1,
             Overflow::DropOldest | Overflow::Coalesce => 1,
             _ => max.min(self.bounds.capacity / 4).max(1),
         }

@@ -1,6 +1,8 @@
 //! Events on their way to other threads.
 
 use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
 
 use super::context::Carried;
 use crate::model::EventClassId;
@@ -26,4 +28,13 @@ pub(crate) trait Parcel: Send + Sync + 'static {
 
     /// Returns the parcel as `dyn Any`, to be downcast.
     fn as_any(&self) -> &(dyn Any + Send + Sync);
+
+    /// Returns the parcel as `dyn Any`, to be downcast and kept.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl fmt::Debug for dyn Parcel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.values()).finish()
+    }
 }

@@ -17,6 +17,7 @@
 //! | [`subscribe`], the drop of a guard | the wiring |
 //! | [`log_on`], the drop of a [`Session`] | the wiring |
 //! | [`subscriptions`], [`classes`], [`roles`], [`components`], [`status`] | the wiring |
+//! | [`metrics`], [`subscription_health`] | the wiring |
 //! | [`follow_changes`], [`changes_since`] | other commits, but no device |
 //! | [`WiringFeed`], as an iterator | the next change, or the close of the broker |
 //! | [`WiringFeed::next_within`] | the next change, up to its timeout |
@@ -159,6 +160,8 @@
 //! [`classes`]: crate::Broker::classes
 //! [`components`]: crate::Broker::components
 //! [`status`]: crate::Broker::status
+//! [`metrics`]: crate::Broker::metrics
+//! [`subscription_health`]: crate::Broker::subscription_health
 //! [`DynamicPublisher::fire`]: crate::DynamicPublisher::fire
 //! [`explain`]: crate::Publisher::explain
 //! [`close_and_wait`]: crate::SubscriptionGuard::close_and_wait

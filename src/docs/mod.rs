@@ -4,3 +4,4 @@ pub mod async_programs;
 pub mod com_plus;
 pub mod guarantees;
 pub mod internals;
+pub mod seeing;

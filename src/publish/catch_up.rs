@@ -248,7 +248,9 @@ fn pass<I: Facet + ?Sized>(
         watch,
     };
     let call = |target: &I| target.invoke(schema, method, &values);
-    let call = LentCall::new(&call, || UntypedPayload::shared(schema, method, &values));
+    let call = LentCall::new(&call, |fire| {
+        UntypedPayload::shared(schema, method, &values, fire)
+    });
     let facts = channel.class_facts();
     let course = match filters {
         Filters::Asked => row.course(&facts, schema, method),

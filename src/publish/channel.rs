@@ -423,8 +423,8 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         origin: Origin<'_>,
     ) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
-        let payload = || UntypedPayload::shared(&self.schema, method, values);
-        pipeline::fire(self, method, origin, || values, &call, payload)
+        let parcel = |fire| UntypedPayload::shared(&self.schema, method, values, fire);
+        pipeline::fire(self, method, origin, || values, &call, parcel)
     }
 
     fn must_wait(&self) -> bool {

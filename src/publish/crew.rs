@@ -10,11 +10,11 @@ use parking_lot::{Condvar, Mutex};
 use super::calling::{self, outcome_of};
 use super::channel::{Channel, Surroundings};
 use super::facet::Facet;
-use super::payload::Payload;
+use super::payload;
 use super::prepared::Prepared;
 use super::watch::Watch;
 use crate::component::Strand;
-use crate::delivery::{Carried, DeliveryOutcome, Held, carried, hold};
+use crate::delivery::{DeliveryOutcome, Held, Parcel, hold};
 use crate::value::{InterfaceSchema, drop_quietly};
 
 /// What became of one of the subscribers.
@@ -31,10 +31,9 @@ struct Work<I: ?Sized> {
     places: Vec<Place<I>>,
     /// The first place that nobody has taken.
     next: AtomicUsize,
-    payload: Arc<dyn Payload<I>>,
+    parcel: Arc<dyn Parcel>,
     around: Arc<Surroundings>,
     schema: Arc<InterfaceSchema>,
-    fire: Carried,
     strand: Strand,
     watch: Watch,
 }
@@ -67,14 +66,14 @@ struct Helper<'a, I: ?Sized>(&'a Crew<I>);
 pub(super) fn call_all<I: Facet + ?Sized>(
     channel: &Channel<I>,
     subscribers: Vec<Prepared<I>>,
-    payload: Arc<dyn Payload<I>>,
+    parcel: Arc<dyn Parcel>,
     max: usize,
     watch: Watch,
 ) -> Vec<Done> {
     let pool = &channel.around.pool;
     let helpers = subscribers.len().min(max).saturating_sub(1);
     let helpers = helpers.min(pool.limit());
-    let work = Arc::new(Work::new(channel, subscribers, payload, watch));
+    let work = Arc::new(Work::new(channel, subscribers, parcel, watch));
     let crew = Arc::new(Crew {
         state: Mutex::new(State {
             work: Some(Arc::clone(&work)),
@@ -105,7 +104,7 @@ impl<I: Facet + ?Sized> Work<I> {
     fn new(
         channel: &Channel<I>,
         subscribers: Vec<Prepared<I>>,
-        payload: Arc<dyn Payload<I>>,
+        parcel: Arc<dyn Parcel>,
         watch: Watch,
     ) -> Self {
         let place = |prepared| Place {
@@ -115,10 +114,9 @@ impl<I: Facet + ?Sized> Work<I> {
         Self {
             places: subscribers.into_iter().map(place).collect(),
             next: AtomicUsize::new(0),
-            payload,
+            parcel,
             around: Arc::clone(&channel.around),
             schema: Arc::clone(&channel.schema),
-            fire: carried(),
             strand: Strand::current(),
             watch,
         }
@@ -139,7 +137,7 @@ impl<I: Facet + ?Sized> Work<I> {
         let made = Cell::new(false);
         let mut outcome = None;
         let held = hold(|| {
-            let deliver = |target: &I| self.payload.deliver(target);
+            let deliver = |target: &I| payload::deliver(&*self.parcel, target, &self.schema);
             let call = || {
                 calling::call(
                     prepared.reached().callee(),
@@ -166,7 +164,7 @@ impl<I: Facet + ?Sized> Crew<I> {
         let Some((helper, work)) = self.join() else {
             return;
         };
-        work.fire.within(|| work.go_on());
+        work.parcel.fire().within(|| work.go_on());
         // Before the helper leaves: what is the user's is dropped by the publisher.
         drop(work);
         drop(helper);

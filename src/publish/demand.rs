@@ -126,7 +126,7 @@ fn demand<I: Facet + ?Sized>(
                     ..Demand::default()
                 });
             }
-            Some(Lane::Guarded { slots, few }) => {
+            Some(Lane::Guarded { slots, few, .. }) => {
                 return ask(few
                     .get_or_init(|| Box::new(Few::new(method, slots)))
                     .demand());

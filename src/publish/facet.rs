@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use super::payload::TypedPayload;
 use crate::component::{ActivationError, Instance, Recipe};
-use crate::value::{Event, EventInterface, InterfaceSchema, Subscriber, SubscriberError, ValueRef};
+use crate::delivery::Parcel;
+use crate::value::{
+    Event, EventInterface, InterfaceEvent, InterfaceSchema, Subscriber, SubscriberError, ValueRef,
+};
 
 /// An event interface as the pipeline sees it: of a Rust trait, or known by its schema alone, when
 /// every subscriber is a [`Subscriber`].
@@ -15,6 +19,9 @@ pub(crate) trait Facet: Send + Sync + 'static {
         method: usize,
         arguments: &[ValueRef<'_>],
     ) -> Result<(), SubscriberError>;
+
+    /// Delivers an event, if it has a form that takes no more.
+    fn deliver(&self, parcel: &dyn Parcel) -> Option<Result<(), SubscriberError>>;
 
     /// Returns a component's instance as this interface.
     fn cast(
@@ -35,6 +42,11 @@ impl<I: EventInterface + ?Sized> Facet for I {
         arguments: &[ValueRef<'_>],
     ) -> Result<(), SubscriberError> {
         EventInterface::invoke(self, method, arguments)
+    }
+
+    fn deliver(&self, parcel: &dyn Parcel) -> Option<Result<(), SubscriberError>> {
+        let typed = parcel.as_any().downcast_ref::<TypedPayload<I::Event>>()?;
+        Some(typed.event().deliver(self))
     }
 
     fn cast(
@@ -61,6 +73,11 @@ impl Facet for dyn Subscriber {
             Some(event) => self.event(&event),
             None => Ok(()),
         }
+    }
+
+    fn deliver(&self, parcel: &dyn Parcel) -> Option<Result<(), SubscriberError>> {
+        let values = parcel.values();
+        Some(self.invoke(parcel.schema(), parcel.method(), &values))
     }
 
     fn cast(

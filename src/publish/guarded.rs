@@ -18,7 +18,6 @@ use super::kept::KeptEvent;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
-use super::post::ParcelCell;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
@@ -43,8 +42,6 @@ pub(super) struct Guarded<'a, I: ?Sized> {
     now: Cell<Option<SystemTime>>,
     /// Whether a singleton was made, however its call went.
     made: Cell<bool>,
-    /// The event for those who get it later.
-    parcel: ParcelCell,
 }
 
 /// The subscriptions that a guarded fire goes through, in the order of calling.
@@ -89,7 +86,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             row,
             now: Cell::new(None),
             made: Cell::new(false),
-            parcel: ParcelCell::new(),
         }
     }
 
@@ -217,23 +213,18 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
-        let call = || self.call_or_send(reached, call);
-        let who = reached.plan().watched();
-        self.row.watch.call(who, &self.channel.around, call)
-    }
-
-    fn call_or_send(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         if let Some(post) = reached.post() {
             return post.send(self, call);
         }
         let Channel { around, schema, .. } = self.channel;
         let call = |target: &I| call.on(target);
-        calling::call(reached.callee(), around, schema, &self.made, &call)
+        let call = || calling::call(reached.callee(), around, schema, &self.made, &call);
+        self.row.watch.call(reached.plan().watched(), around, call)
     }
 
     /// Returns the event for those who get it later.
     pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
-        self.parcel.get_or_make(call)
+        call.parcel()
     }
 
     /// Returns by what the event is told apart.

@@ -30,6 +30,8 @@ pub(crate) enum Lane<I: ?Sized> {
     /// must be made or found first; or several that are called at the same time.
     Guarded {
         slots: Box<[Arc<Prepared<I>>]>,
+        /// Whether all of them have their events wait, whatever they are.
+        is_posted: bool,
         /// What they ask for, once somebody wants to know.
         few: OnceLock<Box<Few>>,
     },
@@ -120,6 +122,7 @@ impl<I: Facet + ?Sized> Lane<I> {
             },
             _ => Self::Guarded {
                 slots: here().cloned().collect(),
+                is_posted: !watched && meter.is_none() && here().all(|it| it.is_posted(method)),
                 few: OnceLock::new(),
             },
         }

@@ -41,6 +41,7 @@ mod pipeline;
 mod plan;
 mod policy;
 mod post;
+mod posted;
 mod prepared;
 mod printed;
 mod privates;

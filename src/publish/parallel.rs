@@ -78,13 +78,13 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             return Vec::new();
         }
         // The arguments' own code makes the copy.
-        match catch_unwind(AssertUnwindSafe(|| call.payload())) {
-            Ok(payload) => {
+        match catch_unwind(AssertUnwindSafe(|| call.parcel())) {
+            Ok(parcel) => {
                 let subscribers = group.iter().map(|reached| reached.to_prepared());
                 let all = call_all(
                     self.channel(),
                     subscribers.collect(),
-                    payload,
+                    parcel,
                     self.at_a_time(),
                     self.watch(),
                 );

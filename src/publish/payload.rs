@@ -2,82 +2,104 @@
 
 use std::any::Any;
 use std::cell::OnceCell;
-use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::facet::Facet;
+use super::versions::event_in;
+use crate::delivery::{Carried, Parcel, carried};
+use crate::model::EventClassId;
 use crate::value::view::fields;
 use crate::value::{
-    EventInterface, InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly,
+    EventInterface, InterfaceEvent, InterfaceId, InterfaceSchema, RecordView, SubscriberError,
+    Value, ValueRef, drop_quietly,
 };
-
-/// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
-/// call and goes to other threads.
-///
-/// Made once for a fire, and only if somebody needs it: a plain fire calls with what the publisher
-/// lends.
-pub(crate) trait Payload<I: ?Sized>: Send + Sync + 'static {
-    /// Calls the method on one subscriber.
-    fn deliver(&self, target: &I) -> Result<(), SubscriberError>;
-
-    /// Returns the schema of the interface.
-    fn schema(&self) -> &InterfaceSchema;
-
-    /// Returns the index of the method.
-    fn method(&self) -> usize;
-
-    /// Returns the event's values in the order of the method's parameters.
-    fn values(&self) -> Vec<ValueRef<'_>>;
-
-    /// Returns the payload as `dyn Any`, to be downcast.
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-}
 
 /// How the method that is fired is called on one subscriber.
 pub(crate) trait Call<I: ?Sized> {
     /// Calls the method on this thread.
     fn on(&self, target: &I) -> Result<(), SubscriberError>;
 
-    /// Returns the event with arguments of its own, the same for all who ask.
-    fn payload(&self) -> Arc<dyn Payload<I>>;
+    /// Returns the event with arguments of its own, the same for all who ask: it outlives the
+    /// publisher's call and goes to other threads. A plain fire calls with what the publisher lends
+    /// and never asks.
+    fn parcel(&self) -> Arc<dyn Parcel>;
 }
 
 /// A call with arguments that the publisher lends.
 pub(super) struct LentCall<'a, I: ?Sized, C, P> {
     call: &'a C,
     make: P,
-    made: OnceCell<Arc<dyn Payload<I>>>,
+    made: OnceCell<Arc<dyn Parcel>>,
+    interface: PhantomData<fn(&I)>,
 }
 
 /// An event of a Rust trait.
-pub(crate) struct TypedPayload<E>(pub(crate) E);
+///
+/// In one piece: taking memory on one thread and freeing it on another is what most of the way of
+/// an event to a thread consists of.
+pub(crate) struct TypedPayload<E> {
+    event: E,
+    fire: Carried,
+    schema: &'static InterfaceSchema,
+    method: usize,
+}
 
 /// The values of a method that is known by its schema.
 pub(super) struct UntypedPayload {
-    pub(super) schema: Arc<InterfaceSchema>,
-    pub(super) method: usize,
-    pub(super) values: Vec<Value>,
+    schema: Arc<InterfaceSchema>,
+    method: usize,
+    values: Vec<Value>,
+    fire: Carried,
 }
 
-impl<I, E> Payload<I> for TypedPayload<E>
-where
-    I: EventInterface + ?Sized,
-    E: InterfaceEvent<I>,
-{
+impl<E> TypedPayload<E> {
+    /// Returns an event of the interface `I` that was fired so.
+    pub(super) fn shared<I>(event: E, fire: Carried) -> Arc<dyn Parcel>
+    where
+        I: EventInterface<Event = E> + ?Sized,
+        E: InterfaceEvent<I>,
+    {
+        Arc::new(Self {
+            method: event.method(),
+            schema: I::schema(),
+            event,
+            fire,
+        })
+    }
+
+    pub(crate) fn event(&self) -> &E {
+        &self.event
+    }
+
+    pub(crate) fn into_event(self) -> E {
+        self.event
+    }
+}
+
+impl<E: RecordView + Send + Sync + 'static> Parcel for TypedPayload<E> {
+    fn site(&self) -> (EventClassId, InterfaceId) {
+        (self.fire.class(), self.schema.id())
+    }
+
     fn schema(&self) -> &InterfaceSchema {
-        I::schema()
+        self.schema
     }
 
     fn method(&self) -> usize {
-        self.0.method()
-    }
-
-    fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
-        self.0.deliver(target)
+        self.method
     }
 
     fn values(&self) -> Vec<ValueRef<'_>> {
-        fields(&self.0).map(|(_, value)| value).collect()
+        fields(&self.event).map(|(_, value)| value).collect()
+    }
+
+    fn fire(&self) -> &Carried {
+        &self.fire
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
@@ -87,20 +109,26 @@ where
 
 impl UntypedPayload {
     /// Returns the event with copies of the values.
-    pub(super) fn shared<I: Facet + ?Sized>(
+    pub(super) fn shared(
         schema: &Arc<InterfaceSchema>,
         method: usize,
         values: &[ValueRef<'_>],
-    ) -> Arc<dyn Payload<I>> {
+        fire: Carried,
+    ) -> Arc<dyn Parcel> {
         Arc::new(Self {
             schema: Arc::clone(schema),
             method,
             values: values.iter().map(ValueRef::to_value).collect(),
+            fire,
         })
     }
 }
 
-impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
+impl Parcel for UntypedPayload {
+    fn site(&self) -> (EventClassId, InterfaceId) {
+        (self.fire.class(), self.schema.id())
+    }
+
     fn schema(&self) -> &InterfaceSchema {
         &self.schema
     }
@@ -109,16 +137,44 @@ impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
         self.method
     }
 
-    fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
-        target.invoke(&self.schema, self.method, &Payload::<I>::values(self))
-    }
-
     fn values(&self) -> Vec<ValueRef<'_>> {
         self.values.iter().map(Value::view).collect()
     }
 
+    fn fire(&self) -> &Carried {
+        &self.fire
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+}
+
+/// Delivers an event to a subscriber of an interface that has this schema.
+pub(super) fn deliver<I: Facet + ?Sized>(
+    parcel: &dyn Parcel,
+    target: &I,
+    schema: &InterfaceSchema,
+) -> Result<(), SubscriberError> {
+    if let Some(delivered) = target.deliver(parcel) {
+        return delivered;
+    }
+    let values = parcel.values();
+    if std::ptr::eq(parcel.schema(), schema) {
+        return target.invoke(schema, parcel.method(), &values);
+    }
+    // It was fired before the interface's type was known, or with another version of it.
+    match event_in(parcel.schema(), parcel.method(), &values, schema) {
+        Some((method, values)) => target.invoke(schema, method, &values),
+        None => {
+            let method = parcel.schema().methods().get(parcel.method());
+            let method = method.map_or("?", |method| method.name());
+            Err(format!("the interface has no method {method:?} that takes the event").into())
+        }
     }
 }
 
@@ -128,6 +184,7 @@ impl<'a, I: ?Sized, C, P> LentCall<'a, I, C, P> {
             call,
             make,
             made: OnceCell::new(),
+            interface: PhantomData,
         }
     }
 }
@@ -144,21 +201,15 @@ impl<I, C, P> Call<I> for LentCall<'_, I, C, P>
 where
     I: ?Sized,
     C: Fn(&I) -> Result<(), SubscriberError>,
-    P: Fn() -> Arc<dyn Payload<I>>,
+    P: Fn(Carried) -> Arc<dyn Parcel>,
 {
     #[inline]
     fn on(&self, target: &I) -> Result<(), SubscriberError> {
         (self.call)(target)
     }
 
-    fn payload(&self) -> Arc<dyn Payload<I>> {
-        Arc::clone(self.made.get_or_init(&self.make))
-    }
-}
-
-impl<I: ?Sized + 'static> fmt::Debug for dyn Payload<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.values()).finish()
+    fn parcel(&self) -> Arc<dyn Parcel> {
+        Arc::clone(self.made.get_or_init(|| (self.make)(carried())))
     }
 }
 
@@ -200,18 +251,15 @@ mod tests {
                 target.noted(&text, &pages);
                 Ok(())
             };
-            let make = || {
-                Arc::new(TypedPayload(NotesEvent::from(NotesNoted::new(
-                    &text, &pages,
-                )))) as _
-            };
+            let event = || NotesEvent::Noted(NotesNoted::new(&text, &pages));
+            let make = |fire| TypedPayload::shared::<dyn Notes>(event(), fire);
             let call = LentCall::new(&call, make);
-            let kept = [call.payload(), call.payload()];
+            let kept = [call.parcel(), call.parcel()];
             assert!(Arc::ptr_eq(&kept[0], &kept[1]));
             kept
         };
-        let clerk = Clerk::default();
-        kept[0].deliver(&clerk).unwrap();
+        let (clerk, schema) = (Clerk::default(), <dyn Notes as EventInterface>::schema());
+        deliver::<dyn Notes>(&*kept[0], &clerk, schema).unwrap();
         assert_eq!(*clerk.0.lock(), ["minutes [1, 2]"]);
         let values = kept[0].values();
         assert_eq!((values.len(), values[0].as_str()), (2, Some("minutes")));
@@ -219,15 +267,13 @@ mod tests {
 
     #[test]
     fn values_reach_typed_and_untyped_subscribers_alike() {
-        let page = Value::from(7);
-        let payload = UntypedPayload {
-            schema: Arc::new(<dyn Notes as EventInterface>::schema().clone()),
-            method: 0,
-            values: vec![Value::from("draft"), Value::List(vec![page])],
-        };
+        let schema = Arc::new(<dyn Notes as EventInterface>::schema().clone());
+        let page = Value::List(vec![Value::from(7)]);
+        let values = [ValueRef::Str("draft"), page.view()];
+        let payload = UntypedPayload::shared(&schema, 0, &values, carried());
         let clerk = Clerk::default();
-        Payload::<dyn Notes>::deliver(&payload, &clerk).unwrap();
-        Payload::<dyn Subscriber>::deliver(&payload, &clerk).unwrap();
+        deliver::<dyn Notes>(&*payload, &clerk, &schema).unwrap();
+        deliver::<dyn Subscriber>(&*payload, &clerk, &schema).unwrap();
         let texts = ["draft [7]", "noted(text = 'draft', pages = (7))"];
         assert_eq!(*clerk.0.lock(), texts);
     }

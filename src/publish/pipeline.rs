@@ -15,7 +15,8 @@ use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::measured::{count_plain, fire_timed};
 use super::merged;
 use super::metrics::LaneMeter;
-use super::payload::{Call, LentCall, Payload};
+use super::payload::{Call, LentCall};
+use super::posted;
 use super::prepared::Prepared;
 use super::privates::PrivateLanes;
 use super::report::{FireReport, Tally};
@@ -26,7 +27,8 @@ use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
 use crate::cache::Snapshot;
 use crate::delivery::{
-    DeliveryOutcome, Failure, Shown, enter, enter_subscription, entered_subscription, show,
+    Carried, DeliveryOutcome, Failure, Parcel, Shown, enter, enter_subscription,
+    entered_subscription, show,
 };
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
@@ -34,7 +36,7 @@ use crate::value::{SubscriberError, ValueRef, panic_message};
 /// Fires the method at index `method`.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
-/// method on one subscriber with the caller's own arguments; `payload` makes an event that keeps
+/// method on one subscriber with the caller's own arguments; `parcel` makes an event that keeps
 /// them, which a plain fire never asks for.
 #[inline]
 pub(crate) fn fire<'e, I, V>(
@@ -43,14 +45,14 @@ pub(crate) fn fire<'e, I, V>(
     origin: Origin<'_>,
     values: impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    payload: impl Fn() -> Arc<dyn Payload<I>>,
+    parcel: impl Fn(Carried) -> Arc<dyn Parcel>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
     if origin.is_unusual() || channel.has_defaults() || spans::are_wanted() {
-        return fire_unusual(channel, method, origin, values, call, payload);
+        return fire_unusual(channel, method, origin, values, call, parcel);
     }
     let snapshot = channel.cache.load();
     match snapshot.method(method) {
@@ -60,8 +62,13 @@ where
             meter,
         }) => fire_lane(channel, slots, prepared, meter.as_deref(), || None, call),
         None => FireReport::default(),
+        Some(Lane::Guarded {
+            slots,
+            is_posted: true,
+            ..
+        }) => posted::fire(channel, slots, parcel),
         Some(_) => {
-            let call = LentCall::new(call, payload);
+            let call = LentCall::new(call, parcel);
             fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
         }
     }
@@ -76,7 +83,7 @@ fn fire_unusual<'e, I, V>(
     origin: Origin<'_>,
     values: impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
-    payload: impl Fn() -> Arc<dyn Payload<I>>,
+    parcel: impl Fn(Carried) -> Arc<dyn Parcel>,
 ) -> FireReport
 where
     I: Facet + ?Sized,
@@ -100,7 +107,7 @@ where
             let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
             return fire_lane(channel, slots, prepared, meter.as_deref(), show, call);
         }
-        let call = LentCall::new(call, payload);
+        let call = LentCall::new(call, parcel);
         fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
     };
     let report = fire();
@@ -295,8 +302,8 @@ fn fire_each<I: Facet + ?Sized>(
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
-/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each call: after a
-/// failure the loop goes on behind the slot that failed.
+/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each
+/// call: after a failure the loop goes on behind the slot that failed.
 #[inline]
 pub(super) fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,

@@ -1,6 +1,6 @@
 //! Targets that a fire does not call, but hands events over to.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
@@ -11,21 +11,17 @@ use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::guarded::Guarded;
 use super::metrics::{ChannelMeter, SubscriptionMeter};
-use super::payload::{Call, Payload};
+use super::payload::{self, Call};
 use super::policy::Policy;
 use super::site::Site;
 use super::target::Bound;
-use super::versions::event_in;
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient,
-    SkipReason, carried, hold, settle,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient, SkipReason,
+    hold, settle,
 };
-use crate::model::EventClassId;
 use crate::notices::Notice;
-use crate::value::{
-    InterfaceId, InterfaceSchema, SubscriberError, ValueRef, drop_quietly, panic_message,
-};
+use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
 
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
 pub(super) struct Post<I: ?Sized> {
@@ -111,13 +107,30 @@ impl<I: Facet + ?Sized> Post<I> {
         post
     }
 
+    /// Returns how much may wait, if every event that reaches the subscription does nothing else.
+    pub(super) fn simple_bounds(&self) -> Option<Bounds> {
+        let Policy {
+            deadline,
+            breaker,
+            trigger,
+            ..
+        } = &*self.policy;
+        let is_simple = deadline.is_none() && breaker.is_none() && trigger.is_none();
+        let bounds = self.policy.bounds().filter(|bounds| !bounds.keyed);
+        bounds.filter(|_| is_simple && self.meter.is_none())
+    }
+
     /// Does with an event that reaches the subscription what its policy says.
     pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
         match self.policy.bounds() {
-            Some(bounds) => self.accept(guarded, bounds, call),
+            Some(bounds) => {
+                let accept = || self.accept(guarded, bounds, call);
+                guarded.watch().send(self.watched(), &self.around, accept)
+            }
             None => {
                 let call = |target: &I| call.on(target);
-                self.call(guarded.made(), &call)
+                let call = || self.call(guarded.made(), &call);
+                guarded.watch().call(self.watched(), &self.around, call)
             }
         }
     }
@@ -126,9 +139,14 @@ impl<I: Facet + ?Sized> Post<I> {
     fn accept(&self, guarded: &Guarded<'_, I>, bounds: Bounds, call: &impl Call<I>) -> Step {
         let parcel = guarded.parcel(call);
         let key = guarded.key(&self.keys);
+        self.put(bounds, parcel, &key)
+    }
+
+    /// Has an event wait of which nothing is left to ask.
+    pub(super) fn put(&self, bounds: Bounds, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Step {
         let pushed = match &self.target {
-            Bound::Inbox(inbox) => inbox.put(parcel, &key),
-            _ => self.desk.accept(bounds, parcel, &key),
+            Bound::Inbox(inbox) => inbox.put(parcel, key),
+            _ => self.desk.accept(bounds, parcel, key),
         };
         let (step, left) = match pushed {
             Pushed::Accepted => return Step::Accepted,
@@ -178,22 +196,6 @@ impl<I: Facet + ?Sized> Post<I> {
         };
         calling::call(callee, &self.around, &self.schema, made, call)
     }
-
-    fn deliver_to(&self, target: &I, parcel: &dyn Parcel) -> Result<(), SubscriberError> {
-        if let Some(posted) = parcel.as_any().downcast_ref::<Posted<I>>() {
-            return posted.payload.deliver(target);
-        }
-        // It was fired before the interface's type was known, or with another version of it.
-        let values = parcel.values();
-        match event_in(parcel.schema(), parcel.method(), &values, &self.schema) {
-            Some((method, values)) => target.invoke(&self.schema, method, &values),
-            None => {
-                let method = parcel.schema().methods().get(parcel.method());
-                let method = method.map_or("?", |method| method.name());
-                Err(format!("the interface has no method {method:?} that takes the event").into())
-            }
-        }
-    }
 }
 
 impl<I: Facet + ?Sized> Recipient for Post<I> {
@@ -202,7 +204,7 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
         parcel.fire().within_behind(missed, || {
             let held = hold(|| {
                 let made = Cell::new(false);
-                let call = |target: &I| self.deliver_to(target, &**parcel);
+                let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
                 let run = || self.call(&made, &call);
                 let run = || watch.call(self.watched(), &self.around, run);
                 if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
@@ -245,65 +247,5 @@ impl<I: ?Sized> Post<I> {
         if delivery.is_lost() {
             self.around.hook.tell(self.channel.class, &delivery);
         }
-    }
-}
-
-/// An event of the interface `I` on its way.
-pub(super) struct Posted<I: ?Sized> {
-    pub(super) payload: Arc<dyn Payload<I>>,
-    fire: Carried,
-}
-
-/// The event of a fire, once somebody has it delivered later.
-pub(super) struct ParcelCell(OnceCell<Arc<dyn Parcel>>);
-
-impl ParcelCell {
-    pub(super) const fn new() -> Self {
-        Self(OnceCell::new())
-    }
-
-    pub(super) fn get_or_make<I: Facet + ?Sized>(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
-        let parcel = self.0.get_or_init(|| {
-            Arc::new(Posted {
-                payload: call.payload(),
-                fire: carried(),
-            })
-        });
-        Arc::clone(parcel)
-    }
-}
-
-/// Others may be through with it, and the arguments are the user's.
-impl Drop for ParcelCell {
-    fn drop(&mut self) {
-        if let Some(parcel) = self.0.take() {
-            drop_quietly(parcel);
-        }
-    }
-}
-
-impl<I: Facet + ?Sized> Parcel for Posted<I> {
-    fn site(&self) -> (EventClassId, InterfaceId) {
-        (self.fire.class(), self.payload.schema().id())
-    }
-
-    fn schema(&self) -> &InterfaceSchema {
-        self.payload.schema()
-    }
-
-    fn method(&self) -> usize {
-        self.payload.method()
-    }
-
-    fn values(&self) -> Vec<ValueRef<'_>> {
-        self.payload.values()
-    }
-
-    fn fire(&self) -> &Carried {
-        &self.fire
-    }
-
-    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
-        self
     }
 }

@@ -17,6 +17,7 @@ use super::post::Post;
 use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components};
+use crate::delivery::Bounds;
 use crate::model::ComponentId;
 use crate::value::InterfaceSchema;
 
@@ -196,6 +197,21 @@ impl<I: Facet + ?Sized> Prepared<I> {
     /// Returns whether the target is this component.
     pub(crate) fn is_component(&self, id: ComponentId) -> bool {
         self.target.is_component(id)
+    }
+
+    /// Returns whether every event of `method` waits for it, with nothing to check before.
+    pub(super) fn is_posted(&self, method: usize) -> bool {
+        let is_simple = self.post_and_bounds().is_some();
+        is_simple && !self.conditional && self.predicate(method).is_none()
+    }
+
+    /// Returns the target that has events wait, and how many may, if it does nothing else.
+    #[inline]
+    pub(super) fn post_and_bounds(&self) -> Option<(&Post<I>, Bounds)> {
+        let Bound::Post(post) = &self.target else {
+            return None;
+        };
+        Some((post, post.simple_bounds()?))
     }
 
     /// Returns the target, if nothing is left to check before a call of `method`.

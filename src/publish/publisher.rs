@@ -13,7 +13,7 @@ use super::channel::{AnyChannel, Channel, Surroundings, Upkeep};
 use super::explain::Explanation;
 use super::gate::Gate;
 use super::interest::Interest;
-use super::payload::{Payload, TypedPayload};
+use super::payload::TypedPayload;
 use super::pipeline;
 use super::privates::{Identity, ObjectId};
 use super::report::FireReport;
@@ -22,9 +22,10 @@ use super::with::{Origin, With};
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
+use crate::value::view::fields;
 use crate::value::{
-    ConversionError, EventInterface, EventMethod, InterfaceSchema, Properties, SubscriberError,
-    Value, ValueRef,
+    ConversionError, EventInterface, EventMethod, InterfaceEvent, InterfaceSchema, Properties,
+    SubscriberError, Value, ValueRef,
 };
 
 /// Says which publisher type the macro made for an event interface.
@@ -343,10 +344,10 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     ) -> FireReport {
         let depth = depth();
         if depth > 0 && self.channel.queues_nested() {
-            return self.wait(origin, method, Arc::new(TypedPayload(owned())));
+            return self.wait(origin, method, owned());
         }
-        let payload = || Arc::new(TypedPayload(owned())) as _;
-        let report = pipeline::fire(&self.channel, method, origin, values, &call, payload);
+        let parcel = |fire| TypedPayload::shared::<I>(owned(), fire);
+        let report = pipeline::fire(&self.channel, method, origin, values, &call, parcel);
         if depth == 0 {
             settle();
         }
@@ -355,20 +356,14 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
 
     /// Keeps the event until the outermost fire is over.
     #[cold]
-    fn wait(&self, origin: Origin<'_>, method: usize, payload: Arc<dyn Payload<I>>) -> FireReport {
+    fn wait(&self, origin: Origin<'_>, method: usize, event: I::Event) -> FireReport {
         let channel = Arc::clone(&self.channel);
         let own = origin.captured();
         wait(Box::new(move || {
-            let call = |target: &I| payload.deliver(target);
-            let kept = || Arc::clone(&payload);
-            pipeline::fire(
-                &channel,
-                method,
-                (&own).into(),
-                || payload.values(),
-                &call,
-                kept,
-            );
+            let call = |target: &I| event.deliver(target);
+            let values = || fields(&event).map(|(_, value)| value).collect::<Vec<_>>();
+            let parcel = |fire| TypedPayload::shared::<I>(event.clone(), fire);
+            pipeline::fire(&channel, method, (&own).into(), values, &call, parcel);
         }));
         FireReport::waiting()
     }

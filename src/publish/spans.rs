@@ -50,6 +50,7 @@ mod on {
                 outcome = Empty,
                 delivered = Empty,
                 failed = Empty,
+                accepted = Empty,
             );
             if let Some(id) = own.id(&facts.record) {
                 span.record("publisher", display(id));
@@ -62,6 +63,7 @@ mod on {
             span.record("outcome", report.outcome().word());
             span.record("delivered", report.delivered());
             span.record("failed", report.failed());
+            span.record("accepted", report.accepted());
         }
     }
 

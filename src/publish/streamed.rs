@@ -5,7 +5,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::payload::TypedPayload;
-use super::post::Posted;
 use super::versions::event_in;
 use crate::delivery::{EventContext, Parcel};
 use crate::value::{
@@ -86,8 +85,8 @@ impl<E> StreamedEvent<E> {
         drop(self.parcel);
         match self.body {
             Body::Shared(shared) => match Arc::try_unwrap(shared) {
-                Ok(TypedPayload(event)) => event,
-                Err(shared) => shared.0.clone(),
+                Ok(payload) => payload.into_event(),
+                Err(shared) => shared.event().clone(),
             },
             Body::Own(event) => event,
         }
@@ -99,7 +98,7 @@ impl<E> Deref for StreamedEvent<E> {
 
     fn deref(&self) -> &E {
         match &self.body {
-            Body::Shared(shared) => &shared.0,
+            Body::Shared(shared) => shared.event(),
             Body::Own(event) => event,
         }
     }
@@ -176,8 +175,8 @@ impl fmt::Debug for DynamicEvent {
 pub(crate) fn typed<I: EventInterface + ?Sized>(
     parcel: &Arc<dyn Parcel>,
 ) -> Result<Body<I::Event>, SubscriberError> {
-    if let Some(posted) = parcel.as_any().downcast_ref::<Posted<I>>()
-        && let Ok(shared) = Arc::clone(&posted.payload).into_any().downcast()
+    if parcel.as_any().is::<TypedPayload<I::Event>>()
+        && let Ok(shared) = Arc::clone(parcel).into_any().downcast()
     {
         return Ok(Body::Shared(shared));
     }

@@ -72,8 +72,18 @@ impl Watch {
         self.begun.is_some() || self.is_traced
     }
 
-    /// Calls a subscriber, or hands an event over to it, and has those who watch know what came of
-    /// it.
+    /// Hands an event over to a subscriber, which is no delivery yet: what the event carries along
+    /// is the same for all whom it is handed to.
+    pub(super) fn send(
+        self,
+        who: Watched<'_>,
+        around: &Surroundings,
+        send: impl FnOnce() -> Step,
+    ) -> Step {
+        self.count(who, around, send)
+    }
+
+    /// Calls a subscriber, and has those who watch know what came of it.
     pub(super) fn call(
         self,
         who: Watched<'_>,

@@ -1,8 +1,8 @@
 //! What a broker measures.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use loosely::{
     Broker, BrokerBuilder, EventClass, Firing, Metrics, MetricsOptions, Retained, Right, Role,
@@ -152,7 +152,7 @@ fn filters_are_counted_and_what_passes_them_is_the_last_match() {
     let health = broker.subscription_health(dear.id()).unwrap();
     let activity = health.activity().unwrap();
     assert_eq!((activity.delivered(), health.name()), (2, "dear"));
-    let minute = std::time::Duration::from_secs(60);
+    let minute = Duration::from_secs(60);
     assert!(activity.last_match().unwrap() > begun - minute);
     assert_eq!(activity.last_match(), activity.last_delivery());
     let health = broker.subscription_health(never.id()).unwrap();
@@ -297,6 +297,64 @@ fn retained_event_that_is_given_to_a_new_subscription_is_a_delivery_and_no_fire(
     assert_eq!(counts(&metrics, &stocks, "price_changed"), (1, 1, 0));
     let activity = metrics.subscription(guard.id()).unwrap().activity();
     assert_eq!((activity.delivered(), activity.calls().count()), (1, 1));
+}
+
+#[test]
+fn detached_event_is_accepted_in_its_fire_and_delivered_later() {
+    let broker = measuring().delivery_threads(1).open().unwrap();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let handlers = OrdersHandlers::new().on_placed(move |number| {
+        let _ = goes_on.lock().unwrap().recv();
+        (number < 2).then_some(()).ok_or("no room".to_owned())
+    });
+    let record = Subscription::builder("later").to::<dyn Orders>().object();
+    let record = record.detached().build().unwrap();
+    let guard = broker.subscribe_with::<dyn Orders>(&record, Arc::new(handlers));
+    let guard = guard.unwrap();
+    let orders = broker.publisher::<dyn Orders>().unwrap();
+    (0..3).for_each(|number| drop(orders.placed(number)));
+    let health = broker.subscription_health(guard.id()).unwrap();
+    assert_eq!(health.activity().unwrap().accepted(), 3);
+    assert_eq!(health.activity().unwrap().last_delivery(), None);
+    assert!(health.waiting() >= 2 && health.lost() == 0);
+    drop(go_on);
+    assert!(broker.idle(Duration::from_secs(60)));
+    let metrics = broker.metrics();
+    let placed = metrics.method(orders.class_id(), "placed").unwrap();
+    assert_eq!((placed.fires(), placed.accepted()), (3, 3));
+    assert_eq!((placed.delivered(), placed.failed()), (2, 1));
+    let activity = metrics.subscription(guard.id()).unwrap().activity();
+    assert_eq!((activity.delivered(), activity.failed()), (2, 1));
+    assert_eq!(activity.calls().count(), 3);
+    assert_eq!(activity.last_error(), Some("no room"));
+    assert!(activity.last_delivery().is_some());
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn times_are_those_of_the_brokers_clock() {
+    let clock = loosely::testing::VirtualClock::new();
+    let broker = measuring().clock(&clock).open().unwrap();
+    let tape = Tape::new();
+    let guard = broker.subscribe::<dyn StockEvents>(tape.listener("a"));
+    let guard = guard.unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    let last = || {
+        let health = broker.subscription_health(guard.id()).unwrap();
+        health.activity().unwrap().last_delivery()
+    };
+    assert_eq!(last(), None);
+    clock.advance(Duration::from_secs(60));
+    let first = clock.now();
+    stocks.price_changed("MSFT", 1.0);
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(last(), Some(first));
+    let looked = clock.now();
+    clock.advance(Duration::from_secs(60));
+    // Not the one of 64: it came after the last look.
+    stocks.price_changed("MSFT", 1.0);
+    assert_eq!(last(), Some(looked));
 }
 
 #[test]

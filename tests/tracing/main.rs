@@ -6,6 +6,7 @@
 mod collector;
 
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use loosely::{
     Broker, EventClass, Firing, PublisherId, Subscription, SubscriptionGuard, event_interface,
@@ -123,6 +124,26 @@ fn deliveries_on_other_threads_are_inside_of_the_fire() {
     let deliveries = collector.deliveries_of(&fire);
     assert_eq!(deliveries.len(), 2);
     assert_ne!(deliveries[0].thread, deliveries[1].thread);
+}
+
+#[test]
+fn delivery_that_comes_later_is_inside_of_its_fire_too() {
+    let collector = Collector::installed();
+    let (broker, orders) = broker("later", Firing::Serial);
+    let record = Subscription::builder("detached").class("later").object();
+    let record = record.detached().build().unwrap();
+    let handlers = Arc::new(OrdersHandlers::new().on_placed(|_| Ok(())));
+    let _guard = broker
+        .subscribe_with::<dyn Orders>(&record, handlers)
+        .unwrap();
+    orders.placed(1);
+    assert!(broker.idle(Duration::from_secs(60)));
+    let fire = collector.fire_of("later");
+    let outcome = ["outcome", "delivered", "accepted"].map(|name| field(&fire, name));
+    assert_eq!(outcome, ["queued", "0", "1"]);
+    let deliveries = collector.deliveries_of(&fire);
+    assert_eq!(field(&deliveries[0], "outcome"), "delivered");
+    assert_ne!(deliveries[0].thread, fire.thread);
 }
 
 #[test]

@@ -55,7 +55,11 @@ fn overhead(effort: Effort, subscribers: usize, table: &mut Table) -> Result<f64
     let more = results.paired(|round| round[with] - round[without]);
     check(&measured, by_measured, subscribers)?;
     let row = format!("{subscribers} subscribers");
-    let each = [results.nanoseconds(without), results.nanoseconds(with), more];
+    let each = [
+        results.nanoseconds(without),
+        results.nanoseconds(with),
+        more,
+    ];
     for (column, nanoseconds) in each.into_iter().enumerate() {
         table.set(&row, column, format!("{nanoseconds:.1}"));
     }

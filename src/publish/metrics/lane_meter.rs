@@ -118,6 +118,6 @@ impl Here<'_, 1> {
     /// Returns whether the next fire is to be looked at closer.
     #[inline]
     pub(crate) fn is_sample(self) -> bool {
-        self.get(0) % SAMPLE == 0
+        self.get(0).is_multiple_of(SAMPLE)
     }
 }

@@ -80,7 +80,7 @@ impl ChannelMeter {
     /// Notes that a fire begins that is not plain.
     pub(crate) fn begin(&self, method: usize) -> Option<Begun> {
         let counts = self.methods.get(method)?.counts.here();
-        Some(self.meters.began(counts.get(FIRES) % SAMPLE == 0))
+        Some(self.meters.began(counts.get(FIRES).is_multiple_of(SAMPLE)))
     }
 
     /// Counts a fire that is over.
