@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A toolkit has a call of its own for this, which posts a message to its loop.
     let (wake, woken) = mpsc::channel();
-    mailbox.on_ready(move || drop(wake.send(())));
+    mailbox.on_ready(move || _ = wake.send(()));
 
     let stocks = broker.publisher::<dyn StockEvents>()?;
     let feed = thread::spawn(move || {

@@ -60,6 +60,9 @@
 //!   and nobody else is its private one, from [`Publisher::subscribe`].
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
+//! - A subscriber may come for its events, too: an [`EventStream`] is read one by one, blocking or
+//!   awaited; a [`Mailbox`] calls closures that are not `Send` on the thread that dispatches, such
+//!   as that of a window; and [`Broker::subscribe_async`] gives futures to a [`Spawner`].
 //! - A [`Filter`] selects events by their parameters, by properties of the publisher,
 //!   `publisher.NAME`, and of the subscription, `subscription.NAME`.
 //! - A [`PublisherFilter`] is the publisher's say before that: it selects and orders subscriptions,
@@ -116,6 +119,7 @@
 //! - `sled`, by default: the store in a directory. Without it there are the store in memory and
 //!   stores of your own ([`Store`], [`Engine`]).
 //! - `bincode`, by default: the compact encoding of records. Without it they are JSON.
+//! - `futures`: an [`EventStream`] is a `futures_core::Stream`.
 //! - `testing`: the module `testing`, for tests of your own publishers and subscribers.
 //! - `tracing`: spans of fires and deliveries, for the tracing subscriber of the program:
 //!   [`docs::seeing`].

@@ -1,6 +1,7 @@
 //! Names outside Rust: spelling, former names, and what may not meet.
 
 use proc_macro2::Span;
+use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::{Ident, LitStr};
 
@@ -66,6 +67,39 @@ impl Case {
     }
 }
 
+/// The names of the structs of owned arguments, so that they differ from each other and from the
+/// rest, and of the variants that hold them.
+#[derive(Default)]
+pub(crate) struct EventNames {
+    structures: Vec<String>,
+    variants: Vec<String>,
+}
+
+impl EventNames {
+    /// Returns the names of the struct and of the variant of a method.
+    pub(crate) fn of(&mut self, interface: &Ident, method: &Ident) -> (Ident, Ident) {
+        let name = Case::Pascal.apply(&plain(method));
+        let structure = free(name.clone(), &MADE, &mut self.structures);
+        let digit = name.starts_with(|first: char| first.is_ascii_digit());
+        let name = if digit { format!("Event{name}") } else { name };
+        // The one name in this spelling that no variant can have.
+        let variant = free(name, &["Self"], &mut self.variants);
+        (
+            format_ident!("{interface}{structure}"),
+            format_ident!("{variant}"),
+        )
+    }
+}
+
+/// Returns the name with as much added as none of the taken ones has, and takes it.
+fn free(mut name: String, reserved: &[&str], taken: &mut Vec<String>) -> String {
+    while reserved.contains(&name.as_str()) || taken.contains(&name) {
+        name.push_str("Event");
+    }
+    taken.push(name.clone());
+    name
+}
+
 /// Returns the identifier as a name, without the `r#` of a raw one.
 pub(crate) fn plain(ident: &Ident) -> String {
     ident.unraw().to_string()
@@ -119,6 +153,16 @@ fn capitalized(word: &str) -> String {
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters.clone()).collect()
 }
+
+/// What the types are called, behind the trait's name, that are made for every interface.
+const MADE: [&str; 6] = [
+    "Publisher",
+    "With",
+    "Handlers",
+    "LocalHandlers",
+    "AsyncHandlers",
+    "Event",
+];
 
 const SPELLINGS: [(&str, Case); 5] = [
     ("camelCase", Case::Camel),

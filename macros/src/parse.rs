@@ -11,7 +11,7 @@ use syn::{
 
 use crate::attributes::{ContainerOptions, named, names_of};
 use crate::errors::Errors;
-use crate::names::{Case, Names, plain, refuse_repeated};
+use crate::names::{Case, EventNames, Names, plain, refuse_repeated};
 use crate::shape::{Shape, at, ungrouped};
 
 /// A trait that can be an event interface.
@@ -258,32 +258,11 @@ fn parse_methods(item: &ItemTrait, rename_all: Option<Case>, errors: &mut Errors
     // Methods under conditions may exclude one another; if they do not, rustc finds them twice.
     let certain = methods.iter().filter(|method| method.cfgs.is_empty());
     refuse_repeated("method", certain.map(|method| &method.names), errors);
-    name_events(&item.ident, &mut methods);
+    let mut events = EventNames::default();
+    for method in &mut methods {
+        (method.arguments, method.variant) = events.of(&item.ident, &method.ident);
+    }
     methods
-}
-
-/// Names the structs of owned arguments, so that they differ from each other and from the rest, and
-/// the variants that hold them.
-fn name_events(interface: &Ident, methods: &mut [Method]) {
-    let mut taken = MADE.map(str::to_owned).to_vec();
-    // The one name in this spelling that no variant can have.
-    let mut variants = vec!["Self".to_owned()];
-    for method in methods {
-        let name = Case::Pascal.apply(&plain(&method.ident));
-        method.arguments = format_ident!("{interface}{}", free(name.clone(), &mut taken));
-        let digit = name.starts_with(|first: char| first.is_ascii_digit());
-        let name = if digit { format!("Event{name}") } else { name };
-        method.variant = format_ident!("{}", free(name, &mut variants));
-    }
-}
-
-/// Returns the name with as much added as none of the taken ones has, and takes it.
-fn free(mut name: String, taken: &mut Vec<String>) -> String {
-    while taken.contains(&name) {
-        name.push_str("Event");
-    }
-    taken.push(name.clone());
-    name
 }
 
 fn refuse_trait_forms(item: &ItemTrait, errors: &mut Errors) {
@@ -457,16 +436,6 @@ fn clean(item: &mut ItemTrait) {
 fn is_foreign(attribute: &Attribute) -> bool {
     !attribute.path().is_ident("event")
 }
-
-/// What the types are called, behind the trait's name, that are made for every interface.
-const MADE: [&str; 6] = [
-    "Publisher",
-    "With",
-    "Handlers",
-    "LocalHandlers",
-    "AsyncHandlers",
-    "Event",
-];
 
 /// The words that begin a path of their own in filter criteria.
 const RESERVED: [&str; 2] = ["publisher", "subscription"];

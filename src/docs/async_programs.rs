@@ -1,7 +1,8 @@
 //! Which calls block, for how long, and how an asynchronous program lives with that.
 //!
-//! The crate has no futures in this version and needs no runtime. Everything is a plain call that
-//! returns when it is done, so what matters to an executor's thread is how long that takes.
+//! The crate needs no runtime. Events can be awaited, and received in futures that a runtime of the
+//! program's runs; all else is a plain call that returns when it is done, so what matters to an
+//! executor's thread is how long that takes.
 //!
 //! | call | waits for |
 //! | --- | --- |
@@ -22,6 +23,8 @@
 //! | [`WiringFeed::next_within`] | the next change, up to its timeout |
 //! | a question to an [`Interest`] | a change of the class's subscriptions that is being made |
 //! | [`InterestChanges::wait`] | a change of the answers, up to its timeout |
+//! | an [`EventStream`], as an iterator | the next event, or the close of the broker |
+//! | [`EventStream::next_timeout`], [`Mailbox::dispatch_timeout`] | an event, up to the timeout |
 //! | an event method, [`DynamicPublisher::fire`] | every subscriber, one after another |
 //! | [`explain`] | what an interest waits for: filters are evaluated, nobody is called |
 //! | [`close_and_wait`] | the fires that may still call the object, up to its timeout |
@@ -57,60 +60,71 @@
 //!
 //! A fire costs what its subscribers cost. If all of them are of this program and quick, fire from
 //! the task. If anybody may subscribe, fire on a thread for blocking work, or be prepared to wait:
-//! delivery is inline, and there is no other in this version.
+//! delivery is inline unless a subscription or its class says otherwise.
 //!
 //! No lock is held across the call, and a publisher is `Clone + Send + Sync`, so it can be kept
 //! across an `.await` and shared by tasks.
 //!
 //! # Receiving in a task
 //!
-//! A subscriber that takes long, or that has to await, hands the event to a bounded channel and
-//! returns. When the channel is full it returns an error, and the publisher's report, or the
-//! failure hook, says so: nothing grows, and nothing is lost in silence.
+//! A subscriber that takes long, or that has to await, is not called by the fire at all. Its events
+//! wait in a bounded [lane](crate::Detached), whose [`Overflow`](crate::Overflow) says what becomes
+//! of more than it holds; by default the publisher waits, which on an executor's thread it had
+//! better not.
+//!
+//! - [`Broker::subscribe_async`] takes closures that return futures, and a
+//!   [`Spawner`](crate::Spawner), such as `move |future| drop(handle.spawn(future))` for a handle of
+//!   tokio. Events of one subscription are received one after another, in order.
+//! - An [`EventStream`] is a `futures_core::Stream` under the feature `futures`: the task asks for
+//!   the next event when it is ready for it.
 //!
 //! ```
-//! use std::sync::Arc;
-//! use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+//! use std::sync::mpsc;
 //!
-//! use loosely::{Broker, event_interface};
-//!
-//! type Order = (String, f64);
+//! use loosely::{Broker, Detached, Overflow, SpawnedFuture, Subscription, event_interface};
 //!
 //! #[event_interface]
 //! trait OrderEvents {
-//!     fn order_placed(&self, customer: &str, total: f64) -> Result<(), TrySendError<Order>>;
+//!     fn order_placed(&self, customer: &str, total: f64);
 //! }
 //!
-//! // The channel of your executor does as well, if its sender has a `try_send`.
-//! struct ToTask(SyncSender<Order>);
+//! // What a runtime's `spawn` does: it takes the future, and runs it when a thread is free.
+//! let (spawn, spawned) = mpsc::channel::<SpawnedFuture>();
+//! let spawner = move |future| drop(spawn.send(future));
 //!
-//! impl OrderEvents for ToTask {
-//!     fn order_placed(&self, customer: &str, total: f64) -> Result<(), TrySendError<Order>> {
-//!         self.0.try_send((customer.to_owned(), total))
-//!     }
-//! }
-//!
-//! let (sender, receiver) = sync_channel(1);
 //! let broker = Broker::in_memory()?;
-//! let guard = broker.subscribe::<dyn OrderEvents>(Arc::new(ToTask(sender)))?;
+//! let lane = Detached::with_capacity(1).with_overflow(Overflow::Fail);
+//! let record = Subscription::builder("orders").to::<dyn OrderEvents>().object();
+//! let handlers = OrderEventsAsyncHandlers::new()
+//!     .on_order_placed(async |order| println!("{} ordered", order.customer));
+//! let guard = broker.subscribe_async_with::<dyn OrderEvents>(
+//!     &record.delivery(lane).build()?,
+//!     spawner,
+//!     handlers,
+//! )?;
 //! let orders = broker.publisher::<dyn OrderEvents>()?;
 //!
-//! assert_eq!(orders.order_placed("ada", 250.0).delivered(), 1);
-//! assert_eq!(orders.order_placed("bob", 80.0).failed(), 1, "the channel is full");
-//! assert_eq!(receiver.recv().ok(), Some(("ada".to_owned(), 250.0)));
+//! assert_eq!(orders.order_placed("ada", 250.0).accepted(), 1);
+//! assert_eq!(orders.order_placed("bob", 80.0).failed(), 1, "nobody has run the future yet");
+//! assert!(spawned.recv().is_ok(), "one for all that waits");
 //! # drop(guard);
 //! # Ok::<(), loosely::Error>(())
 //! ```
 //!
-//! [`EventContext::current`](crate::EventContext::current) belongs to the thread and to the call.
-//! Take from it what the task needs, such as the event's id, before the event goes into the
-//! channel: it is a plain copy.
+//! [`EventContext::current`](crate::EventContext::current) is that of the event in such a future,
+//! between all of its awaits, and in what it fires. Of an event out of a stream it is
+//! [`context`](crate::StreamedEvent::context), a plain copy, and
+//! [`within`](crate::StreamedEvent::within) does something inside of it.
 //!
 //! # Cancellation
 //!
 //! There is nothing to cancel: dropping a future that is waiting for a blocking call on another
 //! thread leaves that call to end by itself. A commit that has begun is finished; asking for the
 //! record afterwards says whether.
+//!
+//! To stop awaiting the next event of a stream loses nothing: it is there for whoever asks next. A
+//! future of an asynchronous subscriber that is dropped before its end, with its runtime, ends the
+//! subscription; what it leaves reaches the failure hook.
 //!
 //! [`Broker::open`]: crate::Broker::open
 //! [`import`]: crate::Broker::import
@@ -152,4 +166,8 @@
 //! [`explain`]: crate::Publisher::explain
 //! [`close_and_wait`]: crate::SubscriptionGuard::close_and_wait
 //! [`Broker::close`]: crate::Broker::close
+//! [`Broker::subscribe_async`]: crate::Broker::subscribe_async
+//! [`EventStream`]: crate::EventStream
+//! [`EventStream::next_timeout`]: crate::EventStream::next_timeout
+//! [`Mailbox::dispatch_timeout`]: crate::Mailbox::dispatch_timeout
 //! [`Broker`]: crate::Broker
