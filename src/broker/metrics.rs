@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::check::SubscriptionStatus;
+use crate::delivery::{BreakerState, Desk, Lane};
 use crate::model::SubscriptionId;
 use crate::publish::{Activity, MethodMetrics, Metrics, SubscriptionMetrics};
 
@@ -12,6 +13,10 @@ pub struct SubscriptionHealth {
     name: String,
     status: SubscriptionStatus,
     activity: Option<Activity>,
+    breaker: BreakerState,
+    is_busy: bool,
+    waiting: usize,
+    lost: u64,
 }
 
 impl Broker {
@@ -47,11 +52,18 @@ impl Broker {
     pub fn subscription_health(&self, id: impl Into<SubscriptionId>) -> Option<SubscriptionHealth> {
         let id = id.into();
         let status = self.status(id)?;
-        let name = self.present(id)?.record.name().to_owned();
-        let meters = self.core.around.meters.as_ref();
+        let entry = self.present(id)?;
+        let around = &self.core.around;
+        let (meters, desk) = (around.meters.as_ref(), around.desks.find(entry.key()));
+        let desk = desk.as_deref();
+        let lane = desk.and_then(Desk::lane);
         Some(SubscriptionHealth {
             id,
-            name,
+            name: entry.record.name().to_owned(),
+            breaker: desk.map(Desk::breaker).unwrap_or_default(),
+            is_busy: desk.is_some_and(Desk::is_busy),
+            waiting: lane.map_or(0, Lane::len),
+            lost: lane.map_or(0, Lane::lost),
             status,
             activity: meters.and_then(|meters| meters.activity(id)),
         })
@@ -72,6 +84,27 @@ impl SubscriptionHealth {
     /// Returns whether it is served, and if not, why.
     pub fn status(&self) -> &SubscriptionStatus {
         &self.status
+    }
+
+    /// Returns how its breaker stands.
+    pub fn breaker(&self) -> BreakerState {
+        self.breaker
+    }
+
+    /// Returns whether a call of its subscriber overran its deadline, was abandoned, and has not
+    /// returned yet.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Returns how many events wait in its lane.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Returns how many events were lost since its lane had no room for them.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Returns what was measured of it, the last match, delivery and error among it: `None` if it

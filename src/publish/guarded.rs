@@ -223,9 +223,20 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     }
 
     fn call_or_send(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
-        if let Some(post) = reached.post() {
-            return post.send(self, call);
+        match reached.post() {
+            Some(post) => post.send(self, call),
+            None => self.call_simply(reached, call),
         }
+    }
+
+    /// Calls the subscriber on this thread, of which all was asked.
+    pub(super) fn call_here(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
+        let call = || self.call_simply(reached, call);
+        let who = reached.plan().watched();
+        self.row.watch.call(who, &self.channel.around, call)
+    }
+
+    fn call_simply(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         let Channel { around, schema, .. } = self.channel;
         let call = |target: &I| call.on(target);
         calling::call(reached.callee(), around, schema, &self.made, &call)
