@@ -221,11 +221,6 @@ impl Desk {
         self.abandoned.load(Ordering::Acquire) > 0
     }
 
-    /// Returns what the desks have in common.
-    pub(crate) fn staff(&self) -> &Arc<Staff> {
-        &self.staff
-    }
-
     /// Returns the lane, if an event ever came here.
     pub(crate) fn lane(&self) -> Option<&Lane<Arc<dyn Parcel>>> {
         self.lane.get()
