@@ -118,7 +118,7 @@ fn lane_pauses_and_nothing_is_lost() {
     rig.clock.advance(SECOND);
     assert!(rig.broker.idle(LONG));
     let all = recorder.expect("price_changed").times(100);
-    let expected = (1..=100).map(|price| format!("price_changed(symbol = 'x', price = {price})"));
+    let expected = (1..=100).map(|price| format!("price_changed(symbol = 'x', price = {price}.0)"));
     let all: Vec<_> = all.iter().map(ToString::to_string).collect();
     assert_eq!(all, expected.collect::<Vec<_>>());
     assert_eq!(state(&rig, guard.id()), BreakerState::Closed);
