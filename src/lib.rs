@@ -170,7 +170,8 @@ pub use crate::component::{
     RoleAuthorizer,
 };
 pub use crate::delivery::{
-    Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason,
+    BreakerState, Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT,
+    SkipReason,
 };
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::filter::{

@@ -181,6 +181,25 @@ fn late_display_shows_what_each_sensor_told_last() {
 }
 
 #[test]
+fn others_get_their_events_though_one_subscriber_hangs() {
+    assert_says(
+        "hung_subscriber",
+        &[
+            "\"pager\": failed: not done within its deadline of 100ms",
+            "cellar: 1 delivered, 1 failed",
+            "\"pager\": skipped: a call that overran its deadline still runs",
+            "attic: 1 delivered, 0 failed",
+            "\"pager\": skipped: a call that overran its deadline still runs",
+            "garage: 1 delivered, 0 failed",
+            "logged: cellar, attic, garage",
+            "notice: \"pager\" was not done within its deadline of 100ms",
+            "notice: a call was abandoned; 1 threads are held by calls that do not return",
+            "closed",
+        ],
+    );
+}
+
+#[test]
 fn slow_consumers_get_what_their_lanes_had_room_for() {
     assert_says(
         "slow_consumer",

@@ -30,6 +30,7 @@ pub struct BrokerBuilder {
     progress: Option<Progress>,
     authorizer: Option<Box<dyn Authorizer>>,
     threads: Option<usize>,
+    deadline_threads: Option<usize>,
     retained_keys: Option<usize>,
     metrics: Option<MetricsOptions>,
     clock: Option<Arc<dyn Clock>>,
@@ -130,9 +131,26 @@ impl BrokerBuilder {
     /// Classes that fire in [parallel](crate::Firing::Parallel) use them. Each is started when it
     /// is needed, so a broker without such a class has none. With 0 it never has one, and all
     /// subscribers of an event are called by its publisher's thread.
+    ///
+    /// A thread that is held up by a call that overran its deadline has another in its place, and
+    /// so have all of them if none gets on for ten seconds while deliveries wait: up to 64 more than
+    /// this in all.
     #[must_use]
     pub fn delivery_threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// Lets so many subscribers be called at the same time whose subscriptions have a
+    /// [deadline](crate::SubscriptionBuilder::deadline) and are delivered inline; at least one, and
+    /// 64 unless told otherwise.
+    ///
+    /// Each such call has a thread of its own while the fire waits for it, and keeps it until it
+    /// returns, though the fire has gone on. Where all are taken, a delivery fails with
+    /// [`NoThread`](crate::Failure::NoThread) and the fire goes on at once.
+    #[must_use]
+    pub fn deadline_threads(mut self, threads: usize) -> Self {
+        self.deadline_threads = Some(threads.max(1));
         self
     }
 
@@ -210,6 +228,7 @@ impl BrokerBuilder {
             notices,
             progress: self.progress,
             threads: self.threads.unwrap_or_else(WorkerPool::usual_limit),
+            deadline_threads: self.deadline_threads.unwrap_or(DEADLINE_THREADS),
             retained_keys: self.retained_keys.unwrap_or(RETAINED_KEYS),
             clock,
             metrics: self.metrics,
@@ -236,6 +255,10 @@ impl BrokerBuilder {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 }
+
+/// How many calls with deadlines there may be at a time, unless told otherwise: their threads do
+/// little but wait, and so many that do not return are a sign of something badly wrong.
+const DEADLINE_THREADS: usize = 64;
 
 /// How many events of one method are retained, unless told otherwise.
 const RETAINED_KEYS: usize = 65_536;

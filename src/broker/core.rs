@@ -11,7 +11,7 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::{Timers, WorkerPool, is_delivering};
+use crate::delivery::{Sentry, Staff, Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
@@ -38,6 +38,7 @@ pub(super) struct Parts {
     pub(super) progress: Option<Progress>,
     pub(super) policy: Arc<Policy>,
     pub(super) threads: usize,
+    pub(super) deadline_threads: usize,
     pub(super) retained_keys: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Option<MetricsOptions>,
@@ -59,6 +60,7 @@ impl Core {
             progress,
             policy,
             threads,
+            deadline_threads,
             retained_keys,
             clock,
             metrics,
@@ -70,16 +72,21 @@ impl Core {
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
         let pool = Arc::new(WorkerPool::new(threads));
+        let timers = Timers::new(Arc::clone(&clock));
+        let sentry_clock = Arc::clone(&clock);
+        Sentry::post(&pool, sentry_clock, Arc::clone(&timers), notices.clone());
+        let staff = Staff::new(&pool, &clock, &timers);
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
-            timers: Timers::new(Arc::clone(&clock)),
+            timers,
             clock,
             hook,
             notices: notices.clone(),
             retained_keys,
             named: Named::default(),
-            desks: Desks::new(&pool),
+            desks: Desks::new(staff),
             inboxes: Inboxes::default(),
+            escorts: WorkerPool::named("loosely-deadline", deadline_threads),
             pool,
             host: Arc::clone(&host) as _,
             upkeep,

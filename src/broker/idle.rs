@@ -10,7 +10,8 @@ impl Broker {
     /// other threads, tasks for which it is time, and changes of the wiring and notices that
     /// subscribers are to be told of. Returns false if that takes longer than `timeout`.
     ///
-    /// A fire that goes on on a publisher's thread is not waited for. Called from inside a delivery
+    /// A call that overran its deadline is waited for, and what waits for a breaker is not. A fire
+    /// that goes on on a publisher's thread is not waited for. Called from inside a delivery
     /// that another thread does, it waits for itself, and in vain.
     pub fn idle(&self, timeout: Duration) -> bool {
         // A time that no clock will ever show is none.
@@ -38,7 +39,8 @@ impl Broker {
         let before = self.stillness();
         let around = &self.core.around;
         let lanes_are_empty = || around.desks.is_idle();
-        let delivers_nothing = || lanes_are_empty() && around.pool.is_idle() && lanes_are_empty();
+        let threads_are_idle = || around.pool.is_idle() && around.escorts.is_idle();
+        let delivers_nothing = || lanes_are_empty() && threads_are_idle() && lanes_are_empty();
         before.is_some() && delivers_nothing() && self.stillness() == before
     }
 

@@ -2,6 +2,7 @@
 
 use super::Broker;
 use super::check::SubscriptionStatus;
+use crate::delivery::{BreakerState, Desk, Lane};
 use crate::model::SubscriptionId;
 use crate::publish::{Activity, MethodMetrics, Metrics, SubscriptionMetrics};
 
@@ -11,9 +12,11 @@ pub struct SubscriptionHealth {
     id: SubscriptionId,
     name: String,
     status: SubscriptionStatus,
+    activity: Option<Activity>,
+    breaker: BreakerState,
+    is_busy: bool,
     waiting: usize,
     lost: u64,
-    activity: Option<Activity>,
 }
 
 impl Broker {
@@ -50,15 +53,18 @@ impl Broker {
         let id = id.into();
         let status = self.status(id)?;
         let entry = self.present(id)?;
-        let desk = self.core.around.desks.find(entry.key());
-        let lane = desk.as_ref().and_then(|desk| desk.lane());
-        let meters = self.core.around.meters.as_ref();
+        let around = &self.core.around;
+        let (meters, desk) = (around.meters.as_ref(), around.desks.find(entry.key()));
+        let desk = desk.as_deref();
+        let lane = desk.and_then(Desk::lane);
         Some(SubscriptionHealth {
             id,
             name: entry.record.name().to_owned(),
+            breaker: desk.map(Desk::breaker).unwrap_or_default(),
+            is_busy: desk.is_some_and(Desk::is_busy),
+            waiting: lane.map_or(0, Lane::len),
+            lost: lane.map_or(0, Lane::lost),
             status,
-            waiting: lane.map_or(0, |lane| lane.len()),
-            lost: lane.map_or(0, |lane| lane.lost()),
             activity: meters.and_then(|meters| meters.activity(id)),
         })
     }
@@ -80,12 +86,23 @@ impl SubscriptionHealth {
         &self.status
     }
 
-    /// Returns how many events wait for it, if it is [detached](crate::Detached).
+    /// Returns how its breaker stands.
+    pub fn breaker(&self) -> BreakerState {
+        self.breaker
+    }
+
+    /// Returns whether a call of its subscriber overran its deadline, was abandoned, and has not
+    /// returned yet.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Returns how many events wait in its lane.
     pub fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Returns how many events it has lost, as more came than may wait.
+    /// Returns how many events were lost since its lane had no room for them.
     pub fn lost(&self) -> u64 {
         self.lost
     }

@@ -1,6 +1,6 @@
-//! What lives as long as a subscription, whatever of it is edited: the events that wait for it.
+//! What lives as long as a subscription, whatever of it is edited: the events that wait for it,
+//! and how its subscriber does.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -8,13 +8,18 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use super::breaker::Fuse;
+use super::clerk::Clerk;
 use super::idle::Idle;
-use super::lane::{Bounds, Lane, Outlet, Pushed, linger};
-use super::line::Entry;
+use super::lane::{Bounds, Lane, Outlet, Pushed};
 use super::parcel::Parcel;
+use super::pausing::Parked;
 use super::pool::WorkerPool;
+use super::timers::Timers;
+use super::vigil::Vigil;
+use crate::clock::Clock;
 use crate::model::EventClassId;
-use crate::value::{InterfaceId, ValueKey, drop_quietly};
+use crate::value::{InterfaceId, ValueKey};
 
 /// Where the events of one subscription wait that are delivered apart from their fires.
 ///
@@ -22,16 +27,43 @@ use crate::value::{InterfaceId, ValueKey, drop_quietly};
 /// comes or a class that changes loses nothing: what waits goes to whom the subscription names when
 /// its turn comes.
 pub(crate) struct Desk {
-    me: Weak<Self>,
-    pool: Arc<WorkerPool>,
-    idle: Arc<Idle>,
-    lane: OnceLock<Lane<Arc<dyn Parcel>>>,
+    pub(super) me: Weak<Self>,
+    pub(super) staff: Arc<Staff>,
+    pub(super) lane: OnceLock<Lane<Arc<dyn Parcel>>>,
     seats: Mutex<SmallVec<[Seat; 1]>>,
     /// Rises with every change of the seats.
-    turn: AtomicU64,
+    pub(super) turn: AtomicU64,
     /// How many events a thread has taken and has not called the subscriber for.
-    in_hand: AtomicUsize,
+    pub(super) in_hand: AtomicUsize,
+    pub(super) fuse: Fuse,
+    pub(super) parked: Mutex<Parked>,
+    vigil: Arc<Vigil>,
+    /// Whether calls have a deadline: then events wait in the lane, and not in the hand of a thread
+    /// that does not come back.
+    has_deadline: AtomicBool,
+    /// How many calls were abandoned and have not returned.
+    abandoned: AtomicUsize,
     ended: AtomicBool,
+}
+
+/// What the desks of a broker have in common.
+#[derive(Debug)]
+pub(crate) struct Staff {
+    pub(crate) pool: Arc<WorkerPool>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) idle: Arc<Idle>,
+    /// How many threads are held by calls that were abandoned.
+    abandoned: AtomicUsize,
+}
+
+/// What became of an event that a thread has in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Handed {
+    Over,
+    /// The breaker is open: it is to wait.
+    Back,
 }
 
 /// Who receives the events of one interface of one class.
@@ -40,41 +72,28 @@ struct Seat {
     recipient: Weak<dyn Recipient>,
 }
 
-type Site = (EventClassId, InterfaceId);
+pub(super) type Site = (EventClassId, InterfaceId);
 
 /// A subscriber as events come to it that have left their fire.
 pub(crate) trait Recipient: Send + Sync {
     /// Delivers an event; `missed` are missing right before it. Panics of the subscriber do not get
     /// out.
-    fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64);
+    fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed;
 }
-
-/// Who was found to receive at a site, in which turn.
-type Known = (u64, Site, Option<Arc<dyn Recipient>>);
-
-/// Events in hand.
-type Taken = VecDeque<Entry<Arc<dyn Parcel>>>;
 
 /// Has threads of the pool come to a desk.
 struct ByPool(Weak<Desk>);
 
-/// A thread that takes what waits.
-struct Clerk {
-    desk: Arc<Desk>,
-    /// The key that it is through with.
-    done: Option<ValueKey>,
-    /// How many events are missing before the next one.
-    missed: u64,
-    /// Who received the last one: looked up once for many events, and again when it may be another.
-    known: Option<Known>,
-}
-
 impl Desk {
-    pub(crate) fn new(pool: Arc<WorkerPool>, idle: Arc<Idle>) -> Arc<Self> {
+    pub(crate) fn new(staff: &Arc<Staff>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            pool,
-            idle,
+            fuse: Fuse::default(),
+            parked: Mutex::default(),
+            vigil: Vigil::new(&staff.clock, &staff.timers, &staff.idle),
+            has_deadline: AtomicBool::new(false),
+            abandoned: AtomicUsize::new(0),
+            staff: Arc::clone(staff),
             lane: OnceLock::new(),
             seats: Mutex::default(),
             turn: AtomicU64::new(0),
@@ -159,12 +178,55 @@ impl Desk {
         self.lane.get().is_none_or(Lane::is_idle)
     }
 
+    /// Returns whether nothing more will be delivered but by calls that were abandoned.
+    pub(crate) fn is_drained(&self) -> bool {
+        let is_left = |lane: &Lane<_>| lane.len() == 0 && self.is_busy() && self.vigil.is_quiet();
+        self.lane
+            .get()
+            .is_none_or(|lane| lane.is_idle() || is_left(lane))
+    }
+
+    /// Says whether calls have a deadline.
+    pub(crate) fn set_deadline(&self, has_deadline: bool) {
+        self.has_deadline.store(has_deadline, Ordering::Release);
+    }
+
+    /// Returns how many events a thread may have in hand.
+    pub(super) fn batch(&self) -> usize {
+        match self.has_deadline.load(Ordering::Acquire) {
+            true => 1,
+            false => BATCH,
+        }
+    }
+
+    /// Returns who watches calls that begin on threads of the pool.
+    pub(crate) fn vigil(&self) -> &Arc<Vigil> {
+        &self.vigil
+    }
+
+    /// Notes that a call was abandoned, and returns how many threads are held by such.
+    pub(crate) fn abandon(&self) -> usize {
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+        self.staff.abandoned.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Notes that one that was abandoned has returned.
+    pub(crate) fn recover(&self) {
+        self.staff.abandoned.fetch_sub(1, Ordering::AcqRel);
+        self.abandoned.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Returns whether a call was abandoned and has not returned.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire) > 0
+    }
+
     /// Returns the lane, if an event ever came here.
     pub(crate) fn lane(&self) -> Option<&Lane<Arc<dyn Parcel>>> {
         self.lane.get()
     }
 
-    fn recipient(&self, site: Site) -> Option<Arc<dyn Recipient>> {
+    pub(super) fn recipient(&self, site: Site) -> Option<Arc<dyn Recipient>> {
         let seats = self.seats.lock();
         let seat = seats.iter().find(|seat| seat.site == site)?;
         seat.recipient.upgrade()
@@ -176,84 +238,26 @@ impl Outlet for ByPool {
         let Some(desk) = self.0.upgrade() else {
             return false;
         };
-        let pool = Arc::clone(&desk.pool);
-        let clerk = Clerk {
-            desk,
-            done: None,
-            missed: 0,
-            known: None,
-        };
-        pool.submit(Box::new(move || clerk.work())).is_ok()
+        Clerk::send(&desk, None)
     }
 }
 
 /// How many events a thread takes at once.
 const BATCH: usize = 64;
 
-/// How often a thread takes some before others have their turn.
-const ROUNDS: usize = 16;
-
-impl Clerk {
-    /// Delivers what waits, to the last, or until others have waited long enough for the thread.
-    fn work(mut self) {
-        let desk = Arc::clone(&self.desk);
-        let Some(lane) = desk.lane.get() else {
-            return;
-        };
-        let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
-        loop {
-            for _ in 0..ROUNDS {
-                linger(|| lane.count() > 0 || desk.pool.backlog() > 0);
-                let key = lane.take(self.done.take(), BATCH, &mut taken, &mut spent);
-                drop_quietly(std::mem::take(&mut spent));
-                let Some(key) = key else {
-                    drop_quietly(self.known.take());
-                    return desk.idle.tell();
-                };
-                self.deliver(&desk, &mut taken, &mut spent);
-                self.done = Some(key);
-            }
-            if desk.pool.backlog() > 0 {
-                drop_quietly(self.known.take());
-                return self.give_way();
-            }
-        }
-    }
-
-    /// Goes on after those who wait for the thread, if somebody does.
-    fn give_way(self) {
-        let pool = Arc::clone(&self.desk.pool);
-        if let Err(task) = pool.submit(Box::new(move || self.work())) {
-            // The pool was stopped, and does what it was given before.
-            task();
-        }
-    }
-
-    fn deliver(&mut self, desk: &Desk, taken: &mut Taken, spent: &mut Vec<Arc<dyn Parcel>>) {
-        let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
-        let mut in_hand = taken.iter().filter(items).count();
-        for entry in taken.drain(..) {
-            let parcel = match entry {
-                Entry::Gap(missed) => {
-                    self.missed += missed;
-                    continue;
-                }
-                Entry::Item(parcel) => parcel,
-            };
-            in_hand -= 1;
-            // One thread at a time takes more than one.
-            desk.in_hand.store(in_hand, Ordering::Release);
-            let (turn, site) = (desk.turn.load(Ordering::Acquire), parcel.site());
-            let known = self
-                .known
-                .take_if(|known| (known.0, known.1) == (turn, site));
-            let known = known.unwrap_or_else(|| (turn, site, desk.recipient(site)));
-            if let Some(recipient) = &known.2 {
-                recipient.deliver(&parcel, std::mem::take(&mut self.missed));
-            }
-            self.known = Some(known);
-            spent.push(parcel);
-        }
+impl Staff {
+    pub(crate) fn new(
+        pool: &Arc<WorkerPool>,
+        clock: &Arc<dyn Clock>,
+        timers: &Arc<Timers>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            pool: Arc::clone(pool),
+            clock: Arc::clone(clock),
+            timers: Arc::clone(timers),
+            idle: Arc::default(),
+            abandoned: AtomicUsize::new(0),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::NESTING_LIMIT;
+use super::breaker::Verdict;
 use crate::component::ActivationError;
 use crate::model::SubscriptionId;
 use crate::value::SubscriberError;
@@ -90,6 +91,9 @@ pub enum Failure {
     /// The subscriber did not return within its deadline, which is this long; the call was
     /// abandoned and may still go on.
     Deadline(Duration),
+    /// The subscription has a deadline, and no thread is free that could call its subscriber: all
+    /// are in calls, see [`deadline_threads`](crate::BrokerBuilder::deadline_threads).
+    NoThread,
     /// The subscription's events are delivered apart from their fires, and the broker is closed.
     Closed,
     /// The lane of the subscription is full, and takes nothing more while it is.
@@ -149,6 +153,35 @@ impl DeliveryOutcome {
     pub fn is_delivered(&self) -> bool {
         matches!(self, Self::Delivered)
     }
+
+    /// Returns what it says of the subscriber.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Delivered => Verdict::Well,
+            Self::Failed(failure) => failure.verdict(),
+            _ => Verdict::Neither,
+        }
+    }
+}
+
+impl Failure {
+    /// Returns what it says of the subscriber.
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self {
+            Self::Subscriber(_)
+            | Self::Panicked(_)
+            | Self::Activation(_)
+            | Self::TooFarBehind
+            | Self::Deadline(_) => Verdict::Failed,
+            // The publisher's side, or the broker's.
+            Self::PublisherFilter(_)
+            | Self::Predicate(_)
+            | Self::TooDeep
+            | Self::NoThread
+            | Self::Overflow
+            | Self::Closed => Verdict::Neither,
+        }
+    }
 }
 
 impl fmt::Display for Delivery {
@@ -196,6 +229,7 @@ impl fmt::Display for Failure {
             Self::TooDeep => write!(f, "events nested deeper than {NESTING_LIMIT}"),
             Self::TooFarBehind => f.write_str("too many events wait behind the retained ones"),
             Self::Deadline(after) => write!(f, "not done within its deadline of {after:?}"),
+            Self::NoThread => f.write_str("no thread is free for a call with a deadline"),
             Self::Overflow => f.write_str("its lane is full"),
             Self::Closed => f.write_str("the broker is closed, and nobody would deliver it"),
         }

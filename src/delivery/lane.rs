@@ -163,6 +163,12 @@ impl<T> Lane<T> {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Puts back what was taken of a key and is not delivered now; whoever has it in hand has it
+    /// still, and comes back.
+    pub(crate) fn put_back(&self, key: &ValueKey, taken: &mut VecDeque<Entry<T>>) {
+        self.state.lock().line.put_back(key, taken);
+    }
+
     /// Returns how many events wait.
     pub(crate) fn len(&self) -> usize {
         self.state.lock().line.len()

@@ -122,6 +122,22 @@ impl<T> Line<T> {
         }
     }
 
+    /// Puts back what was taken of one key, in front of what waits of it. The key stays in the hand
+    /// that it is in.
+    pub(super) fn put_back(&mut self, key: &ValueKey, taken: &mut VecDeque<Entry<T>>) {
+        match self {
+            Self::Single(queue) => queue.put_back(taken),
+            Self::Keyed(keyed) => {
+                // One in hand has its queue until it is done.
+                if let Some(queue) = keyed.queues.get_mut(key) {
+                    let before = queue.items;
+                    queue.put_back(taken);
+                    keyed.items += queue.items - before;
+                }
+            }
+        }
+    }
+
     /// Takes out all events that wait.
     pub(super) fn clear(&mut self) -> Vec<T> {
         match self {
@@ -184,6 +200,18 @@ impl<T> Queue<T> {
         let items = |entry: &&Entry<T>| matches!(entry, Entry::Item(_));
         self.items -= self.entries.iter().take(count).filter(items).count();
         taken.extend(self.entries.drain(..count));
+    }
+
+    fn put_back(&mut self, taken: &mut VecDeque<Entry<T>>) {
+        let items = |entry: &&Entry<T>| matches!(entry, Entry::Item(_));
+        self.items += taken.iter().filter(items).count();
+        while let Some(entry) = taken.pop_back() {
+            match (entry, self.entries.front_mut()) {
+                // Two gaps meet.
+                (Entry::Gap(count), Some(Entry::Gap(next))) => *next += count,
+                (entry, _) => self.entries.push_front(entry),
+            }
+        }
     }
 
     fn clear(&mut self) -> Vec<T> {
@@ -357,6 +385,42 @@ mod tests {
             Err(4),
             "what is in hand stays as it is"
         );
+    }
+
+    #[test]
+    fn what_is_put_back_comes_first_again() {
+        let (a, b) = (key("a"), key("b"));
+        for keyed in [false, true] {
+            let mut line = Line::new(keyed);
+            (1..=3).for_each(|item| _ = line.push(item, &a));
+            let mut taken = VecDeque::new();
+            let hand = line.take(None, 2, &mut taken).unwrap();
+            taken.push_back(Entry::Gap(1));
+            assert_eq!(line.len(), 1);
+            line.put_back(&hand, &mut taken);
+            assert_eq!((line.len(), taken.len()), (3, 0));
+            assert!(!line.push(4, &a) && !line.is_idle(), "it is still in hand");
+            assert_eq!(line.push(5, &b), keyed);
+            line.take(Some(hand), 64, &mut taken);
+            if keyed {
+                taken.clear();
+                line.take(Some(b.clone()), 64, &mut taken);
+            }
+            let all = [1, 2].map(Entry::Item).into_iter().chain([Entry::Gap(1)]);
+            let all = all.chain([3, 4].map(Entry::Item));
+            let found: Vec<_> = taken.into_iter().take(5).collect();
+            assert_eq!(found, all.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn gap_that_is_put_back_meets_the_one_in_front() {
+        let mut line = Line::new(false);
+        line.push(1, &ValueKey::ONLY);
+        line.push(2, &ValueKey::ONLY);
+        assert_eq!(line.drop_oldest(&ValueKey::ONLY), Some((1, Gap::Begins)));
+        line.put_back(&ValueKey::ONLY, &mut VecDeque::from([Entry::Gap(2)]));
+        assert_eq!(taken(&mut line, None).1, [Entry::Gap(3), Entry::Item(2)]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! How a matched subscriber is called.
 
+mod breaker;
+mod clerk;
 mod context;
 mod desk;
 mod failure;
@@ -9,25 +11,31 @@ mod line;
 mod nesting;
 mod numbered;
 mod parcel;
+mod pausing;
 mod pool;
+mod sentry;
 mod shown;
 mod telling;
 mod timers;
+mod vigil;
 
+pub use self::breaker::BreakerState;
+pub(crate) use self::breaker::{Change, Pass, Verdict};
 pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
     enter_number, enter_subscription, entered_subscription, is_delivering,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
-pub(crate) use self::desk::{Desk, Recipient};
+pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
-pub(crate) use self::idle::Idle;
 pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
 pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
 pub(crate) use self::parcel::Parcel;
-pub(crate) use self::pool::WorkerPool;
+pub(crate) use self::pool::{Worker, WorkerPool};
+pub(crate) use self::sentry::Sentry;
 pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
-pub(crate) use self::timers::{TimerKey, Timers};
+pub(crate) use self::timers::Timers;
+pub(crate) use self::vigil::Watched;

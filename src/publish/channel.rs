@@ -69,6 +69,8 @@ pub(crate) struct Surroundings {
     pub(crate) named: Named,
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: Arc<WorkerPool>,
+    /// Threads that call subscribers with a deadline while their publishers wait.
+    pub(crate) escorts: WorkerPool,
     pub(crate) desks: Desks,
     /// Where events wait for subscribers that come for them.
     pub(crate) inboxes: Inboxes,

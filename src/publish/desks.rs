@@ -9,15 +9,14 @@ use parking_lot::Mutex;
 
 use super::channel::ChannelKey;
 use super::entry::{SubscriptionEntry, SubscriptionKey};
-use crate::delivery::{Desk, Idle, WorkerPool};
+use crate::delivery::{Desk, Staff};
 use crate::notices::{Notice, Notices};
 use crate::store::Trash;
 use crate::value::drop_quietly;
 
 /// Finds the desk of a subscription that is made ready again.
 pub(crate) struct Desks {
-    pool: Arc<WorkerPool>,
-    idle: Arc<Idle>,
+    staff: Arc<Staff>,
     state: Mutex<State>,
 }
 
@@ -28,10 +27,9 @@ struct State {
 }
 
 impl Desks {
-    pub(crate) fn new(pool: &Arc<WorkerPool>) -> Self {
+    pub(crate) fn new(staff: Arc<Staff>) -> Self {
         Self {
-            pool: Arc::clone(pool),
-            idle: Arc::default(),
+            staff,
             state: Mutex::default(),
         }
     }
@@ -48,7 +46,7 @@ impl Desks {
             // Looked through again only when it has doubled.
             desks.reserve(desks.len() + 1);
         }
-        let desk = Desk::new(Arc::clone(&self.pool), Arc::clone(&self.idle));
+        let desk = Desk::new(&self.staff);
         desks.insert(key, Arc::downgrade(&desk));
         if *ended {
             desk.shut();
@@ -81,15 +79,16 @@ impl Desks {
         self.all().iter().for_each(|desk| desk.shut());
     }
 
-    /// Waits until nothing waits at any desk and nothing is being delivered, and returns whether
-    /// that is so; without a time for as long as it takes.
+    /// Waits until nothing waits at any desk and nothing is being delivered but by calls that were
+    /// abandoned, and returns whether that is so; without a time for as long as it takes.
     pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
-        self.idle.wait(until, || self.is_idle())
+        let is_drained = || self.all().iter().all(|desk| desk.is_drained());
+        self.staff.idle.wait(until, is_drained)
     }
 
-    /// Returns whether nothing waits at any desk and nothing is being delivered.
+    /// Returns whether nothing is to be delivered at any desk by now.
     pub(crate) fn is_idle(&self) -> bool {
-        self.all().iter().all(|desk| desk.is_idle())
+        self.all().iter().all(|desk| desk.rests())
     }
 
     /// Gives up what waits and returns how many events that were.

@@ -10,6 +10,7 @@ use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
 use super::watch::Watch;
 use super::with::Origin;
+use crate::delivery::SkipReason;
 use crate::filter::Decision;
 use crate::model::{Firing, SubscriptionId};
 use crate::value::ValueRef;
@@ -58,6 +59,10 @@ pub enum Stage {
     Refused(String),
     /// The filter, if any, lets the event pass, but there is nobody to call; the text says why.
     Unavailable(String),
+    /// A call of it overran its deadline, was abandoned, and has not returned yet.
+    Busy,
+    /// Its breaker is open.
+    BreakerOpen,
     /// It would be called: it has no filter, or the decision says what in it is true.
     Delivered(Option<Decision>),
 }
@@ -194,8 +199,13 @@ fn stage<I: Facet + ?Sized>(
     if let Some(stage) = refusal(channel, method, row, prepared) {
         return stage;
     }
-    match prepared.obstacle(&channel.schema) {
-        Some(why) => Stage::Unavailable(why),
+    if let Some(why) = prepared.obstacle(&channel.schema) {
+        return Stage::Unavailable(why);
+    }
+    let post = prepared.reached().post();
+    match post.and_then(|post| post.obstruction()) {
+        Some(SkipReason::Busy) => Stage::Busy,
+        Some(_) => Stage::BreakerOpen,
         None => Stage::Delivered(decision),
     }
 }
@@ -272,6 +282,8 @@ impl fmt::Display for Stage {
             Self::Expired => f.write_str("expired"),
             Self::FilteredOut(decision) => write!(f, "filtered out, {decision}"),
             Self::Unavailable(why) => write!(f, "would fail, {why}"),
+            Self::Busy => write!(f, "skipped, {}", SkipReason::Busy),
+            Self::BreakerOpen => write!(f, "skipped, {}", SkipReason::BreakerOpen),
             Self::Delivered(None) => f.write_str("would be called"),
             Self::Delivered(Some(decision)) => write!(f, "would be called, {decision}"),
         }

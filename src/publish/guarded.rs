@@ -213,9 +213,14 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
-        if let Some(post) = reached.post() {
-            return post.send(self, call);
+        match reached.post() {
+            Some(post) => post.send(self, call),
+            None => self.call_here(reached, call),
         }
+    }
+
+    /// Calls the subscriber on this thread, of which all was asked.
+    pub(super) fn call_here(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         let Channel { around, schema, .. } = self.channel;
         let call = |target: &I| call.on(target);
         let call = || calling::call(reached.callee(), around, schema, &self.made, &call);

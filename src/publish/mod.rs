@@ -2,6 +2,7 @@
 
 mod asked;
 mod bag_equality;
+mod begun;
 mod bound_methods;
 mod calling;
 mod catch_up;
@@ -13,6 +14,7 @@ mod demand;
 mod desks;
 mod dynamic;
 mod entry;
+mod escort;
 mod event_key;
 mod explain;
 mod facet;

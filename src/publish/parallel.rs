@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::begun::Begun;
 use super::calling::{Step, outcome_of};
 use super::crew::{Done, call_all};
 use super::facet::Facet;
@@ -38,30 +39,54 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         }
         let priority = |place: &usize| found[*place].plan().entry.record.priority();
         for group in open.chunk_by(|one, other| priority(one) == priority(other)) {
-            let (mut places, mut group_found) = (Vec::new(), Vec::new());
-            for place in group {
-                match ended_by(|| {
-                    self.not_yet(found[*place])
-                        .or_else(|| self.post(found[*place], call))
-                }) {
-                    Some(outcome) => outcomes[*place] = outcome,
-                    None => {
-                        places.push(*place);
-                        group_found.push(found[*place]);
-                    }
-                }
-            }
-            let called = self.call_group(&group_found, call);
-            for (place, outcome) in places.into_iter().zip(called) {
-                outcomes[place] = outcome;
-            }
+            self.fire_group(group, found, call, &mut outcomes);
         }
         outcomes
     }
 
-    /// Hands the event over to a subscriber that is not simply called.
-    fn post(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Option<Step> {
-        reached.post().map(|post| post.send(self, call))
+    /// Does with those of one priority what is left to do.
+    fn fire_group(
+        &self,
+        group: &[usize],
+        found: &[Reached<'_, I>],
+        call: &impl Call<I>,
+        outcomes: &mut [Option<DeliveryOutcome>],
+    ) {
+        let (mut here, mut elsewhere, mut group_found) = (Vec::new(), Vec::new(), Vec::new());
+        for place in group {
+            let begin = || self.begin(found[*place], call);
+            match catch_unwind(AssertUnwindSafe(begin)) {
+                Ok(Begun::Ended(step)) => outcomes[*place] = outcome_of(Ok(step)),
+                Err(payload) => outcomes[*place] = outcome_of(Err(payload)),
+                Ok(Begun::Here(pass)) => {
+                    here.push((*place, pass));
+                    group_found.push(found[*place]);
+                }
+                Ok(Begun::Elsewhere(escorted)) => elsewhere.push((*place, escorted)),
+            }
+        }
+        let called = self.call_group(&group_found, call);
+        for ((place, pass), outcome) in here.into_iter().zip(called) {
+            if let Some(post) = found[place].post() {
+                post.judge_outcome(pass, outcome.as_ref());
+            }
+            outcomes[place] = outcome;
+        }
+        // They have had as long as the others took.
+        for (place, escorted) in elsewhere {
+            if let Some(post) = found[place].post() {
+                outcomes[place] = outcome_of(Ok(post.wait(escorted, self)));
+            }
+        }
+    }
+
+    /// Begins with a subscriber whose turn it is.
+    fn begin(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Begun {
+        match (self.not_yet(reached), reached.post()) {
+            (Some(step), _) => Begun::Ended(step),
+            (None, Some(post)) => post.begin(self, call),
+            (None, None) => Begun::Here(None),
+        }
     }
 
     /// Calls subscribers at the same time, of which nothing is left to ask.
@@ -71,7 +96,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
         call: &impl Call<I>,
     ) -> Vec<Option<DeliveryOutcome>> {
         if let [only] = group {
-            let call = || self.call(*only, call);
+            let call = || self.call_here(*only, call);
             return vec![outcome_of(catch_unwind(AssertUnwindSafe(call)))];
         }
         if group.is_empty() {

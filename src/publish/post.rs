@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
+use super::begun::Begun;
 use super::calling::{self, Callee, Step, outcome_of};
 use super::channel::{ChannelKey, Surroundings};
 use super::entry::SubscriptionEntry;
@@ -17,8 +18,8 @@ use super::site::Site;
 use super::target::Bound;
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient, SkipReason,
-    hold, settle,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Parcel, Pushed, Recipient,
+    SkipReason, hold, settle,
 };
 use crate::notices::Notice;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
@@ -27,13 +28,14 @@ use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, pan
 pub(super) struct Post<I: ?Sized> {
     /// First, so that nobody has it any more when the entry goes.
     target: Bound<I>,
-    entry: Arc<SubscriptionEntry>,
-    policy: Arc<Policy>,
+    pub(super) me: Weak<Self>,
+    pub(super) entry: Arc<SubscriptionEntry>,
+    pub(super) policy: Arc<Policy>,
     keys: Arc<KeyPaths>,
-    desk: Arc<Desk>,
+    pub(super) desk: Arc<Desk>,
     channel: ChannelKey,
-    around: Arc<Surroundings>,
-    schema: Arc<InterfaceSchema>,
+    pub(super) around: Arc<Surroundings>,
+    pub(super) schema: Arc<InterfaceSchema>,
     /// What is counted of the subscription and of the methods, if anything is.
     meter: Option<Arc<SubscriptionMeter>>,
     methods: Option<Arc<ChannelMeter>>,
@@ -66,8 +68,11 @@ impl<I: Facet + ?Sized> Post<I> {
         if let Some(bounds) = policy.bounds() {
             desk.rebound(bounds);
         }
+        desk.fit(policy.breaker.as_ref());
+        desk.set_deadline(policy.deadline.is_some());
         let (meters, class) = (around.meters.as_ref(), site.class.id());
         Bound::Post(Self::seated(Self {
+            me: Weak::new(),
             meter: meters.and_then(|meters| meters.subscription(entry)),
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
@@ -87,6 +92,7 @@ impl<I: Facet + ?Sized> Post<I> {
     /// Returns the same with another target behind it.
     pub(super) fn rebound(&self, target: Bound<I>) -> Arc<Self> {
         Self::seated(Self {
+            me: Weak::new(),
             target,
             entry: Arc::clone(&self.entry),
             policy: Arc::clone(&self.policy),
@@ -101,7 +107,10 @@ impl<I: Facet + ?Sized> Post<I> {
     }
 
     fn seated(post: Self) -> Arc<Self> {
-        let post = Arc::new(post);
+        let post = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            ..post
+        });
         let recipient = Arc::downgrade(&post) as Weak<dyn Recipient>;
         post.desk.seat(post.channel.into(), recipient);
         post
@@ -122,21 +131,26 @@ impl<I: Facet + ?Sized> Post<I> {
 
     /// Does with an event that reaches the subscription what its policy says.
     pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
-        match self.policy.bounds() {
-            Some(bounds) => {
-                let accept = || self.accept(guarded, bounds, call);
-                guarded.watch().send(self.watched(), &self.around, accept)
-            }
-            None => {
-                let call = |target: &I| call.on(target);
-                let call = || self.call(guarded.made(), &call);
+        match self.begin(guarded, call) {
+            Begun::Ended(step) => step,
+            Begun::Here(pass) => {
+                let call = || self.call_here(pass, guarded, call);
                 guarded.watch().call(self.watched(), &self.around, call)
+            }
+            Begun::Elsewhere(escorted) => {
+                let wait = || self.wait(escorted, guarded);
+                guarded.watch().call(self.watched(), &self.around, wait)
             }
         }
     }
 
     /// Has the event wait in the lane.
-    fn accept(&self, guarded: &Guarded<'_, I>, bounds: Bounds, call: &impl Call<I>) -> Step {
+    pub(super) fn accept(
+        &self,
+        guarded: &Guarded<'_, I>,
+        bounds: Bounds,
+        call: &impl Call<I>,
+    ) -> Step {
         let parcel = guarded.parcel(call);
         let key = guarded.key(&self.keys);
         self.put(bounds, parcel, &key)
@@ -187,7 +201,11 @@ impl<I: Facet + ?Sized> Post<I> {
     }
 
     /// Calls the subscriber on this thread.
-    fn call(&self, made: &Cell<bool>, call: &impl Fn(&I) -> Result<(), SubscriberError>) -> Step {
+    pub(super) fn call(
+        &self,
+        made: &Cell<bool>,
+        call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    ) -> Step {
         let record = &self.entry.record;
         let callee = Callee {
             id: record.id(),
@@ -199,15 +217,25 @@ impl<I: Facet + ?Sized> Post<I> {
 }
 
 impl<I: Facet + ?Sized> Recipient for Post<I> {
-    fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) {
+    fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed {
+        let Some(pass) = self.admit() else {
+            return Handed::Back;
+        };
         let watch = Watch::late(&self.around);
+        let overseen = self.watch_over(parcel, pass);
         parcel.fire().within_behind(missed, || {
             let held = hold(|| {
                 let made = Cell::new(false);
                 let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
                 let run = || self.call(&made, &call);
                 let run = || watch.call(self.watched(), &self.around, run);
-                if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
+                let outcome = outcome_of(catch_unwind(AssertUnwindSafe(run)));
+                if overseen.is_some_and(|overseen| !self.was_in_time(&overseen)) {
+                    // It was told of, and an error is the user's.
+                    return drop_quietly(outcome);
+                }
+                self.judge_outcome(pass, outcome.as_ref());
+                if let Some(outcome) = outcome {
                     self.tell(outcome, &**parcel, watch);
                 }
             });
@@ -217,6 +245,7 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
         if let Err(panic) = catch_unwind(settle) {
             drop(panic_message(panic));
         }
+        Handed::Over
     }
 }
 
@@ -226,7 +255,12 @@ impl<I: ?Sized> Post<I> {
         &self.target
     }
 
-    fn watched(&self) -> Watched<'_> {
+    /// As [`tell`](Self::tell), of what is no end of a call.
+    pub(super) fn tell_late(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel) {
+        self.tell(outcome, parcel, Watch::late(&self.around));
+    }
+
+    pub(super) fn watched(&self) -> Watched<'_> {
         Watched {
             entry: &self.entry,
             meter: self.meter.as_ref(),

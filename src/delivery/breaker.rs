@@ -1,0 +1,296 @@
+//! Whether a subscriber that fails is left alone.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::model::Breaker;
+
+/// How a subscription's breaker stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Events are delivered, or the subscription has no breaker.
+    #[default]
+    Closed,
+    /// None is delivered until the back-off is over.
+    Open,
+    /// The back-off is over: the next event is the trial, or it is being delivered.
+    HalfOpen,
+}
+
+/// Counts the failures of a subscription in a row. It knows no numbers of its own, so that an edit
+/// of the subscription keeps what it counted.
+#[derive(Debug, Default)]
+pub(crate) struct Fuse {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the last edit asked for: other numbers begin anew.
+    numbers: Option<Breaker>,
+    failures: u32,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Closed,
+    Open {
+        until: Instant,
+        back_off: Duration,
+    },
+    Trial {
+        back_off: Duration,
+    },
+}
+
+/// The right to one delivery, which ends in [`Fuse::judge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Usual,
+    Trial,
+}
+
+/// Why there is to be no delivery now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Until(Instant),
+    /// Until the delivery is over that is the trial.
+    ByTrial,
+}
+
+/// How a delivery went, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Well,
+    Failed,
+    /// Nobody was called, or the subscriber is not to blame.
+    Neither,
+}
+
+/// What a verdict changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    None,
+    Opened {
+        failures: u32,
+        back_off: Duration,
+    },
+    Closed,
+    /// The trial came to nothing: another may be made at once.
+    Untried,
+}
+
+impl Fuse {
+    /// Closes it, if what the subscription asks for is not what it did, and returns whether it was
+    /// not closed before.
+    pub(crate) fn fit(&self, numbers: Option<&Breaker>) -> bool {
+        let mut state = self.state.lock();
+        if state.numbers.as_ref() == numbers {
+            return false;
+        }
+        let before = std::mem::replace(
+            &mut *state,
+            State {
+                numbers: numbers.cloned(),
+                ..State::default()
+            },
+        );
+        before.phase != Phase::Closed
+    }
+
+    /// Lets a delivery begin, or says why not.
+    pub(crate) fn admit(&self, now: Instant) -> Result<Pass, Refused> {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Closed => Ok(Pass::Usual),
+            Phase::Open { until, .. } if now < until => Err(Refused::Until(until)),
+            Phase::Open { back_off, .. } => {
+                state.phase = Phase::Trial { back_off };
+                Ok(Pass::Trial)
+            }
+            Phase::Trial { .. } => Err(Refused::ByTrial),
+        }
+    }
+
+    /// Returns why no delivery could begin now, and begins none.
+    pub(crate) fn refusal(&self, now: Instant) -> Option<Refused> {
+        match self.state.lock().phase {
+            Phase::Open { until, .. } if now < until => Some(Refused::Until(until)),
+            Phase::Trial { .. } => Some(Refused::ByTrial),
+            _ => None,
+        }
+    }
+
+    /// Takes in how a delivery went. One that began before the breaker opened says nothing of how
+    /// the subscriber is now.
+    pub(crate) fn judge(
+        &self,
+        numbers: &Breaker,
+        pass: Pass,
+        verdict: Verdict,
+        now: Instant,
+    ) -> Change {
+        let mut state = self.state.lock();
+        match (state.phase, pass, verdict) {
+            (Phase::Closed, _, Verdict::Well) => {
+                state.failures = 0;
+                Change::None
+            }
+            (Phase::Closed, Pass::Usual, Verdict::Failed) => {
+                state.failures = state.failures.saturating_add(1);
+                match state.failures >= numbers.failures() {
+                    true => state.open(numbers.back_off(), now),
+                    false => Change::None,
+                }
+            }
+            (Phase::Trial { .. }, Pass::Trial, Verdict::Well) => {
+                state.phase = Phase::Closed;
+                state.failures = 0;
+                Change::Closed
+            }
+            (Phase::Trial { back_off }, Pass::Trial, Verdict::Failed) => {
+                state.failures = state.failures.saturating_add(1);
+                let doubled = back_off.saturating_mul(2);
+                state.open(doubled.min(numbers.max_back_off()), now)
+            }
+            (Phase::Trial { back_off }, Pass::Trial, Verdict::Neither) => {
+                state.phase = Phase::Open {
+                    until: now,
+                    back_off,
+                };
+                Change::Untried
+            }
+            _ => Change::None,
+        }
+    }
+
+    /// Returns how it stands.
+    pub(crate) fn state(&self, now: Instant) -> BreakerState {
+        match self.state.lock().phase {
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open { until, .. } if now < until => BreakerState::Open,
+            Phase::Open { .. } | Phase::Trial { .. } => BreakerState::HalfOpen,
+        }
+    }
+}
+
+impl State {
+    fn open(&mut self, back_off: Duration, now: Instant) -> Change {
+        self.phase = Phase::Open {
+            until: now.checked_add(back_off).unwrap_or(now + FOREVER),
+            back_off,
+        };
+        Change::Opened {
+            failures: self.failures,
+            back_off,
+        }
+    }
+}
+
+/// What no clock reaches, and every clock can tell.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    struct Rig {
+        fuse: Fuse,
+        numbers: Breaker,
+        now: Instant,
+    }
+
+    impl Rig {
+        fn after(failures: u32) -> Self {
+            Self {
+                fuse: Fuse::default(),
+                numbers: Breaker::after(failures).with_max_back_off(3 * SECOND),
+                now: Instant::now(),
+            }
+        }
+
+        /// Delivers once, and returns nothing if that was refused.
+        fn deliver(&self, verdict: Verdict) -> Option<Change> {
+            let pass = self.fuse.admit(self.now).ok()?;
+            Some(self.judge(pass, verdict))
+        }
+
+        fn judge(&self, pass: Pass, verdict: Verdict) -> Change {
+            self.fuse.judge(&self.numbers, pass, verdict, self.now)
+        }
+
+        fn opened(failures: u32, back_off: Duration) -> Option<Change> {
+            Some(Change::Opened { failures, back_off })
+        }
+    }
+
+    #[test]
+    fn only_failures_in_a_row_open_it() {
+        let rig = Rig::after(2);
+        for verdict in [Verdict::Failed, Verdict::Well, Verdict::Failed] {
+            assert_eq!(rig.deliver(verdict), Some(Change::None));
+        }
+        assert_eq!(rig.deliver(Verdict::Neither), Some(Change::None));
+        assert_eq!(rig.deliver(Verdict::Failed), Rig::opened(2, SECOND));
+        assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
+        assert_eq!(rig.deliver(Verdict::Well), None);
+    }
+
+    #[test]
+    fn back_off_doubles_with_each_trial_that_fails_up_to_the_longest() {
+        let mut rig = Rig::after(1);
+        rig.deliver(Verdict::Failed);
+        for (failures, back_off) in [(2, 2), (3, 3), (4, 3)] {
+            rig.now += 3 * SECOND;
+            assert_eq!(rig.fuse.state(rig.now), BreakerState::HalfOpen);
+            let opened = Rig::opened(failures, back_off * SECOND);
+            assert_eq!(rig.deliver(Verdict::Failed), opened);
+        }
+        rig.now += 3 * SECOND;
+        assert_eq!(rig.deliver(Verdict::Well), Some(Change::Closed));
+        assert_eq!(rig.fuse.state(rig.now), BreakerState::Closed);
+    }
+
+    #[test]
+    fn one_trial_is_made_at_a_time_and_one_that_came_to_nothing_again() {
+        let mut rig = Rig::after(1);
+        rig.deliver(Verdict::Failed);
+        rig.now += SECOND;
+        assert_eq!(rig.fuse.admit(rig.now), Ok(Pass::Trial));
+        assert_eq!(rig.fuse.admit(rig.now), Err(Refused::ByTrial));
+        assert_eq!(rig.judge(Pass::Trial, Verdict::Neither), Change::Untried);
+        assert_eq!(rig.deliver(Verdict::Well), Some(Change::Closed));
+    }
+
+    #[test]
+    fn delivery_that_began_before_it_opened_changes_nothing() {
+        let mut rig = Rig::after(1);
+        let early = rig.fuse.admit(rig.now);
+        rig.deliver(Verdict::Failed);
+        assert_eq!(
+            early.map(|it| rig.judge(it, Verdict::Well)),
+            Ok(Change::None)
+        );
+        assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
+        rig.now += SECOND;
+        assert_eq!(rig.fuse.admit(rig.now), Ok(Pass::Trial));
+        assert_eq!(rig.judge(Pass::Usual, Verdict::Failed), Change::None);
+    }
+
+    #[test]
+    fn other_numbers_close_it_and_the_same_do_not() {
+        let rig = Rig::after(1);
+        rig.fuse.fit(Some(&rig.numbers));
+        rig.deliver(Verdict::Failed);
+        assert!(!rig.fuse.fit(Some(&rig.numbers)));
+        assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
+        assert!(rig.fuse.fit(Some(&Breaker::after(2))));
+        assert_eq!(rig.fuse.state(rig.now), BreakerState::Closed);
+    }
+}

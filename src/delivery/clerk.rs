@@ -1,0 +1,138 @@
+//! Threads that take what waits in a lane.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::desk::{Desk, Handed, Recipient, Site};
+use super::lane::linger;
+use super::line::Entry;
+use super::parcel::Parcel;
+use super::pool::Worker;
+use crate::value::{ValueKey, drop_quietly};
+
+/// A thread that takes what waits.
+pub(super) struct Clerk {
+    desk: Arc<Desk>,
+    /// The key that it is through with.
+    done: Option<ValueKey>,
+    /// How many events are missing before the next one.
+    missed: u64,
+    /// Who received the last one: looked up once for many events, and again when it may be another.
+    known: Option<Known>,
+}
+
+type Taken = VecDeque<Entry<Arc<dyn Parcel>>>;
+
+/// Who was found to receive at a site, in which turn.
+type Known = (u64, Site, Option<Arc<dyn Recipient>>);
+
+/// How often a thread takes some before others have their turn.
+const ROUNDS: usize = 16;
+
+impl Clerk {
+    /// Has a thread of the pool come, which may be through with a key, and returns whether one
+    /// will.
+    pub(super) fn send(desk: &Arc<Desk>, done: Option<ValueKey>) -> bool {
+        let clerk = Self {
+            desk: Arc::clone(desk),
+            done,
+            missed: 0,
+            known: None,
+        };
+        let task = Box::new(move || clerk.work());
+        desk.staff.pool.submit(task).is_ok()
+    }
+
+    /// Delivers what waits, to the last, or until others have waited long enough for the thread, or
+    /// the subscription's breaker is open.
+    fn work(mut self) {
+        let desk = Arc::clone(&self.desk);
+        let Some(lane) = desk.lane.get() else {
+            return;
+        };
+        let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
+        let others_wait = || desk.staff.pool.backlog() > 0;
+        loop {
+            for _ in 0..ROUNDS {
+                linger(|| lane.count() > 0 || others_wait());
+                let key = lane.take(self.done.take(), desk.batch(), &mut taken, &mut spent);
+                drop_quietly(std::mem::take(&mut spent));
+                let Some(key) = key else {
+                    drop_quietly(self.known.take());
+                    return desk.staff.idle.tell();
+                };
+                if self.deliver(&desk, &mut taken, &mut spent) == Handed::Back {
+                    drop_quietly((self.known.take(), spent));
+                    lane.put_back(&key, &mut taken);
+                    return desk.park(key);
+                }
+                self.done = Some(key);
+            }
+            if others_wait() {
+                drop_quietly((self.known.take(), spent));
+                return self.give_way();
+            }
+        }
+    }
+
+    /// Goes on after those who wait for the thread, if somebody does.
+    fn give_way(self) {
+        let pool = Arc::clone(&self.desk.staff.pool);
+        if let Err(task) = pool.submit(Box::new(move || self.work())) {
+            // The pool was stopped, and does what it was given before.
+            task();
+        }
+    }
+
+    /// Delivers what was taken, which is spent then; where it may not, it leaves the rest.
+    fn deliver(
+        &mut self,
+        desk: &Desk,
+        taken: &mut Taken,
+        spent: &mut Vec<Arc<dyn Parcel>>,
+    ) -> Handed {
+        let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
+        let mut in_hand = taken.iter().filter(items).count();
+        while let Some(entry) = taken.pop_front() {
+            let parcel = match entry {
+                Entry::Gap(missed) => {
+                    self.missed += missed;
+                    continue;
+                }
+                Entry::Item(parcel) => parcel,
+            };
+            in_hand -= 1;
+            // One thread at a time takes more than one.
+            desk.in_hand.store(in_hand, Ordering::Release);
+            if self.hand_over(desk, &parcel) == Handed::Back {
+                desk.in_hand.store(0, Ordering::Release);
+                self.put_in_front(parcel, taken);
+                return Handed::Back;
+            }
+            self.missed = 0;
+            spent.push(parcel);
+            Worker::beat_here();
+        }
+        Handed::Over
+    }
+
+    fn hand_over(&mut self, desk: &Desk, parcel: &Arc<dyn Parcel>) -> Handed {
+        let (turn, site) = (desk.turn.load(Ordering::Acquire), parcel.site());
+        let known = self
+            .known
+            .take_if(|known| (known.0, known.1) == (turn, site));
+        let known = known.unwrap_or_else(|| (turn, site, desk.recipient(site)));
+        let recipient = known.2.as_ref();
+        let handed = recipient.map_or(Handed::Over, |it| it.deliver(parcel, self.missed));
+        self.known = Some(known);
+        handed
+    }
+
+    fn put_in_front(&mut self, parcel: Arc<dyn Parcel>, taken: &mut Taken) {
+        taken.push_front(Entry::Item(parcel));
+        if self.missed > 0 {
+            taken.push_front(Entry::Gap(std::mem::take(&mut self.missed)));
+        }
+    }
+}

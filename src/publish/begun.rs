@@ -1,0 +1,183 @@
+//! What becomes of an event at a target that is not simply called.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::calling::Step;
+use super::escort::Escorted;
+use super::facet::Facet;
+use super::guarded::Guarded;
+use super::payload::Call;
+use super::pipeline::failure_of;
+use super::post::Post;
+use crate::delivery::{
+    Change, DeliveryOutcome, Failure, Parcel, Pass, SkipReason, Verdict, Watched, Worker,
+};
+use crate::notices::Notice;
+
+/// How far an event has come.
+pub(super) enum Begun {
+    Ended(Step),
+    /// The subscriber is to be called by the fire, which [judges](Post::judge) it afterwards.
+    Here(Option<Pass>),
+    /// The subscriber is being called on another thread.
+    Elsewhere(Escorted),
+}
+
+impl<I: Facet + ?Sized> Post<I> {
+    /// Does with an event what the policy says, short of a call on this thread.
+    pub(super) fn begin(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Begun {
+        if let Some(bounds) = self.policy.bounds() {
+            let accept = || self.accept(guarded, bounds, call);
+            let watch = guarded.watch();
+            return Begun::Ended(watch.send(self.watched(), &self.around, accept));
+        }
+        if self.desk.is_busy() {
+            return Begun::Ended(Step::Skipped(SkipReason::Busy));
+        }
+        let Some(pass) = self.admit() else {
+            return Begun::Ended(Step::Skipped(SkipReason::BreakerOpen));
+        };
+        let Some(after) = self.policy.deadline else {
+            return Begun::Here(pass);
+        };
+        // The arguments' own code makes the copy.
+        let parcel = catch_unwind(AssertUnwindSafe(|| guarded.parcel(call)));
+        let parcel = parcel.map_err(failure_of);
+        match parcel.and_then(|parcel| self.escort(parcel, after, pass)) {
+            Ok(escorted) => Begun::Elsewhere(escorted),
+            Err(failure) => {
+                self.withdraw(pass);
+                Begun::Ended(Step::Failed(failure))
+            }
+        }
+    }
+
+    /// Calls the subscriber on this thread.
+    pub(super) fn call_here(
+        &self,
+        pass: Option<Pass>,
+        guarded: &Guarded<'_, I>,
+        call: &impl Call<I>,
+    ) -> Step {
+        let call = |target: &I| call.on(target);
+        let call = || self.call(guarded.made(), &call);
+        if pass.is_none() {
+            return call();
+        }
+        let called = catch_unwind(AssertUnwindSafe(call));
+        let step = called.unwrap_or_else(|payload| Step::Failed(failure_of(payload)));
+        self.judge(pass, &step);
+        step
+    }
+
+    /// Returns why the event would be skipped now, if it would be.
+    pub(super) fn obstruction(&self) -> Option<SkipReason> {
+        match self.policy.bounds() {
+            Some(_) => None,
+            None if self.desk.is_busy() => Some(SkipReason::Busy),
+            None => {
+                let is_refused = self.policy.breaker.is_some() && self.desk.is_refused();
+                is_refused.then_some(SkipReason::BreakerOpen)
+            }
+        }
+    }
+
+    /// Has the breaker let the event pass, if there is one; none if it does not.
+    pub(super) fn admit(&self) -> Option<Option<Pass>> {
+        match &self.policy.breaker {
+            Some(_) => self.desk.admit().ok().map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Has the breaker know what came of a call.
+    pub(super) fn judge(&self, pass: Option<Pass>, step: &Step) {
+        self.note(pass, step.verdict());
+    }
+
+    /// Has the breaker know what came of a call that was made for this.
+    pub(super) fn judge_outcome(&self, pass: Option<Pass>, outcome: Option<&DeliveryOutcome>) {
+        self.note(
+            pass,
+            outcome.map_or(Verdict::Neither, DeliveryOutcome::verdict),
+        );
+    }
+
+    /// Has the breaker know that the call was not made.
+    fn withdraw(&self, pass: Option<Pass>) {
+        self.note(pass, Verdict::Neither);
+    }
+
+    fn note(&self, pass: Option<Pass>, verdict: Verdict) {
+        let (Some(breaker), Some(pass)) = (&self.policy.breaker, pass) else {
+            return;
+        };
+        let id = self.entry.record.id().uuid();
+        let name = || self.entry.record.name().to_owned();
+        let notice = match self.desk.judge(breaker, pass, verdict) {
+            Change::None | Change::Untried => return,
+            Change::Closed => Notice::BreakerClosed { id, name: name() },
+            Change::Opened { failures, back_off } => Notice::BreakerOpened {
+                id,
+                name: name(),
+                failures,
+                back_off,
+            },
+        };
+        self.around.notices.push(notice);
+    }
+
+    /// Begins to watch a call on a thread of the pool, if it has a deadline.
+    pub(super) fn watch_over(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        pass: Option<Pass>,
+    ) -> Option<Overseen> {
+        let after = self.policy.deadline?;
+        let (post, worker) = (self.me.upgrade()?, Worker::current()?);
+        let (parcel, held) = (Arc::clone(parcel), Arc::clone(&worker));
+        let overrun = move || {
+            let threads = post.desk.abandon();
+            post.around.pool.hold(&held);
+            post.tell_of_overrun(after, threads);
+            post.note(pass, Verdict::Failed);
+            let pool = Arc::clone(&post.around.pool);
+            let tell = move || {
+                let outcome = || DeliveryOutcome::Failed(Failure::Deadline(after));
+                parcel.fire().within(|| post.tell_late(outcome(), &*parcel));
+            };
+            // Stopped, where the broker was closed: the notice says it then.
+            drop(pool.submit(Box::new(tell)));
+        };
+        let watched = self.desk.vigil().begin(after, Box::new(overrun));
+        Some(Overseen { watched, worker })
+    }
+
+    /// Ends that, and returns whether the call was in time.
+    pub(super) fn was_in_time(&self, overseen: &Overseen) -> bool {
+        let is_in_time = self.desk.vigil().end(&overseen.watched);
+        if !is_in_time {
+            self.around.pool.release(&overseen.worker);
+            self.desk.recover();
+        }
+        is_in_time
+    }
+}
+
+/// A call on a thread of the pool that has a deadline.
+pub(super) struct Overseen {
+    watched: Watched,
+    worker: Arc<Worker>,
+}
+
+impl Step {
+    /// Returns what it says of the subscriber.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Delivered => Verdict::Well,
+            Self::Failed(failure) => failure.verdict(),
+            _ => Verdict::Neither,
+        }
+    }
+}
