@@ -160,7 +160,7 @@ pub use crate::component::{
     RoleAuthorizer,
 };
 pub use crate::delivery::{
-    Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason,
+    Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT, SkipReason, Triggered,
 };
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::filter::{

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::numbered::numbered;
 use super::shown::{Kept, shown};
 use super::telling::Hooks;
+use super::trigger::Triggered;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
 use crate::value::id::uuid_id;
@@ -45,6 +46,8 @@ pub(crate) struct Drawn {
     retained: bool,
     /// How many events are missing before it, for the subscription that gets it.
     missed: u64,
+    /// Why the trigger of the subscription has it delivered, as long as that is called.
+    triggered: Option<Triggered>,
 }
 
 /// The fires that this thread is inside of.
@@ -137,6 +140,13 @@ impl EventContext {
         self.drawn.missed
     }
 
+    /// Returns why the subscription's [`Trigger`](crate::Trigger) has the event delivered: as its
+    /// filter became true or is not true any more, or as no event followed this one. `None` without
+    /// a trigger, and under one that only limits how many events are delivered.
+    pub fn trigger(&self) -> Option<Triggered> {
+        self.drawn.triggered
+    }
+
     /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which
     /// is not repeated.
     pub fn attempt(&self) -> u32 {
@@ -186,9 +196,19 @@ impl Drawn {
         Self {
             retained: false,
             missed: 0,
+            triggered: None,
             id: event_id(sequence),
             time: SystemTime::now(),
             sequence,
+        }
+    }
+
+    /// Returns the same without what one subscription knows of it.
+    fn for_all(self) -> Self {
+        Self {
+            missed: 0,
+            triggered: None,
+            ..self
         }
     }
 
@@ -344,7 +364,7 @@ pub(crate) fn carried() -> Carried {
     FRAME.with(|frame| Carried {
         depth: frame.depth.get(),
         class: frame.class.get(),
-        drawn: frame.drawn.get(),
+        drawn: frame.drawn.get().map(Drawn::for_all),
         shown: Kept::of(frame.depth.get()),
         hooks: Hooks::here(),
     })
@@ -370,6 +390,31 @@ impl Carried {
             self.hooks.within(work);
         });
     }
+}
+
+/// Does `work`, the call of a subscriber whose trigger asked for it, and lets the subscriber know
+/// why.
+pub(crate) fn triggered<R>(by: Option<Triggered>, work: impl FnOnce() -> R) -> R {
+    /// The other subscribers have other triggers.
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            set_triggered(None);
+        }
+    }
+    if by.is_none() {
+        return work();
+    }
+    set_triggered(by);
+    let _back = Back;
+    work()
+}
+
+fn set_triggered(triggered: Option<Triggered>) {
+    FRAME.with(|frame| {
+        let drawn = frame.draw();
+        frame.drawn.set(Some(Drawn { triggered, ..drawn }));
+    });
 }
 
 /// Does `work` as if this thread were inside of that many fires, and goes back.

@@ -13,6 +13,7 @@ use super::lane::{Bounds, Lane, Outlet, Pushed};
 use super::line::Entry;
 use super::parcel::Parcel;
 use super::pool::WorkerPool;
+use super::trigger::{Terms, TriggerState};
 use crate::model::EventClassId;
 use crate::value::{InterfaceId, ValueKey, drop_quietly};
 
@@ -30,6 +31,7 @@ pub(crate) struct Desk {
     /// Rises with every change of the seats.
     turn: AtomicU64,
     ended: AtomicBool,
+    trigger: Mutex<Option<Arc<TriggerState>>>,
 }
 
 /// Who receives the events of one interface of one class.
@@ -72,6 +74,7 @@ impl Desk {
             seats: Mutex::default(),
             turn: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            trigger: Mutex::default(),
         })
     }
 
@@ -113,13 +116,61 @@ impl Desk {
         parcel: Arc<dyn Parcel>,
         key: &ValueKey,
     ) -> Pushed<Arc<dyn Parcel>> {
-        let outlet = || Box::new(ByPool(Weak::clone(&self.me)));
-        let lane = self.lane.get_or_init(|| Lane::new(bounds, outlet()));
+        let lane = self.lane_of(bounds);
         // One that was made since the desk was shut does not know.
         match self.ended.load(Ordering::Acquire) {
             true => Pushed::Ended(parcel),
             false => lane.push(parcel, key),
         }
+    }
+
+    /// Has an event wait, though it be one more than may.
+    pub(crate) fn accept_beyond(
+        &self,
+        bounds: Bounds,
+        parcel: Arc<dyn Parcel>,
+        key: &ValueKey,
+    ) -> Pushed<Arc<dyn Parcel>> {
+        let lane = self.lane_of(bounds);
+        match self.ended.load(Ordering::Acquire) {
+            true => Pushed::Ended(parcel),
+            false => lane.push_beyond(parcel, key),
+        }
+    }
+
+    fn lane_of(&self, bounds: Bounds) -> &Lane<Arc<dyn Parcel>> {
+        let outlet = || Box::new(ByPool(Weak::clone(&self.me)));
+        self.lane.get_or_init(|| Lane::new(bounds, outlet()))
+    }
+
+    /// Returns the state of the subscription's trigger, one that `make` makes where there is none
+    /// for these terms; beside it the one whose place it takes, if it does. It is not to be dropped
+    /// under a lock.
+    pub(crate) fn trigger(
+        &self,
+        terms: &Terms,
+        make: impl FnOnce(Weak<Self>) -> Arc<TriggerState>,
+    ) -> (Arc<TriggerState>, Option<Arc<TriggerState>>) {
+        let mut trigger = self.trigger.lock();
+        if let Some(present) = trigger.as_ref().filter(|present| present.is_for(terms)) {
+            return (Arc::clone(present), None);
+        }
+        let made = make(Weak::clone(&self.me));
+        let displaced = trigger.replace(Arc::clone(&made));
+        (made, displaced)
+    }
+
+    /// Forgets what the subscription's trigger knew; what this returns is not to be dropped under a
+    /// lock.
+    pub(crate) fn without_trigger(&self) -> Option<Arc<TriggerState>> {
+        let trigger = self.trigger.lock().take()?;
+        trigger.end();
+        Some(trigger)
+    }
+
+    /// Returns whether nobody receives.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.seats.lock().is_empty()
     }
 
     /// Has other bounds from now on.

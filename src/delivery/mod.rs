@@ -13,10 +13,11 @@ mod pool;
 mod shown;
 mod telling;
 mod timers;
+mod trigger;
 
 pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
-    enter_number, enter_subscription, entered_subscription, is_delivering,
+    enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::desk::{Desk, Recipient};
@@ -30,3 +31,5 @@ pub(crate) use self::pool::WorkerPool;
 pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
 pub(crate) use self::timers::{TimerKey, Timers};
+pub use self::trigger::Triggered;
+pub(crate) use self::trigger::{HeldEvent, Letter, Sight, Terms, TriggerState, Verdict};

@@ -125,7 +125,8 @@ impl Desks {
                     count: left.len() as u64,
                 });
             }
-            trash.add((left, desk));
+            let trigger = desk.is_vacant().then(|| desk.without_trigger());
+            trash.add((left, trigger, desk));
         }
     }
 }

@@ -58,6 +58,7 @@ mod sticky;
 mod subscriptions_view;
 mod target;
 mod targets;
+mod triggered;
 mod versions;
 mod with;
 

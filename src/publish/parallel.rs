@@ -61,7 +61,8 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
 
     /// Hands the event over to a subscriber that is not simply called.
     fn post(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Option<Step> {
-        reached.post().map(|post| post.send(self, call))
+        let post = reached.post()?;
+        Some(post.send(self, reached.plan(), call))
     }
 
     /// Calls subscribers at the same time, of which nothing is left to ask.

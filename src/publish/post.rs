@@ -11,13 +11,15 @@ use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::guarded::Guarded;
 use super::payload::{Call, Payload};
+use super::plan::Plan;
 use super::policy::Policy;
 use super::site::Site;
 use super::target::Bound;
+use super::triggered::{SiteTrigger, usual_bounds};
 use super::versions::event_in;
 use crate::delivery::{
-    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Parcel, Pushed, Recipient,
-    SkipReason, carried, hold, settle,
+    Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Letter, Parcel, Pushed,
+    Recipient, SkipReason, Triggered, carried, hold, settle, triggered,
 };
 use crate::model::EventClassId;
 use crate::notices::Notice;
@@ -32,6 +34,7 @@ pub(super) struct Post<I: ?Sized> {
     entry: Arc<SubscriptionEntry>,
     policy: Arc<Policy>,
     keys: Arc<KeyPaths>,
+    trigger: Option<SiteTrigger>,
     desk: Arc<Desk>,
     channel: ChannelKey,
     around: Arc<Surroundings>,
@@ -64,6 +67,7 @@ impl<I: Facet + ?Sized> Post<I> {
         Bound::Post(Self::seated(Self {
             target,
             entry: Arc::clone(entry),
+            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             desk,
@@ -83,6 +87,7 @@ impl<I: Facet + ?Sized> Post<I> {
             entry: Arc::clone(&self.entry),
             policy: Arc::clone(&self.policy),
             keys: Arc::clone(&self.keys),
+            trigger: self.trigger.clone(),
             desk: Arc::clone(&self.desk),
             channel: self.channel,
             around: Arc::clone(&self.around),
@@ -98,19 +103,46 @@ impl<I: Facet + ?Sized> Post<I> {
     }
 
     /// Does with an event that reaches the subscription what its policy says.
-    pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
-        match self.policy.bounds() {
-            Some(bounds) => self.accept(guarded, bounds, call),
-            None => {
-                let call = |target: &I| call.on(target);
-                self.call(guarded.made(), &call)
-            }
+    pub(super) fn send(&self, guarded: &Guarded<'_, I>, plan: &Plan, call: &impl Call<I>) -> Step {
+        let Some(trigger) = &self.trigger else {
+            return self.pass(guarded, None, call);
+        };
+        match trigger.ask(guarded, plan, &self.keys, call) {
+            Ok(why) => self.pass(guarded, why, call),
+            Err(step) => step,
         }
     }
 
+    /// Has an event delivered, and the subscriber know why.
+    fn pass(&self, guarded: &Guarded<'_, I>, why: Option<Triggered>, call: &impl Call<I>) -> Step {
+        match self.bounds() {
+            Some(bounds) => self.accept(guarded, bounds, why, call),
+            None => triggered(why, || {
+                let call = |target: &I| call.on(target);
+                self.call(guarded.made(), &call)
+            }),
+        }
+    }
+
+    /// Returns how much may wait, if the event is to wait: of a subscription that is called by its
+    /// fires, behind what its trigger delivers without one.
+    fn bounds(&self) -> Option<Bounds> {
+        let bounds = self.policy.bounds();
+        bounds.or_else(|| {
+            let waits = self.trigger.is_some() && !self.desk.is_idle();
+            waits.then(usual_bounds)
+        })
+    }
+
     /// Has the event wait in the lane.
-    fn accept(&self, guarded: &Guarded<'_, I>, bounds: Bounds, call: &impl Call<I>) -> Step {
-        let parcel = guarded.parcel(call);
+    fn accept(
+        &self,
+        guarded: &Guarded<'_, I>,
+        bounds: Bounds,
+        why: Option<Triggered>,
+        call: &impl Call<I>,
+    ) -> Step {
+        let parcel = Letter::sealed(guarded.parcel(call), why);
         let key = guarded.key(&self.keys);
         let (step, left) = match self.desk.accept(bounds, parcel, &key) {
             Pushed::Accepted => return Step::Accepted,
@@ -178,7 +210,7 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
             let held = hold(|| {
                 let made = Cell::new(false);
                 let call = |target: &I| self.deliver_to(target, &**parcel);
-                let run = || self.call(&made, &call);
+                let run = || triggered(parcel.triggered(), || self.call(&made, &call));
                 if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
                     self.tell(outcome);
                 }
@@ -193,6 +225,11 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
 }
 
 impl<I: ?Sized> Post<I> {
+    /// Returns the trigger, if the subscription has one.
+    pub(super) fn trigger(&self) -> Option<&SiteTrigger> {
+        self.trigger.as_ref()
+    }
+
     /// Returns who is called in the end.
     pub(super) fn target(&self) -> &Bound<I> {
         &self.target
