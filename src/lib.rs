@@ -147,12 +147,16 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, HEALTH_EVENTS,
-    HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsPublisher, Imported,
-    IntoSubscriber, IntoTarget, Session, SubscriptionBuilder, SubscriptionGuard,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, EventStream,
+    HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
+    HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
+    HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget, Mailbox, MailboxSubscription,
+    Session, SpawnedFuture, Spawner, SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth,
     SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsContentChanged, WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
+    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
+    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
     WiringObject,
 };
 pub use crate::component::{
@@ -177,10 +181,12 @@ pub use crate::model::{
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
-    AskedValue, AskedValues, BagEquality, Candidate, DynamicPublisher, DynamicWith, Explained,
-    Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy, FireReport, Interest,
-    InterestChanges, MethodInterest, ParameterInterest, Publisher, PublisherFilter,
-    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, SubscriptionsView, With,
+    Activity, AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher,
+    DynamicWith, Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy,
+    FireReport, Interest, InterestChanges, Latencies, MethodInterest, MethodMetrics, Metrics,
+    MetricsOptions, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
+    Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent, SubscriptionMetrics,
+    SubscriptionsView, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,
@@ -190,9 +196,10 @@ pub use crate::store::{
 #[cfg(feature = "sled")]
 pub use crate::store::{SledEngine, SledStore};
 pub use crate::value::{
-    ConversionError, Event, EventInterface, EventMethod, EventValue, FieldSchema, ImplementedBy,
-    InterfaceId, InterfaceSchema, ListView, Parameter, Properties, RecordSchema, RecordView,
-    SchemaHash, Subscriber, SubscriberError, Value, ValueRef, ValueType,
+    AsyncSubscriber, ConversionError, Event, EventInterface, EventMethod, EventValue, FieldSchema,
+    HandlerFuture, ImplementedBy, InterfaceEvent, InterfaceId, InterfaceSchema, IntoOutcome,
+    ListView, LocalSubscriber, Parameter, Properties, RecordSchema, RecordView, SchemaHash,
+    Subscriber, SubscriberError, Value, ValueRef, ValueType,
 };
 pub use loosely_macros::{EventValue, event_interface};
 

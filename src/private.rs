@@ -2,8 +2,8 @@
 
 pub use crate::index::door as index;
 pub use crate::publish::LiveTarget;
-pub use crate::value::OwnedArguments;
 pub use crate::value::event_value::{ReferencedValue, record_type};
+pub use crate::value::handlers::{AsyncHandler, async_handler};
 pub use crate::value::untyped::{SubscriberFailed, Untyped, call, no_such_method};
 use crate::value::{ConversionError, EventValue, RecordView, ValueRef, ValueType};
 

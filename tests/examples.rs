@@ -181,6 +181,25 @@ fn late_display_shows_what_each_sensor_told_last() {
 }
 
 #[test]
+fn slow_consumers_get_what_their_lanes_had_room_for() {
+    assert_says(
+        "slow_consumer",
+        &[
+            "2: 3 accepted",
+            "3: 3 accepted",
+            "4: 3 accepted",
+            "5: 2 accepted, \"archive\": failed: its lane is full",
+            "6: 2 accepted, \"archive\": failed: its lane is full",
+            "7: 2 accepted, \"archive\": failed: its lane is full",
+            "8: 2 accepted, \"archive\": failed: its lane is full",
+            "display: 1 (4 missed) 6 7 8",
+            "archive: 1 2 3 4",
+            "chart: 1 8",
+        ],
+    );
+}
+
+#[test]
 fn ticker_makes_the_prices_that_subscriptions_ask_for() {
     assert_says(
         "interest",

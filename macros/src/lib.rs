@@ -41,9 +41,18 @@ use syn::{DeriveInput, parse_macro_input};
 ///   and returns a `FireReport`, and nothing else; it dereferences to `Publisher<dyn StockEvents>`
 ///   for control, and implements the trait, so that a publisher can be a subscriber.
 /// - `StockEventsHandlers`: a subscriber made of closures; a method without one does nothing.
+/// - `StockEventsEvent`: an event with its arguments, owned, as streams yield it: an enum with a
+///   variant per method, `PriceChanged`, which holds `StockEventsPriceChanged`.
+/// - `StockEventsLocalHandlers`: a subscriber made of closures that need not be `Send` and may
+///   change what they capture, for a `Mailbox`.
+/// - `StockEventsAsyncHandlers`: a subscriber made of closures that take `StockEventsPriceChanged`
+///   and return futures, for `Broker::subscribe_async`.
 /// - `StockEventsWith`: the same event methods, with publisher properties for single events.
 /// - `StockEventsPriceChanged`, and so on for every method: its arguments, owned. An event whose
 ///   type would take a name that is taken has `Event` added, as `StockEventsPublisherEvent` has.
+///
+/// A variant is named as its method is; only one that would be called `Self` or begin with a digit
+/// has `Event` added.
 ///
 /// # Parameters
 ///

@@ -36,6 +36,8 @@ pub(crate) struct Method {
     pub(crate) names: Names,
     /// The name of the struct of owned arguments.
     pub(crate) arguments: Ident,
+    /// The name of the variant that holds that struct.
+    pub(crate) variant: Ident,
     /// The parameters without the receiver.
     pub(crate) parameters: Vec<Parameter>,
     /// The return type as written.
@@ -117,6 +119,21 @@ impl Interface {
     pub(crate) fn handlers(&self) -> Ident {
         format_ident!("{}Handlers", self.ident())
     }
+
+    /// Returns the name of the subscriber made of closures that stay on one thread.
+    pub(crate) fn local_handlers(&self) -> Ident {
+        format_ident!("{}LocalHandlers", self.ident())
+    }
+
+    /// Returns the name of the subscriber made of closures that return futures.
+    pub(crate) fn async_handlers(&self) -> Ident {
+        format_ident!("{}AsyncHandlers", self.ident())
+    }
+
+    /// Returns the name of the enum of owned events.
+    pub(crate) fn event(&self) -> Ident {
+        format_ident!("{}Event", self.ident())
+    }
 }
 
 impl Method {
@@ -144,6 +161,7 @@ impl Method {
             ident: signature.ident.clone(),
             names: names_of(&signature.ident, &method.attrs, "event", rename_all, errors),
             arguments: signature.ident.clone(),
+            variant: signature.ident.clone(),
             parameters,
             output: signature.output.clone(),
             cfgs: named(&method.attrs, "cfg").cloned().collect(),
@@ -240,23 +258,32 @@ fn parse_methods(item: &ItemTrait, rename_all: Option<Case>, errors: &mut Errors
     // Methods under conditions may exclude one another; if they do not, rustc finds them twice.
     let certain = methods.iter().filter(|method| method.cfgs.is_empty());
     refuse_repeated("method", certain.map(|method| &method.names), errors);
-    name_arguments(&item.ident, &mut methods);
+    name_events(&item.ident, &mut methods);
     methods
 }
 
-/// Names the structs of owned arguments, so that they differ from each other and from the rest.
-fn name_arguments(interface: &Ident, methods: &mut [Method]) {
-    let mut taken = ["Publisher", "With", "Handlers"]
-        .map(str::to_owned)
-        .to_vec();
+/// Names the structs of owned arguments, so that they differ from each other and from the rest, and
+/// the variants that hold them.
+fn name_events(interface: &Ident, methods: &mut [Method]) {
+    let mut taken = MADE.map(str::to_owned).to_vec();
+    // The one name in this spelling that no variant can have.
+    let mut variants = vec!["Self".to_owned()];
     for method in methods {
-        let mut name = Case::Pascal.apply(&plain(&method.ident));
-        while taken.contains(&name) {
-            name.push_str("Event");
-        }
-        method.arguments = format_ident!("{interface}{name}");
-        taken.push(name);
+        let name = Case::Pascal.apply(&plain(&method.ident));
+        method.arguments = format_ident!("{interface}{}", free(name.clone(), &mut taken));
+        let digit = name.starts_with(|first: char| first.is_ascii_digit());
+        let name = if digit { format!("Event{name}") } else { name };
+        method.variant = format_ident!("{}", free(name, &mut variants));
     }
+}
+
+/// Returns the name with as much added as none of the taken ones has, and takes it.
+fn free(mut name: String, taken: &mut Vec<String>) -> String {
+    while taken.contains(&name) {
+        name.push_str("Event");
+    }
+    taken.push(name.clone());
+    name
 }
 
 fn refuse_trait_forms(item: &ItemTrait, errors: &mut Errors) {
@@ -430,6 +457,16 @@ fn clean(item: &mut ItemTrait) {
 fn is_foreign(attribute: &Attribute) -> bool {
     !attribute.path().is_ident("event")
 }
+
+/// What the types are called, behind the trait's name, that are made for every interface.
+const MADE: [&str; 6] = [
+    "Publisher",
+    "With",
+    "Handlers",
+    "LocalHandlers",
+    "AsyncHandlers",
+    "Event",
+];
 
 /// The words that begin a path of their own in filter criteria.
 const RESERVED: [&str; 2] = ["publisher", "subscription"];

@@ -101,17 +101,23 @@ impl Shape {
         }
     }
 
-    /// Returns the argument for a call, out of the owned form in the field `name` of `self`.
-    pub(crate) fn lend(&self, name: &Ident) -> TokenStream {
+    /// Returns the argument for a call, out of the owned form in the field `name` of `owner`.
+    pub(crate) fn lend(&self, owner: &TokenStream, name: &Ident) -> TokenStream {
         match self {
-            Self::Value(ty) => cloned(ty, &quote!(&self.#name)),
-            Self::Reference(Referent::Str(_)) => quote!(::std::string::String::as_str(&self.#name)),
-            Self::Reference(Referent::Slice(..)) => quote!(::std::vec::Vec::as_slice(&self.#name)),
-            Self::Reference(Referent::Sized(_)) => quote!(&self.#name),
-            Self::OptionalReference(Referent::Sized(_)) => {
-                quote!(::core::option::Option::as_ref(&self.#name))
+            Self::Value(ty) => cloned(ty, &quote!(&#owner.#name)),
+            Self::Reference(Referent::Str(_)) => {
+                quote!(::std::string::String::as_str(&#owner.#name))
             }
-            Self::OptionalReference(_) => quote!(::core::option::Option::as_deref(&self.#name)),
+            Self::Reference(Referent::Slice(..)) => {
+                quote!(::std::vec::Vec::as_slice(&#owner.#name))
+            }
+            Self::Reference(Referent::Sized(_)) => quote!(&#owner.#name),
+            Self::OptionalReference(Referent::Sized(_)) => {
+                quote!(::core::option::Option::as_ref(&#owner.#name))
+            }
+            Self::OptionalReference(_) => {
+                quote!(::core::option::Option::as_deref(&#owner.#name))
+            }
         }
     }
 }

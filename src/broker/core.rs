@@ -15,7 +15,7 @@ use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notices;
-use crate::publish::{Desks, Hook, Named, Surroundings, Upkeep};
+use crate::publish::{Desks, Hook, Inboxes, Meters, MetricsOptions, Named, Surroundings, Upkeep};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -40,6 +40,7 @@ pub(super) struct Parts {
     pub(super) threads: usize,
     pub(super) retained_keys: usize,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Option<MetricsOptions>,
 }
 
 /// What factories and publishers find the broker by.
@@ -60,12 +61,14 @@ impl Core {
             threads,
             retained_keys,
             clock,
+            metrics,
         } = parts;
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
+        let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
         let pool = Arc::new(WorkerPool::new(threads));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
@@ -76,9 +79,11 @@ impl Core {
             retained_keys,
             named: Named::default(),
             desks: Desks::new(&pool),
+            inboxes: Inboxes::default(),
             pool,
             host: Arc::clone(&host) as _,
             upkeep,
+            meters,
         });
         wiring.teller.begin(&around);
         let opened = open(Arc::clone(&wiring) as _);
@@ -126,6 +131,8 @@ impl Core {
         self.around.pool.stop();
         self.detach();
         let told = self.wiring.end(until);
+        // Behind the last that is told, for which a stream may wait.
+        self.around.inboxes.shut();
         self.let_go();
         let closed = if self.owns_store {
             self.close_store(deadline, until)
@@ -192,6 +199,7 @@ impl Drop for Core {
         self.around.pool.stop();
         self.detach();
         self.wiring.end_at_once();
+        self.around.inboxes.shut();
         self.let_go();
         if self.owns_store {
             // Nobody is left to take the error; the store has told the notices.

@@ -32,11 +32,13 @@ impl Broker {
     ///
     /// Work goes from one to the next, so none is idle by itself. The timers and the teller are
     /// asked before and after: if they have not moved, nobody has given work to the others since,
-    /// and those were idle when they were asked.
+    /// and those were idle when they were asked: the lanes twice, since the pool, which empties
+    /// most, may have filled one meanwhile.
     fn is_idle(&self) -> bool {
         let before = self.stillness();
         let around = &self.core.around;
-        let delivers_nothing = || around.desks.is_idle() && around.pool.is_idle();
+        let lanes_are_empty = || around.desks.is_idle();
+        let delivers_nothing = || lanes_are_empty() && around.pool.is_idle() && lanes_are_empty();
         before.is_some() && delivers_nothing() && self.stillness() == before
     }
 

@@ -11,11 +11,16 @@ mod handling_builder;
 mod health;
 mod idle;
 mod import;
+mod mailbox;
+mod metrics;
+mod pile;
 mod privates;
 mod publisher_filters;
 mod publishers;
 mod roles;
 mod sessions;
+mod spawned;
+mod stream;
 mod subscription_builder;
 mod subscriptions;
 mod transient;
@@ -35,18 +40,25 @@ pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
 pub use self::health::{
-    HEALTH_EVENTS, HealthEvents, HealthEventsHandlers, HealthEventsHealthChanged,
+    HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
+    HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
     HealthEventsPublisher,
 };
 pub use self::import::Imported;
+pub use self::mailbox::{Mailbox, MailboxSubscription};
+pub use self::metrics::SubscriptionHealth;
 pub use self::sessions::Session;
+pub use self::spawned::{SpawnedFuture, Spawner};
+pub use self::stream::EventStream;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
 pub use self::wiring_changes::{
-    WIRING_CHANGES, WIRING_CONTENTS, WiringChanges, WiringChangesHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsContentChanged,
-    WiringContentsHandlers, WiringContentsPublisher, WiringFeed,
+    WIRING_CHANGES, WIRING_CONTENTS, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
+    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
 };
 use crate::error::Result;
 use crate::model::{Principal, Revision};

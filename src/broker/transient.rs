@@ -12,7 +12,7 @@ use super::wiring::Wiring;
 use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
-use crate::publish::{LiveObject, LiveTarget, ObjectId, SubscriptionEntry, SubscriptionKey};
+use crate::publish::{Inbox, LiveObject, LiveTarget, ObjectId, SubscriptionEntry, SubscriptionKey};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
 /// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the
@@ -383,6 +383,10 @@ impl<T: LiveObject> LiveObject for Counted<T> {
 
     fn untyped(&self) -> Option<Arc<dyn Subscriber>> {
         self.target.untyped()
+    }
+
+    fn inbox(&self) -> Option<&Arc<Inbox>> {
+        self.target.inbox()
     }
 
     fn is_weak(&self) -> bool {

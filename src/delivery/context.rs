@@ -40,9 +40,9 @@ pub struct EventContext {
 /// nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Drawn {
-    id: EventId,
-    time: SystemTime,
+    /// What the id is made of.
     sequence: u64,
+    time: SystemTime,
     retained: bool,
     /// How many events are missing before it, for the subscription that gets it.
     missed: u64,
@@ -109,7 +109,7 @@ impl EventContext {
 
     /// Returns the event's id, the same for all subscribers of one fire.
     pub fn event_id(&self) -> EventId {
-        self.drawn.id
+        event_id(self.drawn.sequence)
     }
 
     /// Returns whether the event was fired before the subscription was served, and retained for it:
@@ -138,6 +138,12 @@ impl EventContext {
     /// for inline delivery.
     pub fn missed(&self) -> u64 {
         self.drawn.missed
+    }
+
+    /// Returns the same for a subscription whose trigger has it delivered.
+    pub(crate) fn triggered(mut self, by: Option<Triggered>) -> Self {
+        self.drawn.triggered = by;
+        self
     }
 
     /// Returns why the subscription's [`Trigger`](crate::Trigger) has the event delivered: as its
@@ -179,7 +185,7 @@ impl EventContext {
             }
             _ => None,
         });
-        drawn.filter(|drawn| drawn.id == self.drawn.id)?;
+        drawn.filter(|drawn| drawn.sequence == self.drawn.sequence)?;
         shown(self.depth, name)
     }
 
@@ -197,7 +203,6 @@ impl Drawn {
             retained: false,
             missed: 0,
             triggered: None,
-            id: event_id(sequence),
             time: SystemTime::now(),
             sequence,
         }
@@ -352,21 +357,45 @@ pub(crate) fn depth() -> u32 {
 pub(crate) struct Carried {
     depth: u32,
     class: EventClassId,
-    drawn: Option<Drawn>,
+    drawn: Drawn,
+    /// What few fires have: an event that waits is small, and quickly freed by another thread.
+    rare: Option<Box<Rare>>,
+    /// What whoever traces is inside of.
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
+}
+
+/// What few fires have that go on on other threads.
+#[derive(Debug, Clone)]
+struct Rare {
     shown: Option<Kept>,
     hooks: Hooks,
+}
+
+impl Rare {
+    fn at(depth: u32) -> Option<Box<Self>> {
+        let (shown, hooks) = (Kept::of(depth), Hooks::here());
+        let is_there = shown.is_some() || !hooks.is_empty();
+        is_there.then(|| Box::new(Self { shown, hooks }))
+    }
+
+    /// Does `work` with it on this thread, as that of a fire at a depth.
+    fn within(&self, depth: u32, work: impl FnOnce()) {
+        let _shown = self.shown.as_ref().and_then(|kept| kept.show(depth));
+        self.hooks.within(work);
+    }
 }
 
 /// Returns the fire that this thread is inside of, for threads that call some of its subscribers:
 /// for all of them it is one event.
 pub(crate) fn carried() -> Carried {
-    let _drawn = EventContext::current();
     FRAME.with(|frame| Carried {
         depth: frame.depth.get(),
         class: frame.class.get(),
-        drawn: frame.drawn.get().map(Drawn::for_all),
-        shown: Kept::of(frame.depth.get()),
-        hooks: Hooks::here(),
+        drawn: frame.draw().for_all(),
+        rare: Rare::at(frame.depth.get()),
+        #[cfg(feature = "tracing")]
+        span: tracing::Span::current(),
     })
 }
 
@@ -379,15 +408,64 @@ impl Carried {
     /// As [`within`](Self::within), for a subscription that has missed so many events before.
     pub(crate) fn within_behind(&self, missed: u64, work: impl FnOnce()) {
         at_depth(self.depth, || {
-            let _shown = self.shown.as_ref().and_then(|kept| kept.show(self.depth));
+            #[cfg(feature = "tracing")]
+            let _inside = self.span.enter();
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);
-                frame
-                    .drawn
-                    .set(self.drawn.map(|drawn| Drawn { missed, ..drawn }));
+                frame.drawn.set(Some(self.drawn_behind(missed)));
             });
-            self.hooks.within(work);
+            match &self.rare {
+                Some(rare) => rare.within(self.depth, work),
+                None => work(),
+            }
+        });
+    }
+
+    fn drawn_behind(&self, missed: u64) -> Drawn {
+        Drawn {
+            missed,
+            ..self.drawn
+        }
+    }
+
+    /// Returns the class.
+    pub(crate) fn class(&self) -> EventClassId {
+        self.class
+    }
+
+    /// Returns what a subscriber may know about the event, before which it has missed so many.
+    pub(crate) fn context(&self, subscription: SubscriptionId, missed: u64) -> EventContext {
+        EventContext {
+            class: self.class,
+            subscription,
+            drawn: self.drawn_behind(missed),
+            depth: self.depth,
+        }
+    }
+
+    /// Returns a publisher property, as [`EventContext::property`] does.
+    pub(crate) fn property(&self, name: &str) -> Option<Value> {
+        self.rare.as_ref()?.shown.as_ref()?.get(name)
+    }
+
+    /// Does `work` on this thread as a delivery of the event, which may be inside of others here.
+    /// Then it is as deep as it is nested, or was fired; nothing is done at the [`NESTING_LIMIT`].
+    pub(crate) fn within_any(&self, context: &EventContext, work: impl FnOnce()) {
+        let outer = depth();
+        let Some(_entered) = enter(self.class) else {
+            return;
+        };
+        let depth = self.depth.max(outer + 1);
+        at_depth(depth, || {
+            FRAME.with(|frame| {
+                frame.subscription.set(context.subscription);
+                frame.drawn.set(Some(context.drawn));
+            });
+            match &self.rare {
+                Some(rare) => rare.within(depth, work),
+                None => work(),
+            }
         });
     }
 }

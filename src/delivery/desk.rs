@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::idle::Idle;
-use super::lane::{Bounds, Lane, Outlet, Pushed};
+use super::lane::{Bounds, Lane, Outlet, Pushed, linger};
 use super::line::Entry;
 use super::parcel::Parcel;
 use super::pool::WorkerPool;
@@ -30,6 +30,8 @@ pub(crate) struct Desk {
     seats: Mutex<SmallVec<[Seat; 1]>>,
     /// Rises with every change of the seats.
     turn: AtomicU64,
+    /// How many events a thread has taken and has not called the subscriber for.
+    in_hand: AtomicUsize,
     ended: AtomicBool,
     trigger: Mutex<Option<Arc<TriggerState>>>,
 }
@@ -52,6 +54,9 @@ pub(crate) trait Recipient: Send + Sync {
 /// Who was found to receive at a site, in which turn.
 type Known = (u64, Site, Option<Arc<dyn Recipient>>);
 
+/// Events in hand.
+type Taken = VecDeque<Entry<Arc<dyn Parcel>>>;
+
 /// Has threads of the pool come to a desk.
 struct ByPool(Weak<Desk>);
 
@@ -73,6 +78,7 @@ impl Desk {
             lane: OnceLock::new(),
             seats: Mutex::default(),
             turn: AtomicU64::new(0),
+            in_hand: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
             trigger: Mutex::default(),
         })
@@ -103,9 +109,9 @@ impl Desk {
         let is_last = seats.is_empty();
         drop(seats);
         drop(left);
-        match is_last {
-            true => self.clear(),
-            false => Vec::new(),
+        match self.lane.get() {
+            Some(lane) if is_last => lane.clear(),
+            _ => Vec::new(),
         }
     }
 
@@ -188,9 +194,13 @@ impl Desk {
         }
     }
 
-    /// Returns what waits; nobody gets it.
-    pub(crate) fn clear(&self) -> Vec<Arc<dyn Parcel>> {
-        self.lane.get().map(Lane::clear).unwrap_or_default()
+    /// Returns what waits, and how many events are in hand that no subscriber has been called for;
+    /// nobody gets them.
+    pub(crate) fn clear(&self) -> (Vec<Arc<dyn Parcel>>, usize) {
+        self.seats.lock().clear();
+        self.turn.fetch_add(1, Ordering::Release);
+        let left = self.lane.get().map(Lane::clear).unwrap_or_default();
+        (left, self.in_hand.load(Ordering::Acquire))
     }
 
     /// Returns whether nothing waits and nothing is being delivered.
@@ -238,15 +248,22 @@ impl Clerk {
         let Some(lane) = desk.lane.get() else {
             return;
         };
-        let mut taken = VecDeque::new();
-        for _ in 0..ROUNDS {
-            let Some(key) = lane.take(self.done.take(), BATCH, &mut taken) else {
-                return desk.idle.tell();
-            };
-            self.deliver(&desk, &mut taken);
-            self.done = Some(key);
+        let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
+        loop {
+            for _ in 0..ROUNDS {
+                linger(|| lane.has_more());
+                let key = lane.take(self.done.take(), BATCH, &mut taken, &mut spent);
+                drop_quietly(std::mem::take(&mut spent));
+                let Some(key) = key else {
+                    return desk.idle.tell();
+                };
+                self.deliver(&desk, &mut taken, &mut spent);
+                self.done = Some(key);
+            }
+            if desk.pool.backlog() > 0 {
+                return self.give_way();
+            }
         }
-        self.give_way();
     }
 
     /// Goes on after those who wait for the thread, if somebody does.
@@ -258,9 +275,12 @@ impl Clerk {
         }
     }
 
-    fn deliver(&mut self, desk: &Desk, taken: &mut VecDeque<Entry<Arc<dyn Parcel>>>) {
+    fn deliver(&mut self, desk: &Desk, taken: &mut Taken, spent: &mut Vec<Arc<dyn Parcel>>) {
         // Looked up once for many events, and again when it may be another.
         let mut last: Option<Known> = None;
+        let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
+        let items = taken.iter().filter(items).count();
+        desk.in_hand.fetch_add(items, Ordering::AcqRel);
         for entry in taken.drain(..) {
             let parcel = match entry {
                 Entry::Gap(missed) => {
@@ -269,6 +289,7 @@ impl Clerk {
                 }
                 Entry::Item(parcel) => parcel,
             };
+            desk.in_hand.fetch_sub(1, Ordering::AcqRel);
             let (turn, site) = (desk.turn.load(Ordering::Acquire), parcel.site());
             let known = last.take_if(|known| (known.0, known.1) == (turn, site));
             let known = known.unwrap_or_else(|| (turn, site, desk.recipient(site)));
@@ -276,8 +297,7 @@ impl Clerk {
                 recipient.deliver(&parcel, std::mem::take(&mut self.missed));
             }
             last = Some(known);
-            // The arguments are the user's.
-            drop_quietly(parcel);
+            spent.push(parcel);
         }
         drop_quietly(last);
     }

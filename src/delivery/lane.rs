@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::depth;
 use super::line::{Entry, Line};
 use crate::model::Overflow;
-use crate::value::ValueKey;
+use crate::value::{ValueKey, drop_quietly};
 
 /// Events that were accepted for a subscription and wait for whoever takes them: a thread of the
 /// pool, a future, or a thread of the user's own.
@@ -21,6 +23,8 @@ pub(crate) struct Lane<T> {
     state: Mutex<State<T>>,
     /// Where publishers wait for room.
     room: Condvar,
+    /// How many wait, for a look without the lock.
+    count: AtomicUsize,
     outlet: Box<dyn Outlet>,
 }
 
@@ -43,6 +47,9 @@ pub(crate) struct Bounds {
 struct State<T> {
     bounds: Bounds,
     line: Line<T>,
+    /// Events that were delivered, to be dropped by the publisher that comes next: memory is freed
+    /// many times faster by the thread that it was taken by.
+    spent: Vec<T>,
     /// How many publishers wait for room.
     blocked: usize,
     /// Whether nobody could come when there was something to take: the next event tells again.
@@ -82,12 +89,14 @@ impl<T> Lane<T> {
             state: Mutex::new(State {
                 bounds,
                 line: Line::new(bounds.keyed),
+                spent: Vec::new(),
                 blocked: 0,
                 untold: false,
                 lost: 0,
                 ended: false,
             }),
             room: Condvar::new(),
+            count: AtomicUsize::new(0),
             outlet,
         }
     }
@@ -96,16 +105,28 @@ impl<T> Lane<T> {
     /// lock. Waits for room if the lane is to, unless the fire is inside of a delivery: its
     /// thread may be the one that is to make the room.
     pub(crate) fn push(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, !is_nested())
+    }
+
+    /// As [`push`](Self::push), and never waits.
+    pub(crate) fn push_now(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        self.put(item, key, false)
+    }
+
+    fn put(&self, item: T, key: &ValueKey, waits: bool) -> Pushed<T> {
         let mut state = self.state.lock();
-        if !state.ended
-            && state.is_full()
-            && state.bounds.overflow == Overflow::Block
-            && !is_nested()
-        {
+        let blocks = waits && state.bounds.overflow == Overflow::Block;
+        if blocks && !state.ended && state.is_full() {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
+        let spent = std::mem::take(&mut state.spent);
+        self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
+        // The arguments are the user's.
+        if !spent.is_empty() {
+            drop_quietly(spent);
+        }
         if is_ready && !self.outlet.ready() {
             self.state.lock().untold = true;
         }
@@ -119,6 +140,7 @@ impl<T> Lane<T> {
             return Pushed::Ended(item);
         }
         let is_ready = state.push_last(item, key);
+        self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
         if is_ready && !self.outlet.ready() {
             self.state.lock().untold = true;
@@ -133,16 +155,27 @@ impl<T> Lane<T> {
         done: Option<ValueKey>,
         max: usize,
         taken: &mut VecDeque<Entry<T>>,
+        spent: &mut Vec<T>,
     ) -> Option<ValueKey> {
         let mut state = self.state.lock();
         let max = state.batch(max);
         let key = state.line.take(done, max, taken);
-        let makes_room = state.blocked > 0 && !state.is_full();
+        self.count.store(state.line.len(), Ordering::Relaxed);
+        // Once nothing waits no publisher may come for long: whoever has taken drops them all.
+        if key.is_none() || state.spent.is_empty() {
+            std::mem::swap(&mut state.spent, spent);
+        }
+        let makes_room = state.blocked > 0 && state.has_room_again();
         drop(state);
         if makes_room {
             self.room.notify_all();
         }
         key
+    }
+
+    /// Returns whether something waits, or came a moment ago.
+    pub(crate) fn has_more(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     /// Returns how many events wait.
@@ -158,6 +191,11 @@ impl<T> Lane<T> {
     /// Returns whether nothing waits and nobody is at what waited.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().line.is_idle()
+    }
+
+    /// Returns whether nothing is accepted any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state.lock().ended
     }
 
     /// Takes over other bounds; what waits stays, though it be more than may.
@@ -188,11 +226,31 @@ impl<T> Lane<T> {
     fn wait_for_room(&self, state: &mut MutexGuard<'_, State<T>>) {
         state.blocked += 1;
         while !state.ended && state.is_full() {
-            self.room.wait(state);
+            let capacity = state.bounds.capacity;
+            MutexGuard::unlocked(state, || {
+                linger(|| self.count.load(Ordering::Relaxed) < capacity);
+            });
+            if !state.ended && state.is_full() {
+                self.room.wait(state);
+            }
         }
         state.blocked -= 1;
     }
 }
+
+/// Waits a moment for `is_ready`, which is sooner true than a thread has gone to sleep and is woken
+/// where publisher and subscriber are at it at the same time.
+pub(super) fn linger(is_ready: impl Fn() -> bool) {
+    for _ in 0..LINGER {
+        if is_ready() {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Some microseconds, about what it takes to wake a thread.
+const LINGER: usize = 16;
 
 /// Returns whether the fire that this thread is inside of is itself inside of a delivery.
 fn is_nested() -> bool {
@@ -202,6 +260,12 @@ fn is_nested() -> bool {
 impl<T> State<T> {
     fn is_full(&self) -> bool {
         self.line.len() >= self.bounds.capacity
+    }
+
+    /// Returns whether those who wait for room are woken: not for each event that is taken, which
+    /// would be one sleep for each.
+    fn has_room_again(&self) -> bool {
+        self.line.len() <= self.bounds.capacity / 2
     }
 
     /// Takes an event in, or not, and returns whether somebody is to be told that it is ready.

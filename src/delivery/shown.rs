@@ -88,6 +88,13 @@ impl Kept {
         STACK.try_with(keep).ok().flatten()
     }
 
+    /// Returns one of the properties.
+    pub(super) fn get(&self, name: &str) -> Option<Value> {
+        let lent = self.lent.iter().find(|(lent, _)| lent == name);
+        let kept = || self.own.get(name).or_else(|| self.defaults.get(name));
+        lent.map(|(_, value)| value).or_else(kept).cloned()
+    }
+
     /// Shows it on this thread, as that of the fire at a depth.
     pub(super) fn show(&self, depth: u32) -> Option<Shown> {
         let begin = |stack: &RefCell<Stack>| {

@@ -41,6 +41,10 @@ impl Hooks {
         Self(here.unwrap_or_default())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Does `work`, which does not unwind, as if they, and no others, were running on this thread.
     pub(super) fn within(&self, work: impl FnOnce()) {
         let others = RUNNING.replace(self.0.clone());

@@ -32,6 +32,22 @@ pub(super) enum Step {
     Failed(Failure),
 }
 
+#[cfg(feature = "tracing")]
+impl Step {
+    /// Returns the outcome in one word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Accepted => "accepted",
+            Self::FilteredOut => "filtered",
+            Self::Deferred => "deferred",
+            Self::Past => "past",
+            Self::Skipped(_) => "skipped",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 /// Who is to be called.
 pub(super) struct Callee<'a, I: ?Sized> {
     pub(super) id: SubscriptionId,

@@ -17,6 +17,7 @@ use super::report::Tally;
 use super::seat::{NotWaiting, Seat, Turn, WaitingEvent};
 use super::steered;
 use super::steering::Course;
+use super::watch::Watch;
 use crate::delivery::{
     DeliveryOutcome, Drawn, Failure, depth, drawn, enter_as, settle, show, wait,
 };
@@ -213,15 +214,17 @@ fn deliver<I: Facet + ?Sized>(
     filters: Filters,
     drawn: Drawn,
 ) {
+    let watch = Watch::late(&channel.around);
     let mut tally = Tally::default();
     match enter_as(channel.key.class, drawn) {
         Some(_entered) => {
             let _shown = show(&[], &event.own, &event.facts.defaults);
-            pass(channel, prepared, event, filters, &mut tally);
+            pass(channel, prepared, event, filters, watch, &mut tally);
         }
         None => tally.add(&prepared.entry, DeliveryOutcome::Failed(Failure::TooDeep)),
     }
-    tally.finish(&channel.around.hook, channel.key.class);
+    let report = tally.finish(&channel.around.hook, channel.key.class);
+    channel.watched_late(event.method, watch, &report);
 }
 
 fn pass<I: Facet + ?Sized>(
@@ -229,6 +232,7 @@ fn pass<I: Facet + ?Sized>(
     prepared: &Prepared<I>,
     event: &KeptEvent,
     filters: Filters,
+    watch: Watch,
     tally: &mut Tally,
 ) {
     let (schema, method) = (&channel.schema, event.method);
@@ -241,6 +245,7 @@ fn pass<I: Facet + ?Sized>(
         clearance: event.clearance.as_ref(),
         steering: event.steering.as_ref(),
         kept: None,
+        watch,
     };
     let call = |target: &I| target.invoke(schema, method, &values);
     let call = LentCall::new(&call, || UntypedPayload::shared(schema, method, &values));

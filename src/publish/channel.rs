@@ -18,9 +18,11 @@ use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
 use super::hook::Hook;
+use super::inbox::Inboxes;
 use super::keep::Keep;
 use super::lane::Lane;
 use super::members::{MembersCache, Roll};
+use super::metrics::{ChannelMeter, Meters};
 use super::named::Named;
 use super::payload::UntypedPayload;
 use super::pipeline;
@@ -68,11 +70,15 @@ pub(crate) struct Surroundings {
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: Arc<WorkerPool>,
     pub(crate) desks: Desks,
+    /// Where events wait for subscribers that come for them.
+    pub(crate) inboxes: Inboxes,
     /// What is to be done later, as long as the broker is open.
     pub(crate) timers: Arc<Timers>,
     /// A weak broker, for factories.
     pub(crate) host: Arc<dyn Any + Send + Sync>,
     pub(crate) upkeep: Weak<dyn Upkeep>,
+    /// What is measured, if anything is.
+    pub(crate) meters: Option<Arc<Meters>>,
 }
 
 /// What a fire asks of the broker afterwards, if there still is one.
@@ -106,6 +112,8 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(super) members: MembersCache<I>,
     /// Counts changes of what subscriptions ask for.
     pub(super) pulse: Pulse,
+    /// Counts fires, if anybody does.
+    pub(super) meter: Option<Arc<ChannelMeter>>,
 }
 
 /// A channel without its type.
@@ -188,13 +196,16 @@ impl<I: Facet + ?Sized> Channel<I> {
         Arc::new_cyclic(move |me| {
             let Site { schema, class, .. } = &site;
             let facts = ClassFacts::new(&site);
+            let meters = around.meters.as_ref();
+            let meter = meters.map(|meters| meters.channel(class.id(), schema));
             Self {
                 key: ChannelKey {
                     class: class.id(),
                     interface: schema.id(),
                 },
                 cache: SubscriptionCache::new(
-                    (0..schema.methods().len()).map(|method| Lane::new(method, [].iter(), false)),
+                    (0..schema.methods().len())
+                        .map(|method| Lane::new(method, [].iter(), false, None)),
                 ),
                 schema: Arc::clone(schema),
                 around,
@@ -202,15 +213,19 @@ impl<I: Facet + ?Sized> Channel<I> {
                 class: ArcSwap::from_pointee(facts),
                 members: MembersCache::new(schema.methods().len()),
                 privates: Privates::default(),
-                roster: Mutex::new(Roster::new(Sites {
-                    here: site,
-                    others: Vec::new(),
-                })),
+                roster: Mutex::new(Roster::new(
+                    Sites {
+                        here: site,
+                        others: Vec::new(),
+                    },
+                    meter.clone(),
+                )),
                 keep,
                 successor: OnceLock::new(),
                 me: Weak::clone(me),
                 outdated: AtomicBool::new(false),
                 pulse: Pulse::default(),
+                meter,
             }
         })
     }
@@ -320,7 +335,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
         let facts = ClassFacts::new(&sites.here);
-        let mut fresh = Roster::new(sites);
+        let mut fresh = Roster::new(sites, self.meter.clone());
         let sites = fresh.sites.clone();
         let mut privates = HashMap::new();
         let seats = self.keep.follow(&self.schema, &sites.here.class, trash);
@@ -333,7 +348,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             for private in added.extract_if(.., |it| it.entry.object().is_some()) {
                 if let Some(object) = private.entry.object() {
                     let roster = privates.entry(object);
-                    let roster = roster.or_insert_with(|| Roster::new(sites.clone()));
+                    let roster = roster.or_insert_with(|| Roster::new(sites.clone(), None));
                     roster.fill(vec![private], trash);
                 }
             }

@@ -12,6 +12,7 @@ use super::channel::{Channel, Surroundings};
 use super::facet::Facet;
 use super::payload::Payload;
 use super::prepared::Prepared;
+use super::watch::Watch;
 use crate::component::Strand;
 use crate::delivery::{Carried, DeliveryOutcome, Held, carried, hold};
 use crate::value::{InterfaceSchema, drop_quietly};
@@ -35,6 +36,7 @@ struct Work<I: ?Sized> {
     schema: Arc<InterfaceSchema>,
     fire: Carried,
     strand: Strand,
+    watch: Watch,
 }
 
 struct Place<I: ?Sized> {
@@ -67,11 +69,12 @@ pub(super) fn call_all<I: Facet + ?Sized>(
     subscribers: Vec<Prepared<I>>,
     payload: Arc<dyn Payload<I>>,
     max: usize,
+    watch: Watch,
 ) -> Vec<Done> {
     let pool = &channel.around.pool;
     let helpers = subscribers.len().min(max).saturating_sub(1);
     let helpers = helpers.min(pool.limit());
-    let work = Arc::new(Work::new(channel, subscribers, payload));
+    let work = Arc::new(Work::new(channel, subscribers, payload, watch));
     let crew = Arc::new(Crew {
         state: Mutex::new(State {
             work: Some(Arc::clone(&work)),
@@ -103,6 +106,7 @@ impl<I: Facet + ?Sized> Work<I> {
         channel: &Channel<I>,
         subscribers: Vec<Prepared<I>>,
         payload: Arc<dyn Payload<I>>,
+        watch: Watch,
     ) -> Self {
         let place = |prepared| Place {
             prepared,
@@ -116,6 +120,7 @@ impl<I: Facet + ?Sized> Work<I> {
             schema: Arc::clone(&channel.schema),
             fire: carried(),
             strand: Strand::current(),
+            watch,
         }
     }
 
@@ -144,7 +149,8 @@ impl<I: Facet + ?Sized> Work<I> {
                     &deliver,
                 )
             };
-            outcome = outcome_of(catch_unwind(AssertUnwindSafe(call)));
+            let watched = || self.watch.call(prepared.watched(), &self.around, call);
+            outcome = outcome_of(catch_unwind(AssertUnwindSafe(watched)));
         });
         Done {
             outcome,

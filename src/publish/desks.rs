@@ -95,13 +95,13 @@ impl Desks {
     /// Gives up what waits and returns how many events that were.
     pub(crate) fn clear(&self) -> usize {
         let all = self.all();
-        let left = all.iter().map(|desk| desk.clear());
-        let count = |left: Vec<_>| {
-            let count = left.len();
+        let count = |desk: &Arc<Desk>| {
+            let (left, in_hand) = desk.clear();
+            let count = left.len() + in_hand;
             drop_quietly(left);
             count
         };
-        left.map(count).sum()
+        all.iter().map(count).sum()
     }
 
     /// Takes the seats of subscriptions that are gone, or not served any more; what waits for them

@@ -9,6 +9,7 @@ use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
 use super::triggered::sight;
+use super::watch::Watch;
 use super::with::Origin;
 use crate::delivery::{Sight, Verdict};
 use crate::filter::Decision;
@@ -85,6 +86,7 @@ impl Explanation {
             clearance: clearance.as_deref(),
             steering: Some(&steering),
             kept: None,
+            watch: Watch::default(),
         };
         // Whoever may not read sees what it owns.
         let only = match (own.gate(), row.clearance) {

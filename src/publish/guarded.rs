@@ -25,6 +25,7 @@ use super::report::Tally;
 use super::seat::Turn;
 use super::steering::{Course, Steering};
 use super::triggered;
+use super::watch::Watch;
 use crate::delivery::{
     DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, Sight, SkipReason, enter, enter_as,
     enter_by_id, show,
@@ -148,6 +149,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         self.row.facts.at_a_time
     }
 
+    /// Returns what those who watch the fire know of it.
+    pub(super) fn watch(&self) -> Watch {
+        self.row.watch
+    }
+
     pub(super) fn channel(&self) -> &Channel<I> {
         self.channel
     }
@@ -168,7 +174,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
         for place in lineup.places().get(progress.seen.get()..)? {
             add_one(&progress.seen);
-            let step = match lineup.at_hand(place) {
+            let at_hand = match self.row.watch.is_on() {
+                true => None,
+                false => lineup.at_hand(place),
+            };
+            let step = match at_hand {
                 // What most of many are: found by an index, and nothing left to ask or to make.
                 Some(target) => calling::called(untyped::call(|| call.on(target))),
                 None => match lineup.get(place) {
@@ -211,6 +221,12 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
+        let call = || self.call_or_send(reached, call);
+        let who = reached.plan().watched();
+        self.row.watch.call(who, &self.channel.around, call)
+    }
+
+    fn call_or_send(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         if let Some(post) = reached.post() {
             return post.send(self, reached.plan(), call);
         }
@@ -221,8 +237,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
 
     /// Returns the event for those who get it later.
     pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
-        let Channel { key, schema, .. } = self.channel;
-        self.parcel.get_or_make(*key, schema, self.method, call)
+        self.parcel.get_or_make(call)
     }
 
     /// Returns by what the event is told apart.
@@ -402,6 +417,7 @@ pub(super) struct EventRow<'a> {
     pub(super) steering: Option<&'a Arc<Steering>>,
     /// What its method retains of it.
     pub(super) kept: Option<Kept<'a>>,
+    pub(super) watch: Watch,
 }
 
 /// A live event of a method that retains events.

@@ -51,6 +51,8 @@ impl Default for Hook {
         Self::new(Arc::new(move |class, delivery| {
             let line = limit.lock().admit(Instant::now());
             if let Some(left_out) = line {
+                #[cfg(feature = "tracing")]
+                super::spans::tell_of_failure(class, delivery, left_out);
                 eprintln!(
                     "loosely: class {class}: subscription {delivery}{}",
                     Note(left_out)

@@ -8,6 +8,7 @@ use super::demand::Few;
 use super::facet::Facet;
 use super::hit::Hit;
 use super::indexed::{FilterIndex, Found, NotFound};
+use super::metrics::{ChannelMeter, LaneMeter};
 use super::prepared::Prepared;
 use crate::filter::Row;
 use crate::model::SubscriptionId;
@@ -22,6 +23,8 @@ pub(crate) enum Lane<I: ?Sized> {
         /// The subscription behind the slot of the same index; read when one fails, or when they
         /// are called among others.
         prepared: Box<[Arc<Prepared<I>>]>,
+        /// Counts its fires, if anybody does.
+        meter: Option<Arc<LaneMeter>>,
     },
     /// A few, in the order of calling, and at least one with a filter, a time, or a target that
     /// must be made or found first; or several that are called at the same time.
@@ -91,6 +94,7 @@ impl<I: Facet + ?Sized> Lane<I> {
         method: usize,
         all: impl Iterator<Item = &'a Arc<Prepared<I>>> + Clone,
         watched: bool,
+        meter: Option<&ChannelMeter>,
     ) -> Self
     where
         I: 'a,
@@ -112,6 +116,7 @@ impl<I: Facet + ?Sized> Lane<I> {
             Some(slots) if !watched => Self::Plain {
                 slots,
                 prepared: here().cloned().collect(),
+                meter: meter.and_then(|it| it.lane(method, here().map(|it| &it.plan))),
             },
             _ => Self::Guarded {
                 slots: here().cloned().collect(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::facet::Facet;
+use super::inbox::Inbox;
 use super::privates::ObjectId;
 use crate::value::{EventInterface, InterfaceId, Invoker, Subscriber};
 
@@ -15,6 +16,11 @@ pub(crate) trait LiveObject: Send + Sync + 'static {
 
     /// Returns the object as an untyped subscriber, unless it is gone.
     fn untyped(&self) -> Option<Arc<dyn Subscriber>>;
+
+    /// Returns where its events wait for it, if it comes for them itself.
+    fn inbox(&self) -> Option<&Arc<Inbox>> {
+        None
+    }
 
     /// Returns whether the object may go away by itself.
     fn is_weak(&self) -> bool;

@@ -87,6 +87,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
                     subscribers.collect(),
                     payload,
                     self.at_a_time(),
+                    self.watch(),
                 );
                 all.into_iter().map(|done| self.settle(done)).collect()
             }

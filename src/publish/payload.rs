@@ -1,5 +1,6 @@
 //! Events whose arguments are their own, and the calls that they are made of.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use super::facet::Facet;
 use crate::value::view::fields;
 use crate::value::{
-    InterfaceSchema, OwnedArguments, SubscriberError, Value, ValueRef, drop_quietly,
+    EventInterface, InterfaceEvent, InterfaceSchema, SubscriberError, Value, ValueRef, drop_quietly,
 };
 
 /// An event of the interface `I` whose arguments are its own, so that it outlives the publisher's
@@ -19,8 +20,17 @@ pub(crate) trait Payload<I: ?Sized>: Send + Sync + 'static {
     /// Calls the method on one subscriber.
     fn deliver(&self, target: &I) -> Result<(), SubscriberError>;
 
+    /// Returns the schema of the interface.
+    fn schema(&self) -> &InterfaceSchema;
+
+    /// Returns the index of the method.
+    fn method(&self) -> usize;
+
     /// Returns the event's values in the order of the method's parameters.
     fn values(&self) -> Vec<ValueRef<'_>>;
+
+    /// Returns the payload as `dyn Any`, to be downcast.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// How the method that is fired is called on one subscriber.
@@ -39,8 +49,8 @@ pub(super) struct LentCall<'a, I: ?Sized, C, P> {
     made: OnceCell<Arc<dyn Payload<I>>>,
 }
 
-/// The arguments of a method of a Rust trait.
-pub(super) struct TypedPayload<A>(pub(super) A);
+/// An event of a Rust trait.
+pub(crate) struct TypedPayload<E>(pub(crate) E);
 
 /// The values of a method that is known by its schema.
 pub(super) struct UntypedPayload {
@@ -49,17 +59,29 @@ pub(super) struct UntypedPayload {
     pub(super) values: Vec<Value>,
 }
 
-impl<I, A> Payload<I> for TypedPayload<A>
+impl<I, E> Payload<I> for TypedPayload<E>
 where
-    I: ?Sized,
-    A: OwnedArguments<I>,
+    I: EventInterface + ?Sized,
+    E: InterfaceEvent<I>,
 {
+    fn schema(&self) -> &InterfaceSchema {
+        I::schema()
+    }
+
+    fn method(&self) -> usize {
+        self.0.method()
+    }
+
     fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
         self.0.deliver(target)
     }
 
     fn values(&self) -> Vec<ValueRef<'_>> {
         fields(&self.0).map(|(_, value)| value).collect()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 
@@ -79,12 +101,24 @@ impl UntypedPayload {
 }
 
 impl<I: Facet + ?Sized> Payload<I> for UntypedPayload {
+    fn schema(&self) -> &InterfaceSchema {
+        &self.schema
+    }
+
+    fn method(&self) -> usize {
+        self.method
+    }
+
     fn deliver(&self, target: &I) -> Result<(), SubscriberError> {
         target.invoke(&self.schema, self.method, &Payload::<I>::values(self))
     }
 
     fn values(&self) -> Vec<ValueRef<'_>> {
         self.values.iter().map(Value::view).collect()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 
@@ -166,7 +200,11 @@ mod tests {
                 target.noted(&text, &pages);
                 Ok(())
             };
-            let make = || Arc::new(TypedPayload(NotesNoted::new(&text, &pages))) as _;
+            let make = || {
+                Arc::new(TypedPayload(NotesEvent::from(NotesNoted::new(
+                    &text, &pages,
+                )))) as _
+            };
             let call = LentCall::new(&call, make);
             let kept = [call.payload(), call.payload()];
             assert!(Arc::ptr_eq(&kept[0], &kept[1]));

@@ -12,12 +12,15 @@ use super::facet::Facet;
 use super::guarded::{EventRow, Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
+use super::measured::{count_plain, fire_timed};
 use super::merged;
+use super::metrics::LaneMeter;
 use super::payload::{Call, LentCall, Payload};
 use super::prepared::Prepared;
 use super::privates::PrivateLanes;
 use super::report::{FireReport, Tally};
 use super::retaining;
+use super::spans::{self, FireSpan};
 use super::steered;
 use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
@@ -46,12 +49,16 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
-    if origin.is_unusual() || channel.has_defaults() {
+    if origin.is_unusual() || channel.has_defaults() || spans::are_wanted() {
         return fire_unusual(channel, method, origin, values, call, payload);
     }
     let snapshot = channel.cache.load();
     match snapshot.method(method) {
-        Some(Lane::Plain { slots, prepared }) => fire_lane(channel, slots, prepared, || None, call),
+        Some(Lane::Plain {
+            slots,
+            prepared,
+            meter,
+        }) => fire_lane(channel, slots, prepared, meter.as_deref(), || None, call),
         None => FireReport::default(),
         Some(_) => {
             let call = LentCall::new(call, payload);
@@ -60,7 +67,8 @@ where
     }
 }
 
-/// Fires for a publisher that has more than subscribers: whom it may reach, and what it shows them.
+/// Fires for a publisher that has more than subscribers, whom it may reach and what it shows them,
+/// or for somebody who traces.
 #[inline(never)]
 fn fire_unusual<'e, I, V>(
     channel: &Channel<I>,
@@ -75,18 +83,31 @@ where
     V: AsRef<[ValueRef<'e>]>,
 {
     let Origin { own, lent } = origin;
-    if own.gate().is_some() && channel.is_shut_to(own) {
-        return FireReport::denied();
+    let span = FireSpan::enter(channel, method, own);
+    let fire = || {
+        if own.gate().is_some() && channel.is_shut_to(own) {
+            return FireReport::denied();
+        }
+        let snapshot = channel.cache.load();
+        if let Some(Lane::Plain {
+            slots,
+            prepared,
+            meter,
+        }) = snapshot.method(method)
+            && !own.is_steered()
+            && span.is_none()
+        {
+            let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
+            return fire_lane(channel, slots, prepared, meter.as_deref(), show, call);
+        }
+        let call = LentCall::new(call, payload);
+        fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
+    };
+    let report = fire();
+    if let Some(span) = span {
+        span.end(&report);
     }
-    let snapshot = channel.cache.load();
-    if let (Some(Lane::Plain { slots, prepared }), false) =
-        (snapshot.method(method), own.is_steered())
-    {
-        let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
-        return fire_lane(channel, slots, prepared, show, call);
-    }
-    let call = LentCall::new(call, payload);
-    fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
+    report
 }
 
 /// Fires a plain lane, and shows its properties meanwhile.
@@ -95,17 +116,24 @@ fn fire_lane<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     prepared: &[Arc<Prepared<I>>],
+    meter: Option<&LaneMeter>,
     show: impl FnOnce() -> Option<Shown>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     if slots.is_empty() {
+        meter.inspect(|meter| meter.here().count());
         return FireReport::default();
     }
     let Some(_entered) = enter(channel.key.class) else {
-        return too_deep(channel, prepared.iter().map(|it| &it.entry));
+        let report = too_deep(channel, prepared.iter().map(|it| &it.entry));
+        count_plain(channel, prepared, meter, &report);
+        return report;
     };
     let _shown = show();
-    fire_plain(channel, slots, prepared, call)
+    match meter.filter(|meter| meter.here().is_sample()) {
+        Some(meter) => fire_timed(channel, slots, prepared, meter, call),
+        None => fire_plain(channel, slots, prepared, meter, call),
+    }
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -118,6 +146,7 @@ fn fire_filtered<I: Facet + ?Sized>(
     values: &[ValueRef<'_>],
     call: &impl Call<I>,
 ) -> FireReport {
+    let watch = channel.watch(method);
     let Origin { own, lent } = origin;
     let (private, clearance) = (channel.private(own), channel.clearance(own));
     let steering = own.is_steered().then(|| own.steering());
@@ -130,6 +159,7 @@ fn fire_filtered<I: Facet + ?Sized>(
         clearance: clearance.as_deref(),
         steering: steering.as_deref(),
         kept: None,
+        watch,
     };
     let event = facts.retains(method).then(|| retaining::read(method, &row));
     if let Some(event) = &event {
@@ -149,6 +179,7 @@ fn fire_filtered<I: Facet + ?Sized>(
         };
         let (private, course) = (private.as_deref(), course.as_ref());
         if let Some(report) = fire_guarded(channel, lane, private, method, course, row, call) {
+            channel.watched(method, watch, &report);
             return report;
         }
         snapshot = channel.cache.load();
@@ -177,15 +208,26 @@ fn fire_guarded<I: Facet + ?Sized>(
             let fire = |members| steered::fire(channel, members, method, course, row, call);
             Some(members.as_deref().map_or_else(FireReport::default, fire))
         }
-        // It became plain since the fire began.
-        (Lane::Plain { slots, prepared }, None) => {
+        // It became plain since the fire began, or somebody traces.
+        (
+            Lane::Plain {
+                slots, prepared, ..
+            },
+            None,
+        ) if !row.watch.is_on() => {
             let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };
             let call = |target: &I| call.on(target);
-            Some(fire_plain(channel, slots, prepared, &call))
+            Some(fire_plain(channel, slots, prepared, None, &call))
         }
-        (Lane::Guarded { slots, .. }, None) => {
+        (
+            Lane::Guarded { slots, .. }
+            | Lane::Plain {
+                prepared: slots, ..
+            },
+            None,
+        ) => {
             let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, slots.iter().map(|slot| &slot.entry)));
             };
@@ -253,19 +295,23 @@ fn fire_each<I: Facet + ?Sized>(
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
-/// Calls every slot. One `catch_unwind` stands around the loop, not around each call: after a
+/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each call: after a
 /// failure the loop goes on behind the slot that failed.
 #[inline]
-fn fire_plain<I: ?Sized>(
+pub(super) fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
     prepared: &[Arc<Prepared<I>>],
+    meter: Option<&LaneMeter>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
-        return go_on(failure, channel, slots, prepared, call);
+        let report = go_on(failure, channel, slots, prepared, call);
+        count_plain(channel, prepared, meter, &report);
+        return report;
     }
+    meter.inspect(|meter| meter.here().count());
     // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
     let mut tally = Tally::default();
     tally.deliver(slots.len());

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::entry::SubscriptionEntry;
+use super::metrics::SubscriptionMeter;
 use super::prepared::Detail;
 use super::seat::Seat;
+use super::watch::Watched;
 use crate::filter::Predicate;
 use crate::model::SubscriptionId;
 
@@ -52,6 +54,19 @@ impl Plan {
     /// Returns the seat, if a fire has to ask whether it is its turn.
     pub(super) fn seat(&self) -> Option<&Arc<Seat>> {
         self.detail.seat.as_ref()
+    }
+
+    /// Returns it as those see it who watch a fire.
+    pub(super) fn watched(&self) -> Watched<'_> {
+        Watched {
+            entry: &self.entry,
+            meter: self.meter(),
+        }
+    }
+
+    /// Returns what is counted of it, if that is counted by itself.
+    pub(super) fn meter(&self) -> Option<&Arc<SubscriptionMeter>> {
+        self.detail.meter.as_ref()
     }
 
     /// Returns whether a fire has anything to ask before the call but the filter.

@@ -31,6 +31,16 @@ impl Policy {
         (!is_simple).then_some(policy)
     }
 
+    /// Returns the same for a subscriber that comes for its events: they wait as the record says,
+    /// not as its class does for those whom the broker calls.
+    pub(super) fn collected(self, record: &Subscription) -> Self {
+        let detached = record.delivery().and_then(DeliveryMode::as_detached);
+        Self {
+            mode: detached.cloned().unwrap_or_default().into(),
+            ..self
+        }
+    }
+
     /// Returns the name by which events of the lane are told apart, if they are.
     pub(super) fn lane_key(&self) -> Option<&str> {
         match &self.mode {

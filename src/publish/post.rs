@@ -10,6 +10,7 @@ use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::guarded::Guarded;
+use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{Call, Payload};
 use super::plan::Plan;
 use super::policy::Policy;
@@ -17,6 +18,7 @@ use super::site::Site;
 use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::versions::event_in;
+use super::watch::{Watch, Watched};
 use crate::delivery::{
     Bounds, Carried, Delivery, DeliveryOutcome, Desk, Failure, Gap, Letter, Parcel, Pushed,
     Recipient, SkipReason, Triggered, carried, hold, settle, triggered,
@@ -24,7 +26,7 @@ use crate::delivery::{
 use crate::model::EventClassId;
 use crate::notices::Notice;
 use crate::value::{
-    InterfaceId, InterfaceSchema, SubscriberError, ValueRef, drop_quietly, panic_message,
+    InterfaceId, InterfaceSchema, SubscriberError, ValueKey, ValueRef, drop_quietly, panic_message,
 };
 
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
@@ -39,6 +41,9 @@ pub(super) struct Post<I: ?Sized> {
     channel: ChannelKey,
     around: Arc<Surroundings>,
     schema: Arc<InterfaceSchema>,
+    /// What is counted of the subscription and of the methods, if anything is.
+    meter: Option<Arc<SubscriptionMeter>>,
+    methods: Option<Arc<ChannelMeter>>,
 }
 
 impl<I: Facet + ?Sized> Post<I> {
@@ -53,18 +58,25 @@ impl<I: Facet + ?Sized> Post<I> {
         if !entry.is_served() || matches!(target, Bound::Mismatch) {
             return target;
         }
-        let policy = match Policy::of(record, &site.class) {
-            Some(policy) => policy,
+        let policy = match (Policy::of(record, &site.class), &target) {
+            (policy, Bound::Inbox(inbox)) => {
+                inbox.rebound(record);
+                policy.unwrap_or_default().collected(record)
+            }
+            (Some(policy), _) => policy,
             // What waits since it had another is still delivered.
-            None if around.desks.is_busy(entry.key()) => Policy::default(),
-            None => return target,
+            (None, _) if around.desks.is_busy(entry.key()) => Policy::default(),
+            (None, _) => return target,
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
         let desk = around.desks.of(entry.key());
         if let Some(bounds) = policy.bounds() {
             desk.rebound(bounds);
         }
+        let (meters, class) = (around.meters.as_ref(), site.class.id());
         Bound::Post(Self::seated(Self {
+            meter: meters.and_then(|meters| meters.subscription(entry)),
+            methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
             trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
@@ -72,7 +84,7 @@ impl<I: Facet + ?Sized> Post<I> {
             policy: Arc::new(policy),
             desk,
             channel: ChannelKey {
-                class: site.class.id(),
+                class,
                 interface: site.schema.id(),
             },
             around: Arc::clone(around),
@@ -92,6 +104,8 @@ impl<I: Facet + ?Sized> Post<I> {
             channel: self.channel,
             around: Arc::clone(&self.around),
             schema: Arc::clone(&self.schema),
+            meter: self.meter.clone(),
+            methods: self.methods.clone(),
         })
     }
 
@@ -128,10 +142,12 @@ impl<I: Facet + ?Sized> Post<I> {
     /// fires, behind what its trigger delivers without one.
     fn bounds(&self) -> Option<Bounds> {
         let bounds = self.policy.bounds();
-        bounds.or_else(|| {
-            let waits = self.trigger.is_some() && !self.desk.is_idle();
-            waits.then(usual_bounds)
-        })
+        bounds.or_else(|| self.is_behind().then(usual_bounds))
+    }
+
+    /// Returns whether something is on its way that the trigger has delivered without an event.
+    fn is_behind(&self) -> bool {
+        self.trigger.is_some() && !self.desk.is_idle()
     }
 
     /// Has the event wait in the lane.
@@ -144,7 +160,11 @@ impl<I: Facet + ?Sized> Post<I> {
     ) -> Step {
         let parcel = Letter::sealed(guarded.parcel(call), why);
         let key = guarded.key(&self.keys);
-        let (step, left) = match self.desk.accept(bounds, parcel, &key) {
+        let pushed = match &self.target {
+            Bound::Inbox(inbox) if !self.is_behind() => inbox.put(parcel, &key),
+            _ => self.desk.accept(bounds, parcel, &key),
+        };
+        let (step, left) = match pushed {
             Pushed::Accepted => return Step::Accepted,
             Pushed::Coalesced(older) => (Step::Accepted, older),
             Pushed::InPlaceOf(older, gap) => {
@@ -159,7 +179,10 @@ impl<I: Facet + ?Sized> Post<I> {
                 self.tell_of_loss(gap);
                 (Step::Failed(Failure::Overflow), newest)
             }
-            Pushed::Ended(event) => (Step::Failed(Failure::Closed), event),
+            Pushed::Ended(event) => match &self.target {
+                Bound::Inbox(inbox) if inbox.is_gone() => (Step::Skipped(SkipReason::Gone), event),
+                _ => (Step::Failed(Failure::Closed), event),
+            },
         };
         drop_quietly(left);
         step
@@ -171,7 +194,10 @@ impl<I: Facet + ?Sized> Post<I> {
             self.around.notices.push(Notice::LaneOverflow {
                 id: self.entry.record.id().uuid(),
                 name: self.entry.record.name().to_owned(),
-                lost: self.desk.lane().map_or(0, |lane| lane.lost()),
+                lost: match &self.target {
+                    Bound::Inbox(inbox) => inbox.lost(),
+                    _ => self.desk.lane().map_or(0, |lane| lane.lost()),
+                },
             });
         }
     }
@@ -206,13 +232,20 @@ impl<I: Facet + ?Sized> Post<I> {
 
 impl<I: Facet + ?Sized> Recipient for Post<I> {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) {
+        if let Bound::Inbox(inbox) = &self.target {
+            // It was due without an event, and here no lock is held: to hear of it is the user's.
+            drop_quietly(inbox.put_beyond(Arc::clone(parcel), &ValueKey::ONLY));
+            return;
+        }
+        let watch = Watch::late(&self.around);
         parcel.fire().within_behind(missed, || {
             let held = hold(|| {
                 let made = Cell::new(false);
                 let call = |target: &I| self.deliver_to(target, &**parcel);
                 let run = || triggered(parcel.triggered(), || self.call(&made, &call));
+                let run = || watch.call(self.watched(), &self.around, run);
                 if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
-                    self.tell(outcome);
+                    self.tell(outcome, &**parcel, watch);
                 }
             });
             held.wait();
@@ -235,10 +268,24 @@ impl<I: ?Sized> Post<I> {
         &self.target
     }
 
-    /// Has the failure hook hear of what nobody has a report of.
-    fn tell(&self, outcome: DeliveryOutcome) {
+    fn watched(&self) -> Watched<'_> {
+        Watched {
+            entry: &self.entry,
+            meter: self.meter.as_ref(),
+        }
+    }
+
+    /// Has the failure hook hear of what nobody has a report of, and those who count of all.
+    fn tell(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
         let record = &self.entry.record;
         let delivery = Delivery::new(record.id(), Arc::clone(record.shared_name()), outcome);
+        if let (Some(methods), Some(begun)) = (&self.methods, watch.begun()) {
+            let method = parcel.schema().methods().get(parcel.method());
+            let method = method.and_then(|method| self.schema.method(method.name()));
+            if let Some((method, _)) = method {
+                methods.count_late(method, begun.at, &delivery);
+            }
+        }
         if delivery.is_lost() {
             self.around.hook.tell(self.channel.class, &delivery);
         }
@@ -247,10 +294,7 @@ impl<I: ?Sized> Post<I> {
 
 /// An event of the interface `I` on its way.
 pub(super) struct Posted<I: ?Sized> {
-    payload: Arc<dyn Payload<I>>,
-    schema: Arc<InterfaceSchema>,
-    channel: ChannelKey,
-    method: usize,
+    pub(super) payload: Arc<dyn Payload<I>>,
     fire: Carried,
 }
 
@@ -262,19 +306,10 @@ impl ParcelCell {
         Self(OnceCell::new())
     }
 
-    pub(super) fn get_or_make<I: Facet + ?Sized>(
-        &self,
-        channel: ChannelKey,
-        schema: &Arc<InterfaceSchema>,
-        method: usize,
-        call: &impl Call<I>,
-    ) -> Arc<dyn Parcel> {
+    pub(super) fn get_or_make<I: Facet + ?Sized>(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
         let parcel = self.0.get_or_init(|| {
             Arc::new(Posted {
                 payload: call.payload(),
-                schema: Arc::clone(schema),
-                channel,
-                method,
                 fire: carried(),
             })
         });
@@ -293,15 +328,15 @@ impl Drop for ParcelCell {
 
 impl<I: Facet + ?Sized> Parcel for Posted<I> {
     fn site(&self) -> (EventClassId, InterfaceId) {
-        self.channel.into()
+        (self.fire.class(), self.payload.schema().id())
     }
 
     fn schema(&self) -> &InterfaceSchema {
-        &self.schema
+        self.payload.schema()
     }
 
     fn method(&self) -> usize {
-        self.method
+        self.payload.method()
     }
 
     fn values(&self) -> Vec<ValueRef<'_>> {

@@ -11,6 +11,7 @@ use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
 use super::handled::Rearm;
+use super::metrics::SubscriptionMeter;
 use super::plan::Plan;
 use super::post::Post;
 use super::seat::Seat;
@@ -51,6 +52,8 @@ pub(super) struct Detail {
     pub(super) suspended: Option<String>,
     /// Where events are retained: whether it was given them yet.
     pub(super) seat: Option<Arc<Seat>>,
+    /// What is counted of it, if that is counted by itself.
+    pub(super) meter: Option<Arc<SubscriptionMeter>>,
 }
 
 impl Detail {
@@ -62,6 +65,7 @@ impl Detail {
             rearm: None,
             suspended: None,
             seat: self.seat.clone(),
+            meter: self.meter.clone(),
         }
     }
 
@@ -81,6 +85,7 @@ impl Detail {
                 rearm: None,
                 suspended: None,
                 seat: None,
+                meter: None,
             };
         }
         let compiled = compiled.and_then(|compiled| compiled.take(sites, &entry.record));
@@ -96,6 +101,7 @@ impl Detail {
             rearm,
             suspended,
             seat: None,
+            meter: None,
         }
     }
 }
@@ -135,6 +141,8 @@ impl<I: Facet + ?Sized> Prepared<I> {
         }
         // One that sees what does not match too is in no index.
         let filtered = !detail.predicates.is_empty() && !sees_all(&entry.record);
+        let meters = around.meters.as_ref();
+        detail.meter = meters.and_then(|meters| meters.subscription(entry));
         let plan = Plan {
             id: entry.record.id(),
             entry: Arc::clone(entry),
@@ -278,6 +286,7 @@ impl<I: ?Sized> Prepared<I> {
         }
         let mut detail = Detail::new(&self.entry, None, sites);
         detail.seat.clone_from(&self.detail.seat);
+        detail.meter.clone_from(&self.detail.meter);
         self.with_detail(Arc::new(detail))
     }
 

@@ -137,7 +137,7 @@ impl<I: Facet + ?Sized> Privates<I> {
         }
         for (object, (removed, added)) in changes {
             let lanes = self.of(object).unwrap_or_else(|| {
-                let lanes = Arc::new(PrivateLanes::new(Roster::new(sites.clone()), trash));
+                let lanes = Arc::new(PrivateLanes::new(Roster::new(sites.clone(), None), trash));
                 self.objects.write().insert(object, Arc::clone(&lanes));
                 lanes
             });
@@ -163,7 +163,7 @@ impl<I: Facet + ?Sized> Privates<I> {
         self.objects.write().retain(|object, lanes| {
             let roster = fresh.remove(object);
             let stays = roster.is_some();
-            let mut roster = roster.unwrap_or_else(|| Roster::new(sites.clone()));
+            let mut roster = roster.unwrap_or_else(|| Roster::new(sites.clone(), None));
             let mut present = lanes.roster.lock();
             roster.publish(&lanes.cache, trash);
             trash.add(std::mem::replace(&mut *present, roster));
@@ -194,7 +194,7 @@ impl<I: ?Sized> Default for Privates<I> {
 impl<I: Facet + ?Sized> PrivateLanes<I> {
     fn new(mut roster: Roster<I>, trash: &mut Trash) -> Self {
         let methods = roster.sites.here.schema.methods().len();
-        let nobody = (0..methods).map(|method| Lane::new(method, [].iter(), false));
+        let nobody = (0..methods).map(|method| Lane::new(method, [].iter(), false, None));
         let cache = SubscriptionCache::new(nobody);
         roster.publish(&cache, trash);
         Self {

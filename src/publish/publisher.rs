@@ -23,8 +23,8 @@ use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
 use crate::value::{
-    ConversionError, EventInterface, EventMethod, InterfaceSchema, OwnedArguments, Properties,
-    SubscriberError, Value, ValueRef,
+    ConversionError, EventInterface, EventMethod, InterfaceSchema, Properties, SubscriberError,
+    Value, ValueRef,
 };
 
 /// Says which publisher type the macro made for an event interface.
@@ -318,28 +318,28 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
     }
 
     /// Fires the method at index `method` of the schema: `values` makes the event's values if
-    /// anything needs them, `call` calls the method on one subscriber, `owned` makes the owned
-    /// arguments if they have to outlive the call, or to go to another thread.
+    /// anything needs them, `call` calls the method on one subscriber, `owned` makes the event
+    /// if it has to outlive the call, or to go to another thread.
     #[doc(hidden)]
     #[inline]
-    pub fn __fire<'e, const N: usize, A: OwnedArguments<I>>(
+    pub fn __fire<'e, const N: usize>(
         &self,
         method: usize,
         values: impl Fn() -> [ValueRef<'e>; N],
         call: impl Fn(&I) -> Result<(), SubscriberError>,
-        owned: impl Fn() -> A,
+        owned: impl Fn() -> I::Event,
     ) -> FireReport {
         self.fire_from(self.origin(), method, values, call, owned)
     }
 
     #[inline]
-    pub(super) fn fire_from<'e, const N: usize, A: OwnedArguments<I>>(
+    pub(super) fn fire_from<'e, const N: usize>(
         &self,
         origin: Origin<'_>,
         method: usize,
         values: impl Fn() -> [ValueRef<'e>; N],
         call: impl Fn(&I) -> Result<(), SubscriberError>,
-        owned: impl Fn() -> A,
+        owned: impl Fn() -> I::Event,
     ) -> FireReport {
         let depth = depth();
         if depth > 0 && self.channel.queues_nested() {

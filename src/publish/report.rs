@@ -203,6 +203,12 @@ impl FireReport {
         self.lines().iter().filter(|line| line.failure().is_some())
     }
 
+    /// Returns whether there is nothing to say but how many were reached and filtered out.
+    #[inline]
+    pub(super) fn is_clean(&self) -> bool {
+        self.lines.is_none()
+    }
+
     /// Returns the answer in one word.
     pub fn outcome(&self) -> FireOutcome {
         match self.end() {
@@ -239,6 +245,22 @@ impl FireReport {
             Err(FireError { report: self })
         } else {
             Ok(self)
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl FireOutcome {
+    /// Returns its name as those who trace know it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::SomeFailed => "some_failed",
+            Self::AllFailed => "all_failed",
+            Self::NoSubscribers => "no_subscribers",
+            Self::AllFiltered => "all_filtered",
+            Self::Queued => "queued",
+            Self::Denied => "denied",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
 use super::indexed::{FilterIndex, IndexState};
 use super::lane::{IndexedLane, Lane};
+use super::metrics::ChannelMeter;
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::roster_index::{Rebinding, RosterIndex};
@@ -47,10 +48,12 @@ pub(super) struct Roster<I: ?Sized> {
     /// How many of the loose ones have a filter; none, where there is an index.
     filtered: usize,
     indexed: Option<RosterIndex<I>>,
+    /// Counts the fires of plain lanes, if anybody does.
+    meter: Option<Arc<ChannelMeter>>,
 }
 
 impl<I: Facet + ?Sized> Roster<I> {
-    pub(super) fn new(sites: Sites) -> Self {
+    pub(super) fn new(sites: Sites, meter: Option<Arc<ChannelMeter>>) -> Self {
         Self {
             watched: watched(&sites),
             sites,
@@ -59,6 +62,7 @@ impl<I: Facet + ?Sized> Roster<I> {
             loose: BTreeMap::new(),
             filtered: 0,
             indexed: None,
+            meter,
         }
     }
 
@@ -226,7 +230,8 @@ impl<I: Facet + ?Sized> Roster<I> {
                 let parallel = self.sites.here.class.firing() != Firing::Serial;
                 let lanes = (0..methods).map(|method| {
                     let watched = self.watched.get(method).copied().unwrap_or_default();
-                    Lane::new(method, self.loose.values(), watched || parallel)
+                    let watched = watched || parallel;
+                    Lane::new(method, self.loose.values(), watched, self.meter.as_deref())
                 });
                 trash.add(cache.swap(lanes));
             }

@@ -74,9 +74,9 @@ impl<I: Facet + ?Sized> RosterIndex<I> {
         let detail = Arc::clone(&prepared.detail);
         let (id, order) = (prepared.id, prepared.entry.order);
         state.prioritized += usize::from(prepared.is_prioritized());
-        let bare = match &detail.seat {
-            None => self.bare(&detail),
-            Some(_) => Arc::new(detail.bare()),
+        let bare = match (&detail.seat, &detail.meter) {
+            (None, None) => self.bare(&detail),
+            _ => Arc::new(detail.bare()),
         };
         let (plan, conditional, target) = prepared.with_detail(bare).into_parts();
         // A seat may come when the component does, and then the hit stays as it is.

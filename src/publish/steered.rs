@@ -154,7 +154,11 @@ where
 {
     fn deliver(&mut self, place: u32) -> Fired {
         // What most are: nothing to ask, and nobody to make.
-        let Some((id, target)) = self.members.at_hand(place) else {
+        let at_hand = match self.guarded.watch().is_on() {
+            true => None,
+            false => self.members.at_hand(place),
+        };
+        let Some((id, target)) = at_hand else {
             return self.guarded(place);
         };
         enter_subscription(id);

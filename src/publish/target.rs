@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::channel::Surroundings;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
+use super::inbox::Inbox;
 use super::live::{LiveObject, upgrade};
 use super::post::Post;
 use crate::component::{Activated, Activation, ActivationError, Lease, Recipe};
@@ -19,6 +20,8 @@ pub(super) enum Bound<I: ?Sized> {
     Component(Arc<BoundComponent<I>>),
     /// Another one, which is called when its subscription's policy says so.
     Post(Arc<Post<I>>),
+    /// A live object that comes for its events; behind a post.
+    Inbox(Arc<Inbox>),
     Moniker,
     /// The live object implements another interface.
     Mismatch,
@@ -65,6 +68,9 @@ impl<I: Facet + ?Sized> Bound<I> {
         if live.interface().is_some_and(|other| other != schema.id()) {
             return Self::Mismatch;
         }
+        if let Some(inbox) = live.inbox() {
+            return Self::Inbox(Arc::clone(inbox));
+        }
         if live.is_weak() {
             return Self::Weak(Arc::clone(live));
         }
@@ -100,7 +106,7 @@ impl<I: Facet + ?Sized> Bound<I> {
             },
             Self::Post(post) => post.target().resolve(record, around, schema),
             Self::Moniker => Resolved::Failed(unresolved(record)),
-            Self::Mismatch => Resolved::Gone,
+            Self::Inbox(_) | Self::Mismatch => Resolved::Gone,
         }
     }
 
@@ -150,7 +156,7 @@ impl<I: Facet + ?Sized> Bound<I> {
     /// Returns whether there is somebody to call, now or once made.
     pub(super) fn is_there(&self, schema: &InterfaceSchema) -> bool {
         match self {
-            Self::Live(_) | Self::Weak(_) => true,
+            Self::Live(_) | Self::Weak(_) | Self::Inbox(_) => true,
             Self::Component(component) => component.obstacle(schema).is_none(),
             Self::Post(post) => post.target().is_there(schema),
             Self::Moniker | Self::Mismatch => false,
@@ -166,6 +172,7 @@ impl<I: ?Sized> Bound<I> {
             Self::Weak(weak) => Arc::as_ptr(weak).addr(),
             Self::Component(component) => Arc::as_ptr(component).addr(),
             Self::Post(post) => Arc::as_ptr(post).addr(),
+            Self::Inbox(inbox) => Arc::as_ptr(inbox).addr(),
             Self::Moniker | Self::Mismatch => 0,
         }
     }
@@ -186,6 +193,7 @@ impl<I: ?Sized> Bound<I> {
             (Self::Weak(one), Self::Weak(other)) => Arc::ptr_eq(one, other),
             (Self::Component(one), Self::Component(other)) => Arc::ptr_eq(one, other),
             (Self::Post(one), Self::Post(other)) => Arc::ptr_eq(one, other),
+            (Self::Inbox(one), Self::Inbox(other)) => Arc::ptr_eq(one, other),
             (Self::Moniker, Self::Moniker) | (Self::Mismatch, Self::Mismatch) => true,
             _ => false,
         }
@@ -199,6 +207,7 @@ impl<I: ?Sized> Clone for Bound<I> {
             Self::Weak(weak) => Self::Weak(Arc::clone(weak)),
             Self::Component(component) => Self::Component(Arc::clone(component)),
             Self::Post(post) => Self::Post(Arc::clone(post)),
+            Self::Inbox(inbox) => Self::Inbox(Arc::clone(inbox)),
             Self::Moniker => Self::Moniker,
             Self::Mismatch => Self::Mismatch,
         }

@@ -11,7 +11,7 @@ use super::publisher::{Own, Publisher, Publishes};
 use super::report::FireReport;
 use crate::error::Result;
 use crate::model::EventClass;
-use crate::value::{EventInterface, OwnedArguments, Properties, SubscriberError, ValueRef};
+use crate::value::{EventInterface, Properties, SubscriberError, ValueRef};
 
 /// Properties lent to one event; a few without an allocation.
 type Lent<'a> = SmallVec<[(&'a str, ValueRef<'a>); 4]>;
@@ -117,12 +117,12 @@ impl<I: EventInterface + ?Sized> With<'_, I> {
 
     /// Fires a method, as the publisher's does.
     #[doc(hidden)]
-    pub fn __fire<'e, const N: usize, A: OwnedArguments<I>>(
+    pub fn __fire<'e, const N: usize>(
         &self,
         method: usize,
         values: impl Fn() -> [ValueRef<'e>; N],
         call: impl Fn(&I) -> Result<(), SubscriberError>,
-        owned: impl Fn() -> A,
+        owned: impl Fn() -> I::Event,
     ) -> FireReport {
         let publisher = self.publisher;
         publisher.fire_from(self.origin(), method, values, call, owned)

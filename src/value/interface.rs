@@ -17,6 +17,9 @@ pub type SubscriberError = Box<dyn StdError + Send + Sync>;
     note = "put `#[event_interface]` on the trait and name it as `dyn Trait`"
 )]
 pub trait EventInterface: Send + Sync + 'static {
+    /// An event of the interface with its arguments, owned: an enum with a variant per method.
+    type Event: InterfaceEvent<Self>;
+
     /// Returns the interface's schema.
     fn schema() -> &'static InterfaceSchema;
 
@@ -31,6 +34,33 @@ pub trait EventInterface: Send + Sync + 'static {
 
     /// Returns the interface as implemented by an untyped subscriber.
     fn from_subscriber(subscriber: Arc<dyn Subscriber>) -> Arc<Self>;
+}
+
+/// An event of the interface `I` with its arguments, owned; the macro makes one for each interface,
+/// an enum such as `StockEventsEvent`.
+///
+/// Its [`RecordView`] is that of the arguments.
+pub trait InterfaceEvent<I: ?Sized>:
+    RecordView + Clone + fmt::Debug + Send + Sync + 'static
+{
+    /// Calls the event's method on one subscriber.
+    ///
+    /// # Errors
+    ///
+    /// What the subscriber returned.
+    fn deliver(&self, target: &I) -> Result<(), SubscriberError>;
+
+    /// Returns the index of the event's method in the schema.
+    fn method(&self) -> usize;
+
+    /// Returns the event of the method at index `method` with these arguments, in the order of its
+    /// parameters; one that is not there is NULL.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConversionError`](crate::ConversionError) where an argument does not fit its parameter,
+    /// and an [`Error`](crate::Error) if there is no such method.
+    fn from_arguments(method: usize, arguments: &[ValueRef<'_>]) -> Result<Self, SubscriberError>;
 }
 
 /// Says that `T` implements the event interface `Self`; the macro makes it true of every `T` that
@@ -129,18 +159,6 @@ impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// The owned arguments of one event method of the interface `I`, which generated code makes when a
-/// delivery outlives the publisher's call.
-#[doc(hidden)]
-pub trait OwnedArguments<I: ?Sized>: RecordView + Send + Sync + 'static {
-    /// Calls the method on one subscriber.
-    ///
-    /// # Errors
-    ///
-    /// What the subscriber returned.
-    fn deliver(&self, target: &I) -> Result<(), SubscriberError>;
 }
 
 /// A Rust type, to tell two that claim one id apart.

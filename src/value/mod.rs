@@ -3,6 +3,7 @@
 mod builtin;
 pub(crate) mod event_value;
 mod fit;
+pub(crate) mod handlers;
 pub(crate) mod id;
 mod interface;
 mod key;
@@ -19,9 +20,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::event_value::{ConversionError, EventValue};
-#[doc(hidden)]
-pub use self::interface::OwnedArguments;
-pub use self::interface::{Event, EventInterface, ImplementedBy, Subscriber, SubscriberError};
+pub use self::handlers::{AsyncSubscriber, HandlerFuture, IntoOutcome, LocalSubscriber};
+pub use self::interface::{
+    Event, EventInterface, ImplementedBy, InterfaceEvent, Subscriber, SubscriberError,
+};
 pub(crate) use self::interface::{Invoker, RustType, drop_quietly, panic_message};
 pub(crate) use self::key::{ValueKey, write_key};
 pub use self::properties::Properties;

@@ -371,7 +371,9 @@ fn guard_that_waits_is_back_when_no_event_is_being_delivered() {
     stocks.price_changed("B", 1.0);
     assert_eq!(held.begun.recv().unwrap(), "A");
     let closing = thread::spawn(move || guard.close_and_wait(Duration::from_secs(60)));
-    thread::sleep(Duration::from_millis(5));
+    while stocks.price_changed("C", 1.0).accepted() > 0 {
+        thread::yield_now();
+    }
     assert!(!closing.is_finished());
     held.go_on.send(()).unwrap();
     closing.join().unwrap().unwrap();

@@ -3,6 +3,7 @@
 
 mod access;
 mod activation;
+mod async_subscribers;
 mod awkward;
 mod bag_equality;
 mod bindings;
@@ -27,7 +28,9 @@ mod handling;
 mod health;
 mod imports;
 mod interest;
+mod mailboxes;
 mod many;
+mod metrics;
 mod nesting;
 mod operators;
 mod parallel;
@@ -49,6 +52,7 @@ mod shared_targets;
 mod sharing;
 mod sites;
 mod store;
+mod streams;
 mod support;
 mod testing;
 mod together;

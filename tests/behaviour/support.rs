@@ -1,11 +1,10 @@
-//! What the tests share: interfaces, subscribers that write down their calls, a store that counts
-//! and fails on request, and a watchdog.
+//! What the tests share: interfaces, subscribers that write down their calls, and a store that
+//! counts and fails on request.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
+pub(crate) use loosely::testing::Watchdog;
 use loosely::testing::{Fault, Faults, FaultyEngine};
 use loosely::{
     Broker, Component, ErrorKind, Event, Failure, FireReport, LocalStore, Revision, Store,
@@ -184,28 +183,6 @@ pub(crate) fn whole(error: &dyn std::error::Error) -> String {
     }
     text
 }
-
-/// Ends the process when it lives too long: a deadlock then fails the run and does not hang it.
-pub(crate) struct Watchdog {
-    _alive: mpsc::Sender<()>,
-}
-
-impl Watchdog {
-    pub(crate) fn new() -> Self {
-        let (alive, watched) = mpsc::channel::<()>();
-        let test = thread::current().name().unwrap_or("a test").to_owned();
-        thread::spawn(move || {
-            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("{test} did not end within {PATIENCE:?}");
-                std::process::abort();
-            }
-        });
-        Self { _alive: alive }
-    }
-}
-
-/// Far longer than any test takes on a slow and busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Keeps everything in memory, counts what is asked of it, and fails on request. A clone is the
 /// same engine.

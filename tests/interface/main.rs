@@ -4,6 +4,7 @@
 mod conditions;
 mod derive;
 mod dispatch;
+mod events;
 mod handlers;
 mod parameters;
 mod publisher;

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
 
+use loosely::testing::Watchdog;
 use loosely::{Batch, Commit, CommitSink, Listing, Revision, Store, Trash};
 
 pub(crate) fn put(key: &str, value: &str) -> Batch {
@@ -45,17 +43,8 @@ pub(crate) fn pairs(store: &dyn Store, prefix: &str) -> Pairs {
     pairs
 }
 
-/// Ends the process when a test hangs, since a hanging test would say nothing.
-pub(crate) fn watchdog() -> mpsc::Sender<()> {
-    let (alive, ended) = mpsc::channel();
-    let name = thread::current().name().unwrap_or("a test").to_owned();
-    thread::spawn(move || {
-        if ended.recv_timeout(Duration::from_secs(240)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            std::process::abort();
-        }
-    });
-    alive
+pub(crate) fn watchdog() -> Watchdog {
+    Watchdog::new()
 }
 
 /// A sink that mirrors what it is told.

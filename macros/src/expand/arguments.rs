@@ -51,7 +51,6 @@ pub(super) fn impls(interface: &Interface, method: &Method) -> TokenStream {
         clone(method),
         debug(interface, method),
         record_view(interface, method),
-        owned_arguments(interface, method),
     ];
     let traits = traits.iter().map(|implementation| {
         quote! {
@@ -71,20 +70,6 @@ pub(super) fn impls(interface: &Interface, method: &Method) -> TokenStream {
         }
 
         #(#traits)*
-    }
-}
-
-fn owned_arguments(interface: &Interface, method: &Method) -> TokenStream {
-    let (krate, trait_ident, arguments) = (&interface.krate, interface.ident(), &method.arguments);
-    quote! {
-        impl #krate::__private::OwnedArguments<dyn #trait_ident> for #arguments {
-            fn deliver(
-                &self,
-                target: &dyn #trait_ident,
-            ) -> ::core::result::Result<(), #krate::SubscriberError> {
-                #arguments::deliver(self, target)
-            }
-        }
     }
 }
 
@@ -145,7 +130,7 @@ fn deliver(interface: &Interface, method: &Method) -> TokenStream {
     let arguments = method
         .parameters
         .iter()
-        .map(|parameter| parameter.shape.lend(&parameter.ident));
+        .map(|parameter| parameter.shape.lend(&quote!(self), &parameter.ident));
     let call = outcome(interface, method, &quote!(target), arguments);
     quote! {
         /// Calls the method of `target` with the arguments.

@@ -17,12 +17,14 @@ pub(super) fn impls(interface: &Interface) -> TokenStream {
 }
 
 fn event_interface(interface: &Interface) -> TokenStream {
-    let (krate, ident) = (&interface.krate, interface.ident());
+    let (krate, ident, event) = (&interface.krate, interface.ident(), interface.event());
     let schema = schema(interface);
     let invoke = invoke(interface);
     quote! {
         #[automatically_derived]
         impl #krate::EventInterface for dyn #ident {
+            type Event = #event;
+
             #schema
 
             #invoke

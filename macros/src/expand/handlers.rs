@@ -42,7 +42,7 @@ pub(super) fn impls(interface: &Interface) -> TokenStream {
         .methods
         .iter()
         .map(|method| setter(interface, method));
-    let debug = debug(interface);
+    let debug = debug(interface, &handlers);
     let subscriber = subscriber(interface);
     quote! {
         impl #handlers {
@@ -85,9 +85,9 @@ fn setter(interface: &Interface, method: &Method) -> TokenStream {
     }
 }
 
-fn debug(interface: &Interface) -> TokenStream {
-    let handlers = interface.handlers();
-    let name = plain(&handlers);
+/// Returns an implementation of `Debug` that says which methods have a closure.
+pub(super) fn debug(interface: &Interface, handlers: &Ident) -> TokenStream {
+    let name = plain(handlers);
     // Hygienic, so that a method may have the same name.
     let debug = Ident::new("debug", Span::mixed_site());
     let fields = interface.methods.iter().map(|Method { ident, cfgs, .. }| {

@@ -1,8 +1,11 @@
 //! What an event interface expands to: one function per emitted item.
 
 mod arguments;
+mod async_handlers;
 mod dispatch;
+mod event;
 mod handlers;
+mod local_handlers;
 mod publisher;
 
 use proc_macro2::{Span, TokenStream};
@@ -27,6 +30,7 @@ pub(crate) fn interface(interface: &Interface) -> TokenStream {
             dead_code,
             deprecated,
             non_local_definitions,
+            non_snake_case,
             non_upper_case_globals,
             private_bounds,
             private_interfaces,
@@ -34,7 +38,8 @@ pub(crate) fn interface(interface: &Interface) -> TokenStream {
             unused_qualifications,
             clippy::all,
             clippy::nursery,
-            clippy::pedantic
+            clippy::pedantic,
+            unused_variables
         )]
         const _: () = { #impls };
     }
@@ -45,19 +50,25 @@ fn types(interface: &Interface) -> TokenStream {
     let publisher = publisher::structure(interface);
     let with = publisher::with_structure(interface);
     let handlers = handlers::structure(interface);
+    let local_handlers = local_handlers::structure(interface);
+    let async_handlers = async_handlers::structure(interface);
+    let event = event::structure(interface);
     let arguments = interface
         .methods
         .iter()
         .map(|method| arguments::structure(interface, method));
     let cfgs = interface.cfgs();
-    let types = [publisher, with, handlers].into_iter().chain(arguments);
+    let others = [local_handlers, async_handlers, event];
+    let types = [publisher, with, handlers].into_iter().chain(others);
     types
+        .chain(arguments)
         .map(|structure| {
             quote! {
                 #(#cfgs)*
                 #[allow(
                     dead_code,
                     deprecated,
+                    non_camel_case_types,
                     private_interfaces,
                     unreachable_pub,
                     unused_qualifications,
@@ -75,12 +86,17 @@ fn impls(interface: &Interface) -> TokenStream {
     let indices = indices(interface);
     let dispatch = dispatch::impls(interface);
     let publisher = publisher::impls(interface);
-    let handlers = handlers::impls(interface);
+    let handlers = [
+        handlers::impls(interface),
+        local_handlers::impls(interface),
+        async_handlers::impls(interface),
+    ];
+    let event = event::impls(interface);
     let arguments = interface
         .methods
         .iter()
         .map(|method| arguments::impls(interface, method));
-    quote! { #indices #dispatch #publisher #handlers #(#arguments)* }
+    quote! { #indices #dispatch #publisher #(#handlers)* #event #(#arguments)* }
 }
 
 /// Returns the constants that [`index`] names, if there are methods that may not be there.
@@ -177,6 +193,11 @@ fn outcome(
 ) -> TokenStream {
     let (ident, name) = (interface.ident(), &method.ident);
     let call = quote!(<dyn #ident as #ident>::#name(#target, #(#arguments),*));
+    outcome_of(method, &call)
+}
+
+/// Returns a call that returns what the method does, as one that yields a subscriber's outcome.
+fn outcome_of(method: &Method, call: &TokenStream) -> TokenStream {
     let Some(span) = method.error_span() else {
         return quote! {{
             #call;

@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::Ident;
 
-use super::{implementation, index, outcome, views};
+use super::{event, implementation, index, outcome, views};
 use crate::names::plain;
 use crate::parse::{Interface, Method};
 
@@ -101,7 +101,7 @@ fn event_method(interface: &Interface, position: usize, method: &Method) -> Toke
         .map(|parameter| parameter.shape.pass(&parameter.ident));
     let passed = arguments.clone();
     let call = outcome(interface, method, &quote!(#target), arguments);
-    let owned = &method.arguments;
+    let owned = event::made_of(interface, method, passed);
     let (trait_name, name) = (plain(interface.ident()), plain(ident));
     let fires = format!("Fires [`{trait_name}::{name}`] and returns who received it.\n\n");
     quote! {
@@ -109,7 +109,7 @@ fn event_method(interface: &Interface, position: usize, method: &Method) -> Toke
         #[doc = #fires]
         #(#docs)*
         #vis fn #ident(&self, #inputs) -> #krate::FireReport {
-            self.0.__fire(#index, || #views, |#target| #call, || #owned::new(#(#passed),*))
+            self.0.__fire(#index, || #views, |#target| #call, || #owned)
         }
     }
 }

@@ -137,6 +137,26 @@ fn idle_waits_for_what_other_threads_were_given() {
 }
 
 #[test]
+fn idle_waits_until_lanes_are_empty() {
+    let _watchdog = Watchdog::new();
+    let (broker, recorder, gate) = (quiet(), Recorder::new(), Gate::new());
+    recorder.faults().from(1, Fault::block(&gate));
+    let record = live("a").detached().build().unwrap();
+    let _guard = broker
+        .subscribe_with::<dyn StockEvents>(&record, &recorder)
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    for price in 1..=3 {
+        stocks.price_changed("x", f64::from(price));
+    }
+    gate.wait_for(1, LONG);
+    assert!(!broker.idle(Duration::from_millis(1)));
+    gate.open();
+    assert!(broker.idle(LONG));
+    recorder.expect("price_changed").times(3);
+}
+
+#[test]
 fn idle_waits_until_subscribers_were_told_of_the_wiring_and_of_health() {
     let _watchdog = Watchdog::new();
     let (broker, recorder) = (quiet(), Recorder::new());
