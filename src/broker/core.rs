@@ -13,9 +13,11 @@ use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
 use crate::delivery::{Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Revision;
+use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
-use crate::publish::{Desks, Hook, Inboxes, Meters, MetricsOptions, Named, Surroundings, Upkeep};
+use crate::publish::{
+    Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, Surroundings, Upkeep,
+};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -70,9 +72,11 @@ impl Core {
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
         let pool = Arc::new(WorkerPool::new(threads));
+        let timers = Timers::new(Arc::clone(&clock));
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
-            timers: Timers::new(Arc::clone(&clock)),
+            keeper: Keeper::new(&timers, &pool, &clock),
+            timers,
             clock,
             hook,
             notices: notices.clone(),
@@ -89,6 +93,9 @@ impl Core {
         let opened = open(Arc::clone(&wiring) as _);
         let (store, owns_store) = opened.inspect_err(|_| wiring.end_at_once())?;
         wiring.opened();
+        let is_there =
+            |id: SubscriptionId| wiring.with(|state, _| state.subscriptions.get(id).is_some());
+        around.keeper.open(&store, is_there);
         let core = Arc::new(Self {
             store,
             owns_store,
@@ -129,6 +136,7 @@ impl Core {
         let left = desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
+        self.around.keeper.write();
         self.detach();
         let told = self.wiring.end(until);
         // Behind the last that is told, for which a stream may wait.
@@ -197,6 +205,7 @@ impl Drop for Core {
         self.around.desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
+        self.around.keeper.write();
         self.detach();
         self.wiring.end_at_once();
         self.around.inboxes.shut();

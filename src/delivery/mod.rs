@@ -33,4 +33,4 @@ pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
 pub(crate) use self::timers::{TimerKey, Timers};
 pub use self::trigger::Triggered;
-pub(crate) use self::trigger::{HeldEvent, Letter, Sight, Terms, TriggerState, Verdict};
+pub(crate) use self::trigger::{HeldEvent, Keep, Letter, Sight, Terms, TriggerState, Verdict};

@@ -26,6 +26,7 @@ mod indexed;
 mod interest;
 mod interest_changes;
 mod keep;
+mod keeper;
 mod kept;
 mod lane;
 mod live;
@@ -87,6 +88,7 @@ pub(crate) use self::inbox::{Collector, Hand, Inbox, InboxTarget, Inboxes};
 pub use self::interest::{Interest, MethodInterest, ParameterInterest};
 pub use self::interest_changes::InterestChanges;
 pub(crate) use self::keep::Keep;
+pub(crate) use self::keeper::Keeper;
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;

@@ -79,7 +79,7 @@ impl<I: Facet + ?Sized> Post<I> {
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
-            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
+            trigger: SiteTrigger::bind::<I>(entry, site, &desk, policy.bounds(), around),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             desk,
@@ -298,6 +298,14 @@ pub(super) struct Posted<I: ?Sized> {
     fire: Carried,
 }
 
+impl<I: Facet + ?Sized> Posted<I> {
+    /// Returns an event of the fire that this thread is inside of.
+    pub(super) fn parcel(payload: Arc<dyn Payload<I>>) -> Arc<dyn Parcel> {
+        let fire = carried();
+        Arc::new(Self { payload, fire })
+    }
+}
+
 /// The event of a fire, once somebody has it delivered later.
 pub(super) struct ParcelCell(OnceCell<Arc<dyn Parcel>>);
 
@@ -307,12 +315,7 @@ impl ParcelCell {
     }
 
     pub(super) fn get_or_make<I: Facet + ?Sized>(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
-        let parcel = self.0.get_or_init(|| {
-            Arc::new(Posted {
-                payload: call.payload(),
-                fire: carried(),
-            })
-        });
+        let parcel = self.0.get_or_init(|| Posted::parcel(call.payload()));
         Arc::clone(parcel)
     }
 }

@@ -9,13 +9,17 @@ use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::guarded::{EventRow, Guarded};
-use super::payload::Call;
+use super::payload::{Call, UntypedPayload};
 use super::plan::Plan;
+use super::post::Posted;
 use super::site::Site;
-use crate::delivery::{Bounds, Desk, HeldEvent, Sight, Terms, TriggerState, Triggered, Verdict};
+use crate::delivery::{
+    Bounds, Desk, HeldEvent, Keep, Parcel, Sight, Terms, TriggerState, Triggered, Verdict, enter,
+};
 use crate::filter::Row;
 use crate::model::{Detached, PUBLISHER_ID, PublisherId, Subscription, TriggerKind};
-use crate::value::{ValueRef, drop_quietly};
+use crate::store::record::trigger::EventMemory;
+use crate::value::{Value, ValueRef, drop_quietly};
 
 /// The trigger of a subscription at one site.
 #[derive(Debug, Clone)]
@@ -46,7 +50,7 @@ pub(super) fn usual_bounds() -> Bounds {
 
 impl SiteTrigger {
     /// Returns the trigger of a subscription, if it has one, with the state that it has so far.
-    pub(super) fn bind(
+    pub(super) fn bind<I: Facet + ?Sized>(
         entry: &SubscriptionEntry,
         site: &Site,
         desk: &Desk,
@@ -58,9 +62,22 @@ impl SiteTrigger {
             return None;
         };
         let bounds = bounds.unwrap_or_else(usual_bounds);
-        let make =
-            |desk| TriggerState::new(terms.clone(), bounds, desk, &around.timers, &around.clock);
-        let (state, displaced) = desk.trigger(&terms, make);
+        let (state, displaced) = desk.trigger(&terms, |desk| {
+            let by = (&around.timers, &around.clock);
+            if !terms.are_kept() || entry.object().is_some() {
+                return TriggerState::new(terms.clone(), bounds, desk, by, None);
+            }
+            let (id, keeper) = (entry.record.id(), Arc::clone(&around.keeper));
+            let keep: Keep = Box::new(move || keeper.changed());
+            let state = TriggerState::new(terms.clone(), bounds, desk, by, Some(keep));
+            around.keeper.keep(id, &state);
+            match around.keeper.take(id) {
+                Some(memory) => state.remember(memory, |event| posted::<I>(event, site)),
+                // Another one may have been kept.
+                None => state.change(),
+            }
+            state
+        });
         discard(displaced, around);
         state.rebound(bounds);
         let trigger = entry.record.trigger()?;
@@ -118,6 +135,22 @@ impl SiteTrigger {
             self.state.foresee(key, sight)
         })
     }
+}
+
+/// Returns an event that was kept, if it is of the site.
+fn posted<I: Facet + ?Sized>(event: &EventMemory, site: &Site) -> Option<Arc<dyn Parcel>> {
+    let (class, interface) = (site.class.id(), site.schema.id());
+    if (event.class, event.interface) != (class.uuid(), interface.uuid()) {
+        return None;
+    }
+    let (method, found) = site.schema.method(&event.method)?;
+    if found.parameters().len() != event.values.len() {
+        return None;
+    }
+    let values: Vec<_> = event.values.iter().map(Value::view).collect();
+    let payload = UntypedPayload::shared::<I>(&site.schema, method, &values);
+    let _entered = enter(class)?;
+    Some(Posted::parcel(payload))
 }
 
 /// Drops a state that no subscription has any more, under a lock of the channel's: with it may go

@@ -21,6 +21,8 @@ pub(super) struct Machine {
     keys: KeyTable<State>,
     /// The places of edges that are still to last for a while, by when they will have.
     lasting: BTreeSet<(Instant, u32)>,
+    /// Whether anything has changed since somebody said that nothing has.
+    pub(super) changed: bool,
 }
 
 /// What of a [`Trigger`] decides.
@@ -111,6 +113,7 @@ impl Machine {
             rule,
             keys: KeyTable::new(trigger.max_keys()),
             lasting: BTreeSet::new(),
+            changed: false,
         }
     }
 
@@ -176,6 +179,7 @@ impl Machine {
     /// Takes out what is due by now.
     pub(super) fn look(&mut self, now: Instant, out: &mut Output) {
         while let Some((due, place)) = self.first_due().filter(|(due, _)| *due <= now) {
+            self.changed = true;
             match self.rule {
                 Rule::Edge { .. } => {
                     self.lasting.remove(&(due, place));
@@ -203,11 +207,6 @@ impl Machine {
     /// Returns when something is due next.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.first_due().map(|(due, _)| due)
-    }
-
-    /// Returns of how many keys something is known.
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
     }
 
     /// Returns what is known, of the keys that were used least recently first.
@@ -292,6 +291,7 @@ impl Machine {
         let State::Waits { due, held: last } = state else {
             return Verdict::Suppressed;
         };
+        self.changed = true;
         if *due <= now() {
             self.lasting.remove(&(*due, place));
             out.unused.extend(last.take());
@@ -315,6 +315,7 @@ impl Machine {
         now: &dyn Fn() -> Instant,
         out: &mut Output,
     ) -> Verdict {
+        self.changed = true;
         let told = match self.keys.remove(place) {
             Some(State::Waits { due, held }) => {
                 self.lasting.remove(&(due, place));
@@ -362,6 +363,7 @@ impl Machine {
             return Verdict::Suppressed;
         }
         *count += 1;
+        self.changed = true;
         Verdict::Deliver(None)
     }
 
@@ -399,6 +401,7 @@ impl Machine {
             return Verdict::Suppressed;
         };
         self.keys.touch(place);
+        self.changed = true;
         if let Some(state) = self.keys.get_mut(place) {
             let before = std::mem::replace(state, waits);
             match before {
@@ -411,6 +414,7 @@ impl Machine {
     }
 
     fn insert(&mut self, key: &[u8], state: State, out: &mut Output) {
+        self.changed = true;
         let due = match (self.rule, &state) {
             (Rule::Edge { .. }, State::Waits { due, .. }) => Some(*due),
             _ => None,

@@ -1,5 +1,6 @@
 //! What a trigger knows, and what it has delivered without an event.
 
+mod kept;
 mod letter;
 mod machine;
 mod table;
@@ -44,8 +45,13 @@ pub(crate) struct TriggerState {
     desk: Weak<Desk>,
     timers: Arc<Timers>,
     clock: Arc<dyn Clock>,
+    /// Hears that there is something to keep, if it is kept.
+    keep: Option<Keep>,
     state: Mutex<State>,
 }
+
+/// Calls nothing of the user's.
+pub(crate) type Keep = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     machine: Machine,
@@ -53,6 +59,8 @@ struct State {
     bounds: Bounds,
     /// Whether a task of the timers will look for what is due.
     armed: bool,
+    /// Whether it was said that there is something to keep.
+    told: bool,
     ended: bool,
 }
 
@@ -75,6 +83,11 @@ impl Terms {
             binding: record.binding().clone(),
         })
     }
+
+    /// Returns whether the state is kept.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.trigger.is_kept()
+    }
 }
 
 impl TriggerState {
@@ -82,8 +95,8 @@ impl TriggerState {
         terms: Terms,
         bounds: Bounds,
         desk: Weak<Desk>,
-        timers: &Arc<Timers>,
-        clock: &Arc<dyn Clock>,
+        (timers, clock): (&Arc<Timers>, &Arc<dyn Clock>),
+        keep: Option<Keep>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
@@ -91,8 +104,10 @@ impl TriggerState {
                 machine: Machine::new(&terms.trigger),
                 bounds,
                 armed: false,
+                told: false,
                 ended: false,
             }),
+            keep,
             terms,
             desk,
             timers: Arc::clone(timers),
@@ -118,7 +133,8 @@ impl TriggerState {
         let mut state = self.state.lock();
         let now = || self.clock.instant();
         let verdict = state.machine.see(key, sight, &now, held, &mut out);
-        if verdict == Verdict::Suppressed && out.is_empty() && state.is_armed() {
+        let is_settled = state.is_armed() && !self.has_news(&state);
+        if verdict == Verdict::Suppressed && out.is_empty() && is_settled {
             return verdict;
         }
         self.settle(state, out);
@@ -171,9 +187,19 @@ impl TriggerState {
             state.armed = true;
             self.arm(at);
         }
+        if let (true, Some(keep)) = (self.has_news(&state), &self.keep) {
+            state.told = true;
+            keep();
+        }
         drop(state);
         // The arguments are the user's.
         drop_quietly((unused, desk));
+    }
+
+    /// Returns whether there is something to keep that nobody was told of.
+    #[inline]
+    fn has_news(&self, state: &State) -> bool {
+        self.keep.is_some() && state.machine.changed && !state.told
     }
 
     fn arm(&self, at: Instant) {
