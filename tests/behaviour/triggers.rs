@@ -11,6 +11,7 @@ use loosely::{
 
 use crate::support::{OnPrice, StockEvents, StockEventsPublisher, Tape, Watchdog, live};
 
+mod kept;
 mod wiring;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -47,12 +48,7 @@ impl Rig {
 
     /// Returns a subscriber that writes each event and why it got it.
     pub(crate) fn writer(&self) -> Arc<dyn StockEvents> {
-        let tape = self.tape.clone();
-        Arc::new(OnPrice(move |symbol: &str, price| {
-            let why = EventContext::current().unwrap().trigger();
-            let why = why.map_or_else(String::new, |why| format!(" {why:?}"));
-            tape.write(format!("{symbol} {price}{why}"));
-        }))
+        Arc::new(writing(&self.tape))
     }
 
     pub(crate) fn subscribe(&self, record: SubscriptionBuilder) -> SubscriptionGuard {
@@ -77,6 +73,16 @@ impl Rig {
         self.clock.advance(seconds * SECOND);
         assert!(self.broker.idle(LONG));
     }
+}
+
+/// Returns a subscriber that writes each event and why it got it.
+pub(crate) fn writing(tape: &Tape) -> OnPrice<impl Fn(&str, f64) + Send + Sync + use<>> {
+    let tape = tape.clone();
+    OnPrice(move |symbol: &str, price| {
+        let why = EventContext::current().unwrap().trigger();
+        let why = why.map_or_else(String::new, |why| format!(" {why:?}"));
+        tape.write(format!("{symbol} {price}{why}"));
+    })
 }
 
 pub(crate) fn alarm(trigger: Trigger) -> SubscriptionBuilder {

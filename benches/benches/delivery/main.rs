@@ -6,6 +6,7 @@
 
 mod lanes;
 mod metrics;
+mod trigger;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -23,9 +24,11 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
         None => {
             lanes::measure(task.effort)?;
             metrics::measure(task.effort)?;
+            trigger::measure(task.effort)?;
         }
         Some("lanes") => lanes::measure(task.effort)?,
         Some("metrics") => metrics::measure(task.effort)?,
+        Some("trigger") => trigger::measure(task.effort)?,
         Some(part) => return Err(format!("no part is called {part:?}").into()),
     }
     Ok(())
