@@ -164,7 +164,12 @@ impl Keeper {
         for (id, state) in live {
             // To read the values of events is the user's code.
             match catch_unwind(AssertUnwindSafe(|| state.memory())) {
-                Ok(Some(memory)) => _ = batch.put(trigger::key(*id), trigger::encode(&memory)?),
+                Ok(Some(memory)) => {
+                    // One that is too large keeps what it has, and no other from being written.
+                    if let Ok(bytes) = trigger::encode(&memory) {
+                        batch.put(trigger::key(*id), bytes);
+                    }
+                }
                 Ok(None) => {}
                 Err(panic) => drop(panic_message(panic)),
             }
