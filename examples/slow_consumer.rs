@@ -34,7 +34,7 @@ impl SensorEvents for Slow {
             self.all_fired.wait();
         }
         let missed = EventContext::current().map_or(0, |context| context.missed());
-        let mut readings = self.readings.lock().unwrap();
+        let mut readings = self.readings.lock().expect("nobody panics inside");
         if missed > 0 {
             let _ = write!(readings, " ({missed} missed)");
         }
@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     broker.close(Duration::from_secs(60))?;
     for (name, readings, _guard) in &seen {
-        println!("{name}:{}", readings.lock().unwrap());
+        println!("{name}:{}", readings.lock().map_err(|_| "a panic")?);
     }
     Ok(())
 }

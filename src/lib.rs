@@ -171,7 +171,7 @@ pub use crate::component::{
 };
 pub use crate::delivery::{
     BreakerState, Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT,
-    SkipReason,
+    SkipReason, Triggered,
 };
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::filter::{

@@ -167,6 +167,28 @@ fn explanation_names_the_deciding_stage_of_every_subscription() {
 }
 
 #[test]
+fn temperature_that_flaps_gives_one_alarm_and_one_all_clear() {
+    assert_says(
+        "alarm_once",
+        &[
+            "mill 88",
+            "mill 91",
+            "  alarm: mill is at 91",
+            "mill 89.5",
+            "press 95",
+            "  alarm: press is at 95",
+            "mill 92",
+            "mill 85",
+            "mill 90.5",
+            "mill 79",
+            "  all clear: mill is at 79",
+            "mill 78",
+            "2 suppressed",
+        ],
+    );
+}
+
+#[test]
 fn late_display_shows_what_each_sensor_told_last() {
     assert_says(
         "retained",

@@ -13,9 +13,11 @@ use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
 use crate::delivery::{Sentry, Staff, Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Revision;
+use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
-use crate::publish::{Desks, Hook, Inboxes, Meters, MetricsOptions, Named, Surroundings, Upkeep};
+use crate::publish::{
+    Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, Surroundings, Upkeep,
+};
 use crate::store::{Batch, CommitSink, Store, Trash};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -78,6 +80,7 @@ impl Core {
         let staff = Staff::new(&pool, &clock, &timers);
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
+            keeper: Keeper::new(&timers, &pool, &clock),
             timers,
             clock,
             hook,
@@ -96,6 +99,9 @@ impl Core {
         let opened = open(Arc::clone(&wiring) as _);
         let (store, owns_store) = opened.inspect_err(|_| wiring.end_at_once())?;
         wiring.opened();
+        let is_there =
+            |id: SubscriptionId| wiring.with(|state, _| state.subscriptions.get(id).is_some());
+        around.keeper.open(&store, is_there);
         let core = Arc::new(Self {
             store,
             owns_store,
@@ -136,6 +142,7 @@ impl Core {
         let left = desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
+        self.around.keeper.write();
         self.detach();
         let told = self.wiring.end(until);
         // Behind the last that is told, for which a stream may wait.
@@ -204,6 +211,7 @@ impl Drop for Core {
         self.around.desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
+        self.around.keeper.write();
         self.detach();
         self.wiring.end_at_once();
         self.around.inboxes.shut();

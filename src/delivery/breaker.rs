@@ -64,7 +64,7 @@ pub(crate) enum Refused {
 
 /// How a delivery went, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Judgement {
     Well,
     Failed,
     /// Nobody was called, or the subscriber is not to blame.
@@ -131,33 +131,33 @@ impl Fuse {
         &self,
         numbers: &Breaker,
         pass: Pass,
-        verdict: Verdict,
+        verdict: Judgement,
         now: Instant,
     ) -> Change {
         let mut state = self.state.lock();
         match (state.phase, pass, verdict) {
-            (Phase::Closed, _, Verdict::Well) => {
+            (Phase::Closed, _, Judgement::Well) => {
                 state.failures = 0;
                 Change::None
             }
-            (Phase::Closed, Pass::Usual, Verdict::Failed) => {
+            (Phase::Closed, Pass::Usual, Judgement::Failed) => {
                 state.failures = state.failures.saturating_add(1);
                 match state.failures >= numbers.failures() {
                     true => state.open(numbers.back_off(), now),
                     false => Change::None,
                 }
             }
-            (Phase::Trial { .. }, Pass::Trial, Verdict::Well) => {
+            (Phase::Trial { .. }, Pass::Trial, Judgement::Well) => {
                 state.phase = Phase::Closed;
                 state.failures = 0;
                 Change::Closed
             }
-            (Phase::Trial { back_off }, Pass::Trial, Verdict::Failed) => {
+            (Phase::Trial { back_off }, Pass::Trial, Judgement::Failed) => {
                 state.failures = state.failures.saturating_add(1);
                 let doubled = back_off.saturating_mul(2);
                 state.open(doubled.min(numbers.max_back_off()), now)
             }
-            (Phase::Trial { back_off }, Pass::Trial, Verdict::Neither) => {
+            (Phase::Trial { back_off }, Pass::Trial, Judgement::Neither) => {
                 state.phase = Phase::Open {
                     until: now,
                     back_off,
@@ -216,12 +216,12 @@ mod tests {
         }
 
         /// Delivers once, and returns nothing if that was refused.
-        fn deliver(&self, verdict: Verdict) -> Option<Change> {
+        fn deliver(&self, verdict: Judgement) -> Option<Change> {
             let pass = self.fuse.admit(self.now).ok()?;
             Some(self.judge(pass, verdict))
         }
 
-        fn judge(&self, pass: Pass, verdict: Verdict) -> Change {
+        fn judge(&self, pass: Pass, verdict: Judgement) -> Change {
             self.fuse.judge(&self.numbers, pass, verdict, self.now)
         }
 
@@ -233,61 +233,61 @@ mod tests {
     #[test]
     fn only_failures_in_a_row_open_it() {
         let rig = Rig::after(2);
-        for verdict in [Verdict::Failed, Verdict::Well, Verdict::Failed] {
+        for verdict in [Judgement::Failed, Judgement::Well, Judgement::Failed] {
             assert_eq!(rig.deliver(verdict), Some(Change::None));
         }
-        assert_eq!(rig.deliver(Verdict::Neither), Some(Change::None));
-        assert_eq!(rig.deliver(Verdict::Failed), Rig::opened(2, SECOND));
+        assert_eq!(rig.deliver(Judgement::Neither), Some(Change::None));
+        assert_eq!(rig.deliver(Judgement::Failed), Rig::opened(2, SECOND));
         assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
-        assert_eq!(rig.deliver(Verdict::Well), None);
+        assert_eq!(rig.deliver(Judgement::Well), None);
     }
 
     #[test]
     fn back_off_doubles_with_each_trial_that_fails_up_to_the_longest() {
         let mut rig = Rig::after(1);
-        rig.deliver(Verdict::Failed);
+        rig.deliver(Judgement::Failed);
         for (failures, back_off) in [(2, 2), (3, 3), (4, 3)] {
             rig.now += 3 * SECOND;
             assert_eq!(rig.fuse.state(rig.now), BreakerState::HalfOpen);
             let opened = Rig::opened(failures, back_off * SECOND);
-            assert_eq!(rig.deliver(Verdict::Failed), opened);
+            assert_eq!(rig.deliver(Judgement::Failed), opened);
         }
         rig.now += 3 * SECOND;
-        assert_eq!(rig.deliver(Verdict::Well), Some(Change::Closed));
+        assert_eq!(rig.deliver(Judgement::Well), Some(Change::Closed));
         assert_eq!(rig.fuse.state(rig.now), BreakerState::Closed);
     }
 
     #[test]
     fn one_trial_is_made_at_a_time_and_one_that_came_to_nothing_again() {
         let mut rig = Rig::after(1);
-        rig.deliver(Verdict::Failed);
+        rig.deliver(Judgement::Failed);
         rig.now += SECOND;
         assert_eq!(rig.fuse.admit(rig.now), Ok(Pass::Trial));
         assert_eq!(rig.fuse.admit(rig.now), Err(Refused::ByTrial));
-        assert_eq!(rig.judge(Pass::Trial, Verdict::Neither), Change::Untried);
-        assert_eq!(rig.deliver(Verdict::Well), Some(Change::Closed));
+        assert_eq!(rig.judge(Pass::Trial, Judgement::Neither), Change::Untried);
+        assert_eq!(rig.deliver(Judgement::Well), Some(Change::Closed));
     }
 
     #[test]
     fn delivery_that_began_before_it_opened_changes_nothing() {
         let mut rig = Rig::after(1);
         let early = rig.fuse.admit(rig.now);
-        rig.deliver(Verdict::Failed);
+        rig.deliver(Judgement::Failed);
         assert_eq!(
-            early.map(|it| rig.judge(it, Verdict::Well)),
+            early.map(|it| rig.judge(it, Judgement::Well)),
             Ok(Change::None)
         );
         assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
         rig.now += SECOND;
         assert_eq!(rig.fuse.admit(rig.now), Ok(Pass::Trial));
-        assert_eq!(rig.judge(Pass::Usual, Verdict::Failed), Change::None);
+        assert_eq!(rig.judge(Pass::Usual, Judgement::Failed), Change::None);
     }
 
     #[test]
     fn other_numbers_close_it_and_the_same_do_not() {
         let rig = Rig::after(1);
         rig.fuse.fit(Some(&rig.numbers));
-        rig.deliver(Verdict::Failed);
+        rig.deliver(Judgement::Failed);
         assert!(!rig.fuse.fit(Some(&rig.numbers)));
         assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
         assert!(rig.fuse.fit(Some(&Breaker::after(2))));

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::numbered::numbered;
 use super::shown::{Kept, shown};
 use super::telling::Hooks;
+use super::trigger::Triggered;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
 use crate::value::id::uuid_id;
@@ -47,6 +48,8 @@ pub(crate) struct Drawn {
     retained: bool,
     /// How many events are missing before it, for the subscription that gets it.
     missed: u64,
+    /// Why the trigger of the subscription has it delivered, as long as that is called.
+    triggered: Option<Triggered>,
 }
 
 /// The fires that this thread is inside of.
@@ -139,6 +142,19 @@ impl EventContext {
         self.drawn.missed
     }
 
+    /// Returns the same for a subscription whose trigger has it delivered.
+    pub(crate) fn triggered(mut self, by: Option<Triggered>) -> Self {
+        self.drawn.triggered = by;
+        self
+    }
+
+    /// Returns why the subscription's [`Trigger`](crate::Trigger) has the event delivered: as its
+    /// filter became true or is not true any more, or as no event followed this one. `None` without
+    /// a trigger, and under one that only limits how many events are delivered.
+    pub fn trigger(&self) -> Option<Triggered> {
+        self.drawn.triggered
+    }
+
     /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which
     /// is not repeated.
     pub fn attempt(&self) -> u32 {
@@ -188,8 +204,18 @@ impl Drawn {
         Self {
             retained: false,
             missed: 0,
+            triggered: None,
             time: SystemTime::now(),
             sequence,
+        }
+    }
+
+    /// Returns the same without what one subscription knows of it.
+    fn for_all(self) -> Self {
+        Self {
+            missed: 0,
+            triggered: None,
+            ..self
         }
     }
 
@@ -368,7 +394,7 @@ pub(crate) fn carried() -> Carried {
     FRAME.with(|frame| Carried {
         depth: frame.depth.get(),
         class: frame.class.get(),
-        drawn: frame.draw(),
+        drawn: frame.draw().for_all(),
         rare: Rare::at(frame.depth.get()),
         #[cfg(feature = "tracing")]
         span: tracing::Span::current(),
@@ -409,6 +435,31 @@ impl Carried {
     pub(crate) fn class(&self) -> EventClassId {
         self.class
     }
+}
+
+/// Does `work`, the call of a subscriber whose trigger asked for it, and lets the subscriber know
+/// why.
+pub(crate) fn triggered<R>(by: Option<Triggered>, work: impl FnOnce() -> R) -> R {
+    /// The other subscribers have other triggers.
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            set_triggered(None);
+        }
+    }
+    if by.is_none() {
+        return work();
+    }
+    set_triggered(by);
+    let _back = Back;
+    work()
+}
+
+fn set_triggered(triggered: Option<Triggered>) {
+    FRAME.with(|frame| {
+        let drawn = frame.draw();
+        frame.drawn.set(Some(Drawn { triggered, ..drawn }));
+    });
 }
 
 /// Does `work` as if this thread were inside of that many fires, and goes back.

@@ -16,6 +16,7 @@ use super::parcel::Parcel;
 use super::pausing::Parked;
 use super::pool::WorkerPool;
 use super::timers::Timers;
+use super::trigger::{Terms, TriggerState};
 use super::vigil::Vigil;
 use crate::clock::Clock;
 use crate::model::EventClassId;
@@ -44,6 +45,7 @@ pub(crate) struct Desk {
     /// How many calls were abandoned and have not returned.
     abandoned: AtomicUsize,
     ended: AtomicBool,
+    trigger: Mutex<Option<Arc<TriggerState>>>,
 }
 
 /// What the desks of a broker have in common.
@@ -99,6 +101,7 @@ impl Desk {
             turn: AtomicU64::new(0),
             in_hand: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
+            trigger: Mutex::default(),
         })
     }
 
@@ -140,13 +143,61 @@ impl Desk {
         parcel: Arc<dyn Parcel>,
         key: &ValueKey,
     ) -> Pushed<Arc<dyn Parcel>> {
-        let outlet = || Box::new(ByPool(Weak::clone(&self.me)));
-        let lane = self.lane.get_or_init(|| Lane::new(bounds, outlet()));
+        let lane = self.lane_of(bounds);
         // One that was made since the desk was shut does not know.
         match self.ended.load(Ordering::Acquire) {
             true => Pushed::Ended(parcel),
             false => lane.push(parcel, key),
         }
+    }
+
+    /// Has an event wait, though it be one more than may.
+    pub(crate) fn accept_beyond(
+        &self,
+        bounds: Bounds,
+        parcel: Arc<dyn Parcel>,
+        key: &ValueKey,
+    ) -> Pushed<Arc<dyn Parcel>> {
+        let lane = self.lane_of(bounds);
+        match self.ended.load(Ordering::Acquire) {
+            true => Pushed::Ended(parcel),
+            false => lane.push_beyond(parcel, key),
+        }
+    }
+
+    fn lane_of(&self, bounds: Bounds) -> &Lane<Arc<dyn Parcel>> {
+        let outlet = || Box::new(ByPool(Weak::clone(&self.me)));
+        self.lane.get_or_init(|| Lane::new(bounds, outlet()))
+    }
+
+    /// Returns the state of the subscription's trigger, one that `make` makes where there is none
+    /// for these terms; beside it the one whose place it takes, if it does. It is not to be dropped
+    /// under a lock.
+    pub(crate) fn trigger(
+        &self,
+        terms: &Terms,
+        make: impl FnOnce(Weak<Self>) -> Arc<TriggerState>,
+    ) -> (Arc<TriggerState>, Option<Arc<TriggerState>>) {
+        let mut trigger = self.trigger.lock();
+        if let Some(present) = trigger.as_ref().filter(|present| present.is_for(terms)) {
+            return (Arc::clone(present), None);
+        }
+        let made = make(Weak::clone(&self.me));
+        let displaced = trigger.replace(Arc::clone(&made));
+        (made, displaced)
+    }
+
+    /// Forgets what the subscription's trigger knew; what this returns is not to be dropped under a
+    /// lock.
+    pub(crate) fn without_trigger(&self) -> Option<Arc<TriggerState>> {
+        let trigger = self.trigger.lock().take()?;
+        trigger.end();
+        Some(trigger)
+    }
+
+    /// Returns whether nobody receives.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.seats.lock().is_empty()
     }
 
     /// Has other bounds from now on.

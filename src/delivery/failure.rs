@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::NESTING_LIMIT;
-use super::breaker::Verdict;
+use super::breaker::Judgement;
 use crate::component::ActivationError;
 use crate::model::SubscriptionId;
 use crate::value::SubscriberError;
@@ -155,31 +155,31 @@ impl DeliveryOutcome {
     }
 
     /// Returns what it says of the subscriber.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Judgement {
         match self {
-            Self::Delivered => Verdict::Well,
+            Self::Delivered => Judgement::Well,
             Self::Failed(failure) => failure.verdict(),
-            _ => Verdict::Neither,
+            _ => Judgement::Neither,
         }
     }
 }
 
 impl Failure {
     /// Returns what it says of the subscriber.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Judgement {
         match self {
             Self::Subscriber(_)
             | Self::Panicked(_)
             | Self::Activation(_)
             | Self::TooFarBehind
-            | Self::Deadline(_) => Verdict::Failed,
+            | Self::Deadline(_) => Judgement::Failed,
             // The publisher's side, or the broker's.
             Self::PublisherFilter(_)
             | Self::Predicate(_)
             | Self::TooDeep
             | Self::NoThread
             | Self::Overflow
-            | Self::Closed => Verdict::Neither,
+            | Self::Closed => Judgement::Neither,
         }
     }
 }

@@ -133,6 +133,21 @@ impl<T> Lane<T> {
         pushed
     }
 
+    /// Has an event wait, whatever the bounds are.
+    pub(crate) fn push_beyond(&self, item: T, key: &ValueKey) -> Pushed<T> {
+        let mut state = self.state.lock();
+        if state.ended {
+            return Pushed::Ended(item);
+        }
+        let is_ready = state.push_last(item, key);
+        self.count.store(state.line.len(), Ordering::Relaxed);
+        drop(state);
+        if is_ready && !self.outlet.ready() {
+            self.state.lock().untold = true;
+        }
+        Pushed::Accepted
+    }
+
     /// Takes the next events of one key, up to `max`, when those of the key `done` were seen to, and
     /// returns the key. None if there is none, and then somebody is told of the next one.
     pub(crate) fn take(

@@ -296,6 +296,7 @@ impl<T> Keyed<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 mod tests {
     use super::*;
     use crate::value::ValueRef;

@@ -17,13 +17,14 @@ mod sentry;
 mod shown;
 mod telling;
 mod timers;
+mod trigger;
 mod vigil;
 
 pub use self::breaker::BreakerState;
-pub(crate) use self::breaker::{Change, Pass, Verdict};
+pub(crate) use self::breaker::{Change, Judgement, Pass};
 pub(crate) use self::context::{
     Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
-    enter_number, enter_subscription, entered_subscription, is_delivering,
+    enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
@@ -38,4 +39,6 @@ pub(crate) use self::sentry::Sentry;
 pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
 pub(crate) use self::timers::Timers;
+pub use self::trigger::Triggered;
+pub(crate) use self::trigger::{HeldEvent, Keep, Letter, Sight, Terms, TriggerState, Verdict};
 pub(crate) use self::vigil::Watched;

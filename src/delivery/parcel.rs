@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::context::Carried;
+use super::trigger::Triggered;
 use crate::model::EventClassId;
 use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
 
@@ -25,6 +26,12 @@ pub(crate) trait Parcel: Send + Sync + 'static {
 
     /// Returns the fire that it was taken out of.
     fn fire(&self) -> &Carried;
+
+    /// Returns why the trigger of the subscription that it is for has it delivered, if that has a
+    /// reason.
+    fn triggered(&self) -> Option<Triggered> {
+        None
+    }
 
     /// Returns the parcel as `dyn Any`, to be downcast.
     fn as_any(&self) -> &(dyn Any + Send + Sync);

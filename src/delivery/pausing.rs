@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::breaker::{BreakerState, Change, Pass, Refused, Verdict};
+use super::breaker::{BreakerState, Change, Judgement, Pass, Refused};
 use super::clerk::Clerk;
 use super::desk::Desk;
 use crate::model::Breaker;
@@ -31,7 +31,7 @@ impl Desk {
     }
 
     /// Takes in how a delivery went.
-    pub(crate) fn judge(&self, numbers: &Breaker, pass: Pass, verdict: Verdict) -> Change {
+    pub(crate) fn judge(&self, numbers: &Breaker, pass: Pass, verdict: Judgement) -> Change {
         let now = self.staff.clock.instant();
         let change = self.fuse.judge(numbers, pass, verdict, now);
         match change {

@@ -143,6 +143,9 @@
 //! a look at all ranges at one place -> that index, a part at a time, and nothing inside
 //! a channel's roster, its index for reading -> what it retains
 //! a channel's roster, its index for reading -> a subscription's seat
+//! a channel's roster -> a desk's trigger -> what it keeps -> the timers
+//! a trigger's state -> its lane -> the pool
+//! a trigger's state -> what it keeps -> the timers
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest
 //! a change of a publisher object's properties or filters: alone
 //! the list of a parallel fire, a place on it, the queue of the pool: each alone

@@ -9,8 +9,13 @@ use super::{Problems, span};
 /// Which of the events that match a subscription are delivered: without a trigger, all.
 ///
 /// Everything else is asked first, such as the filter and the times; what the trigger then lets
-/// pass without a call is [`Suppressed`](crate::SkipReason::Suppressed) in the report. Time goes by
-/// the broker's clock.
+/// pass without a call is counted by [`FireReport::suppressed`](crate::FireReport::suppressed). Why
+/// it has an event delivered the subscriber learns from
+/// [`EventContext::trigger`](crate::EventContext::trigger). Time goes by the broker's clock.
+///
+/// What is delivered without an event, as its time has come, is delivered by the broker's threads,
+/// one at a time, and what follows it comes behind it: as from a lane, also to a subscriber that is
+/// otherwise called by the fires. It is the event that came last, with its id and its time.
 ///
 /// # Keys
 ///
@@ -20,8 +25,9 @@ use super::{Problems, span};
 /// [`max_keys`](Self::with_max_keys) keys the state is known at most; then the one that no event
 /// came for longest is forgotten, and begins anew.
 ///
-/// The state begins anew too when the subscription gets another trigger, filter or binding, and
-/// when the broker is opened, unless it is [kept](Self::kept).
+/// The state begins anew too when the subscription gets another trigger, filter, predicate or
+/// binding, when it was switched off or its owner was away, and when the broker is opened, unless
+/// it is [kept](Self::kept).
 ///
 /// ```
 /// use std::time::Duration;
@@ -86,6 +92,10 @@ impl Trigger {
     /// false again: by an event of which it is not true, or, where there are [`rearm`](Self::rearm)
     /// criteria, by one of which those are. So an input that flaps about a threshold gives one
     /// call.
+    ///
+    /// The subscription's predicate counts as a part of the filter. An event changes nothing that
+    /// is of a publisher to which the subscription is not bound, or which lacks the role that it
+    /// demands, or is fired out of its times.
     pub fn on_becoming_true() -> Self {
         Self::new(TriggerKind::BecomingTrue)
     }
@@ -159,7 +169,11 @@ impl Trigger {
         self
     }
 
-    /// Keeps the state in the store, so that a restart gives no alarm anew.
+    /// Keeps the state of a stored subscription in the store, so that a restart gives no alarm
+    /// anew, and what is to be delivered later is delivered after it.
+    ///
+    /// The state is written when the broker is closed, and five seconds after it has changed: a
+    /// process that is killed may forget what it saw in the last seconds.
     #[must_use]
     pub fn kept(mut self) -> Self {
         self.kept = true;

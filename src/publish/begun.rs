@@ -11,7 +11,8 @@ use super::payload::Call;
 use super::pipeline::failure_of;
 use super::post::Post;
 use crate::delivery::{
-    Change, DeliveryOutcome, Failure, Parcel, Pass, SkipReason, Verdict, Watched, Worker,
+    Change, DeliveryOutcome, Failure, Judgement, Letter, Parcel, Pass, SkipReason, Triggered,
+    Watched, Worker,
 };
 use crate::notices::Notice;
 
@@ -25,10 +26,16 @@ pub(super) enum Begun {
 }
 
 impl<I: Facet + ?Sized> Post<I> {
-    /// Does with an event what the policy says, short of a call on this thread.
-    pub(super) fn begin(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Begun {
-        if let Some(bounds) = self.policy.bounds() {
-            let accept = || self.accept(guarded, bounds, call);
+    /// Does with an event what the policy says, short of a call on this thread; `why` is what the
+    /// trigger, which was asked, has the subscriber know.
+    pub(super) fn begin(
+        &self,
+        guarded: &Guarded<'_, I>,
+        why: Option<Triggered>,
+        call: &impl Call<I>,
+    ) -> Begun {
+        if let Some(bounds) = self.bounds() {
+            let accept = || self.accept(guarded, bounds, why, call);
             let watch = guarded.watch();
             return Begun::Ended(watch.send(self.watched(), &self.around, accept));
         }
@@ -42,7 +49,9 @@ impl<I: Facet + ?Sized> Post<I> {
             return Begun::Here(pass);
         };
         // The arguments' own code makes the copy.
-        let parcel = catch_unwind(AssertUnwindSafe(|| guarded.parcel(call)));
+        let parcel = catch_unwind(AssertUnwindSafe(|| {
+            Letter::sealed(guarded.parcel(call), why)
+        }));
         let parcel = parcel.map_err(failure_of);
         match parcel.and_then(|parcel| self.escort(parcel, after, pass)) {
             Ok(escorted) => Begun::Elsewhere(escorted),
@@ -100,16 +109,16 @@ impl<I: Facet + ?Sized> Post<I> {
     pub(super) fn judge_outcome(&self, pass: Option<Pass>, outcome: Option<&DeliveryOutcome>) {
         self.note(
             pass,
-            outcome.map_or(Verdict::Neither, DeliveryOutcome::verdict),
+            outcome.map_or(Judgement::Neither, DeliveryOutcome::verdict),
         );
     }
 
     /// Has the breaker know that the call was not made.
     fn withdraw(&self, pass: Option<Pass>) {
-        self.note(pass, Verdict::Neither);
+        self.note(pass, Judgement::Neither);
     }
 
-    fn note(&self, pass: Option<Pass>, verdict: Verdict) {
+    fn note(&self, pass: Option<Pass>, verdict: Judgement) {
         let (Some(breaker), Some(pass)) = (&self.policy.breaker, pass) else {
             return;
         };
@@ -141,7 +150,7 @@ impl<I: Facet + ?Sized> Post<I> {
             let threads = post.desk.abandon();
             post.around.pool.hold(&held);
             post.tell_of_overrun(after, threads);
-            post.note(pass, Verdict::Failed);
+            post.note(pass, Judgement::Failed);
             let pool = Arc::clone(&post.around.pool);
             let tell = move || {
                 let outcome = || DeliveryOutcome::Failed(Failure::Deadline(after));
@@ -173,11 +182,11 @@ pub(super) struct Overseen {
 
 impl Step {
     /// Returns what it says of the subscriber.
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> Judgement {
         match self {
-            Self::Delivered => Verdict::Well,
+            Self::Delivered => Judgement::Well,
             Self::Failed(failure) => failure.verdict(),
-            _ => Verdict::Neither,
+            _ => Judgement::Neither,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Step {
     /// It waits in the subscription's lane.
     Accepted,
     FilteredOut,
+    /// The subscription's trigger lets it pass.
+    Suppressed,
     /// The subscription gets the event after those that were retained for it.
     Deferred,
     /// The subscription is too new for the event.
@@ -38,6 +40,7 @@ impl Step {
             Self::Delivered => "delivered",
             Self::Accepted => "accepted",
             Self::FilteredOut => "filtered",
+            Self::Suppressed => "suppressed",
             Self::Deferred => "deferred",
             Self::Past => "past",
             Self::Skipped(_) => "skipped",
@@ -135,6 +138,7 @@ pub(super) fn outcome_of(step: thread::Result<Step>) -> Option<DeliveryOutcome> 
         Ok(Step::Delivered) => DeliveryOutcome::Delivered,
         Ok(Step::Accepted) => DeliveryOutcome::Accepted,
         Ok(Step::FilteredOut) => DeliveryOutcome::FilteredOut,
+        Ok(Step::Suppressed) => DeliveryOutcome::Skipped(SkipReason::Suppressed),
         Ok(Step::Deferred) => DeliveryOutcome::Deferred,
         Ok(Step::Past) => return None,
         Ok(Step::Skipped(reason)) => DeliveryOutcome::Skipped(reason),

@@ -20,6 +20,7 @@ use super::gate::Clearance;
 use super::hook::Hook;
 use super::inbox::Inboxes;
 use super::keep::Keep;
+use super::keeper::Keeper;
 use super::lane::Lane;
 use super::members::{MembersCache, Roll};
 use super::metrics::{ChannelMeter, Meters};
@@ -72,6 +73,8 @@ pub(crate) struct Surroundings {
     /// Threads that call subscribers with a deadline while their publishers wait.
     pub(crate) escorts: WorkerPool,
     pub(crate) desks: Desks,
+    /// Keeps what triggers know.
+    pub(crate) keeper: Arc<Keeper>,
     /// Where events wait for subscribers that come for them.
     pub(crate) inboxes: Inboxes,
     /// What is to be done later, as long as the broker is open.
@@ -293,8 +296,8 @@ impl<I: Facet + ?Sized> Channel<I> {
         trash: &mut Trash,
     ) {
         let gone = removed.iter().filter(|gone| !served.contains(&gone.key()));
-        let Surroundings { desks, notices, .. } = &*self.around;
-        desks.leave(gone, self.key, notices, trash);
+        let around = &self.around;
+        around.desks.leave(gone, self.key, around, trash);
     }
 
     /// Returns a subscription with its filter.

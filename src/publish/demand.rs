@@ -60,7 +60,9 @@ impl Few {
         let mut filters = PredicateIndex::new();
         let mut unfiltered = 0;
         for (place, slot) in (0..).zip(slots) {
-            match slot.predicate(method) {
+            let predicate = slot.predicate(method);
+            // What does not match may end what its trigger has seen.
+            match predicate.filter(|_| slot.is_filtered()) {
                 Some(predicate) => {
                     filters.insert(predicate, Hit::loose(slot.entry.order, place));
                 }

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::channel::ChannelKey;
+use super::channel::{ChannelKey, Surroundings};
 use super::entry::{SubscriptionEntry, SubscriptionKey};
 use crate::delivery::{Desk, Staff};
-use crate::notices::{Notice, Notices};
+use crate::notices::Notice;
 use crate::store::Trash;
 use crate::value::drop_quietly;
 
@@ -109,9 +109,12 @@ impl Desks {
         &self,
         gone: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
         channel: ChannelKey,
-        notices: &Notices,
+        around: &Surroundings,
         trash: &mut Trash,
     ) {
+        let Surroundings {
+            notices, keeper, ..
+        } = around;
         for entry in gone {
             let Some(desk) = self.find(entry.key()) else {
                 continue;
@@ -124,7 +127,11 @@ impl Desks {
                     count: left.len() as u64,
                 });
             }
-            trash.add((left, desk));
+            let trigger = desk.is_vacant().then(|| desk.without_trigger());
+            if trigger.as_ref().is_some_and(Option::is_some) {
+                keeper.forget(entry.record.id());
+            }
+            trash.add((left, trigger, desk));
         }
     }
 }

@@ -17,7 +17,7 @@ use super::pipeline::failure_of;
 use super::post::Post;
 use crate::clock::{Alarm, Clock};
 use crate::component::Strand;
-use crate::delivery::{Desk, Failure, Held, Parcel, Pass, hold, settle};
+use crate::delivery::{Desk, Failure, Held, Parcel, Pass, hold, settle, triggered};
 use crate::notices::Notice;
 use crate::value::{drop_quietly, panic_message};
 
@@ -99,7 +99,7 @@ impl<I: Facet + ?Sized> Post<I> {
         parcel.fire().within(|| {
             held = hold(|| {
                 let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
-                let call = || self.call(&made, &call);
+                let call = || triggered(parcel.triggered(), || self.call(&made, &call));
                 step = catch_unwind(AssertUnwindSafe(call));
             });
         });

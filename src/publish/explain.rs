@@ -8,9 +8,10 @@ use super::guarded::EventRow;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};
+use super::triggered::sight;
 use super::watch::Watch;
 use super::with::Origin;
-use crate::delivery::SkipReason;
+use crate::delivery::{Sight, SkipReason, Verdict};
 use crate::filter::Decision;
 use crate::model::{Firing, SubscriptionId};
 use crate::value::ValueRef;
@@ -57,6 +58,10 @@ pub enum Stage {
     FilteredOut(Decision),
     /// Its predicate, of this name, does not let the event pass. It was asked.
     Refused(String),
+    /// The filter, if any, lets the event pass, and its trigger does not, or not yet.
+    Suppressed(Option<Decision>),
+    /// Its filter is not true of the event any more, of which its trigger tells it.
+    Resolved(Decision),
     /// The filter, if any, lets the event pass, but there is nobody to call; the text says why.
     Unavailable(String),
     /// A call of it overran its deadline, was abandoned, and has not returned yet.
@@ -144,7 +149,7 @@ impl Explanation {
     pub fn delivered(&self) -> usize {
         self.lines
             .iter()
-            .filter(|line| matches!(line.stage, Stage::Delivered(_)))
+            .filter(|line| matches!(line.stage, Stage::Delivered(_) | Stage::Resolved(_)))
             .count()
     }
 
@@ -189,7 +194,10 @@ fn stage<I: Facet + ?Sized>(
         .predicate(method)
         .map(|predicate| predicate.explain(row));
     if let Some(decision) = decision.take_if(|decision| decision.outcome() != Some(true)) {
-        return Stage::FilteredOut(decision);
+        return match is_resolved(method, row, prepared) {
+            true => Stage::Resolved(decision),
+            false => Stage::FilteredOut(decision),
+        };
     }
     if let Some(role) = prepared.entry.record.publisher_role()
         && !row.has_role_for(&prepared.entry)
@@ -198,6 +206,10 @@ fn stage<I: Facet + ?Sized>(
     }
     if let Some(stage) = refusal(channel, method, row, prepared) {
         return stage;
+    }
+    let trigger = prepared.trigger();
+    if trigger.is_some_and(|it| it.foresee(method, row, Sight::Match) == Verdict::Suppressed) {
+        return Stage::Suppressed(decision);
     }
     if let Some(why) = prepared.obstacle(&channel.schema) {
         return Stage::Unavailable(why);
@@ -208,6 +220,22 @@ fn stage<I: Facet + ?Sized>(
         Some(_) => Stage::BreakerOpen,
         None => Stage::Delivered(decision),
     }
+}
+
+/// Returns whether a subscriber would be told that its filter is not true any more.
+fn is_resolved<I: Facet + ?Sized>(
+    method: usize,
+    row: &EventRow<'_>,
+    prepared: &Prepared<I>,
+) -> bool {
+    let Some(trigger) = prepared.trigger().filter(|trigger| trigger.sees_all()) else {
+        return false;
+    };
+    let sight = sight(prepared, method, row, false);
+    sight.is_some_and(|sight| {
+        matches!(trigger.foresee(method, row, sight), Verdict::Deliver(_))
+            && row.has_role_for(&prepared.entry)
+    })
 }
 
 /// Asks the subscription's predicate, and returns the stage if that decides.
@@ -281,6 +309,11 @@ impl fmt::Display for Stage {
             Self::TooEarly => f.write_str("not yet, its time is still to come"),
             Self::Expired => f.write_str("expired"),
             Self::FilteredOut(decision) => write!(f, "filtered out, {decision}"),
+            Self::Suppressed(None) => f.write_str("suppressed by its trigger"),
+            Self::Suppressed(Some(decision)) => {
+                write!(f, "suppressed by its trigger, {decision}")
+            }
+            Self::Resolved(decision) => write!(f, "would be told that it is over, {decision}"),
             Self::Unavailable(why) => write!(f, "would fail, {why}"),
             Self::Busy => write!(f, "skipped, {}", SkipReason::Busy),
             Self::BreakerOpen => write!(f, "skipped, {}", SkipReason::BreakerOpen),

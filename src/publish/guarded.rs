@@ -23,9 +23,10 @@ use super::publisher_filter::FilteredEvent;
 use super::report::Tally;
 use super::seat::Turn;
 use super::steering::{Course, Steering};
+use super::triggered;
 use super::watch::Watch;
 use crate::delivery::{
-    DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, SkipReason, enter, enter_as,
+    DeliveryOutcome, Drawn, Entered, Failure, Parcel, Shown, Sight, SkipReason, enter, enter_as,
     enter_by_id, show,
 };
 use crate::filter::Row;
@@ -75,6 +76,7 @@ struct Progress {
     seen: Cell<usize>,
     delivered: Cell<usize>,
     accepted: Cell<usize>,
+    suppressed: Cell<usize>,
     filtered: Cell<usize>,
 }
 
@@ -129,6 +131,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         tally.deliver(progress.delivered.get());
         tally.accept(progress.accepted.get());
         tally.filter_out(progress.filtered.get());
+        tally.suppress(progress.suppressed.get());
         self.keep_up(&gone);
     }
 
@@ -183,6 +186,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                 Step::Delivered => add_one(&progress.delivered),
                 Step::Accepted => add_one(&progress.accepted),
                 Step::FilteredOut => add_one(&progress.filtered),
+                Step::Suppressed => add_one(&progress.suppressed),
                 Step::Past => {}
                 Step::Deferred => return Some(DeliveryOutcome::Deferred),
                 Step::Skipped(reason) => return Some(DeliveryOutcome::Skipped(reason)),
@@ -214,7 +218,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     /// Calls the subscriber on this thread, or hands the event over to it.
     pub(super) fn call(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Step {
         match reached.post() {
-            Some(post) => post.send(self, call),
+            Some(post) => post.send(self, reached.plan(), call),
             None => self.call_here(reached, call),
         }
     }
@@ -237,6 +241,27 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         paths.key(self.method, &self.row)
     }
 
+    /// Calls `with` with the bytes by which the event is told apart.
+    #[inline]
+    pub(super) fn with_key<R>(&self, paths: &KeyPaths, with: impl FnOnce(&[u8]) -> R) -> R {
+        triggered::with_key(paths, self.method, &self.row, with)
+    }
+
+    /// Asks the filter and the predicate of a subscription whose trigger waits for them to become
+    /// true, and returns what the event is to the trigger.
+    pub(super) fn look(&self, plan: &Plan) -> Result<Sight, Step> {
+        let mut matches = self.passes_filter(plan);
+        if matches && plan.entry.record.predicate().is_some() {
+            match self.ask_predicate(plan) {
+                None => {}
+                Some(Step::FilteredOut) => matches = false,
+                Some(step) => return Err(step),
+            }
+        }
+        let sight = triggered::sight(plan, self.method, &self.row, matches);
+        sight.ok_or(Step::FilteredOut)
+    }
+
     /// Returns where it is noted that a singleton was made.
     pub(super) fn made(&self) -> &Cell<bool> {
         &self.made
@@ -250,20 +275,29 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         {
             return Some(step);
         }
-        if filters == Filters::Asked {
-            let predicate = plan.predicate(self.method);
-            if predicate.is_some_and(|predicate| predicate.evaluate(&self.row) != Some(true)) {
-                return Some(Step::FilteredOut);
-            }
+        let is_filtered = filters == Filters::Asked && !reached.sees_all();
+        if is_filtered && !self.passes_filter(plan) {
+            return Some(Step::FilteredOut);
         }
         if !reached.is_conditional() {
             return None;
         }
         // Behind the filter, as an index has asked that already.
         if !self.row.has_role_for(&plan.entry) {
-            return Some(Step::Skipped(SkipReason::PublisherRole));
+            return Some(match reached.sees_all() && !self.passes_filter(plan) {
+                true => Step::FilteredOut,
+                false => Step::Skipped(SkipReason::PublisherRole),
+            });
+        }
+        if reached.sees_all() {
+            return None;
         }
         self.ask_predicate(plan)
+    }
+
+    fn passes_filter(&self, plan: &Plan) -> bool {
+        let filter = plan.predicate(self.method);
+        filter.is_none_or(|filter| filter.evaluate(&self.row) == Some(true))
     }
 
     /// Returns what becomes of an event where it is not, or not yet, the subscription's turn. Asked

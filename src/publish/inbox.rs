@@ -110,6 +110,15 @@ impl Inbox {
         self.lane.push(parcel, key)
     }
 
+    /// Has an event wait, though it be one more than may.
+    pub(super) fn put_beyond(
+        &self,
+        parcel: Arc<dyn Parcel>,
+        key: &ValueKey,
+    ) -> Pushed<Arc<dyn Parcel>> {
+        self.lane.push_beyond(parcel, key)
+    }
+
     /// Takes over how much may wait.
     pub(super) fn rebound(&self, record: &Subscription) {
         self.lane.rebound(bounds(record));
@@ -168,7 +177,7 @@ impl Inbox {
         work: impl FnOnce() -> Result<(), SubscriberError>,
     ) -> Result<(), Failure> {
         let mut outcome = Err(Failure::TooDeep);
-        let context = parcel.fire().context(self.record.id(), missed);
+        let context = self.context(parcel, missed);
         parcel.fire().within_any(&context, || {
             let held = hold(|| {
                 let run = AssertUnwindSafe(|| untyped::call(work));
@@ -197,7 +206,8 @@ impl Inbox {
 
     /// Returns what a subscriber may know about an event.
     pub(crate) fn context(&self, parcel: &dyn Parcel, missed: u64) -> EventContext {
-        parcel.fire().context(self.record.id(), missed)
+        let context = parcel.fire().context(self.record.id(), missed);
+        context.triggered(parcel.triggered())
     }
 }
 

@@ -84,7 +84,11 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     fn begin(&self, reached: Reached<'_, I>, call: &impl Call<I>) -> Begun {
         match (self.not_yet(reached), reached.post()) {
             (Some(step), _) => Begun::Ended(step),
-            (None, Some(post)) => post.begin(self, call),
+            // A trigger has the subscriber know why it is called, which is said on this thread.
+            (None, Some(post)) if post.trigger.is_some() => {
+                Begun::Ended(post.send(self, reached.plan(), call))
+            }
+            (None, Some(post)) => post.begin(self, None, call),
             (None, None) => Begun::Here(None),
         }
     }

@@ -80,7 +80,6 @@ impl Plan {
     }
 
     /// Returns the re-arm filter of its trigger on `method`.
-    #[expect(dead_code, reason = "nothing but a trigger that runs asks for it")]
     pub(crate) fn rearm(&self, method: usize) -> Option<&Predicate> {
         on_method(self.detail.rearm.as_deref()?, method)
     }

@@ -13,13 +13,15 @@ use super::facet::Facet;
 use super::guarded::Guarded;
 use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{self, Call};
+use super::plan::Plan;
 use super::policy::Policy;
 use super::site::Site;
 use super::target::Bound;
+use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Parcel, Pushed, Recipient,
-    SkipReason, hold, settle,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Parcel, Pushed,
+    Recipient, SkipReason, Triggered, hold, settle, triggered,
 };
 use crate::notices::Notice;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
@@ -32,6 +34,7 @@ pub(super) struct Post<I: ?Sized> {
     pub(super) entry: Arc<SubscriptionEntry>,
     pub(super) policy: Arc<Policy>,
     keys: Arc<KeyPaths>,
+    pub(super) trigger: Option<SiteTrigger>,
     pub(super) desk: Arc<Desk>,
     channel: ChannelKey,
     pub(super) around: Arc<Surroundings>,
@@ -77,6 +80,7 @@ impl<I: Facet + ?Sized> Post<I> {
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
+            trigger: SiteTrigger::bind::<I>(entry, site, &desk, policy.bounds(), around),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             desk,
@@ -97,6 +101,7 @@ impl<I: Facet + ?Sized> Post<I> {
             entry: Arc::clone(&self.entry),
             policy: Arc::clone(&self.policy),
             keys: Arc::clone(&self.keys),
+            trigger: self.trigger.clone(),
             desk: Arc::clone(&self.desk),
             channel: self.channel,
             around: Arc::clone(&self.around),
@@ -130,11 +135,18 @@ impl<I: Facet + ?Sized> Post<I> {
     }
 
     /// Does with an event that reaches the subscription what its policy says.
-    pub(super) fn send(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Step {
-        match self.begin(guarded, call) {
+    pub(super) fn send(&self, guarded: &Guarded<'_, I>, plan: &Plan, call: &impl Call<I>) -> Step {
+        let asked = self.trigger.as_ref().map_or(Ok(None), |trigger| {
+            trigger.ask(guarded, plan, &self.keys, call)
+        });
+        let why = match asked {
+            Ok(why) => why,
+            Err(step) => return step,
+        };
+        match self.begin(guarded, why, call) {
             Begun::Ended(step) => step,
             Begun::Here(pass) => {
-                let call = || self.call_here(pass, guarded, call);
+                let call = || triggered(why, || self.call_here(pass, guarded, call));
                 guarded.watch().call(self.watched(), &self.around, call)
             }
             Begun::Elsewhere(escorted) => {
@@ -144,14 +156,27 @@ impl<I: Facet + ?Sized> Post<I> {
         }
     }
 
+    /// Returns how much may wait, if the event is to wait: of a subscription that is called by its
+    /// fires, behind what its trigger delivers without one.
+    pub(super) fn bounds(&self) -> Option<Bounds> {
+        let bounds = self.policy.bounds();
+        bounds.or_else(|| self.is_behind().then(usual_bounds))
+    }
+
+    /// Returns whether something is on its way that the trigger has delivered without an event.
+    fn is_behind(&self) -> bool {
+        self.trigger.is_some() && !self.desk.is_idle()
+    }
+
     /// Has the event wait in the lane.
     pub(super) fn accept(
         &self,
         guarded: &Guarded<'_, I>,
         bounds: Bounds,
+        why: Option<Triggered>,
         call: &impl Call<I>,
     ) -> Step {
-        let parcel = guarded.parcel(call);
+        let parcel = Letter::sealed(guarded.parcel(call), why);
         let key = guarded.key(&self.keys);
         self.put(bounds, parcel, &key)
     }
@@ -159,7 +184,7 @@ impl<I: Facet + ?Sized> Post<I> {
     /// Has an event wait of which nothing is left to ask.
     pub(super) fn put(&self, bounds: Bounds, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Step {
         let pushed = match &self.target {
-            Bound::Inbox(inbox) => inbox.put(parcel, key),
+            Bound::Inbox(inbox) if !self.is_behind() => inbox.put(parcel, key),
             _ => self.desk.accept(bounds, parcel, key),
         };
         let (step, left) = match pushed {
@@ -218,6 +243,11 @@ impl<I: Facet + ?Sized> Post<I> {
 
 impl<I: Facet + ?Sized> Recipient for Post<I> {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed {
+        if let Bound::Inbox(inbox) = &self.target {
+            // It was due without an event, and here no lock is held: to hear of it is the user's.
+            drop_quietly(inbox.put_beyond(Arc::clone(parcel), &ValueKey::ONLY));
+            return Handed::Over;
+        }
         let Some(pass) = self.admit() else {
             return Handed::Back;
         };
@@ -227,7 +257,7 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
             let held = hold(|| {
                 let made = Cell::new(false);
                 let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
-                let run = || self.call(&made, &call);
+                let run = || triggered(parcel.triggered(), || self.call(&made, &call));
                 let run = || watch.call(self.watched(), &self.around, run);
                 let outcome = outcome_of(catch_unwind(AssertUnwindSafe(run)));
                 if overseen.is_some_and(|overseen| !self.was_in_time(&overseen)) {
@@ -250,6 +280,11 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
 }
 
 impl<I: ?Sized> Post<I> {
+    /// Returns the trigger, if the subscription has one.
+    pub(super) fn trigger(&self) -> Option<&SiteTrigger> {
+        self.trigger.as_ref()
+    }
+
     /// Returns who is called in the end.
     pub(super) fn target(&self) -> &Bound<I> {
         &self.target

@@ -17,6 +17,7 @@ use super::post::Post;
 use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
 use super::target::{Bound, Components};
+use super::triggered::{SiteTrigger, sees_all};
 use crate::delivery::Bounds;
 use crate::model::ComponentId;
 use crate::value::InterfaceSchema;
@@ -62,7 +63,7 @@ impl Detail {
         Self {
             scope: self.scope.clone(),
             predicates: Predicates::new(),
-            rearm: self.rearm.clone(),
+            rearm: None,
             suspended: None,
             seat: self.seat.clone(),
             meter: self.meter.clone(),
@@ -139,9 +140,10 @@ impl<I: Facet + ?Sized> Prepared<I> {
             detail.predicates = Predicates::new();
             detail.suspended = Some("the object implements another interface".to_owned());
         }
+        // One that sees what does not match too is in no index.
+        let filtered = !detail.predicates.is_empty() && !sees_all(&entry.record);
         let meters = around.meters.as_ref();
         detail.meter = meters.and_then(|meters| meters.subscription(entry));
-        let filtered = !detail.predicates.is_empty();
         let plan = Plan {
             id: entry.record.id(),
             entry: Arc::clone(entry),
@@ -192,6 +194,11 @@ impl<I: Facet + ?Sized> Prepared<I> {
     /// Returns why nobody could be called, as far as that is known without making a component.
     pub(crate) fn obstacle(&self, schema: &InterfaceSchema) -> Option<String> {
         self.target.obstacle(&self.entry.record, schema)
+    }
+
+    /// Returns its trigger, if it has one.
+    pub(super) fn trigger(&self) -> Option<&SiteTrigger> {
+        self.reached().post()?.trigger()
     }
 
     /// Returns whether the target is this component.
@@ -368,6 +375,13 @@ impl<'a, I: ?Sized> Reached<'a, I> {
             record: &self.plan.entry.record,
             target: self.target,
         }
+    }
+
+    /// Returns whether its trigger sees events that do not match too, and asks the filter itself.
+    #[inline]
+    pub(super) fn sees_all(&self) -> bool {
+        self.post()
+            .is_some_and(|post| post.trigger().is_some_and(SiteTrigger::sees_all))
     }
 
     /// Returns the target, if events are handed over to it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::SubscriptionEntry;
 use super::hook::Hook;
-use crate::delivery::{Delivery, DeliveryOutcome};
+use crate::delivery::{Delivery, DeliveryOutcome, SkipReason};
 use crate::model::EventClassId;
 
 /// What became of one fire: how many subscribers were called, and a line for each that was not
@@ -50,7 +50,7 @@ pub struct FireReport {
     delivered: u32,
     filtered: u32,
     accepted: u32,
-    end: End,
+    suppressed: u32,
     /// Made only when there is something to say: a report is small, and a plain fire allocates
     /// nothing.
     lines: Option<Box<Lines>>,
@@ -68,6 +68,7 @@ enum End {
 
 #[derive(Debug, Default)]
 struct Lines {
+    end: End,
     deliveries: Vec<Delivery>,
     failed: usize,
     withheld: usize,
@@ -90,8 +91,8 @@ pub enum FireOutcome {
     /// Nobody subscribed, or nobody who could be called.
     #[doc(alias = "EVENT_S_NOSUBSCRIBERS")]
     NoSubscribers,
-    /// There are subscriptions, but the publisher's side, filters or times kept the event from all
-    /// of them.
+    /// There are subscriptions, but the publisher's side, filters, times or triggers kept the event
+    /// from all of them.
     AllFiltered,
     /// The event is delivered later, and failures reach the failure hook alone: it was fired inside
     /// a delivery and its class queues such events until the outermost fire is over, or those whom
@@ -123,18 +124,26 @@ pub struct FireError {
 impl FireReport {
     /// Returns the report of an event that waits for the fire around it.
     pub(super) fn waiting() -> Self {
-        Self {
-            end: End::Waits,
-            ..Self::default()
-        }
+        Self::ended(End::Waits)
     }
 
     /// Returns the report of an event that its publisher may not fire.
     pub(super) fn denied() -> Self {
+        Self::ended(End::Denied)
+    }
+
+    fn ended(end: End) -> Self {
         Self {
-            end: End::Denied,
+            lines: Some(Box::new(Lines {
+                end,
+                ..Lines::default()
+            })),
             ..Self::default()
         }
+    }
+
+    fn end(&self) -> End {
+        self.lines.as_ref().map_or(End::Fired, |lines| lines.end)
     }
 
     /// Returns how many subscribers were called and returned without an error.
@@ -164,8 +173,14 @@ impl FireReport {
         self.accepted as usize
     }
 
+    /// Returns how many subscriptions' triggers let the event pass without a delivery
+    /// ([`SkipReason::Suppressed`](crate::SkipReason::Suppressed)). They have no lines.
+    pub fn suppressed(&self) -> usize {
+        self.suppressed as usize
+    }
+
     /// Returns how many subscriptions were passed over: suspended, without their object, closed to
-    /// this publisher, or held back by their trigger, breaker or a call that was abandoned.
+    /// this publisher, or held back by their breaker or a call that was abandoned.
     pub fn skipped(&self) -> usize {
         self.lines().len() - self.failed() - self.deferred()
     }
@@ -196,14 +211,14 @@ impl FireReport {
 
     /// Returns the answer in one word.
     pub fn outcome(&self) -> FireOutcome {
-        match self.end {
+        match self.end() {
             End::Fired => {}
             End::Waits => return FireOutcome::Queued,
             End::Denied => return FireOutcome::Denied,
         }
         match (self.delivered, self.failed(), self.filtered) {
             (0, 0, _) if self.accepted > 0 || self.deferred() > 0 => FireOutcome::Queued,
-            (0, 0, 0) if self.withheld() == 0 => FireOutcome::NoSubscribers,
+            (0, 0, 0) if self.withheld() == 0 && self.suppressed == 0 => FireOutcome::NoSubscribers,
             (0, 0, _) => FireOutcome::AllFiltered,
             (0, _, _) if self.accepted == 0 => FireOutcome::AllFailed,
             (_, 0, _) => FireOutcome::Delivered,
@@ -225,7 +240,7 @@ impl FireReport {
                 self.delivered == 0 && self.accepted == 0 && self.outcome() != FireOutcome::Queued
             }
         };
-        let broken = broken || self.end == End::Denied;
+        let broken = broken || self.end() == End::Denied;
         if broken {
             Err(FireError { report: self })
         } else {
@@ -252,12 +267,15 @@ impl FireOutcome {
 
 impl fmt::Display for FireReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.end == End::Denied {
+        if self.end() == End::Denied {
             return f.write_str("denied");
         }
         write!(f, "{} delivered, ", self.delivered)?;
         if self.accepted > 0 {
             write!(f, "{} accepted, ", self.accepted)?;
+        }
+        if self.suppressed > 0 {
+            write!(f, "{} suppressed, ", self.suppressed)?;
         }
         write!(f, "{} failed", self.failed())
     }
@@ -307,6 +325,10 @@ impl Tally {
         self.report.filtered += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
+    pub(super) fn suppress(&mut self, count: usize) {
+        self.report.suppressed += u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
     pub(super) fn withhold(&mut self, count: usize) {
         if count > 0 {
             self.report.lines.get_or_insert_default().withheld += count;
@@ -315,8 +337,10 @@ impl Tally {
 
     #[cold]
     pub(super) fn add(&mut self, entry: &Arc<SubscriptionEntry>, outcome: DeliveryOutcome) {
-        if matches!(outcome, DeliveryOutcome::Accepted) {
-            return self.accept(1);
+        match outcome {
+            DeliveryOutcome::Accepted => return self.accept(1),
+            DeliveryOutcome::Skipped(SkipReason::Suppressed) => return self.suppress(1),
+            _ => {}
         }
         let failed = usize::from(matches!(outcome, DeliveryOutcome::Failed(_)));
         let line = Delivery::new(

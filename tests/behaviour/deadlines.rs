@@ -286,7 +286,7 @@ fn calls_with_deadlines_are_made_at_the_same_time_as_others_of_their_priority() 
         .zip(deadlines)
         .map(|(record, has_deadline)| {
             let all = Arc::clone(&all);
-            let handler = Arc::new(OnPrice(move |_: &str, _| drop(all.wait())));
+            let handler = Arc::new(OnPrice(move |_: &str, _| _ = all.wait()));
             let record = match has_deadline {
                 true => record.deadline(MINUTE),
                 false => record,

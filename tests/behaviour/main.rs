@@ -59,5 +59,6 @@ mod support;
 mod testing;
 mod together;
 mod transient;
+mod triggers;
 mod wiring_changes;
 mod with;

@@ -7,6 +7,7 @@
 mod lanes;
 mod metrics;
 mod stream;
+mod trigger;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     }
     if asked("stream") {
         stream::measure(task.effort)?;
+    }
+    if asked("trigger") {
+        trigger::measure(task.effort)?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod role;
 mod schema;
 mod settings;
 mod subscription;
+pub(crate) mod trigger;
 
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};

@@ -1,0 +1,229 @@
+//! The trigger of a subscription, asked about the events of a fire.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::calling::Step;
+use super::channel::Surroundings;
+use super::entry::SubscriptionEntry;
+use super::event_key::KeyPaths;
+use super::facet::Facet;
+use super::guarded::{EventRow, Guarded};
+use super::payload::{Call, UntypedPayload};
+use super::plan::Plan;
+use super::site::Site;
+use crate::delivery::{
+    Bounds, Desk, HeldEvent, Keep, Parcel, Sight, Terms, TriggerState, Triggered, Verdict, carried,
+    enter,
+};
+use crate::filter::Row;
+use crate::model::{Detached, PUBLISHER_ID, PublisherId, Subscription, TriggerKind};
+use crate::store::record::trigger::EventMemory;
+use crate::value::{Value, ValueRef, drop_quietly};
+
+/// The trigger of a subscription at one site.
+#[derive(Debug, Clone)]
+pub(super) struct SiteTrigger {
+    state: Arc<TriggerState>,
+    /// By what the events are told apart.
+    keys: Arc<KeyPaths>,
+    is_edge: bool,
+}
+
+/// Returns whether what does not match is part of what the subscription asks for, so that its
+/// trigger is asked of every event, and its filter by the trigger alone.
+pub(super) fn sees_all(record: &Subscription) -> bool {
+    let kind = record.trigger().map(|trigger| trigger.kind());
+    kind == Some(&TriggerKind::BecomingTrue)
+}
+
+/// How much may wait for a subscriber that is called by its fires, where what is due without one is
+/// in its way.
+pub(super) fn usual_bounds() -> Bounds {
+    let usual = Detached::new();
+    Bounds {
+        capacity: usual.capacity(),
+        overflow: usual.overflow(),
+        keyed: false,
+    }
+}
+
+impl SiteTrigger {
+    /// Returns the trigger of a subscription, if it has one, with the state that it has so far.
+    pub(super) fn bind<I: Facet + ?Sized>(
+        entry: &SubscriptionEntry,
+        site: &Site,
+        desk: &Desk,
+        bounds: Option<Bounds>,
+        around: &Surroundings,
+    ) -> Option<Self> {
+        let Some(terms) = Terms::of(&entry.record) else {
+            discard(desk.without_trigger(), around);
+            return None;
+        };
+        let bounds = bounds.unwrap_or_else(usual_bounds);
+        let (state, displaced) = desk.trigger(&terms, |desk| {
+            let by = (&around.timers, &around.clock);
+            if !terms.are_kept() || entry.object().is_some() {
+                return TriggerState::new(terms.clone(), bounds, desk, by, None);
+            }
+            let (id, keeper) = (entry.record.id(), Arc::clone(&around.keeper));
+            let keep: Keep = Box::new(move || keeper.changed());
+            let state = TriggerState::new(terms.clone(), bounds, desk, by, Some(keep));
+            around.keeper.keep(id, &state);
+            match around.keeper.take(id) {
+                Some(memory) => state.remember(memory, |event| posted(event, site)),
+                // Another one may have been kept.
+                None => state.change(),
+            }
+            state
+        });
+        discard(displaced, around);
+        state.rebound(bounds);
+        let trigger = entry.record.trigger()?;
+        let names: Vec<_> = trigger.keys().iter().map(|name| &**name).collect();
+        Some(Self {
+            state,
+            keys: Arc::new(KeyPaths::new(&names, site, entry.record.binding())),
+            is_edge: sees_all(&entry.record),
+        })
+    }
+
+    /// Returns whether it is asked of events that do not match too.
+    #[inline]
+    pub(super) fn sees_all(&self) -> bool {
+        self.is_edge
+    }
+
+    /// Asks whether an event is delivered, and why; or says what becomes of it.
+    pub(super) fn ask<I: Facet + ?Sized>(
+        &self,
+        guarded: &Guarded<'_, I>,
+        plan: &Plan,
+        lane: &KeyPaths,
+        call: &impl Call<I>,
+    ) -> Result<Option<Triggered>, Step> {
+        let sight = match self.is_edge {
+            true => guarded.look(plan)?,
+            false => Sight::Match,
+        };
+        let verdict = guarded.with_key(&self.keys, |key| {
+            let mut held = None;
+            let verdict = self.state.see(key, sight, &mut held);
+            if verdict != Verdict::Wanted {
+                return verdict;
+            }
+            // The arguments' own code makes the copy: with no lock held.
+            held = Some(HeldEvent {
+                parcel: guarded.parcel(call),
+                key: guarded.key(lane),
+            });
+            let verdict = self.state.see(key, sight, &mut held);
+            drop_quietly(held);
+            verdict
+        });
+        match verdict {
+            Verdict::Deliver(why) => Ok(why),
+            Verdict::Unmatched => Err(Step::FilteredOut),
+            Verdict::Suppressed | Verdict::Wanted => Err(Step::Suppressed),
+        }
+    }
+
+    /// Returns what the trigger would make of an event, and changes nothing.
+    pub(super) fn foresee(&self, method: usize, row: &EventRow<'_>, sight: Sight) -> Verdict {
+        with_key(&self.keys, method, row, |key| {
+            self.state.foresee(key, sight)
+        })
+    }
+}
+
+/// Returns an event that was kept, if it is of the site.
+fn posted(event: &EventMemory, site: &Site) -> Option<Arc<dyn Parcel>> {
+    let (class, interface) = (site.class.id(), site.schema.id());
+    if (event.class, event.interface) != (class.uuid(), interface.uuid()) {
+        return None;
+    }
+    let (method, found) = site.schema.method(&event.method)?;
+    if found.parameters().len() != event.values.len() {
+        return None;
+    }
+    let values: Vec<_> = event.values.iter().map(Value::view).collect();
+    let _entered = enter(class)?;
+    Some(UntypedPayload::shared(
+        &site.schema,
+        method,
+        &values,
+        carried(),
+    ))
+}
+
+/// Drops a state that no subscription has any more, under a lock of the channel's: with it may go
+/// events, whose arguments are the user's.
+fn discard(state: Option<Arc<TriggerState>>, around: &Surroundings) {
+    let Some(state) = state else {
+        return;
+    };
+    state.end();
+    // As a rule the subscription as it was before has it too.
+    if Arc::strong_count(&state) == 1 {
+        let left = around.pool.submit(Box::new(move || drop_quietly(state)));
+        drop(left);
+    }
+}
+
+/// Says what an event of a method is to a trigger that waits for its filter to become true, or
+/// `None` if nothing: it is of another publisher, or neither matches nor re-arms.
+pub(super) fn sight(
+    plan: &Plan,
+    method: usize,
+    row: &EventRow<'_>,
+    matches: bool,
+) -> Option<Sight> {
+    if matches {
+        return Some(Sight::Match);
+    }
+    let record = &plan.entry.record;
+    if let Some(publisher) = record.binding().publisher()
+        && !is(row.publisher(PUBLISHER_ID), publisher)
+    {
+        return None;
+    }
+    let rearm = record
+        .trigger()
+        .and_then(|trigger| trigger.rearm_criteria());
+    let ends = rearm.is_none()
+        || plan
+            .rearm(method)
+            .is_some_and(|rearm| rearm.evaluate(row) == Some(true));
+    ends.then_some(Sight::End)
+}
+
+fn is(id: ValueRef<'_>, publisher: PublisherId) -> bool {
+    matches!(id, ValueRef::Uuid(id) if PublisherId::from(id) == publisher)
+}
+
+/// Calls `with` with the key of an event, written where the thread wrote the last one.
+pub(super) fn with_key<R>(
+    keys: &KeyPaths,
+    method: usize,
+    row: &EventRow<'_>,
+    with: impl FnOnce(&[u8]) -> R,
+) -> R {
+    // What is read may be the user's own code, and a fire inside of it makes another.
+    let mut key = KEY.try_with(Cell::take).unwrap_or_default();
+    key.clear();
+    keys.write(method, row, &mut key);
+    let done = with(&key);
+    if key.capacity() <= KEPT {
+        // Dropped where the thread is ending.
+        let _ = KEY.try_with(|kept| kept.set(key));
+    }
+    done
+}
+
+thread_local! {
+    static KEY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Far longer than a key is that somebody chose on purpose.
+const KEPT: usize = 1 << 16;

@@ -1,0 +1,174 @@
+//! Triggers as subscriptions come, change and go, and whatever else they have.
+
+use loosely::{Detached, EventClass, Retained, Subscription, Trigger, ValueRef};
+
+use super::{LONG, Rig, SECOND, alarm, counts};
+use crate::support::{StockEvents, live};
+
+fn stored(trigger: Trigger) -> Subscription {
+    let record = Subscription::builder("alarm").to::<dyn StockEvents>();
+    let record = record.component("writer").filter("price > 100");
+    record.trigger(trigger).build().unwrap()
+}
+
+#[test]
+fn state_survives_what_does_not_concern_it() {
+    let rig = Rig::new();
+    rig.broker
+        .register_component(rig.tape.component("writer"))
+        .unwrap();
+    let record = stored(Trigger::on_becoming_true());
+    rig.broker.store(&record).unwrap();
+    rig.fire("A", 101.0);
+    let edits = [
+        record.to_builder().priority(5),
+        record.to_builder().delivery(Detached::new()),
+        record.to_builder().description("louder"),
+    ];
+    for edit in edits {
+        let edit = edit.build().unwrap().without_revision();
+        rig.broker.store(&edit).unwrap();
+        assert_eq!(rig.fire("A", 102.0).suppressed(), 1);
+    }
+    rig.broker.unregister_component("writer");
+    rig.broker
+        .register_component(rig.tape.component("writer"))
+        .unwrap();
+    assert_eq!(rig.fire("A", 102.0).suppressed(), 1);
+    assert_eq!(rig.tape.take(), ["writer A 101"]);
+}
+
+#[test]
+fn state_begins_anew_with_another_trigger_or_filter_and_when_it_was_away() {
+    let rig = Rig::new();
+    rig.broker
+        .register_component(rig.tape.component("writer"))
+        .unwrap();
+    let record = stored(Trigger::on_becoming_true());
+    rig.broker.store(&record).unwrap();
+    assert_eq!(rig.fire("A", 101.0).delivered(), 1);
+    let edits = [
+        record
+            .to_builder()
+            .trigger(Trigger::on_becoming_true().resolved()),
+        record.to_builder().filter("price > 99"),
+    ];
+    for edit in edits {
+        let edit = edit.build().unwrap().without_revision();
+        rig.broker.store(&edit).unwrap();
+        assert_eq!(rig.fire("A", 102.0).delivered(), 1);
+        assert_eq!(rig.fire("A", 102.0).suppressed(), 1);
+    }
+    rig.broker.disable(record.id()).unwrap();
+    rig.broker.enable(record.id()).unwrap();
+    assert_eq!(rig.fire("A", 102.0).delivered(), 1);
+    rig.broker.remove(record.id()).unwrap();
+    rig.broker.store(&record).unwrap();
+    assert_eq!(rig.fire("A", 102.0).delivered(), 1);
+}
+
+#[test]
+fn nothing_is_due_of_a_subscription_that_is_gone() {
+    let rig = Rig::new();
+    let guard = rig.alarm(Trigger::on_becoming_true().lasting(SECOND));
+    rig.fire("A", 101.0);
+    guard.close();
+    rig.advance(10);
+    assert_eq!(rig.tape.take(), [""; 0]);
+}
+
+#[test]
+fn edges_are_seen_among_so_many_filters_that_they_are_in_an_index() {
+    let rig = Rig::new();
+    let edge = Trigger::on_becoming_true().resolved();
+    let others: Vec<_> = (0..100)
+        .map(|number| {
+            let other = live(&format!("other {number}"));
+            rig.subscribe(other.filter(format!("price = {number}.5")))
+        })
+        .collect();
+    let _edge = rig.alarm(edge);
+    let limited = live("limited").filter("price > 200");
+    let _limited = rig.subscribe(limited.trigger(Trigger::at_most(1, SECOND)));
+    assert_eq!(counts(&rig.fire("A", 1.0)), [0, 0, 102]);
+    assert_eq!(counts(&rig.fire("A", 101.0)), [1, 0, 101]);
+    assert_eq!(counts(&rig.fire("A", 201.0)), [1, 1, 100]);
+    assert_eq!(counts(&rig.fire("A", 202.0)), [0, 2, 100]);
+    assert_eq!(counts(&rig.fire("A", 2.5)), [2, 0, 100]);
+    drop(others);
+    let expected = ["A 101 BecameTrue", "A 201", "A 2.5 Resolved", "A 2.5"];
+    let mut all = rig.tape.take();
+    // Whichever of the two has come first.
+    all[2..].sort_by(|one, other| other.cmp(one));
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn events_of_another_publisher_end_nothing() {
+    let rig = Rig::new();
+    let edge = alarm(Trigger::on_becoming_true()).from_publisher("exchange");
+    let _guard = rig.subscribe(edge);
+    let exchange = rig.broker.publisher::<dyn StockEvents>().unwrap();
+    exchange.set_id("exchange");
+    assert_eq!(exchange.price_changed("A", 101.0).delivered(), 1);
+    assert_eq!(counts(&rig.fire("A", 1.0)), [0, 0, 1]);
+    assert_eq!(exchange.price_changed("A", 102.0).suppressed(), 1);
+    exchange.price_changed("A", 1.0);
+    assert_eq!(exchange.price_changed("A", 103.0).delivered(), 1);
+}
+
+#[test]
+fn predicate_is_part_of_what_becomes_true() {
+    let rig = Rig::new();
+    let code = |event: &loosely::FilteredEvent<'_>| {
+        event
+            .get("symbol")
+            .and_then(|symbol| symbol.as_str().map(|it| it != "B"))
+            == Some(true)
+    };
+    rig.broker.register_predicate("listed", code).unwrap();
+    let edge = alarm(Trigger::on_becoming_true().resolved()).predicate("listed");
+    let _guard = rig.subscribe(edge);
+    assert_eq!(counts(&rig.fire("B", 101.0)), [0, 0, 1]);
+    assert_eq!(counts(&rig.fire("A", 101.0)), [1, 0, 0]);
+    assert_eq!(counts(&rig.fire("B", 101.0)), [1, 0, 0]);
+    assert_eq!(rig.tape.take(), ["A 101 BecameTrue", "B 101 Resolved"]);
+}
+
+#[test]
+fn retained_event_is_one_of_those_that_are_seen() {
+    let rig = Rig::new();
+    let class = EventClass::new("nyse", "nyse").with_retained(Retained::Last);
+    rig.broker.register_class::<dyn StockEvents>(class).unwrap();
+    let nyse = rig.broker.publisher_of::<dyn StockEvents>("nyse").unwrap();
+    nyse.price_changed("A", 101.0);
+    let record = Subscription::builder("alarm").class("nyse").object();
+    let edge = Trigger::on_becoming_true().resolved();
+    let _guard = rig.subscribe(record.filter("price > 100").trigger(edge));
+    assert_eq!(nyse.price_changed("A", 102.0).suppressed(), 1);
+    nyse.price_changed("A", 1.0);
+    assert!(rig.broker.idle(LONG));
+    assert_eq!(rig.tape.take(), ["A 101 BecameTrue", "A 1 Resolved"]);
+}
+
+#[test]
+fn explanation_says_what_the_trigger_would_do_and_changes_nothing() {
+    let rig = Rig::new();
+    let _guard = rig.alarm(Trigger::on_becoming_true().resolved());
+    let explain = |price: f64| {
+        let values = [ValueRef::Str("A"), ValueRef::F64(price)];
+        let explanation = rig.stocks.explain("price_changed", &values).unwrap();
+        explanation.lines()[0].stage().to_string()
+    };
+    for _ in 0..2 {
+        assert!(explain(101.0).starts_with("would be called, "));
+        assert!(explain(99.0).starts_with("filtered out, "));
+    }
+    rig.fire("A", 101.0);
+    for _ in 0..2 {
+        assert!(explain(101.0).starts_with("suppressed by its trigger, "));
+        assert!(explain(99.0).starts_with("would be told that it is over, "));
+    }
+    rig.fire("A", 99.0);
+    assert_eq!(rig.tape.take().len(), 2);
+}
