@@ -162,8 +162,10 @@ impl<T> Lane<T> {
         let key = state.line.take(done, max, taken);
         self.count.store(state.line.len(), Ordering::Relaxed);
         // Once nothing waits no publisher may come for long: whoever has taken drops them all.
-        if key.is_none() || state.spent.is_empty() {
-            std::mem::swap(&mut state.spent, spent);
+        match key {
+            None => spent.append(&mut state.spent),
+            Some(_) if state.spent.is_empty() => std::mem::swap(&mut state.spent, spent),
+            Some(_) => {}
         }
         let makes_room = state.blocked > 0 && state.has_room_again();
         drop(state);

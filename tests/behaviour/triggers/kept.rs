@@ -49,7 +49,11 @@ impl House {
 }
 
 fn alarm(trigger: Trigger) -> Subscription {
-    let record = Subscription::builder("alarm").to::<dyn StockEvents>();
+    named("alarm", trigger)
+}
+
+fn named(name: &str, trigger: Trigger) -> Subscription {
+    let record = Subscription::builder(name).to::<dyn StockEvents>();
     let record = record.component("writer").filter("price > 100");
     record.trigger(trigger.kept()).build().unwrap()
 }
@@ -77,9 +81,8 @@ fn what_was_to_be_due_is_due_after_a_restart() {
     let rig = house.open();
     let lasting = Trigger::on_becoming_true().lasting(10 * SECOND);
     rig.broker.store(&alarm(lasting)).unwrap();
-    let silence = alarm(Trigger::absence(20 * SECOND)).to_builder();
-    let silence = silence.name("silence").build().unwrap();
-    rig.broker.store(&silence.without_revision()).unwrap();
+    let silence = named("silence", Trigger::absence(20 * SECOND));
+    rig.broker.store(&silence).unwrap();
     rig.fire("A", 101.0);
     rig.broker.close(LONG).unwrap();
     house.clock.advance(5 * SECOND);
