@@ -133,8 +133,8 @@ impl BrokerBuilder {
     /// subscribers of an event are called by its publisher's thread.
     ///
     /// A thread that is held up by a call that overran its deadline has another in its place, and
-    /// so have all of them if none gets on for ten seconds while deliveries wait: up to 64 more than
-    /// this in all.
+    /// so have all of them if none gets on for ten seconds while deliveries wait: up to 64 more
+    /// than this in all.
     #[must_use]
     pub fn delivery_threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);

@@ -79,10 +79,10 @@ impl Broker {
     ///
     /// Events wait in a [lane](crate::Detached) of their own, from which one future takes one after
     /// another: the next event is received when the future of the one before is through. Whenever
-    /// the first of some waits, `spawner` is given such a future; the crate itself knows no runtime.
-    /// Inside of it, and of what it awaits, [`EventContext`](crate::EventContext) is that of the
-    /// event. What it returns as an error, or a panic, is for the broker's
-    /// [failure hook](crate::BrokerBuilder::on_failure).
+    /// the first of some waits, `spawner` is given such a future; the crate itself knows no
+    /// runtime. Inside of it, and of what it awaits, [`EventContext`](crate::EventContext) is that
+    /// of the event. What it returns as an error, or a panic, is for the broker's [failure
+    /// hook](crate::BrokerBuilder::on_failure).
     ///
     /// # Errors
     ///

@@ -148,8 +148,8 @@ impl<T> Lane<T> {
         Pushed::Accepted
     }
 
-    /// Takes the next events of one key, up to `max`, when those of the key `done` were seen to, and
-    /// returns the key. None if there is none, and then somebody is told of the next one.
+    /// Takes the next events of one key, up to `max`, when those of the key `done` were seen to,
+    /// and returns the key. None if there is none, and then somebody is told of the next one.
     pub(crate) fn take(
         &self,
         done: Option<ValueKey>,

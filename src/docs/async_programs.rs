@@ -73,8 +73,8 @@
 //! better not.
 //!
 //! - [`Broker::subscribe_async`] takes closures that return futures, and a
-//!   [`Spawner`](crate::Spawner), such as `move |future| drop(handle.spawn(future))` for a handle of
-//!   tokio. Events of one subscription are received one after another, in order.
+//!   [`Spawner`](crate::Spawner), such as `move |future| drop(handle.spawn(future))` for a handle
+//!   of tokio. Events of one subscription are received one after another, in order.
 //! - An [`EventStream`] is a `futures_core::Stream` under the feature `futures`: the task asks for
 //!   the next event when it is ready for it.
 //!

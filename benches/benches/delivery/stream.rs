@@ -1,8 +1,8 @@
 //! One stream against a broadcast channel of tokio, both read on another thread.
 //!
-//! Both carry the same two values, of which the text is copied, hold 1,024 events and lose none: the
-//! sender of the channel, which would overwrite what was not read, looks before each event whether
-//! there is room.
+//! Both carry the same two values, of which the text is copied, hold 1,024 events and lose none:
+//! the sender of the channel, which would overwrite what was not read, looks before each event
+//! whether there is room.
 
 use std::error::Error;
 use std::hint::black_box;
