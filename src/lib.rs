@@ -75,6 +75,12 @@
 //!   well: classes that are there without being registered.
 //! - A class may have events [`Retained`]: the last one, or the last for each key, which a
 //!   subscription that comes later gets before any other.
+//! - A subscription may be [`Detached`]: its events wait in a bounded lane for the broker's
+//!   threads, and [`Overflow`] says what becomes of one too many. With a
+//!   [deadline](SubscriptionBuilder::deadline) a fire goes on without a subscriber that hangs, and
+//!   a [`Breaker`] leaves one alone that keeps failing.
+//! - A [`Trigger`] says which of the events that pass the filter are worth a call: the first of
+//!   many, so many in an interval, none for too long.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //! - A [`Session`] is a principal that is logged on at a broker: per-user subscriptions of which it
@@ -105,13 +111,14 @@
 //! acknowledged change survives `kill -9`, no fire that begins after a change returned uses the old
 //! wiring, and no lock is held while anything of the user's runs.
 //!
-//! Delivery is inline: a fire returns when its subscribers did, which run on the publisher's thread
-//! one after another, or at the same time if the class says so ([`Firing::Parallel`]), unbounded in
-//! time. Many filters are found by an index, few are asked in turn. One process owns a store
-//! directory. With `panic = "abort"`, a subscriber that panics ends the process.
+//! Delivery is inline unless something else is said: a fire returns when its subscribers did, which
+//! run on the publisher's thread one after another, or at the same time if the class says so
+//! ([`Firing::Parallel`]), unbounded in time. Many filters are found by an index, few are asked in
+//! turn. One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends
+//! the process.
 //!
-//! Not in this version: queued or detached delivery, deadlines, monikers, events between processes
-//! or machines. A subscription may name a moniker, and then every event for it is a
+//! Not in this version: delivery that survives the process, monikers, events between processes or
+//! machines. A subscription may name a moniker, and then every event for it is a
 //! [failure](Failure::Activation) in the report.
 //!
 //! # Features

@@ -108,8 +108,9 @@
 //! `complaints.rs` and `complaints_of_wiring.rs` under `tests/behaviour` show it, a test each, and
 //! say what they do not cover.
 //!
-//! 1. *A dead subscriber stops the publisher (KB 297146).* In part: a weak subscriber that is gone
-//!    is skipped and removed. One that hangs holds the publisher; there are no deadlines yet.
+//! 1. *A dead subscriber stops the publisher (KB 297146).* Yes: a weak subscriber that is gone is
+//!    skipped and removed, and one that hangs holds nobody up whose subscription has a deadline or
+//!    is detached.
 //! 2. *Unsubscribing during a fire fails the fire (KB 819995).* Yes: a fire uses its snapshot to
 //!    the end.
 //! 3. *A race deletes a "corrupt" subscription (KB 829180).* Yes: nothing is deleted on suspicion;
@@ -121,22 +122,22 @@
 //! 6. *Publishing is linear in the subscribers; about 100 is the limit ([MS-COMEV] 1.6).* Yes
 //!    where there are filters: many are found by index, and a fire's cost follows those that match.
 //!    Whoever has no filter is called, so that is linear.
-//! 7. *High rates bloat memory.* Yes for inline delivery, which has no queue; a class with
-//!    [`Nesting::Queued`] queues nested events without a bound.
+//! 7. *High rates bloat memory.* Yes: inline delivery has no queue, and a lane has a bound. A class
+//!    with [`Nesting::Queued`] queues nested events without one.
 //! 8. *Large arguments are hard.* Yes: references are passed on as they are. Parameters by value
 //!    are cloned for each subscriber.
 //! 9. *The publisher cannot learn who failed.* Yes: the report and the failure hook name
 //!    subscription and cause.
 //! 10. *Filters: equality only, few types, errors at fire time (KB 256989).* Yes.
 //! 11. *No order.* Yes: priority, then store order.
-//! 12. *The publisher is blocked.* No: delivery is inline. A subscriber can [hand
-//!     over](super::async_programs) to a channel.
+//! 12. *The publisher is blocked.* Yes: a detached subscription takes its events from a lane.
 //! 13. *PublisherID does not isolate ("put_PublisherID").* Yes: a subscription bound to a publisher
 //!     ([`SubscriptionBuilder::from_publisher`]) gets the events of publisher objects with that id
 //!     ([`Publisher::set_id`], or the class's) and of no others.
 //! 14. *Two doors that refuse each other's objects.* Yes: there is one.
 //! 15. *Not reliable, and losses go unnoticed.* In part: the wiring's changes can be followed
-//!     without a gap ([`Broker::follow_changes`]). Events are neither queued nor retried.
+//!     without a gap ([`Broker::follow_changes`]), and what a lane loses is told to the subscriber
+//!     and as a health event. Events do not survive the process and are not retried.
 //! 16. *The store belongs to one machine.* In part: records have a serde form to carry elsewhere.
 //!     Nothing replicates them.
 //! 17. *Statistics come late through the event system (KB 965230).* Yes: delivery is a call, and

@@ -6,14 +6,14 @@
 //!
 //! # What survives
 //!
-//! | | stored wiring | transient subscriptions | an event being delivered |
+//! | | stored wiring | transient subscriptions | an event being delivered, or in a lane |
 //! | --- | --- | --- | --- |
 //! | an error or panic of a subscriber | all | all | reaches all others |
 //! | `kill -9` of the process | all that was acknowledged | none | is gone |
 //! | a loss of power | all that was acknowledged and synced | none | is gone |
 //! | a write error of the store | all that was acknowledged | all | is delivered |
 //! | damage to the database | what the copy holds | all | is delivered |
-//! | the close of the broker | all | all, for publishers still held | is delivered |
+//! | the close of the broker | all | all, for publishers still held | is delivered, in time |
 //!
 //! - *`kill -9`*: `durability.rs: acknowledged_commits_survive_kill_under_load`.
 //! - *Power*: a commit is acknowledged after its bytes were written and the device was told to
@@ -158,6 +158,35 @@
 //!   `firing.rs: plain_fire_allocates_nothing_and_reifies_no_event`,
 //!   `fire_reads_nothing_from_the_store`.
 //!
+//! # What waits in lanes
+//!
+//! - A lane keeps the order in which it accepted events and calls its subscriber for one at a time,
+//!   with a key for one of each value: `detached.rs:
+//!   fire_goes_on_while_its_subscriber_is_at_it_and_the_order_is_kept`,
+//!   `events_of_one_key_come_in_order_and_those_of_others_at_the_same_time`.
+//! - All lanes share one copy of the arguments: `detached.rs:
+//!   all_lanes_share_one_copy_of_the_arguments`.
+//! - Nothing is lost unless a policy is chosen that loses, and what is lost is told to the
+//!   subscriber, in order, and as a health event: `detached.rs:
+//!   oldest_events_are_lost_where_that_was_asked_for_and_the_subscriber_is_told`. A publisher that
+//!   waits for room inside a delivery would wait for itself, and fails instead:
+//!   `publisher_inside_a_delivery_does_not_wait_for_room`.
+//! - An edit, or a component that comes, keeps what waits: `detached.rs:
+//!   edit_keeps_what_waits_and_gives_it_to_whom_the_subscription_names_now`. Removing a
+//!   subscription or switching it off gives it up, as a health event says:
+//!   `what_waits_for_a_subscription_that_is_removed_is_for_nobody`.
+//! - [`close`](crate::Broker::close) accepts nothing more, delivers what waits and says how much
+//!   was left at its deadline; the last drop of a broker gives it up: `detached.rs:
+//!   closed_broker_accepts_nothing_and_says_what_was_left`. Nothing of it survives the process.
+//! - The hop count travels along, so a cycle of detached events ends too: `detached.rs:
+//!   cycle_of_detached_events_ends_at_the_nesting_limit`.
+//! - A subscriber that hangs holds up nobody else once its deadline is over: `deadlines.rs`. One
+//!   whose breaker is open is not called; of a detached one nothing is lost meanwhile:
+//!   `breakers.rs`.
+//! - A trigger that tells of a change tells it once, however the input flaps: `triggers.rs`. What
+//!   it remembers survives the program where it is [`kept`](crate::Trigger::kept), but for the last
+//!   seconds before a crash: `triggers/kept.rs`.
+//!
 //! # Who may do what
 //!
 //! - With an [`Authorizer`](crate::Authorizer), what is done through a view of a principal is done
@@ -195,9 +224,10 @@
 //!
 //! # What is not promised
 //!
-//! - Delivery of an event: it is attempted once, while the publisher waits.
+//! - Delivery of an event: it is attempted once, by the fire or from a lane.
 //! - What a class retains, after its broker is gone.
-//! - An end to a fire: a subscriber that does not return holds its publisher for ever.
+//! - An end to a fire: a subscriber that does not return holds its publisher for ever, unless it
+//!   has a deadline or is detached; and a full lane does that waits for room.
 //! - An order between publishers, or between threads of one.
 //! - Memory that a queue of nested events takes on a class with `Nesting::Queued`: nothing bounds
 //!   how many one delivery may fire.

@@ -76,7 +76,11 @@ fn overhead(
     let with = contest.enter(|| _ = black_box(suppressed.measured("mill", 95.0)));
     let results = contest.run(effort.share(Duration::from_secs(1)));
     let more = results.paired(|round| round[with] - round[without]);
-    let each = [results.nanoseconds(without), results.nanoseconds(with), more];
+    let each = [
+        results.nanoseconds(without),
+        results.nanoseconds(with),
+        more,
+    ];
     for (column, nanoseconds) in each.into_iter().enumerate() {
         table.set(name, column, format!("{nanoseconds:.1}"));
     }
