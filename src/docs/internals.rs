@@ -122,6 +122,33 @@
 //! that the next one need not look. An instance of a pool is given back behind its call. `explain`
 //! takes the same steps and calls nobody.
 //!
+//! # The path of an event apart from its fire
+//!
+//! A subscription with a lane, a deadline, a breaker or a trigger is not called by the loop: its
+//! target is a *post*, to which the fire hands the event over. What outlives an edit of such a
+//! subscription lies on its *desk*: the lane, the breaker, the trigger's state, the call that was
+//! abandoned. A post that is made anew finds the desk by the subscription's id and takes the seat
+//! of the one before, so what waits goes to whom the subscription names when its turn comes.
+//!
+//! The event leaves the fire as a *parcel*: a copy of the arguments, with the class, the time and
+//! the number of the event and how deep it was fired, in one piece of memory; one for all lanes,
+//! streams and other threads. Where all subscribers of a method have lanes and nothing is to be
+//! asked, the fire looks at nothing else. A thread that finds a lane empty lingers for some
+//! microseconds, unless others wait for it, and hands what it has delivered back to the publisher
+//! to be dropped there: memory is freed several times faster by the thread that took it. A lane is
+//! in one hand at a time, or each key of it; whoever has it takes up to 64 events at once, one
+//! where the lane may lose or replace what waits, and gives way after sixteen rounds if others
+//! wait.
+//!
+//! What a detached event costs its publisher (two cores of an AMD EPYC, release build, 2026-11;
+//! bench `delivery`): 250 ns, of which the copy, two pieces of memory taken and given back, is a
+//! third, the clock a tenth, and the rest the waits for lines of memory that the other core has
+//! just read. A bounded channel that carries the same struct to a thread takes 80.
+//!
+//! A call with a deadline in a fire is made by a thread of a pool of its own, which never queues;
+//! the fire waits by the broker's clock. In a lane it is watched by one timer of the desk. A thread
+//! that does not come back is replaced, and ends if it does.
+//!
 //! # Locks
 //!
 //! `a -> b`: `b` may be taken while `a` is held, never the other way round.
@@ -149,6 +176,9 @@
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest
 //! a change of a publisher object's properties or filters: alone
 //! the list of a parallel fire, a place on it, the queue of the pool: each alone
+//! a lane, the seats of a desk, the list of desks, a breaker: each alone
+//! the watch over a desk's calls -> the pool, notices, the breaker, what is parked -> the timers
+//! the watch over a pool -> the pool
 //! a change of registered publisher filters or predicates: alone
 //! ```
 //!
