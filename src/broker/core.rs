@@ -73,7 +73,8 @@ impl Core {
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
         let hook = health::noting_suspended(hook, notices.clone(), Arc::clone(&clock));
         let meters = metrics.map(|options| Meters::new(options, Arc::clone(&clock)));
-        let pool = Arc::new(WorkerPool::new(threads));
+        // Lanes need one, even where fires are to have no help.
+        let pool = Arc::new(WorkerPool::new(threads.max(1)));
         let timers = Timers::new(Arc::clone(&clock));
         let sentry_clock = Arc::clone(&clock);
         Sentry::post(&pool, sentry_clock, Arc::clone(&timers), notices.clone());
@@ -87,6 +88,7 @@ impl Core {
             notices: notices.clone(),
             retained_keys,
             named: Named::default(),
+            helpers: threads,
             desks: Desks::new(staff),
             inboxes: Inboxes::default(),
             escorts: WorkerPool::named("loosely-deadline", deadline_threads),

@@ -193,7 +193,8 @@ impl Mailbox {
         let until = Instant::now().checked_add(timeout);
         loop {
             let came = self.0.pile.wait(until, || self.0.is_ended());
-            let count = self.dispatch();
+            // One at least: what is left of a subscription that is gone is nothing to wait beside.
+            let count = self.0.dispatch(self.waiting().max(1));
             if count > 0 || !came {
                 return count;
             }
@@ -317,21 +318,24 @@ impl Inner {
             inbox.tell(&inbox.context(&*parcel, missed), failure);
         }
         drop_quietly(parcel);
-        if !reader.is_through() {
+        let is_through = reader.is_through();
+        if self.put_back(id, reader) && !is_through {
             self.pile.again(id);
         }
-        self.put_back(id, reader);
         true
     }
 
-    /// Puts a reader back into its slot, unless the subscription was dropped meanwhile.
-    fn put_back(&self, id: SlotId, reader: Reader) {
+    /// Puts a reader back into its slot, unless the subscription was dropped meanwhile, and returns
+    /// whether it is there.
+    fn put_back(&self, id: SlotId, reader: Reader) -> bool {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slots.get_mut(&id) else {
             drop(slots);
-            return drop_quietly(reader);
+            drop_quietly(reader);
+            return false;
         };
         slot.reader = Some(reader);
+        true
     }
 
     /// Returns whether there are subscriptions, and none of them gets anything any more.
@@ -368,8 +372,9 @@ impl Drop for MailboxSubscription {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.upgrade() {
             let slot = mailbox.slots.borrow_mut().remove(&self.slot);
-            mailbox.pile.forget(self.slot);
             drop_quietly(slot);
+            // Behind the end of the subscription: nothing of it comes any more.
+            mailbox.pile.forget(self.slot);
         }
     }
 }

@@ -70,7 +70,7 @@ struct Round {
     missed: u64,
 }
 
-/// How many events a future takes at once, and receives without letting others have the thread.
+/// How many events a future receives without letting others have the thread.
 const BATCH: usize = 16;
 
 impl Broker {
@@ -201,7 +201,8 @@ impl Collector for Courier {
 impl Round {
     /// Receives what waits, to the last.
     async fn run(mut self) {
-        let mut hand = Hand::new(Arc::clone(&self.inbox), BATCH);
+        // One at a time: what a future has in hand that is dropped is gone.
+        let mut hand = Hand::new(Arc::clone(&self.inbox), 1);
         let mut received = 0;
         loop {
             match hand.next() {
@@ -213,8 +214,12 @@ impl Round {
                         give_way().await;
                     }
                 }
-                None if self.rest() => return,
-                None => {}
+                None => {
+                    self.inbox.owe(std::mem::take(&mut self.missed));
+                    if self.rest() {
+                        return;
+                    }
+                }
             }
         }
     }

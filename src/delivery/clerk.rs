@@ -60,6 +60,9 @@ impl Clerk {
                 drop_quietly(std::mem::take(&mut spent));
                 let Some(key) = key else {
                     drop_quietly(self.known.take());
+                    if self.missed > 0 {
+                        lane.owe(self.missed);
+                    }
                     return desk.staff.idle.tell();
                 };
                 if self.deliver(&desk, &mut taken, &mut spent) == Handed::Back {

@@ -210,6 +210,10 @@ impl Desk {
     /// Accepts nothing any more; what waits is still delivered.
     pub(crate) fn shut(&self) {
         self.ended.store(true, Ordering::Release);
+        let trigger = self.trigger.lock().clone();
+        if let Some(trigger) = trigger {
+            trigger.freeze();
+        }
         if let Some(lane) = self.lane.get() {
             lane.shut();
         }

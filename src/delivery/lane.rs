@@ -180,6 +180,11 @@ impl<T> Lane<T> {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Says before the next event that so many are missing, of which nobody was told.
+    pub(crate) fn owe(&self, missed: u64) {
+        self.state.lock().line.owe(missed);
+    }
+
     /// Puts back what was taken of a key and is not delivered now; whoever has it in hand has it
     /// still, and comes back.
     pub(crate) fn put_back(&self, key: &ValueKey, taken: &mut VecDeque<Entry<T>>) {
@@ -209,11 +214,7 @@ impl<T> Lane<T> {
     /// Takes over other bounds; what waits stays, though it be more than may.
     pub(crate) fn rebound(&self, bounds: Bounds) {
         let mut state = self.state.lock();
-        state.bounds = Bounds {
-            // What waits of one key stays in order, and so does all that comes behind it.
-            keyed: state.bounds.keyed,
-            ..bounds
-        };
+        state.bounds = bounds;
         drop(state);
         self.room.notify_all();
     }
@@ -257,6 +258,10 @@ pub(super) fn linger(is_ready: impl Fn() -> bool) {
     }
 }
 
+/// For how many events there has to be room before publishers are woken that wait for it, where
+/// lanes are large: as many as are taken at once.
+const MOST_WANTED_ROOM: usize = 64;
+
 /// Some microseconds, about what it takes to wake a thread.
 const LINGER: usize = 16;
 
@@ -273,13 +278,18 @@ impl<T> State<T> {
     /// Returns whether those who wait for room are woken: not for each event that is taken, which
     /// would be one sleep for each.
     fn has_room_again(&self) -> bool {
-        self.line.len() <= self.bounds.capacity / 2
+        let room = self.bounds.capacity.saturating_sub(self.line.len());
+        room >= MOST_WANTED_ROOM.min(self.bounds.capacity / 2).max(1)
     }
 
     /// Takes an event in, or not, and returns whether somebody is to be told that it is ready.
     fn push(&mut self, item: T, key: &ValueKey) -> (Pushed<T>, bool) {
         if self.ended {
             return (Pushed::Ended(item), false);
+        }
+        if self.bounds.keyed != self.line.is_keyed() && self.line.is_idle() {
+            // Not before: what waits stays in order, and so does all that comes behind it.
+            self.line = Line::new(self.bounds.keyed);
         }
         if self.bounds.overflow == Overflow::Coalesce {
             match self.line.replace(item, key) {
@@ -314,7 +324,7 @@ impl<T> State<T> {
     /// the bounds.
     fn batch(&self, max: usize) -> usize {
         match self.bounds.overflow {
-            _ if self.bounds.keyed => 1,
+            _ if self.line.is_keyed() => 1,
             Overflow::DropOldest | Overflow::Coalesce => 1,
             _ => max.min(self.bounds.capacity / 4).max(1),
         }

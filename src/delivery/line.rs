@@ -47,6 +47,11 @@ impl<T> Line<T> {
         }
     }
 
+    /// Returns whether events of different keys may be in different hands.
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self, Self::Keyed(_))
+    }
+
     /// Returns how many events wait.
     pub(super) fn len(&self) -> usize {
         match self {
@@ -75,7 +80,8 @@ impl<T> Line<T> {
     /// one it returns the event itself as an error.
     pub(super) fn replace(&mut self, item: T, key: &ValueKey) -> Result<T, T> {
         let queue = match self {
-            Self::Single(queue) => Some(queue),
+            // Of which key each is was not kept.
+            Self::Single(_) => None,
             Self::Keyed(keyed) => keyed.queues.get_mut(key),
         };
         match queue {
@@ -138,6 +144,17 @@ impl<T> Line<T> {
         }
     }
 
+    /// Says before the next event that so many are missing, of which nobody was told: where there
+    /// are keys, of nothing, as nothing is kept of a key of which nothing waits.
+    pub(super) fn owe(&mut self, missed: u64) {
+        if let Self::Single(queue) = self {
+            match queue.entries.front_mut() {
+                Some(Entry::Gap(count)) => *count += missed,
+                _ => queue.entries.push_front(Entry::Gap(missed)),
+            }
+        }
+    }
+
     /// Takes out all events that wait.
     pub(super) fn clear(&mut self) -> Vec<T> {
         match self {
@@ -195,10 +212,16 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Takes up to `max` events, and the gaps before them.
     fn take(&mut self, max: usize, taken: &mut VecDeque<Entry<T>>) {
-        let count = self.entries.len().min(max);
-        let items = |entry: &&Entry<T>| matches!(entry, Entry::Item(_));
-        self.items -= self.entries.iter().take(count).filter(items).count();
+        let (mut count, mut items) = (0, 0);
+        while items < max
+            && let Some(entry) = self.entries.get(count)
+        {
+            count += 1;
+            items += usize::from(matches!(entry, Entry::Item(_)));
+        }
+        self.items -= items;
         taken.extend(self.entries.drain(..count));
     }
 

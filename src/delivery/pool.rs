@@ -1,6 +1,6 @@
 //! Threads that deliver beside the publishers' own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,6 +73,9 @@ pub(crate) const MOST_HELD: usize = 64;
 thread_local! {
     /// The worker that this thread is.
     static WORKER: RefCell<Option<Arc<Worker>>> = const { RefCell::new(None) };
+
+    /// Whether the task that it is at does not count any more.
+    static FREED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl WorkerPool {
@@ -150,18 +153,23 @@ impl WorkerPool {
 
     /// Returns how many tasks wait for a thread, more or less.
     pub(crate) fn backlog(&self) -> usize {
-        let held = self.shared.state.lock().held;
+        let was_held = self.shared.was_held.load(Ordering::Acquire);
+        let held = was_held.then(|| self.shared.state.lock().held);
+        let held = held.unwrap_or_default();
         self.pending().saturating_sub(self.limit + held)
+    }
+
+    /// Has the thread, which is one of this pool's and almost through with its task, count as free:
+    /// before it tells somebody who may have another for it.
+    pub(crate) fn free_here(&self) {
+        if !FREED.replace(true) {
+            self.shared.pending.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// Returns whether all that was submitted is done.
     pub(crate) fn is_idle(&self) -> bool {
         self.pending() == 0
-    }
-
-    /// Returns how many threads there may be.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
     }
 
     /// Returns a number that rises with everything that a thread is through with.
@@ -251,7 +259,9 @@ impl Shared {
             }
             worker.beat();
             let ends = self.ends(worker, limit);
-            self.pending.fetch_sub(1, Ordering::AcqRel);
+            if !FREED.replace(false) {
+                self.pending.fetch_sub(1, Ordering::AcqRel);
+            }
             if ends {
                 return;
             }

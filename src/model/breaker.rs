@@ -12,7 +12,8 @@ use super::{Problems, span};
 /// it is closed, every event is delivered. A subscriber that errs, panics, cannot be made or misses
 /// its deadline has failed; one delivery that goes well begins the count anew. When as many as
 /// stated failed in a row, the breaker opens: events are
-/// [skipped](crate::SkipReason::BreakerOpen) and lost to the subscription. After the back-off one
+/// [skipped](crate::SkipReason::BreakerOpen) and lost to the subscription; those of a
+/// [detached](crate::Detached) one wait in its lane, as many as may. After the back-off one
 /// event is delivered as a trial. If it goes well, the breaker closes; if it fails, the breaker
 /// stays open for twice as long as before, up to the longest back-off. Health events tell of both.
 ///

@@ -60,7 +60,8 @@ pub struct Detached {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The fire waits until there is room: the publisher becomes as slow as the subscriber. Inside
+    /// The fire waits until there is room, in a large lane for 64 events: the publisher becomes as
+    /// slow as the subscriber. Inside
     /// a delivery this is as [`Fail`](Self::Fail), as two that wait for each other would wait for
     /// ever.
     #[default]
@@ -71,7 +72,7 @@ pub enum Overflow {
     DropNewest,
     /// A waiting event of the same key is replaced by the newer one, in its place, whether the lane
     /// is full or not: for events that tell a state, of which the last one is of interest. What is
-    /// replaced is counted, and is no gap. It needs a [key](Detached::with_key); an event of a
+    /// replaced is no gap. It needs a [key](Detached::with_key); an event of a
     /// further key for which there is no room is as under [`Fail`](Self::Fail).
     Coalesce,
     /// The new event is not taken, and the report has it as

@@ -70,6 +70,8 @@ pub(crate) struct Surroundings {
     pub(crate) named: Named,
     /// Threads beside the publishers', as long as the broker is open.
     pub(crate) pool: Arc<WorkerPool>,
+    /// How many of them a fire that calls several at a time may have.
+    pub(crate) helpers: usize,
     /// Threads that call subscribers with a deadline while their publishers wait.
     pub(crate) escorts: WorkerPool,
     pub(crate) desks: Desks,

@@ -72,7 +72,7 @@ pub(super) fn call_all<I: Facet + ?Sized>(
 ) -> Vec<Done> {
     let pool = &channel.around.pool;
     let helpers = subscribers.len().min(max).saturating_sub(1);
-    let helpers = helpers.min(pool.limit());
+    let helpers = helpers.min(channel.around.helpers);
     let work = Arc::new(Work::new(channel, subscribers, parcel, watch));
     let crew = Arc::new(Crew {
         state: Mutex::new(State {

@@ -62,9 +62,10 @@ impl Desks {
         desk??.upgrade()
     }
 
-    /// Returns whether something waits at the desk of a subscription.
-    pub(super) fn is_busy(&self, key: SubscriptionKey) -> bool {
-        self.find(key).is_some_and(|desk| !desk.is_idle())
+    /// Returns whether the subscription has a lane, into which a fire that began before may still
+    /// put something.
+    pub(super) fn has_lane(&self, key: SubscriptionKey) -> bool {
+        self.find(key).is_some_and(|desk| desk.lane().is_some())
     }
 
     /// Returns all desks.

@@ -72,10 +72,13 @@ impl<I: Facet + ?Sized> Post<I> {
             desk: Arc::clone(&self.desk),
         });
         let (strand, shared) = (Strand::current(), Arc::clone(&call));
+        let around = Arc::clone(&self.around);
         let task = move || {
             let done = strand.inside(|| post.call_elsewhere(&parcel));
             // Before the fire goes on: who is dropped then is not held by this thread any more.
             drop_quietly((post, parcel));
+            // The fire may have another call for this very thread.
+            around.escorts.free_here();
             shared.finish(done);
         };
         match self.around.escorts.submit_now(Box::new(task)) {

@@ -124,6 +124,13 @@ impl Inbox {
         self.lane.rebound(bounds(record));
     }
 
+    /// Says before the next event that so many are missing, of which nobody was told.
+    pub(crate) fn owe(&self, missed: u64) {
+        if missed > 0 {
+            self.lane.owe(missed);
+        }
+    }
+
     /// Returns how many events were lost.
     pub(crate) fn lost(&self) -> u64 {
         self.lane.lost()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::delivery::Bounds;
-use crate::model::{Breaker, DeliveryMode, EventClass, Subscription, Trigger};
+use crate::model::{Breaker, DeliveryMode, EventClass, Overflow, Subscription, Trigger};
 
 /// What a subscription says about its delivery, and its class where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,7 +55,9 @@ impl Policy {
             DeliveryMode::Detached(lane) => Some(Bounds {
                 capacity: lane.capacity(),
                 overflow: lane.overflow(),
-                keyed: lane.key().is_some(),
+                // One that hangs is to hold up one thread.
+                keyed: lane.key().is_some()
+                    && (self.deadline.is_none() || lane.overflow() == Overflow::Coalesce),
             }),
             _ => None,
         }

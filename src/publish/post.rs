@@ -63,7 +63,7 @@ impl<I: Facet + ?Sized> Post<I> {
             }
             (Some(policy), _) => policy,
             // What waits since it had another is still delivered.
-            (None, _) if around.desks.is_busy(entry.key()) => Policy::default(),
+            (None, _) if around.desks.has_lane(entry.key()) => Policy::default(),
             (None, _) => return target,
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
@@ -163,9 +163,10 @@ impl<I: Facet + ?Sized> Post<I> {
         bounds.or_else(|| self.is_behind().then(usual_bounds))
     }
 
-    /// Returns whether something is on its way that the trigger has delivered without an event.
+    /// Returns whether something waits that comes first: that the trigger has delivered without an
+    /// event, or that was accepted before an edit.
     fn is_behind(&self) -> bool {
-        self.trigger.is_some() && !self.desk.is_idle()
+        self.desk.lane().is_some() && !self.desk.is_idle()
     }
 
     /// Has the event wait in the lane.

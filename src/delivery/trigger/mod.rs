@@ -61,6 +61,8 @@ struct State {
     armed: bool,
     /// Whether it was said that there is something to keep.
     told: bool,
+    /// Whether the broker is being closed.
+    frozen: bool,
     ended: bool,
 }
 
@@ -105,6 +107,7 @@ impl TriggerState {
                 bounds,
                 armed: false,
                 told: false,
+                frozen: false,
                 ended: false,
             }),
             keep,
@@ -152,10 +155,18 @@ impl TriggerState {
         self.state.lock().ended = true;
     }
 
+    /// Has nothing more fall due, and keeps what is to for another broker.
+    pub(crate) fn freeze(&self) {
+        self.state.lock().frozen = true;
+    }
+
     /// Has what is due delivered.
     fn look(&self) {
         let mut out = Output::default();
         let mut state = self.state.lock();
+        if state.frozen {
+            return;
+        }
         state.armed = false;
         state.machine.look(self.clock.instant(), &mut out);
         self.settle(state, out);
