@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Member;
 
-use super::outcome;
+use super::{delivery, outcome};
 use crate::names::plain;
 use crate::parse::{Interface, Method, Parameter};
 use crate::record::{Field, conversion, view_methods};
@@ -126,25 +126,12 @@ fn from_arguments(interface: &Interface, method: &Method) -> TokenStream {
 }
 
 fn deliver(interface: &Interface, method: &Method) -> TokenStream {
-    let (krate, trait_ident, vis) = (&interface.krate, interface.ident(), interface.vis());
     let arguments = method
         .parameters
         .iter()
         .map(|parameter| parameter.shape.lend(&quote!(self), &parameter.ident));
     let call = outcome(interface, method, &quote!(target), arguments);
-    quote! {
-        /// Calls the method of `target` with the arguments.
-        ///
-        /// # Errors
-        ///
-        /// When the subscriber returns one.
-        #vis fn deliver(
-            &self,
-            target: &dyn #trait_ident,
-        ) -> ::core::result::Result<(), #krate::SubscriberError> {
-            #call
-        }
-    }
+    delivery(interface, &call)
 }
 
 fn clone(method: &Method) -> TokenStream {

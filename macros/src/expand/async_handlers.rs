@@ -4,64 +4,29 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::Ident;
 
-use super::handlers::debug;
+use super::closures;
 use crate::names::plain;
 use crate::parse::{Interface, Method};
 
 /// Returns the struct: a closure per method, if it has one.
 pub(super) fn structure(interface: &Interface) -> TokenStream {
-    let (krate, ident, vis) = (&interface.krate, interface.ident(), interface.vis());
-    let handlers = interface.async_handlers();
+    let krate = &interface.krate;
     let docs = format!(
         "A subscriber to [`{}`] made of closures that return futures; events without one are \
          received and ignored.",
-        plain(ident),
+        plain(interface.ident()),
     );
-    let fields = interface.methods.iter().map(|method| {
-        let Method {
-            ident,
-            arguments,
-            cfgs,
-            ..
-        } = method;
-        quote! {
-            #(#cfgs)*
-            #ident: ::core::option::Option<#krate::__private::AsyncHandler<#arguments>>
-        }
-    });
-    quote! {
-        #[doc = #docs]
-        #[derive(::core::default::Default)]
-        #vis struct #handlers {
-            #(#fields,)*
-        }
-    }
+    closures::structure(interface, &interface.async_handlers(), &docs, |method| {
+        let arguments = &method.arguments;
+        quote!(#krate::__private::AsyncHandler<#arguments>)
+    })
 }
 
 /// Returns its methods and implementations.
 pub(super) fn impls(interface: &Interface) -> TokenStream {
-    let (vis, handlers) = (interface.vis(), interface.async_handlers());
-    let setters = interface
-        .methods
-        .iter()
-        .map(|method| setter(interface, method));
-    let debug = debug(interface, &handlers);
-    let subscriber = subscriber(interface);
-    quote! {
-        impl #handlers {
-            /// Returns a subscriber that ignores every event.
-            #[must_use]
-            #vis fn new() -> Self {
-                <Self as ::core::default::Default>::default()
-            }
-
-            #(#setters)*
-        }
-
-        #debug
-
-        #subscriber
-    }
+    let setter = |method: &Method| setter(interface, method);
+    let (handlers, subscriber) = (interface.async_handlers(), subscriber(interface));
+    closures::impls(interface, &handlers, setter, &subscriber)
 }
 
 fn setter(interface: &Interface, method: &Method) -> TokenStream {

@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::Ident;
 
-use super::index;
+use super::{delivery, index};
 use crate::names::plain;
 use crate::parse::{Interface, Method};
 
@@ -110,24 +110,11 @@ pub(super) fn each(
 }
 
 fn deliver(interface: &Interface) -> TokenStream {
-    let (krate, trait_ident, vis) = (&interface.krate, interface.ident(), interface.vis());
     let call = each(interface, &quote!(self), |_, method, arguments| {
         let owned = &method.arguments;
         quote!(#owned::deliver(#arguments, target))
     });
-    quote! {
-        /// Calls the event's method of `target` with the arguments.
-        ///
-        /// # Errors
-        ///
-        /// When the subscriber returns one.
-        #vis fn deliver(
-            &self,
-            target: &dyn #trait_ident,
-        ) -> ::core::result::Result<(), #krate::SubscriberError> {
-            #call
-        }
-    }
+    delivery(interface, &call)
 }
 
 fn clone(interface: &Interface) -> TokenStream {

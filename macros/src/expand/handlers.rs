@@ -4,61 +4,29 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::Ident;
 
-use super::implementation;
+use super::{closures, implementation};
 use crate::names::plain;
 use crate::parse::{Interface, Method};
 
 /// Returns the struct: a closure per method, if it has one.
 pub(super) fn structure(interface: &Interface) -> TokenStream {
-    let (ident, vis, handlers) = (interface.ident(), interface.vis(), interface.handlers());
     let docs = format!(
         "A subscriber to [`{}`] made of closures; events without one are received and ignored.",
-        plain(ident),
+        plain(interface.ident()),
     );
-    let fields = interface.methods.iter().map(|method| {
-        let Method { ident, cfgs, .. } = method;
+    closures::structure(interface, &interface.handlers(), &docs, |method| {
         let closure = closure_type(method);
         quote! {
-            #(#cfgs)*
-            #ident: ::core::option::Option<
-                ::std::boxed::Box<dyn #closure + ::core::marker::Send + ::core::marker::Sync>,
-            >
+            ::std::boxed::Box<dyn #closure + ::core::marker::Send + ::core::marker::Sync>
         }
-    });
-    quote! {
-        #[doc = #docs]
-        #[derive(::core::default::Default)]
-        #vis struct #handlers {
-            #(#fields,)*
-        }
-    }
+    })
 }
 
 /// Returns its methods and implementations.
 pub(super) fn impls(interface: &Interface) -> TokenStream {
-    let handlers = interface.handlers();
-    let vis = interface.vis();
-    let setters = interface
-        .methods
-        .iter()
-        .map(|method| setter(interface, method));
-    let debug = debug(interface, &handlers);
-    let subscriber = subscriber(interface);
-    quote! {
-        impl #handlers {
-            /// Returns a subscriber that ignores every event.
-            #[must_use]
-            #vis fn new() -> Self {
-                <Self as ::core::default::Default>::default()
-            }
-
-            #(#setters)*
-        }
-
-        #debug
-
-        #subscriber
-    }
+    let setter = |method: &Method| setter(interface, method);
+    let (handlers, subscriber) = (interface.handlers(), subscriber(interface));
+    closures::impls(interface, &handlers, setter, &subscriber)
 }
 
 fn setter(interface: &Interface, method: &Method) -> TokenStream {
@@ -81,30 +49,6 @@ fn setter(interface: &Interface, method: &Method) -> TokenStream {
         ) -> Self {
             self.#ident = ::core::option::Option::Some(::std::boxed::Box::new(handler));
             self
-        }
-    }
-}
-
-/// Returns an implementation of `Debug` that says which methods have a closure.
-pub(super) fn debug(interface: &Interface, handlers: &Ident) -> TokenStream {
-    let name = plain(handlers);
-    // Hygienic, so that a method may have the same name.
-    let debug = Ident::new("debug", Span::mixed_site());
-    let fields = interface.methods.iter().map(|Method { ident, cfgs, .. }| {
-        let name = plain(ident);
-        quote! {
-            #(#cfgs)*
-            #debug.field(#name, &::core::option::Option::is_some(&self.#ident));
-        }
-    });
-    quote! {
-        #[automatically_derived]
-        impl ::core::fmt::Debug for #handlers {
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                let mut #debug = ::core::fmt::Formatter::debug_struct(f, #name);
-                #(#fields)*
-                #debug.finish()
-            }
         }
     }
 }

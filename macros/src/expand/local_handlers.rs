@@ -4,64 +4,28 @@ use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::Ident;
 
-use super::handlers::debug;
-use super::{event, outcome_of};
+use super::{closures, event, outcome_of};
 use crate::names::plain;
 use crate::parse::{Interface, Method};
 
 /// Returns the struct: a closure per method, if it has one.
 pub(super) fn structure(interface: &Interface) -> TokenStream {
-    let (ident, vis, handlers) = (
-        interface.ident(),
-        interface.vis(),
-        interface.local_handlers(),
-    );
     let docs = format!(
         "A subscriber to [`{}`] made of closures that need not be [`Send`], for a mailbox; events \
          without one are received and ignored.",
-        plain(ident),
+        plain(interface.ident()),
     );
-    let fields = interface.methods.iter().map(|method| {
-        let Method { ident, cfgs, .. } = method;
+    closures::structure(interface, &interface.local_handlers(), &docs, |method| {
         let closure = closure_type(method);
-        quote! {
-            #(#cfgs)*
-            #ident: ::core::option::Option<::std::boxed::Box<dyn #closure>>
-        }
-    });
-    quote! {
-        #[doc = #docs]
-        #[derive(::core::default::Default)]
-        #vis struct #handlers {
-            #(#fields,)*
-        }
-    }
+        quote!(::std::boxed::Box<dyn #closure>)
+    })
 }
 
 /// Returns its methods and implementations.
 pub(super) fn impls(interface: &Interface) -> TokenStream {
-    let (vis, handlers) = (interface.vis(), interface.local_handlers());
-    let setters = interface
-        .methods
-        .iter()
-        .map(|method| setter(interface, method));
-    let debug = debug(interface, &handlers);
-    let subscriber = subscriber(interface);
-    quote! {
-        impl #handlers {
-            /// Returns a subscriber that ignores every event.
-            #[must_use]
-            #vis fn new() -> Self {
-                <Self as ::core::default::Default>::default()
-            }
-
-            #(#setters)*
-        }
-
-        #debug
-
-        #subscriber
-    }
+    let setter = |method: &Method| setter(interface, method);
+    let (handlers, subscriber) = (interface.local_handlers(), subscriber(interface));
+    closures::impls(interface, &handlers, setter, &subscriber)
 }
 
 fn setter(interface: &Interface, method: &Method) -> TokenStream {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod async_handlers;
+mod closures;
 mod dispatch;
 mod event;
 mod handlers;
@@ -194,6 +195,24 @@ fn outcome(
     let (ident, name) = (interface.ident(), &method.ident);
     let call = quote!(<dyn #ident as #ident>::#name(#target, #(#arguments),*));
     outcome_of(method, &call)
+}
+
+/// Returns the method of an owned event, or of its arguments, that calls a subscriber.
+fn delivery(interface: &Interface, call: &TokenStream) -> TokenStream {
+    let (krate, trait_ident, vis) = (&interface.krate, interface.ident(), interface.vis());
+    quote! {
+        /// Calls the event's method of `target` with the arguments.
+        ///
+        /// # Errors
+        ///
+        /// When the subscriber returns one.
+        #vis fn deliver(
+            &self,
+            target: &dyn #trait_ident,
+        ) -> ::core::result::Result<(), #krate::SubscriberError> {
+            #call
+        }
+    }
 }
 
 /// Returns a call that returns what the method does, as one that yields a subscriber's outcome.
