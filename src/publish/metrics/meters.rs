@@ -54,6 +54,14 @@ pub(crate) struct Epoch {
     start: Instant,
 }
 
+/// The time at which something is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// Since the meters are there.
+    passed: Duration,
+    time: SystemTime,
+}
+
 /// Nanoseconds since the meters are there, from 1 on; 0 stands for never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(pub(super) u64);
@@ -171,7 +179,7 @@ impl Meters {
         let methods = self.methods.lock().clone();
         let subscriptions = self.subscriptions.lock().clone();
         let _settling = self.settling.lock();
-        let mut unsettled = HashMap::new();
+        let (mut unsettled, moment) = (HashMap::new(), self.epoch.moment());
         let methods = methods.into_iter().filter_map(|(key, meter)| {
             let meter = meter.upgrade()?;
             Some((key, meter.read(self, &mut unsettled)))
@@ -180,7 +188,7 @@ impl Meters {
         methods.sort_by(|(one, _), (other, _)| one.cmp(other));
         let read = |meter: &SubscriptionMeter| {
             let more = unsettled.get(&std::ptr::from_ref(meter).addr());
-            meter.read(more.copied().unwrap_or_default(), &self.epoch)
+            meter.read(more.copied().unwrap_or_default(), moment)
         };
         let subscriptions = subscriptions.into_iter();
         let subscriptions = subscriptions.filter_map(|(id, it)| Some((id, read(&*it.upgrade()?))));
@@ -198,12 +206,12 @@ impl Meters {
         let meter = self.subscriptions.lock().get(&id)?.upgrade()?;
         let methods: Vec<_> = self.methods.lock().values().cloned().collect();
         let _settling = self.settling.lock();
-        let mut unsettled = HashMap::new();
+        let (mut unsettled, moment) = (HashMap::new(), self.epoch.moment());
         for method in methods.iter().filter_map(Weak::upgrade) {
             method.read(self, &mut unsettled);
         }
         let more = unsettled.get(&Arc::as_ptr(&meter).addr());
-        Some(meter.read(more.copied().unwrap_or_default(), &self.epoch))
+        Some(meter.read(more.copied().unwrap_or_default(), moment))
     }
 
     /// Adds what a lane that is still fired has counted of a subscription.
@@ -235,11 +243,20 @@ impl Epoch {
         self.stamp(self.instant())
     }
 
+    /// Returns this moment, from which stamps are times of day.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            passed: self.clock.instant().saturating_duration_since(self.start),
+            time: self.clock.now(),
+        }
+    }
+}
+
+impl Moment {
     /// Returns the time of day of a stamp, by the time of day that it is now: a clock that was set
     /// in between has told both of them wrong, or none.
-    pub(super) fn time(&self, stamp: Stamp) -> Option<SystemTime> {
+    pub(super) fn time(self, stamp: Stamp) -> Option<SystemTime> {
         let at = Duration::from_nanos(stamp.0.checked_sub(1)?);
-        let ago = self.clock.instant().saturating_duration_since(self.start);
-        self.clock.now().checked_sub(ago.saturating_sub(at))
+        self.time.checked_sub(self.passed.saturating_sub(at))
     }
 }

@@ -81,12 +81,12 @@ impl<const N: usize> Default for Stripe<N> {
 
 thread_local! {
     /// The number of this thread's stripe. It has no destructor, so it can be asked to the end.
-    static NUMBER: Cell<usize> = const { Cell::new(UNKNSHARED) };
+    static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
 
     static LEASE: Lease = Lease::take();
 }
 
-const UNKNSHARED: usize = usize::MAX;
+const UNKNOWN: usize = usize::MAX;
 
 /// The numbers that threads have, a bit each.
 static TAKEN: Mutex<u32> = Mutex::new(0);
@@ -97,7 +97,7 @@ struct Lease(usize);
 #[inline]
 fn number() -> usize {
     match NUMBER.get() {
-        UNKNSHARED => learn(),
+        UNKNOWN => learn(),
         number => number,
     }
 }

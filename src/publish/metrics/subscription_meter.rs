@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::activity::Activity;
 use super::histogram::Histogram;
-use super::meters::{Epoch, Stamp};
+use super::meters::{Moment, Stamp};
 use crate::delivery::DeliveryOutcome;
 use crate::publish::printed::printed;
 
@@ -91,9 +91,9 @@ impl SubscriptionMeter {
         }
     }
 
-    pub(super) fn read(&self, more: Unsettled, epoch: &Epoch) -> Activity {
+    pub(super) fn read(&self, more: Unsettled, moment: Moment) -> Activity {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let last = |counter: &AtomicU64| epoch.time(Stamp(count(counter)).max(more.last));
+        let last = |counter: &AtomicU64| moment.time(Stamp(count(counter)).max(more.last));
         let last_error = self.last_error.lock().clone();
         Activity {
             delivered: count(&self.delivered) + more.delivered,
@@ -103,7 +103,7 @@ impl SubscriptionMeter {
             calls: self.calls.read(),
             last_match: last(&self.last_match),
             last_delivery: last(&self.last_delivery),
-            last_error: last_error.and_then(|(at, text)| Some((epoch.time(at)?, text))),
+            last_error: last_error.and_then(|(at, text)| Some((moment.time(at)?, text))),
         }
     }
 }
