@@ -24,6 +24,9 @@ pub(super) struct Passage {
 #[derive(Debug, Default)]
 struct State {
     is_open: bool,
+    /// How often it was opened: whoever stands at it goes on at the next time, though it be closed
+    /// again at once.
+    opened: u64,
     waiting: usize,
 }
 
@@ -94,14 +97,18 @@ impl Passage {
         let mut state = self.state.lock();
         state.waiting += 1;
         self.changed.notify_all();
-        while !state.is_open {
+        let opened = state.opened;
+        while !state.is_open && state.opened == opened {
             self.changed.wait(&mut state);
         }
         state.waiting -= 1;
     }
 
     fn set_open(&self, is_open: bool) {
-        self.state.lock().is_open = is_open;
+        let mut state = self.state.lock();
+        state.is_open = is_open;
+        state.opened += u64::from(is_open);
+        drop(state);
         self.changed.notify_all();
     }
 }
