@@ -78,7 +78,7 @@ impl Core {
         let timers = Timers::new(Arc::clone(&clock));
         let sentry_clock = Arc::clone(&clock);
         Sentry::post(&pool, sentry_clock, Arc::clone(&timers), notices.clone());
-        let staff = Staff::new(&pool, &clock, &timers);
+        let staff = Staff::new(&pool, &clock, &timers, notices.clone());
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             keeper: Keeper::new(&timers, &pool, &clock),

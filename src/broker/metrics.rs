@@ -57,13 +57,16 @@ impl Broker {
         let (meters, desk) = (around.meters.as_ref(), around.desks.find(entry.key()));
         let desk = desk.as_deref();
         let lane = desk.and_then(Desk::lane);
+        // Of a subscriber that comes for its events they wait there.
+        let inbox = entry.live.as_ref().and_then(|live| live.inbox());
+        let inbox = inbox.map_or((0, 0), |inbox| (inbox.len(), inbox.lost()));
         Some(SubscriptionHealth {
             id,
             name: entry.record.name().to_owned(),
             breaker: desk.map(Desk::breaker).unwrap_or_default(),
             is_busy: desk.is_some_and(Desk::is_busy),
-            waiting: lane.map_or(0, Lane::len),
-            lost: lane.map_or(0, Lane::lost),
+            waiting: lane.map_or(0, Lane::len) + inbox.0,
+            lost: lane.map_or(0, Lane::lost) + inbox.1,
             status,
             activity: meters.and_then(|meters| meters.activity(id)),
         })

@@ -71,7 +71,7 @@ pub(crate) enum Judgement {
     Neither,
 }
 
-/// What a verdict changed.
+/// What a judgement changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     None,
@@ -131,11 +131,11 @@ impl Fuse {
         &self,
         numbers: &Breaker,
         pass: Pass,
-        verdict: Judgement,
+        judgement: Judgement,
         now: Instant,
     ) -> Change {
         let mut state = self.state.lock();
-        match (state.phase, pass, verdict) {
+        match (state.phase, pass, judgement) {
             (Phase::Closed, _, Judgement::Well) => {
                 state.failures = 0;
                 Change::None
@@ -216,13 +216,13 @@ mod tests {
         }
 
         /// Delivers once, and returns nothing if that was refused.
-        fn deliver(&self, verdict: Judgement) -> Option<Change> {
+        fn deliver(&self, judgement: Judgement) -> Option<Change> {
             let pass = self.fuse.admit(self.now).ok()?;
-            Some(self.judge(pass, verdict))
+            Some(self.judge(pass, judgement))
         }
 
-        fn judge(&self, pass: Pass, verdict: Judgement) -> Change {
-            self.fuse.judge(&self.numbers, pass, verdict, self.now)
+        fn judge(&self, pass: Pass, judgement: Judgement) -> Change {
+            self.fuse.judge(&self.numbers, pass, judgement, self.now)
         }
 
         fn opened(failures: u32, back_off: Duration) -> Option<Change> {
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn only_failures_in_a_row_open_it() {
         let rig = Rig::after(2);
-        for verdict in [Judgement::Failed, Judgement::Well, Judgement::Failed] {
-            assert_eq!(rig.deliver(verdict), Some(Change::None));
+        for judgement in [Judgement::Failed, Judgement::Well, Judgement::Failed] {
+            assert_eq!(rig.deliver(judgement), Some(Change::None));
         }
         assert_eq!(rig.deliver(Judgement::Neither), Some(Change::None));
         assert_eq!(rig.deliver(Judgement::Failed), Rig::opened(2, SECOND));

@@ -96,7 +96,7 @@ impl Clerk {
         spent: &mut Vec<Arc<dyn Parcel>>,
     ) -> Handed {
         let items = |entry: &&Entry<_>| matches!(entry, Entry::Item(_));
-        let mut in_hand = taken.iter().filter(items).count();
+        let (mut in_hand, mut discarded) = (taken.iter().filter(items).count(), 0);
         while let Some(entry) = taken.pop_front() {
             let parcel = match entry {
                 Entry::Gap(missed) => {
@@ -108,26 +108,33 @@ impl Clerk {
             in_hand -= 1;
             // One thread at a time takes more than one.
             desk.in_hand.store(in_hand, Ordering::Release);
-            if self.hand_over(desk, &parcel) == Handed::Back {
-                desk.in_hand.store(0, Ordering::Release);
-                self.put_in_front(parcel, taken);
-                return Handed::Back;
+            match self.hand_over(desk, &parcel) {
+                Some(Handed::Over) => {}
+                Some(Handed::Back) => {
+                    desk.in_hand.store(0, Ordering::Release);
+                    self.put_in_front(parcel, taken);
+                    desk.tell_of_discarded(discarded);
+                    return Handed::Back;
+                }
+                None => discarded += 1,
             }
             self.missed = 0;
             spent.push(parcel);
             Worker::beat_here();
         }
+        desk.tell_of_discarded(discarded);
         Handed::Over
     }
 
-    fn hand_over(&mut self, desk: &Desk, parcel: &Arc<dyn Parcel>) -> Handed {
+    /// Hands an event over to its recipient, if there is one.
+    fn hand_over(&mut self, desk: &Desk, parcel: &Arc<dyn Parcel>) -> Option<Handed> {
         let (turn, site) = (desk.turn.load(Ordering::Acquire), parcel.site());
         let known = self
             .known
             .take_if(|known| (known.0, known.1) == (turn, site));
         let known = known.unwrap_or_else(|| (turn, site, desk.recipient(site)));
         let recipient = known.2.as_ref();
-        let handed = recipient.map_or(Handed::Over, |it| it.deliver(parcel, self.missed));
+        let handed = recipient.map(|it| it.deliver(parcel, self.missed));
         self.known = Some(known);
         handed
     }

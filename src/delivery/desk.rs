@@ -19,7 +19,8 @@ use super::timers::Timers;
 use super::trigger::{Terms, TriggerState};
 use super::vigil::Vigil;
 use crate::clock::Clock;
-use crate::model::EventClassId;
+use crate::model::{EventClassId, SubscriptionId};
+use crate::notices::{Notice, Notices};
 use crate::value::{InterfaceId, ValueKey};
 
 /// Where the events of one subscription wait that are delivered apart from their fires.
@@ -29,6 +30,8 @@ use crate::value::{InterfaceId, ValueKey};
 /// its turn comes.
 pub(crate) struct Desk {
     pub(super) me: Weak<Self>,
+    id: SubscriptionId,
+    name: Mutex<Arc<str>>,
     pub(super) staff: Arc<Staff>,
     pub(super) lane: OnceLock<Lane<Arc<dyn Parcel>>>,
     seats: Mutex<SmallVec<[Seat; 1]>>,
@@ -55,6 +58,7 @@ pub(crate) struct Staff {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) idle: Arc<Idle>,
+    pub(crate) notices: Notices,
     /// How many threads are held by calls that were abandoned.
     abandoned: AtomicUsize,
 }
@@ -87,9 +91,11 @@ pub(crate) trait Recipient: Send + Sync {
 struct ByPool(Weak<Desk>);
 
 impl Desk {
-    pub(crate) fn new(staff: &Arc<Staff>) -> Arc<Self> {
+    pub(crate) fn new(id: SubscriptionId, name: &Arc<str>, staff: &Arc<Staff>) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
+            id,
+            name: Mutex::new(Arc::clone(name)),
             fuse: Fuse::default(),
             parked: Mutex::default(),
             vigil: Vigil::new(&staff.clock, &staff.timers, &staff.idle),
@@ -121,19 +127,48 @@ impl Desk {
         drop(old);
     }
 
-    /// Lets nobody have the events of a site any more: what waits of them is for nobody.
+    /// Lets nobody have the events of a site any more, and returns what waits of them: it is for
+    /// nobody, which is told.
     pub(crate) fn vacate(&self, site: Site) -> Vec<Arc<dyn Parcel>> {
         let mut seats = self.seats.lock();
         let left = seats.iter().position(|seat| seat.site == site);
         let left = left.map(|place| seats.swap_remove(place));
         self.turn.fetch_add(1, Ordering::Release);
-        let is_last = seats.is_empty();
         drop(seats);
         drop(left);
-        match self.lane.get() {
-            Some(lane) if is_last => lane.clear(),
-            _ => Vec::new(),
+        let is_out = |parcel: &Arc<dyn Parcel>| parcel.site() == site;
+        let out = self.lane.get().map(|lane| lane.take_out(is_out));
+        let out = out.unwrap_or_default();
+        self.tell_of_discarded(out.len());
+        out
+    }
+
+    /// Tells that so many events are for nobody; of those that are left when the broker is closed
+    /// whoever closes it is told.
+    pub(super) fn tell_of_discarded(&self, count: usize) {
+        if count > 0 && !self.ended.load(Ordering::Acquire) {
+            self.staff.notices.push(Notice::LaneDiscarded {
+                id: self.id.uuid(),
+                name: self.name.lock().to_string(),
+                count: count as u64,
+            });
         }
+    }
+
+    /// Returns whether somebody may receive the events of a site.
+    pub(crate) fn has_seat(&self, site: Site) -> bool {
+        self.seats.lock().iter().any(|seat| seat.site == site)
+    }
+
+    /// Returns the subscription.
+    pub(crate) fn id(&self) -> SubscriptionId {
+        self.id
+    }
+
+    /// Goes by the subscription's present name where somebody is told of it.
+    pub(crate) fn rename(&self, name: &Arc<str>) {
+        let old = std::mem::replace(&mut *self.name.lock(), Arc::clone(name));
+        drop(old);
     }
 
     /// Has an event wait for a thread of the pool.
@@ -143,11 +178,9 @@ impl Desk {
         parcel: Arc<dyn Parcel>,
         key: &ValueKey,
     ) -> Pushed<Arc<dyn Parcel>> {
-        let lane = self.lane_of(bounds);
-        // One that was made since the desk was shut does not know.
-        match self.ended.load(Ordering::Acquire) {
-            true => Pushed::Ended(parcel),
-            false => lane.push(parcel, key),
+        match self.open_lane(bounds) {
+            Some(lane) => lane.push(parcel, key),
+            None => Pushed::Ended(parcel),
         }
     }
 
@@ -158,16 +191,18 @@ impl Desk {
         parcel: Arc<dyn Parcel>,
         key: &ValueKey,
     ) -> Pushed<Arc<dyn Parcel>> {
-        let lane = self.lane_of(bounds);
-        match self.ended.load(Ordering::Acquire) {
-            true => Pushed::Ended(parcel),
-            false => lane.push_beyond(parcel, key),
+        match self.open_lane(bounds) {
+            Some(lane) => lane.push_beyond(parcel, key),
+            None => Pushed::Ended(parcel),
         }
     }
 
-    fn lane_of(&self, bounds: Bounds) -> &Lane<Arc<dyn Parcel>> {
+    /// Returns the lane, made now if none is there, unless the desk was shut: of which one that was
+    /// made since does not know.
+    fn open_lane(&self, bounds: Bounds) -> Option<&Lane<Arc<dyn Parcel>>> {
         let outlet = || Box::new(ByPool(Weak::clone(&self.me)));
-        self.lane.get_or_init(|| Lane::new(bounds, outlet()))
+        let lane = self.lane.get_or_init(|| Lane::new(bounds, outlet()));
+        (!self.ended.load(Ordering::Acquire)).then_some(lane)
     }
 
     /// Returns the state of the subscription's trigger, one that `make` makes where there is none
@@ -305,12 +340,14 @@ impl Staff {
         pool: &Arc<WorkerPool>,
         clock: &Arc<dyn Clock>,
         timers: &Arc<Timers>,
+        notices: Notices,
     ) -> Arc<Self> {
         Arc::new(Self {
             pool: Arc::clone(pool),
             clock: Arc::clone(clock),
             timers: Arc::clone(timers),
             idle: Arc::default(),
+            notices,
             abandoned: AtomicUsize::new(0),
         })
     }

@@ -155,10 +155,10 @@ impl DeliveryOutcome {
     }
 
     /// Returns what it says of the subscriber.
-    pub(crate) fn verdict(&self) -> Judgement {
+    pub(crate) fn judgement(&self) -> Judgement {
         match self {
             Self::Delivered => Judgement::Well,
-            Self::Failed(failure) => failure.verdict(),
+            Self::Failed(failure) => failure.judgement(),
             _ => Judgement::Neither,
         }
     }
@@ -166,7 +166,7 @@ impl DeliveryOutcome {
 
 impl Failure {
     /// Returns what it says of the subscriber.
-    pub(crate) fn verdict(&self) -> Judgement {
+    pub(crate) fn judgement(&self) -> Judgement {
         match self {
             Self::Subscriber(_)
             | Self::Panicked(_)

@@ -127,9 +127,7 @@ impl<T> Lane<T> {
         if !spent.is_empty() {
             drop_quietly(spent);
         }
-        if is_ready && !self.outlet.ready() {
-            self.state.lock().untold = true;
-        }
+        self.tell(is_ready);
         pushed
     }
 
@@ -142,10 +140,15 @@ impl<T> Lane<T> {
         let is_ready = state.push_last(item, key);
         self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
+        self.tell(is_ready);
+        Pushed::Accepted
+    }
+
+    /// Has somebody come, if there is something to take of which nobody knows.
+    fn tell(&self, is_ready: bool) {
         if is_ready && !self.outlet.ready() {
             self.state.lock().untold = true;
         }
-        Pushed::Accepted
     }
 
     /// Takes the next events of one key, up to `max`, when those of the key `done` were seen to,
@@ -219,9 +222,21 @@ impl<T> Lane<T> {
         self.room.notify_all();
     }
 
+    /// Takes out what waits of which `is_out`, which runs under the lane's lock, is true, to be
+    /// dropped by the caller.
+    pub(crate) fn take_out(&self, is_out: impl Fn(&T) -> bool) -> Vec<T> {
+        let mut state = self.state.lock();
+        let out = state.line.take_out(is_out);
+        self.count.store(state.line.len(), Ordering::Relaxed);
+        drop(state);
+        self.room.notify_all();
+        out
+    }
+
     /// Takes out all that waits, to be dropped by the caller.
     pub(crate) fn clear(&self) -> Vec<T> {
         let left = self.state.lock().line.clear();
+        self.count.store(0, Ordering::Relaxed);
         self.room.notify_all();
         left
     }

@@ -155,11 +155,33 @@ impl<T> Line<T> {
         }
     }
 
+    /// Takes out the events that wait of which `is_out` is true.
+    pub(super) fn take_out(&mut self, is_out: impl Fn(&T) -> bool) -> Vec<T> {
+        match self {
+            Self::Single(queue) => queue.take_out(&is_out),
+            Self::Keyed(keyed) => {
+                let queues = keyed.queues.values_mut();
+                let out: Vec<_> = queues.flat_map(|queue| queue.take_out(&is_out)).collect();
+                keyed.items -= out.len();
+                out
+            }
+        }
+    }
+
     /// Takes out all events that wait.
     pub(super) fn clear(&mut self) -> Vec<T> {
         match self {
             Self::Single(queue) => queue.clear(),
             Self::Keyed(keyed) => keyed.clear(),
+        }
+    }
+}
+
+impl<T> Entry<T> {
+    fn into_item(self) -> Option<T> {
+        match self {
+            Self::Item(item) => Some(item),
+            Self::Gap(_) => None,
         }
     }
 }
@@ -237,13 +259,21 @@ impl<T> Queue<T> {
         }
     }
 
+    fn take_out(&mut self, is_out: impl Fn(&T) -> bool) -> Vec<T> {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let (out, left): (VecDeque<_>, VecDeque<_>) =
+            entries.partition(|entry| matches!(entry, Entry::Item(item) if is_out(item)));
+        self.entries = left;
+        self.items -= out.len();
+        out.into_iter().filter_map(Entry::into_item).collect()
+    }
+
     fn clear(&mut self) -> Vec<T> {
         self.items = 0;
-        let items = self.entries.drain(..).filter_map(|entry| match entry {
-            Entry::Item(item) => Some(item),
-            Entry::Gap(_) => None,
-        });
-        items.collect()
+        self.entries
+            .drain(..)
+            .filter_map(Entry::into_item)
+            .collect()
     }
 }
 

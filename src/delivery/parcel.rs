@@ -13,7 +13,9 @@ use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
 /// who get it later than the fire, or on another thread.
 pub(crate) trait Parcel: Send + Sync + 'static {
     /// Returns the class and the interface that it was fired of.
-    fn site(&self) -> (EventClassId, InterfaceId);
+    fn site(&self) -> (EventClassId, InterfaceId) {
+        (self.fire().class(), self.schema().id())
+    }
 
     /// Returns the schema that it was fired with.
     fn schema(&self) -> &InterfaceSchema;

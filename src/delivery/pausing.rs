@@ -31,9 +31,9 @@ impl Desk {
     }
 
     /// Takes in how a delivery went.
-    pub(crate) fn judge(&self, numbers: &Breaker, pass: Pass, verdict: Judgement) -> Change {
+    pub(crate) fn judge(&self, numbers: &Breaker, pass: Pass, judgement: Judgement) -> Change {
         let now = self.staff.clock.instant();
-        let change = self.fuse.judge(numbers, pass, verdict, now);
+        let change = self.fuse.judge(numbers, pass, judgement, now);
         match change {
             Change::None => {}
             Change::Closed | Change::Untried => self.resume(),

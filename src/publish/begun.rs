@@ -15,6 +15,7 @@ use crate::delivery::{
     Watched, Worker,
 };
 use crate::notices::Notice;
+use crate::value::drop_quietly;
 
 /// How far an event has come.
 pub(super) enum Begun {
@@ -102,14 +103,14 @@ impl<I: Facet + ?Sized> Post<I> {
 
     /// Has the breaker know what came of a call.
     pub(super) fn judge(&self, pass: Option<Pass>, step: &Step) {
-        self.note(pass, step.verdict());
+        self.note(pass, step.judgement());
     }
 
     /// Has the breaker know what came of a call that was made for this.
     pub(super) fn judge_outcome(&self, pass: Option<Pass>, outcome: Option<&DeliveryOutcome>) {
         self.note(
             pass,
-            outcome.map_or(Judgement::Neither, DeliveryOutcome::verdict),
+            outcome.map_or(Judgement::Neither, DeliveryOutcome::judgement),
         );
     }
 
@@ -118,13 +119,13 @@ impl<I: Facet + ?Sized> Post<I> {
         self.note(pass, Judgement::Neither);
     }
 
-    fn note(&self, pass: Option<Pass>, verdict: Judgement) {
+    fn note(&self, pass: Option<Pass>, judgement: Judgement) {
         let (Some(breaker), Some(pass)) = (&self.policy.breaker, pass) else {
             return;
         };
         let id = self.entry.record.id().uuid();
         let name = || self.entry.record.name().to_owned();
-        let notice = match self.desk.judge(breaker, pass, verdict) {
+        let notice = match self.desk.judge(breaker, pass, judgement) {
             Change::None | Change::Untried => return,
             Change::Closed => Notice::BreakerClosed { id, name: name() },
             Change::Opened { failures, back_off } => Notice::BreakerOpened {
@@ -163,14 +164,25 @@ impl<I: Facet + ?Sized> Post<I> {
         Some(Overseen { watched, worker })
     }
 
-    /// Ends that, and returns whether the call was in time.
-    pub(super) fn was_in_time(&self, overseen: &Overseen) -> bool {
-        let is_in_time = self.desk.vigil().end(&overseen.watched);
-        if !is_in_time {
-            self.around.pool.release(&overseen.worker);
-            self.desk.recover();
+    /// Calls, and ends the watch over it: nothing comes of a call whose deadline was over before, as
+    /// that was told.
+    pub(super) fn within_deadline(
+        &self,
+        overseen: Option<Overseen>,
+        call: impl FnOnce() -> Step,
+    ) -> Step {
+        let Some(overseen) = overseen else {
+            return call();
+        };
+        let called = catch_unwind(AssertUnwindSafe(call));
+        if self.desk.vigil().end(&overseen.watched) {
+            return called.unwrap_or_else(|payload| Step::Failed(failure_of(payload)));
         }
-        is_in_time
+        self.around.pool.release(&overseen.worker);
+        self.desk.recover();
+        // An error or the payload of a panic is the user's.
+        drop_quietly(called);
+        Step::Past
     }
 }
 
@@ -182,10 +194,10 @@ pub(super) struct Overseen {
 
 impl Step {
     /// Returns what it says of the subscriber.
-    fn verdict(&self) -> Judgement {
+    fn judgement(&self) -> Judgement {
         match self {
             Self::Delivered => Judgement::Well,
-            Self::Failed(failure) => failure.verdict(),
+            Self::Failed(failure) => failure.judgement(),
             _ => Judgement::Neither,
         }
     }

@@ -32,6 +32,20 @@ pub(super) enum Step {
     Failed(Failure),
 }
 
+impl Step {
+    /// Returns whether the subscriber was not called, and nothing waits for it, though it should.
+    pub(super) fn reached_nobody(&self) -> bool {
+        match self {
+            Self::Skipped(_) => true,
+            Self::Failed(failure) => matches!(
+                failure,
+                Failure::Overflow | Failure::NoThread | Failure::Closed | Failure::Activation(_)
+            ),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(feature = "tracing")]
 impl Step {
     /// Returns the outcome in one word.

@@ -298,8 +298,18 @@ impl<I: Facet + ?Sized> Channel<I> {
         trash: &mut Trash,
     ) {
         let gone = removed.iter().filter(|gone| !served.contains(&gone.key()));
-        let around = &self.around;
-        around.desks.leave(gone, self.key, around, trash);
+        let Surroundings { desks, keeper, .. } = &*self.around;
+        desks.leave(gone, self.key, keeper, trash);
+    }
+
+    /// Has all give their desks up who are not among the entries that take the place of all.
+    fn leave_all_desks(&self, entries: &[Arc<SubscriptionEntry>], trash: &mut Trash) {
+        let Surroundings { desks, keeper, .. } = &*self.around;
+        if !desks.is_empty() {
+            let served = entries.iter().filter(|entry| entry.is_served());
+            let served = served.map(|entry| entry.key()).collect();
+            desks.leave_but(&served, self.key, keeper, trash);
+        }
     }
 
     /// Returns a subscription with its filter.
@@ -369,6 +379,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         trash.add(std::mem::replace(&mut *roster, fresh));
         self.privates.replace(privates, &sites, trash);
         seating.finish(trash);
+        self.leave_all_desks(&entries, trash);
         self.members.clear(trash);
         self.pulse.beat();
     }

@@ -1,16 +1,16 @@
 //! The desks of a broker's subscriptions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::channel::{ChannelKey, Surroundings};
+use super::channel::ChannelKey;
 use super::entry::{SubscriptionEntry, SubscriptionKey};
+use super::keeper::Keeper;
 use crate::delivery::{Desk, Staff};
-use crate::notices::Notice;
 use crate::store::Trash;
 use crate::value::drop_quietly;
 
@@ -35,10 +35,12 @@ impl Desks {
     }
 
     /// Returns the desk of a subscription, a new one if it has none.
-    pub(super) fn of(&self, key: SubscriptionKey) -> Arc<Desk> {
+    pub(super) fn of(&self, entry: &SubscriptionEntry) -> Arc<Desk> {
+        let (key, name) = (entry.key(), entry.record.shared_name());
         let mut state = self.state.lock();
         let State { desks, ended } = &mut *state;
         if let Some(desk) = desks.get(&key).and_then(Weak::upgrade) {
+            desk.rename(name);
             return desk;
         }
         if desks.len() == desks.capacity() {
@@ -46,7 +48,7 @@ impl Desks {
             // Looked through again only when it has doubled.
             desks.reserve(desks.len() + 1);
         }
-        let desk = Desk::new(&self.staff);
+        let desk = Desk::new(key.id, name, &self.staff);
         desks.insert(key, Arc::downgrade(&desk));
         if *ended {
             desk.shut();
@@ -110,31 +112,44 @@ impl Desks {
         &self,
         gone: impl Iterator<Item = &'a Arc<SubscriptionEntry>>,
         channel: ChannelKey,
-        around: &Surroundings,
+        keeper: &Keeper,
         trash: &mut Trash,
     ) {
-        let Surroundings {
-            notices, keeper, ..
-        } = around;
-        for entry in gone {
-            let Some(desk) = self.find(entry.key()) else {
-                continue;
-            };
-            let left = desk.vacate(channel.into());
-            if !left.is_empty() {
-                notices.push(Notice::LaneDiscarded {
-                    id: entry.record.id().uuid(),
-                    name: entry.record.name().to_owned(),
-                    count: left.len() as u64,
-                });
-            }
-            let trigger = desk.is_vacant().then(|| desk.without_trigger());
-            if trigger.as_ref().is_some_and(Option::is_some) {
-                keeper.forget(entry.record.id());
-            }
-            trash.add((left, trigger, desk));
-        }
+        let desks = gone.filter_map(|entry| self.find(entry.key()));
+        desks.for_each(|desk| vacate(desk, channel, keeper, trash));
     }
+
+    /// As [`leave`](Self::leave), of all that have a seat there and are not among those that are
+    /// served.
+    pub(super) fn leave_but(
+        &self,
+        served: &HashSet<SubscriptionKey>,
+        channel: ChannelKey,
+        keeper: &Keeper,
+        trash: &mut Trash,
+    ) {
+        let state = self.state.lock();
+        let desks = state.desks.iter().filter(|(key, _)| !served.contains(key));
+        let desks: Vec<_> = desks.filter_map(|(_, desk)| desk.upgrade()).collect();
+        drop(state);
+        let desks = desks.into_iter();
+        let here = desks.filter(|desk| desk.has_seat(channel.into()));
+        here.for_each(|desk| vacate(desk, channel, keeper, trash));
+    }
+
+    /// Returns whether no subscription has one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.lock().desks.is_empty()
+    }
+}
+
+fn vacate(desk: Arc<Desk>, channel: ChannelKey, keeper: &Keeper, trash: &mut Trash) {
+    let left = desk.vacate(channel.into());
+    let trigger = desk.is_vacant().then(|| desk.without_trigger());
+    if trigger.as_ref().is_some_and(Option::is_some) {
+        keeper.forget(desk.id());
+    }
+    trash.add((left, trigger, desk));
 }
 
 impl fmt::Debug for Desks {

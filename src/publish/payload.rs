@@ -8,11 +8,10 @@ use std::sync::Arc;
 use super::facet::Facet;
 use super::versions::event_in;
 use crate::delivery::{Carried, Parcel, carried};
-use crate::model::EventClassId;
 use crate::value::view::fields;
 use crate::value::{
-    EventInterface, InterfaceEvent, InterfaceId, InterfaceSchema, RecordView, SubscriberError,
-    Value, ValueRef, drop_quietly,
+    EventInterface, InterfaceEvent, InterfaceSchema, RecordView, SubscriberError, Value, ValueRef,
+    drop_quietly,
 };
 
 /// How the method that is fired is called on one subscriber.
@@ -78,10 +77,6 @@ impl<E> TypedPayload<E> {
 }
 
 impl<E: RecordView + Send + Sync + 'static> Parcel for TypedPayload<E> {
-    fn site(&self) -> (EventClassId, InterfaceId) {
-        (self.fire.class(), self.schema.id())
-    }
-
     fn schema(&self) -> &InterfaceSchema {
         self.schema
     }
@@ -125,10 +120,6 @@ impl UntypedPayload {
 }
 
 impl Parcel for UntypedPayload {
-    fn site(&self) -> (EventClassId, InterfaceId) {
-        (self.fire.class(), self.schema.id())
-    }
-
     fn schema(&self) -> &InterfaceSchema {
         &self.schema
     }

@@ -41,6 +41,12 @@ impl Policy {
         }
     }
 
+    /// Returns how much may wait, if an event does nothing else, whatever it is.
+    pub(super) fn simple_bounds(&self) -> Option<Bounds> {
+        let asks = self.deadline.is_some() || self.breaker.is_some() || self.trigger.is_some();
+        self.bounds().filter(|bounds| !bounds.keyed && !asks)
+    }
+
     /// Returns the name by which events of the lane are told apart, if they are.
     pub(super) fn lane_key(&self) -> Option<&str> {
         match &self.mode {

@@ -37,6 +37,8 @@ pub(super) struct Post<I: ?Sized> {
     pub(super) trigger: Option<SiteTrigger>,
     pub(super) desk: Arc<Desk>,
     channel: ChannelKey,
+    /// How much may wait, if every event that reaches the subscription does nothing else.
+    simple_bounds: Option<Bounds>,
     pub(super) around: Arc<Surroundings>,
     pub(super) schema: Arc<InterfaceSchema>,
     /// What is counted of the subscription and of the methods, if anything is.
@@ -67,7 +69,7 @@ impl<I: Facet + ?Sized> Post<I> {
             (None, _) => return target,
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
-        let desk = around.desks.of(entry.key());
+        let desk = around.desks.of(entry);
         if let Some(bounds) = policy.bounds() {
             desk.rebound(bounds);
         }
@@ -76,11 +78,12 @@ impl<I: Facet + ?Sized> Post<I> {
         let (meters, class) = (around.meters.as_ref(), site.class.id());
         Bound::Post(Self::seated(Self {
             me: Weak::new(),
+            simple_bounds: policy.simple_bounds().filter(|_| meters.is_none()),
             meter: meters.and_then(|meters| meters.subscription(entry)),
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
-            trigger: SiteTrigger::bind::<I>(entry, site, &desk, policy.bounds(), around),
+            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             desk,
@@ -104,6 +107,7 @@ impl<I: Facet + ?Sized> Post<I> {
             trigger: self.trigger.clone(),
             desk: Arc::clone(&self.desk),
             channel: self.channel,
+            simple_bounds: self.simple_bounds,
             around: Arc::clone(&self.around),
             schema: Arc::clone(&self.schema),
             meter: self.meter.clone(),
@@ -122,27 +126,30 @@ impl<I: Facet + ?Sized> Post<I> {
     }
 
     /// Returns how much may wait, if every event that reaches the subscription does nothing else.
+    #[inline]
     pub(super) fn simple_bounds(&self) -> Option<Bounds> {
-        let Policy {
-            deadline,
-            breaker,
-            trigger,
-            ..
-        } = &*self.policy;
-        let is_simple = deadline.is_none() && breaker.is_none() && trigger.is_none();
-        let bounds = self.policy.bounds().filter(|bounds| !bounds.keyed);
-        bounds.filter(|_| is_simple && self.meter.is_none())
+        self.simple_bounds
     }
 
     /// Does with an event that reaches the subscription what its policy says.
     pub(super) fn send(&self, guarded: &Guarded<'_, I>, plan: &Plan, call: &impl Call<I>) -> Step {
-        let asked = self.trigger.as_ref().map_or(Ok(None), |trigger| {
-            trigger.ask(guarded, plan, &self.keys, call)
-        });
-        let why = match asked {
+        let Some(trigger) = &self.trigger else {
+            return self.pass(guarded, None, call);
+        };
+        let why = match trigger.ask(guarded, plan, &self.keys, call) {
             Ok(why) => why,
             Err(step) => return step,
         };
+        let step = self.pass(guarded, why, call);
+        if step.reached_nobody() {
+            trigger.take_back(guarded, why);
+        }
+        step
+    }
+
+    /// Does with an event that the trigger, if there is one, lets pass for a reason what else the
+    /// policy says.
+    fn pass(&self, guarded: &Guarded<'_, I>, why: Option<Triggered>, call: &impl Call<I>) -> Step {
         match self.begin(guarded, why, call) {
             Begun::Ended(step) => step,
             Begun::Here(pass) => {
@@ -259,14 +266,11 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
                 let made = Cell::new(false);
                 let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
                 let run = || triggered(parcel.triggered(), || self.call(&made, &call));
+                let run = || self.within_deadline(overseen, run);
                 let run = || watch.call(self.watched(), &self.around, run);
-                let outcome = outcome_of(catch_unwind(AssertUnwindSafe(run)));
-                if overseen.is_some_and(|overseen| !self.was_in_time(&overseen)) {
-                    // It was told of, and an error is the user's.
-                    return drop_quietly(outcome);
-                }
-                self.judge_outcome(pass, outcome.as_ref());
-                if let Some(outcome) = outcome {
+                // Nothing of one that was told of when its deadline was over.
+                if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
+                    self.judge_outcome(pass, Some(&outcome));
                     self.tell(outcome, &**parcel, watch);
                 }
             });

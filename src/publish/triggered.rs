@@ -50,7 +50,7 @@ pub(super) fn usual_bounds() -> Bounds {
 
 impl SiteTrigger {
     /// Returns the trigger of a subscription, if it has one, with the state that it has so far.
-    pub(super) fn bind<I: Facet + ?Sized>(
+    pub(super) fn bind(
         entry: &SubscriptionEntry,
         site: &Site,
         desk: &Desk,
@@ -127,6 +127,16 @@ impl SiteTrigger {
             Verdict::Unmatched => Err(Step::FilteredOut),
             Verdict::Suppressed | Verdict::Wanted => Err(Step::Suppressed),
         }
+    }
+
+    /// Takes back what it said of an event, as nobody got it.
+    #[cold]
+    pub(super) fn take_back<I: Facet + ?Sized>(
+        &self,
+        guarded: &Guarded<'_, I>,
+        why: Option<Triggered>,
+    ) {
+        guarded.with_key(&self.keys, |key| self.state.take_back(key, why));
     }
 
     /// Returns what the trigger would make of an event, and changes nothing.

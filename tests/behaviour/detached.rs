@@ -5,8 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use loosely::{
-    Broker, Component, Detached, ErrorKind, EventClass, EventContext, FireOutcome, NESTING_LIMIT,
-    Nesting, Overflow, Subscription, SubscriptionGuard, ValueRef, event_interface,
+    Broker, Cascade, Component, Detached, ErrorKind, EventClass, EventContext, FireOutcome,
+    NESTING_LIMIT, Nesting, Notice, Overflow, Subscription, SubscriptionGuard, ValueRef,
+    event_interface,
 };
 
 use crate::support::{
@@ -56,6 +57,24 @@ fn hold(broker: &Broker, lane: Detached) -> (SubscriptionGuard, Held) {
     };
     let guard = subscribe(broker, lane, Arc::new(OnPrice(handler)));
     (guard, Held { begun, go_on })
+}
+
+/// Returns a component that writes each event and then holds it up, the next ones too, until it is
+/// told to go on.
+fn slow(name: &'static str, tape: &Tape) -> (Component<impl StockEvents>, Held) {
+    let (begins, begun) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let goes_on = Arc::new(std::sync::Mutex::new(goes_on));
+    let tape = tape.clone();
+    let slow = Component::new(name, move || {
+        let (begins, goes_on, tape) = (begins.clone(), Arc::clone(&goes_on), tape.clone());
+        OnPrice(move |symbol: &str, price: f64| {
+            tape.write(format!("{name} {symbol} {price}"));
+            begins.send(symbol.to_owned()).unwrap();
+            let _ = goes_on.lock().unwrap().recv();
+        })
+    });
+    (slow.implements::<dyn StockEvents>(), Held { begun, go_on })
 }
 
 impl Held {
@@ -227,28 +246,14 @@ fn gap_is_told_to_the_event_of_its_key() {
 fn edit_that_gives_a_lane_keys_replaces_nothing_of_another_key() {
     let _watchdog = Watchdog::new();
     let (broker, tape) = (quiet(1), Tape::new());
-    let (begins, begun) = mpsc::channel();
-    let (go_on, goes_on) = mpsc::channel::<()>();
-    let goes_on = Arc::new(std::sync::Mutex::new(goes_on));
-    let written = tape.clone();
-    let slow = Component::new("slow", move || {
-        let (begins, goes_on) = (begins.clone(), Arc::clone(&goes_on));
-        let written = written.clone();
-        OnPrice(move |symbol: &str, price: f64| {
-            written.write(format!("{symbol} {price}"));
-            begins.send(()).unwrap();
-            let _ = goes_on.lock().unwrap().recv();
-        })
-    });
-    broker
-        .register_component(slow.implements::<dyn StockEvents>())
-        .unwrap();
+    let (slow, held) = slow("slow", &tape);
+    broker.register_component(slow).unwrap();
     let record = Subscription::builder("edited").to::<dyn StockEvents>();
     let record = record.component("slow").detached().build().unwrap();
     broker.ensure(&record).unwrap();
     let stocks = stocks(&broker);
     stocks.price_changed("X", 1.0);
-    begun.recv().unwrap();
+    assert_eq!(held.begun.recv().unwrap(), "X");
     let coalescing = Detached::new().with_key("symbol");
     let coalescing = coalescing.with_overflow(Overflow::Coalesce);
     let stored = broker.subscription(record.id()).unwrap();
@@ -257,9 +262,12 @@ fn edit_that_gives_a_lane_keys_replaces_nothing_of_another_key() {
     for (symbol, price) in [("A", 1.0), ("B", 1.0), ("A", 2.0)] {
         assert_eq!(stocks.price_changed(symbol, price).accepted(), 1);
     }
-    drop(go_on);
+    drop(held.go_on);
     broker.close(Duration::from_secs(60)).unwrap();
-    assert_eq!(tape.take(), ["X 1", "A 1", "B 1", "A 2"]);
+    assert_eq!(
+        tape.take(),
+        ["slow X 1", "slow A 1", "slow B 1", "slow A 2"]
+    );
 }
 
 #[test]
@@ -469,34 +477,55 @@ fn guard_that_waits_is_back_when_no_event_is_being_delivered() {
 fn edit_keeps_what_waits_and_gives_it_to_whom_the_subscription_names_now() {
     let _watchdog = Watchdog::new();
     let (broker, tape) = (quiet(1), Tape::new());
-    let (begins, begun) = mpsc::channel();
-    let (go_on, goes_on) = mpsc::channel::<()>();
-    let goes_on = Arc::new(std::sync::Mutex::new(goes_on));
-    let first = Component::new("first", move || {
-        let (begins, goes_on) = (begins.clone(), Arc::clone(&goes_on));
-        OnPrice(move |_: &str, _| {
-            begins.send(()).unwrap();
-            let _ = goes_on.lock().unwrap().recv();
-        })
-    });
-    broker
-        .register_component(first.implements::<dyn StockEvents>())
-        .unwrap();
+    let (first, held) = slow("first", &tape);
+    broker.register_component(first).unwrap();
     broker.register_component(tape.component("second")).unwrap();
     let record = Subscription::builder("moved").to::<dyn StockEvents>();
     let record = record.component("first").detached().build().unwrap();
     broker.ensure(&record).unwrap();
     let stocks = stocks(&broker);
     stocks.price_changed("A", 1.0);
-    begun.recv().unwrap();
+    assert_eq!(held.begun.recv().unwrap(), "A");
     stocks.price_changed("B", 2.0);
     let stored = broker.subscription(record.id()).unwrap();
     let moved = stored.to_builder().component("second").without_delivery();
     broker.store(&moved.build().unwrap()).unwrap();
     assert_eq!(stocks.price_changed("C", 3.0).accepted(), 1);
-    drop(go_on);
+    drop(held.go_on);
     broker.close(Duration::from_secs(60)).unwrap();
-    assert_eq!(tape.take(), ["second B 2", "second C 3"]);
+    assert_eq!(tape.take(), ["first A 1", "second B 2", "second C 3"]);
+}
+
+#[test]
+fn what_waits_of_a_class_that_goes_is_told_and_what_waits_of_another_stays() {
+    let _watchdog = Watchdog::new();
+    let (broker, tape) = (quiet(1), Tape::new());
+    for class in ["nyse", "nasdaq"] {
+        let class = EventClass::new(class, class);
+        broker.register_class::<dyn StockEvents>(class).unwrap();
+    }
+    let (slow, held) = slow("slow", &tape);
+    broker.register_component(slow).unwrap();
+    let record = Subscription::builder("both").to::<dyn StockEvents>();
+    let record = record.component("slow").detached().build().unwrap();
+    broker.ensure(&record).unwrap();
+    let [nyse, nasdaq] =
+        ["nyse", "nasdaq"].map(|class| broker.publisher_of::<dyn StockEvents>(class).unwrap());
+    nasdaq.price_changed("A", 1.0);
+    assert_eq!(held.begun.recv().unwrap(), "A");
+    nyse.price_changed("B", 2.0);
+    nyse.price_changed("C", 3.0);
+    nasdaq.price_changed("D", 4.0);
+    broker.unregister_class("nyse", Cascade::Refuse).unwrap();
+    let notices = broker.notices().into_iter();
+    let told = notices.filter_map(|notice| match notice {
+        Notice::LaneDiscarded { name, count, .. } => Some((name, count)),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [("both".to_owned(), 2)]);
+    drop(held.go_on);
+    broker.close(Duration::from_secs(60)).unwrap();
+    assert_eq!(tape.take(), ["slow A 1", "slow D 4"]);
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::Triggered;
 use crate::delivery::{Carried, Parcel};
-use crate::model::EventClassId;
-use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
+use crate::value::{InterfaceSchema, ValueRef};
 
 /// A parcel for one subscription, with the reason why it gets it.
 pub(crate) struct Letter {
@@ -25,10 +24,6 @@ impl Letter {
 }
 
 impl Parcel for Letter {
-    fn site(&self) -> (EventClassId, InterfaceId) {
-        self.parcel.site()
-    }
-
     fn schema(&self) -> &InterfaceSchema {
         self.parcel.schema()
     }

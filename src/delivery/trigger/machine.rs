@@ -150,6 +150,27 @@ impl Machine {
         }
     }
 
+    /// Takes back that an event of a key was delivered for a reason, as nobody got it: the next one
+    /// is as this was.
+    #[cold]
+    pub(super) fn take_back(&mut self, key: &[u8], why: Option<Triggered>, out: &mut Output) {
+        let place = self.keys.find(key);
+        let state = place.and_then(|place| self.keys.get_mut(place));
+        match (self.rule, why, place, state) {
+            (Rule::Edge { .. }, Some(Triggered::BecameTrue), Some(place), Some(State::True)) => {
+                self.keys.remove(place);
+            }
+            (Rule::Edge { .. }, Some(Triggered::Resolved), None, _) => {
+                self.insert(key, State::True, out);
+            }
+            (Rule::Limit { .. }, _, _, Some(State::Counted { count, .. })) => {
+                *count = count.saturating_sub(1);
+            }
+            _ => return,
+        }
+        self.changed = true;
+    }
+
     /// Returns what [`see`](Self::see) would say, and changes nothing.
     pub(super) fn foresee(&mut self, key: &[u8], sight: Sight, now: Instant) -> Verdict {
         let place = self.keys.find(key);

@@ -144,6 +144,15 @@ impl TriggerState {
         verdict
     }
 
+    /// Takes back that an event of a key was delivered for a reason, as nobody got it.
+    #[cold]
+    pub(crate) fn take_back(&self, key: &[u8], why: Option<Triggered>) {
+        let mut out = Output::default();
+        let mut state = self.state.lock();
+        state.machine.take_back(key, why, &mut out);
+        self.settle(state, out);
+    }
+
     /// Returns what would become of an event.
     pub(crate) fn foresee(&self, key: &[u8], sight: Sight) -> Verdict {
         let now = self.clock.instant();

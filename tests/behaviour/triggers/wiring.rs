@@ -1,9 +1,11 @@
 //! Triggers as subscriptions come, change and go, and whatever else they have.
 
-use loosely::{Detached, EventClass, Retained, Subscription, Trigger, ValueRef};
+use std::sync::Arc;
+
+use loosely::{Breaker, Detached, EventClass, Retained, Subscription, Trigger, ValueRef};
 
 use super::{LONG, Rig, SECOND, alarm, counts};
-use crate::support::{StockEvents, live};
+use crate::support::{StockEvents, StockEventsHandlers, live};
 
 fn stored(trigger: Trigger) -> Subscription {
     let record = Subscription::builder("alarm").to::<dyn StockEvents>();
@@ -171,4 +173,25 @@ fn explanation_says_what_the_trigger_would_do_and_changes_nothing() {
     }
     rig.fire("A", 99.0);
     assert_eq!(rig.tape.take().len(), 2);
+}
+
+#[test]
+fn what_nobody_was_called_for_is_not_taken_for_told() {
+    let rig = Rig::new();
+    let breaker = Breaker::after(1).with_back_off(10 * SECOND);
+    let record = alarm(Trigger::on_becoming_true().per("symbol")).breaker(breaker);
+    let handlers = StockEventsHandlers::new().on_price_changed(|symbol, _| {
+        assert_ne!(symbol, "A", "on purpose");
+    });
+    let record = record.build().unwrap();
+    let broker = &rig.broker;
+    let _guard = broker
+        .subscribe_with::<dyn StockEvents>(&record, Arc::new(handlers))
+        .unwrap();
+    assert_eq!(rig.fire("A", 101.0).failed(), 1);
+    assert_eq!(rig.fire("B", 101.0).skipped(), 1);
+    rig.advance(10);
+    assert_eq!(rig.fire("B", 102.0).delivered(), 1);
+    assert_eq!(rig.fire("B", 103.0).suppressed(), 1);
+    assert_eq!(rig.fire("A", 104.0).suppressed(), 1);
 }

@@ -3,8 +3,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::delivery::{Carried, carried};
-use crate::model::EventClassId;
-use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
+use crate::value::{InterfaceSchema, ValueRef};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -12,10 +11,6 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Numbered(u64, Carried);
 
 impl Parcel for Numbered {
-    fn site(&self) -> (EventClassId, InterfaceId) {
-        (EventClassId::from_u128(0), InterfaceId::from_u128(0))
-    }
-
     fn schema(&self) -> &InterfaceSchema {
         unreachable!("nobody reads the events of these tests")
     }
