@@ -1,6 +1,6 @@
 //! The event being delivered, as its subscriber sees it.
 
-mod collected;
+mod carried;
 
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -10,12 +10,13 @@ use std::time::SystemTime;
 use uuid::Uuid;
 
 use super::numbered::numbered;
-use super::shown::{Kept, shown};
-use super::telling::Hooks;
+use super::shown::shown;
 use super::trigger::Triggered;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
 use crate::value::id::uuid_id;
+
+pub(crate) use self::carried::{Carried, carried};
 
 uuid_id! {
     /// The identity of one fired event.
@@ -352,89 +353,6 @@ pub(crate) fn entered_subscription() -> SubscriptionId {
 #[inline]
 pub(crate) fn depth() -> u32 {
     FRAME.with(|frame| frame.depth.get())
-}
-
-/// A fire that goes on on other threads.
-#[derive(Debug, Clone)]
-pub(crate) struct Carried {
-    depth: u32,
-    class: EventClassId,
-    drawn: Drawn,
-    /// What few fires have: an event that waits is small, and quickly freed by another thread.
-    rare: Option<Box<Rare>>,
-    /// What whoever traces is inside of.
-    #[cfg(feature = "tracing")]
-    span: tracing::Span,
-}
-
-/// What few fires have that go on on other threads.
-#[derive(Debug, Clone)]
-struct Rare {
-    shown: Option<Kept>,
-    hooks: Hooks,
-}
-
-impl Rare {
-    fn at(depth: u32) -> Option<Box<Self>> {
-        let (shown, hooks) = (Kept::of(depth), Hooks::here());
-        let is_there = shown.is_some() || !hooks.is_empty();
-        is_there.then(|| Box::new(Self { shown, hooks }))
-    }
-
-    /// Does `work` with it on this thread, as that of a fire at a depth.
-    fn within(&self, depth: u32, work: impl FnOnce()) {
-        let _shown = self.shown.as_ref().and_then(|kept| kept.show(depth));
-        self.hooks.within(work);
-    }
-}
-
-/// Returns the fire that this thread is inside of, for threads that call some of its subscribers:
-/// for all of them it is one event.
-pub(crate) fn carried() -> Carried {
-    FRAME.with(|frame| Carried {
-        depth: frame.depth.get(),
-        class: frame.class.get(),
-        drawn: frame.draw().for_all(),
-        rare: Rare::at(frame.depth.get()),
-        #[cfg(feature = "tracing")]
-        span: tracing::Span::current(),
-    })
-}
-
-impl Carried {
-    /// Does `work` inside the fire on this thread, which is inside of no other.
-    pub(crate) fn within(&self, work: impl FnOnce()) {
-        self.within_behind(0, work);
-    }
-
-    /// As [`within`](Self::within), for a subscription that has missed so many events before.
-    pub(crate) fn within_behind(&self, missed: u64, work: impl FnOnce()) {
-        at_depth(self.depth, || {
-            #[cfg(feature = "tracing")]
-            let _inside = self.span.enter();
-            FRAME.with(|frame| {
-                frame.class.set(self.class);
-                frame.number.set(NO_NUMBER);
-                frame.drawn.set(Some(self.drawn_behind(missed)));
-            });
-            match &self.rare {
-                Some(rare) => rare.within(self.depth, work),
-                None => work(),
-            }
-        });
-    }
-
-    fn drawn_behind(&self, missed: u64) -> Drawn {
-        Drawn {
-            missed,
-            ..self.drawn
-        }
-    }
-
-    /// Returns the class.
-    pub(crate) fn class(&self) -> EventClassId {
-        self.class
-    }
 }
 
 /// Does `work`, the call of a subscriber whose trigger asked for it, and lets the subscriber know

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::lane::Gap;
+pub(crate) use super::queue::Entry;
+use super::queue::Queue;
 use crate::value::ValueKey;
 
 /// Events that wait, each behind those of the same key, and whose turn it is.
@@ -10,22 +12,6 @@ pub(super) enum Line<T> {
     /// All are of one key.
     Single(Queue<T>),
     Keyed(Keyed<T>),
-}
-
-/// What is taken out of a lane.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Entry<T> {
-    Item(T),
-    /// So many events are missing here.
-    Gap(u64),
-}
-
-/// Events of one key.
-pub(super) struct Queue<T> {
-    entries: VecDeque<Entry<T>>,
-    items: usize,
-    /// Whether somebody was told that there is something to take, and has not found it empty since.
-    told: bool,
 }
 
 pub(super) struct Keyed<T> {
@@ -173,116 +159,6 @@ impl<T> Line<T> {
         match self {
             Self::Single(queue) => queue.clear(),
             Self::Keyed(keyed) => keyed.clear(),
-        }
-    }
-}
-
-impl<T> Entry<T> {
-    fn into_item(self) -> Option<T> {
-        match self {
-            Self::Item(item) => Some(item),
-            Self::Gap(_) => None,
-        }
-    }
-}
-
-impl<T> Queue<T> {
-    fn push(&mut self, item: T) -> bool {
-        self.entries.push_back(Entry::Item(item));
-        self.items += 1;
-        !std::mem::replace(&mut self.told, true)
-    }
-
-    fn replace(&mut self, item: T) -> Result<T, T> {
-        match self.entries.back_mut() {
-            Some(Entry::Item(last)) => Ok(std::mem::replace(last, item)),
-            _ => Err(item),
-        }
-    }
-
-    fn drop_oldest(&mut self) -> Option<(T, Gap)> {
-        let (gap, count) = match self.entries.front() {
-            Some(Entry::Gap(count)) if self.items > 0 => (Gap::GoesOn, *count),
-            Some(Entry::Item(_)) => (Gap::Begins, 0),
-            _ => return None,
-        };
-        if count > 0 {
-            self.entries.pop_front();
-        }
-        let Some(Entry::Item(oldest)) = self.entries.pop_front() else {
-            return None;
-        };
-        self.items -= 1;
-        match self.entries.front_mut() {
-            // Two gaps meet.
-            Some(Entry::Gap(next)) => *next += count + 1,
-            _ => self.entries.push_front(Entry::Gap(count + 1)),
-        }
-        Some((oldest, gap))
-    }
-
-    fn miss(&mut self) -> Gap {
-        match self.entries.back_mut() {
-            Some(Entry::Gap(count)) => {
-                *count += 1;
-                Gap::GoesOn
-            }
-            _ => {
-                self.entries.push_back(Entry::Gap(1));
-                Gap::Begins
-            }
-        }
-    }
-
-    /// Takes up to `max` events, and the gaps before them.
-    fn take(&mut self, max: usize, taken: &mut VecDeque<Entry<T>>) {
-        let (mut count, mut items) = (0, 0);
-        while items < max
-            && let Some(entry) = self.entries.get(count)
-        {
-            count += 1;
-            items += usize::from(matches!(entry, Entry::Item(_)));
-        }
-        self.items -= items;
-        taken.extend(self.entries.drain(..count));
-    }
-
-    fn put_back(&mut self, taken: &mut VecDeque<Entry<T>>) {
-        let items = |entry: &&Entry<T>| matches!(entry, Entry::Item(_));
-        self.items += taken.iter().filter(items).count();
-        while let Some(entry) = taken.pop_back() {
-            match (entry, self.entries.front_mut()) {
-                // Two gaps meet.
-                (Entry::Gap(count), Some(Entry::Gap(next))) => *next += count,
-                (entry, _) => self.entries.push_front(entry),
-            }
-        }
-    }
-
-    fn take_out(&mut self, is_out: impl Fn(&T) -> bool) -> Vec<T> {
-        let entries = std::mem::take(&mut self.entries).into_iter();
-        let (out, left): (VecDeque<_>, VecDeque<_>) =
-            entries.partition(|entry| matches!(entry, Entry::Item(item) if is_out(item)));
-        self.entries = left;
-        self.items -= out.len();
-        out.into_iter().filter_map(Entry::into_item).collect()
-    }
-
-    fn clear(&mut self) -> Vec<T> {
-        self.items = 0;
-        self.entries
-            .drain(..)
-            .filter_map(Entry::into_item)
-            .collect()
-    }
-}
-
-impl<T> Default for Queue<T> {
-    fn default() -> Self {
-        Self {
-            entries: VecDeque::new(),
-            items: 0,
-            told: false,
         }
     }
 }

@@ -13,6 +13,7 @@ mod numbered;
 mod parcel;
 mod pausing;
 mod pool;
+mod queue;
 mod sentry;
 mod shown;
 mod telling;

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
-use super::channel::Surroundings;
 use super::facet::Facet;
 use super::pipeline::failure_of;
+use super::surroundings::Surroundings;
 use super::target::{Bound, Resolved};
 use crate::component::Lease;
 use crate::delivery::{DeliveryOutcome, Failure, SkipReason, enter_by_id};

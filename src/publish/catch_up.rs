@@ -6,8 +6,9 @@ use std::sync::{Arc, Weak};
 
 use super::channel::Channel;
 use super::entry::SubscriptionEntry;
+use super::event_row::EventRow;
 use super::facet::Facet;
-use super::guarded::{EventRow, Filters, Guarded};
+use super::guarded::{Filters, Guarded};
 use super::keep::Seats;
 use super::kept::KeptEvent;
 use super::members::Members;

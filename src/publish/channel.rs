@@ -12,90 +12,31 @@ use parking_lot::Mutex;
 use super::catch_up::Seating;
 use super::class_facts::ClassFacts;
 use super::demand::Demanded;
-use super::desks::Desks;
 use super::entry::{Added, SubscriptionEntry, SubscriptionKey};
 use super::explain::Explanation;
 use super::facet::Facet;
 use super::gate::Clearance;
-use super::hook::Hook;
-use super::inbox::Inboxes;
 use super::keep::Keep;
-use super::keeper::Keeper;
 use super::lane::Lane;
 use super::members::{MembersCache, Roll};
-use super::metrics::{ChannelMeter, Meters};
-use super::named::Named;
+use super::metrics::ChannelMeter;
 use super::payload::UntypedPayload;
 use super::pipeline;
 use super::plan::Plan;
 use super::prepared::{Detail, Prepared, compile_all};
-use super::privates::{ObjectId, Privates};
+use super::privates::Privates;
 use super::publisher::Own;
 use super::pulse::Pulse;
 use super::report::FireReport;
 use super::roster::Roster;
 use super::site::{Site, Sites};
+use super::surroundings::{ChannelKey, Surroundings};
 use super::with::Origin;
 use crate::cache::SubscriptionCache;
-use crate::clock::Clock;
-use crate::component::Registry;
-use crate::delivery::{Timers, WorkerPool, depth};
-use crate::model::{ComponentId, EventClass, EventClassId, Nesting};
-use crate::notices::Notices;
+use crate::delivery::depth;
+use crate::model::{ComponentId, EventClass, Nesting};
 use crate::store::Trash;
-use crate::value::{InterfaceId, InterfaceSchema, Value, ValueRef};
-
-/// What names a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ChannelKey {
-    pub(crate) class: EventClassId,
-    pub(crate) interface: InterfaceId,
-}
-
-impl From<ChannelKey> for (EventClassId, InterfaceId) {
-    fn from(key: ChannelKey) -> Self {
-        (key.class, key.interface)
-    }
-}
-
-/// What a fire may need besides the subscriptions. Nothing in it is the broker itself: firing goes
-/// on when the broker is closed.
-pub(crate) struct Surroundings {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) hook: Hook,
-    pub(crate) notices: Notices,
-    /// How many events one method may retain.
-    pub(crate) retained_keys: usize,
-    pub(crate) named: Named,
-    /// Threads beside the publishers', as long as the broker is open.
-    pub(crate) pool: Arc<WorkerPool>,
-    /// How many of them a fire that calls several at a time may have.
-    pub(crate) helpers: usize,
-    /// Threads that call subscribers with a deadline while their publishers wait.
-    pub(crate) escorts: WorkerPool,
-    pub(crate) desks: Desks,
-    /// Keeps what triggers know.
-    pub(crate) keeper: Arc<Keeper>,
-    /// Where events wait for subscribers that come for them.
-    pub(crate) inboxes: Inboxes,
-    /// What is to be done later, as long as the broker is open.
-    pub(crate) timers: Arc<Timers>,
-    /// A weak broker, for factories.
-    pub(crate) host: Arc<dyn Any + Send + Sync>,
-    pub(crate) upkeep: Weak<dyn Upkeep>,
-    /// What is measured, if anything is.
-    pub(crate) meters: Option<Arc<Meters>>,
-}
-
-/// What a fire asks of the broker afterwards, if there still is one.
-pub(crate) trait Upkeep: Any + Send + Sync {
-    /// Removes transient subscriptions whose object is gone, unless they have another by now.
-    fn prune(&self, gone: &[Arc<SubscriptionEntry>]);
-
-    /// Removes the private subscriptions of a publisher object, which is gone.
-    fn release(&self, object: ObjectId);
-}
+use crate::value::{InterfaceSchema, Value, ValueRef};
 
 /// One interface of one class.
 pub(crate) struct Channel<I: ?Sized> {

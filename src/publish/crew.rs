@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use super::calling::{self, outcome_of};
-use super::channel::{Channel, Surroundings};
+use super::channel::Channel;
 use super::facet::Facet;
 use super::payload;
 use super::prepared::Prepared;
+use super::surroundings::Surroundings;
 use super::watch::Watch;
 use crate::component::Strand;
 use crate::delivery::{DeliveryOutcome, Held, Parcel, hold};

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::channel::ChannelKey;
 use super::entry::{SubscriptionEntry, SubscriptionKey};
 use super::keeper::Keeper;
+use super::surroundings::ChannelKey;
 use crate::delivery::{Desk, Staff};
 use crate::store::Trash;
 use crate::value::drop_quietly;

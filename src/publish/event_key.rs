@@ -1,6 +1,6 @@
 //! By what the events of a subscription are told apart.
 
-use super::guarded::EventRow;
+use super::event_row::EventRow;
 use super::site::{Site, scope};
 use crate::filter::Path;
 use crate::model::Binding;

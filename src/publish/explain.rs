@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::channel::Channel;
+use super::event_row::EventRow;
 use super::facet::Facet;
-use super::guarded::EventRow;
 use super::prepared::Prepared;
 use super::publisher_filter::FilteredEvent;
 use super::steering::{Course, DefaultQuery};

@@ -9,9 +9,9 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::channel::Surroundings;
 use super::live::LiveObject;
 use super::pipeline::failure_of;
+use super::surroundings::Surroundings;
 use crate::delivery::{
     Bounds, Delivery, DeliveryOutcome, Entry, EventContext, Failure, Lane, Outlet, Parcel, Pushed,
     hold, settle,

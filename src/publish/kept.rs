@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::class_facts::ClassFacts;
+use super::event_row::EventRow;
 use super::gate::Clearance;
-use super::guarded::EventRow;
 use super::steering::Steering;
 use super::versions::event_in;
 use crate::delivery::Drawn;

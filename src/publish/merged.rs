@@ -5,8 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::channel::Channel;
+use super::event_row::EventRow;
 use super::facet::Facet;
-use super::guarded::{EventRow, Filters, Guarded, Lineup};
+use super::guarded::{Filters, Guarded, Lineup};
 use super::indexed::{Found, NotFound};
 use super::lane::Lane;
 use super::payload::Call;

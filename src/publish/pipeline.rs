@@ -8,8 +8,9 @@ use arc_swap::Guard;
 
 use super::channel::Channel;
 use super::entry::SubscriptionEntry;
+use super::event_row::EventRow;
 use super::facet::Facet;
-use super::guarded::{EventRow, Filters, Guarded};
+use super::guarded::{Filters, Guarded};
 use super::indexed::NotFound;
 use super::lane::{IndexedLane, Lane, PlainSlot};
 use super::measured::{count_plain, fire_timed};

@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 
 use super::begun::Begun;
 use super::calling::{self, Callee, Step, outcome_of};
-use super::channel::{ChannelKey, Surroundings};
 use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
 use super::facet::Facet;
@@ -16,6 +15,7 @@ use super::payload::{self, Call};
 use super::plan::Plan;
 use super::policy::Policy;
 use super::site::Site;
+use super::surroundings::{ChannelKey, Surroundings};
 use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};

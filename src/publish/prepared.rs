@@ -7,7 +7,6 @@ use std::thread;
 
 use super::bound_methods::BoundMethods;
 use super::calling::Callee;
-use super::channel::Surroundings;
 use super::entry::{Added, SubscriptionEntry};
 use super::facet::Facet;
 use super::handled::Rearm;
@@ -16,6 +15,7 @@ use super::plan::Plan;
 use super::post::Post;
 use super::seat::Seat;
 use super::site::{CompiledFilter, Predicates, Sites, filter_of};
+use super::surroundings::Surroundings;
 use super::target::{Bound, Components};
 use super::triggered::{SiteTrigger, sees_all};
 use crate::delivery::Bounds;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::channel::{Channel, Upkeep};
+use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::lane::Lane;
@@ -17,6 +17,7 @@ use super::prepared::Prepared;
 use super::publisher::Own;
 use super::roster::Roster;
 use super::site::Sites;
+use super::surroundings::Upkeep;
 use crate::cache::SubscriptionCache;
 use crate::model::EventClass;
 use crate::store::Trash;

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::channel::{AnyChannel, Channel, Surroundings, Upkeep};
+use super::channel::{AnyChannel, Channel};
 use super::explain::Explanation;
 use super::gate::Gate;
 use super::interest::Interest;
@@ -18,6 +18,7 @@ use super::pipeline;
 use super::privates::{Identity, ObjectId};
 use super::report::FireReport;
 use super::steering::Steering;
+use super::surroundings::{Surroundings, Upkeep};
 use super::with::{Origin, With};
 use crate::delivery::{depth, settle, wait};
 use crate::error::{Error, ErrorKind, Result};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::bag_equality::BagEquality;
-use super::guarded::EventRow;
+use super::event_row::EventRow;
 use super::selection::Selection;
 use crate::filter::{Predicate, Row};
 use crate::model::{EventClass, EventClassId};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::channel::{AnyChannel, Channel};
 use super::dynamic::DynamicPublisher;
+use super::event_row::{EventRow, Kept};
 use super::facet::Facet;
-use super::guarded::{EventRow, Kept};
 use super::keep::Lost;
 use super::kept::KeptEvent;
 use super::publisher::{Own, Publisher, no_method};

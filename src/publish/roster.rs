@@ -6,7 +6,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::catch_up::Seating;
-use super::channel::Surroundings;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
 use super::indexed::{FilterIndex, IndexState};
@@ -17,6 +16,7 @@ use super::prepared::Prepared;
 use super::roster_index::{Rebinding, RosterIndex};
 use super::site::Sites;
 use super::steering::Conduct;
+use super::surroundings::Surroundings;
 use super::target::Components;
 use crate::cache::SubscriptionCache;
 use crate::model::{ComponentId, EventClass, Firing};

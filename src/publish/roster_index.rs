@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::bound_methods::BoundMethods;
 use super::catch_up::Seating;
-use super::channel::Surroundings;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::hit::{Goal, Hit};
@@ -13,6 +12,7 @@ use super::indexed::{FilterIndex, IndexState, Slot};
 use super::prepared::{Detail, Prepared};
 use super::registered::{Places, Registered};
 use super::site::Site;
+use super::surroundings::Surroundings;
 use super::target::{Bound, Components};
 use crate::model::ComponentId;
 use crate::store::Trash;

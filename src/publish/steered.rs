@@ -3,10 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::channel::{Channel, Surroundings};
+use super::channel::Channel;
 use super::entry::SubscriptionEntry;
+use super::event_row::EventRow;
 use super::facet::Facet;
-use super::guarded::{EventRow, Filters, Guarded};
+use super::guarded::{Filters, Guarded};
 use super::members::Members;
 use super::payload::Call;
 use super::pipeline::{failure_in, too_deep};
@@ -15,6 +16,7 @@ use super::publisher_filter::{FilteredEvent, PublisherFilter, Source};
 use super::report::{FireReport, Tally};
 use super::selection::{Deliver, Fired, Selection, Then};
 use super::steering::Course;
+use super::surroundings::Surroundings;
 use crate::delivery::{DeliveryOutcome, SkipReason, enter_subscription};
 use crate::model::SubscriptionId;
 use crate::value::{drop_quietly, panic_message, untyped};

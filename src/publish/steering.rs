@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
-use super::channel::Surroundings;
 use super::columns::SubscriptionCriteria;
 use super::kept::Rule;
 use super::members::Roll;
 use super::publisher_filter::Source;
 use super::site::Site;
+use super::surroundings::Surroundings;
 use crate::model::Subscription;
 use crate::value::{EventMethod, InterfaceId, InterfaceSchema, drop_quietly};
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::channel::Surroundings;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
 use super::inbox::Inbox;
 use super::live::{LiveObject, upgrade};
 use super::post::Post;
+use super::surroundings::Surroundings;
 use crate::component::{Activated, Activation, ActivationError, Lease, Recipe};
 use crate::model::{ComponentId, Subscription, Target};
 use crate::value::InterfaceSchema;

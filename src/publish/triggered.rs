@@ -4,14 +4,15 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::calling::Step;
-use super::channel::Surroundings;
 use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
+use super::event_row::EventRow;
 use super::facet::Facet;
-use super::guarded::{EventRow, Guarded};
+use super::guarded::Guarded;
 use super::payload::{Call, UntypedPayload};
 use super::plan::Plan;
 use super::site::Site;
+use super::surroundings::Surroundings;
 use crate::delivery::{
     Bounds, Desk, HeldEvent, Keep, Parcel, Sight, Terms, TriggerState, Triggered, Verdict, carried,
     enter,

@@ -4,12 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::calling::Step;
-use super::channel::{Channel, Surroundings};
+use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::metrics::{Begun, SubscriptionMeter};
 use super::pipeline::failure_of;
 use super::report::FireReport;
 use super::spans::{self, DeliverySpan};
+use super::surroundings::Surroundings;
 
 /// What those who watch a fire know of it.
 #[derive(Debug, Clone, Copy, Default)]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
-use super::machine::{HeldEvent, Memory, Output};
+use super::machine::Memory;
+use super::verdict::{HeldEvent, Output};
 use super::{Terms, TriggerState};
 use crate::delivery::Parcel;
 use crate::store::record::trigger::{EventMemory, KeyMemory, StateMemory, TriggerMemory};

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Triggered;
 use super::table::KeyTable;
-use crate::delivery::Parcel;
+use super::verdict::{HeldEvent, Output, Sight, Verdict};
 use crate::model::{Trigger, TriggerKind};
-use crate::value::ValueKey;
 
 /// The state of a trigger: what is known of each key.
 ///
@@ -59,43 +57,6 @@ pub(super) enum Memory {
     True,
     Waits { due: Instant },
     Counted { since: Instant, count: u32 },
-}
-
-/// An event that may be delivered later.
-pub(crate) struct HeldEvent {
-    pub(crate) parcel: Arc<dyn Parcel>,
-    /// Its key in the subscription's lane.
-    pub(crate) key: ValueKey,
-}
-
-/// What an event says about the condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// It is true.
-    Match,
-    /// It is not true any more.
-    End,
-}
-
-/// What becomes of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It is delivered.
-    Deliver(Option<Triggered>),
-    /// It matches, and is not delivered.
-    Suppressed,
-    /// It does not match, and is not delivered.
-    Unmatched,
-    /// It may have to be delivered later: ask again with one that can be.
-    Wanted,
-}
-
-/// What is to be delivered without an event, in order, and what nobody needs any more, which is to
-/// be dropped where no lock is held.
-#[derive(Default)]
-pub(super) struct Output {
-    pub(super) due: Vec<(HeldEvent, Triggered)>,
-    pub(super) unused: Vec<HeldEvent>,
 }
 
 impl Machine {
@@ -210,12 +171,12 @@ impl Machine {
                     // Where no event was kept, the next one that matches is delivered.
                     if let State::Waits { held: Some(_), .. } = state {
                         let was = std::mem::replace(state, State::True);
-                        out.deliver(was, Triggered::BecameTrue);
+                        out.deliver(was.into_held(), Triggered::BecameTrue);
                     }
                 }
                 _ => {
                     if let Some(state) = self.keys.remove(place) {
-                        out.deliver(state, Triggered::Absent);
+                        out.deliver(state.into_held(), Triggered::Absent);
                     }
                 }
             }
@@ -424,7 +385,9 @@ impl Machine {
             let before = std::mem::replace(state, waits);
             match before {
                 // It was missed, though nobody has looked since.
-                State::Waits { due, .. } if due <= now => out.deliver(before, Triggered::Absent),
+                State::Waits { due, .. } if due <= now => {
+                    out.deliver(before.into_held(), Triggered::Absent)
+                }
                 _ => out.unused.extend(before.into_held()),
             }
         }
@@ -466,17 +429,6 @@ impl State {
             Self::Waits { held, .. } => held,
             _ => None,
         }
-    }
-}
-
-impl Output {
-    pub(super) fn is_empty(&self) -> bool {
-        self.due.is_empty() && self.unused.is_empty()
-    }
-
-    fn deliver(&mut self, state: State, as_what: Triggered) {
-        let held = state.into_held();
-        self.due.extend(held.map(|held| (held, as_what)));
     }
 }
 

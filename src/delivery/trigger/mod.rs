@@ -4,6 +4,7 @@ mod kept;
 mod letter;
 mod machine;
 mod table;
+mod verdict;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -12,8 +13,9 @@ use std::time::Instant;
 use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::letter::Letter;
-pub(crate) use self::machine::{HeldEvent, Sight, Verdict};
-use self::machine::{Machine, Output};
+use self::machine::Machine;
+use self::verdict::Output;
+pub(crate) use self::verdict::{HeldEvent, Sight, Verdict};
 use super::desk::Desk;
 use super::lane::{Bounds, Pushed};
 use super::timers::Timers;

@@ -1,9 +1,10 @@
 use std::any::Any;
 use std::cell::Cell;
+use std::sync::Arc;
 
 use super::*;
-use crate::delivery::{Carried, carried};
-use crate::value::{InterfaceSchema, ValueRef};
+use crate::delivery::{Carried, Parcel, carried};
+use crate::value::{InterfaceSchema, ValueKey, ValueRef};
 
 const SECOND: Duration = Duration::from_secs(1);
 
