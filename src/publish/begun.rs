@@ -164,8 +164,8 @@ impl<I: Facet + ?Sized> Post<I> {
         Some(Overseen { watched, worker })
     }
 
-    /// Calls, and ends the watch over it: nothing comes of a call whose deadline was over before, as
-    /// that was told.
+    /// Calls, and ends the watch over it: nothing comes of a call whose deadline was over before,
+    /// as that was told.
     pub(super) fn within_deadline(
         &self,
         overseen: Option<Overseen>,
