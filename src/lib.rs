@@ -160,9 +160,9 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, EventStream,
-    HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
-    HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, DeadLetter, Ensured,
+    EventStream, FailedAttempt, HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers,
+    HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
     HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget, Mailbox, MailboxSubscription,
     Session, SpawnedFuture, Spawner, SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth,
     SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
@@ -177,8 +177,8 @@ pub use crate::component::{
     RoleAuthorizer,
 };
 pub use crate::delivery::{
-    BreakerState, Delivery, DeliveryOutcome, EventContext, EventId, Failure, NESTING_LIMIT,
-    SkipReason, Triggered,
+    BreakerState, DeadLetterCause, Delivery, DeliveryOutcome, EventContext, EventId, Failure,
+    NESTING_LIMIT, SkipReason, Triggered,
 };
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::filter::{
@@ -190,8 +190,8 @@ pub use crate::model::{
     Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
     Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow, ParameterName,
     PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
-    PublisherFilterName, PublisherId, Retained, Revision, Right, Role, RoleName, Subscription,
-    SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
+    PublisherFilterName, PublisherId, Queued, Retained, Retry, Revision, Right, Role, RoleName,
+    Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

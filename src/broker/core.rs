@@ -11,12 +11,13 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::{Sentry, Staff, Timers, WorkerPool, is_delivering};
+use crate::delivery::{Journal, Sentry, Staff, Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
 use crate::publish::{
-    Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, Surroundings, Upkeep,
+    Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, SubscriptionEntry, Surroundings,
+    Upkeep, restored,
 };
 use crate::store::{Batch, CommitSink, Store, Trash};
 
@@ -79,6 +80,7 @@ impl Core {
         let sentry_clock = Arc::clone(&clock);
         Sentry::post(&pool, sentry_clock, Arc::clone(&timers), notices.clone());
         let staff = Staff::new(&pool, &clock, &timers, notices.clone());
+        let journal = Journal::new(&staff, restored);
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             keeper: Keeper::new(&timers, &pool, &clock),
@@ -89,7 +91,8 @@ impl Core {
             retained_keys,
             named: Named::default(),
             helpers: threads,
-            desks: Desks::new(staff),
+            desks: Desks::new(staff, &journal),
+            journal,
             inboxes: Inboxes::default(),
             escorts: WorkerPool::named("loosely-deadline", deadline_threads),
             pool,
@@ -104,6 +107,7 @@ impl Core {
         let is_there =
             |id: SubscriptionId| wiring.with(|state, _| state.subscriptions.get(id).is_some());
         around.keeper.open(&store, is_there);
+        open_queues(&around, &wiring, &store).inspect_err(|_| wiring.end_at_once())?;
         let core = Arc::new(Self {
             store,
             owns_store,
@@ -137,6 +141,7 @@ impl Core {
         }
         let until = Instant::now().checked_add(deadline);
         let desks = &self.around.desks;
+        self.around.journal.stop();
         desks.shut();
         if !is_delivering() {
             desks.wait(until);
@@ -145,6 +150,7 @@ impl Core {
         self.around.timers.stop();
         self.around.pool.stop();
         self.around.keeper.write();
+        self.around.journal.close();
         self.detach();
         let told = self.wiring.end(until);
         // Behind the last that is told, for which a stream may wait.
@@ -204,16 +210,42 @@ impl Core {
     }
 }
 
+/// Has what waits in queues delivered, and finds those who receive it, of whom no publisher has
+/// asked yet.
+fn open_queues(
+    around: &Arc<Surroundings>,
+    wiring: &Arc<Wiring>,
+    store: &Arc<dyn Store>,
+) -> Result<()> {
+    let (weak, to) = (Arc::downgrade(wiring), Arc::downgrade(around));
+    around
+        .journal
+        .opens_sites_by(Box::new(move |class, interface| {
+            let (Some(wiring), Some(around)) = (weak.upgrade(), to.upgrade()) else {
+                return false;
+            };
+            wiring.with(|state, trash| state.untyped(class, interface, &around, trash).is_some())
+        }));
+    let name_of = |id: SubscriptionId| {
+        let shared = |entry: &Arc<SubscriptionEntry>| Arc::clone(entry.record.shared_name());
+        wiring.with(|state, _| state.subscriptions.get(id).map(shared))
+    };
+    wiring.queues_in(&around.journal);
+    around.journal.open(store, name_of)
+}
+
 impl Drop for Core {
     fn drop(&mut self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.around.journal.stop();
         self.around.desks.shut();
         self.around.desks.clear();
         self.around.timers.stop();
         self.around.pool.stop();
         self.around.keeper.write();
+        self.around.journal.close();
         self.detach();
         self.wiring.end_at_once();
         self.around.inboxes.shut();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SubscriptionBuilder;
-use crate::model::{Breaker, DeliveryMode, Detached, Trigger};
+use crate::model::{Breaker, DeliveryMode, Detached, Queued, Trigger};
 
 /// How the subscriber is called. Where nothing is said of delivery, deadline and breaker, what the
 /// class says holds.
@@ -16,9 +16,13 @@ impl SubscriptionBuilder {
 
     /// Has events wait in a lane as [`Detached::new`] says, so that a fire does not wait for the
     /// subscriber.
-    #[doc(alias = "Queued")]
     pub fn detached(self) -> Self {
         self.delivery(Detached::new())
+    }
+
+    /// Has events stored as [`Queued::new`] says, until the subscriber has had them.
+    pub fn queued(self) -> Self {
+        self.delivery(Queued::new())
     }
 
     /// Leaves to the class who calls the subscriber.

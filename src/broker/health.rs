@@ -75,6 +75,8 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::NotRetained { .. } => "not_retained",
         Notice::LaneOverflow { .. } => "lane_overflow",
         Notice::LaneDiscarded { .. } => "lane_discarded",
+        Notice::DeadLetter { .. } => "dead_letter",
+        Notice::QueueFailed { .. } => "queue_failed",
         Notice::DeadlineMissed { .. } => "deadline_missed",
         Notice::BreakerOpened { .. } => "breaker_opened",
         Notice::BreakerClosed { .. } => "breaker_closed",
@@ -93,6 +95,7 @@ fn subject(notice: &Notice) -> Option<Uuid> {
         | Notice::SubscriptionSuspended { id, .. }
         | Notice::LaneOverflow { id, .. }
         | Notice::LaneDiscarded { id, .. }
+        | Notice::DeadLetter { id, .. }
         | Notice::DeadlineMissed { id, .. }
         | Notice::BreakerOpened { id, .. }
         | Notice::BreakerClosed { id, .. } => Some(*id),

@@ -38,7 +38,7 @@ impl Broker {
     fn is_idle(&self) -> bool {
         let before = self.stillness();
         let around = &self.core.around;
-        let lanes_are_empty = || around.desks.is_idle();
+        let lanes_are_empty = || around.desks.is_idle() && around.journal.rests();
         let threads_are_idle = || around.pool.is_idle() && around.escorts.is_idle();
         let delivers_nothing = || lanes_are_empty() && threads_are_idle() && lanes_are_empty();
         before.is_some() && delivers_nothing() && self.stillness() == before

@@ -60,12 +60,17 @@ impl Broker {
         // Of a subscriber that comes for its events they wait there.
         let inbox = entry.live.as_ref().and_then(|live| live.inbox());
         let inbox = inbox.map_or((0, 0), |inbox| (inbox.len(), inbox.lost()));
+        let queued = around.journal.waiting(id);
         Some(SubscriptionHealth {
             id,
             name: entry.record.name().to_owned(),
             breaker: desk.map(Desk::breaker).unwrap_or_default(),
             is_busy: desk.is_some_and(Desk::is_busy),
-            waiting: lane.map_or(0, Lane::len) + inbox.0,
+            waiting: match queued {
+                0 => lane.map_or(0, Lane::len) + inbox.0,
+                // Some of them are in the lane.
+                queued => queued,
+            },
             lost: lane.map_or(0, Lane::lost) + inbox.1,
             status,
             activity: meters.and_then(|meters| meters.activity(id)),
@@ -100,7 +105,8 @@ impl SubscriptionHealth {
         self.is_busy
     }
 
-    /// Returns how many events wait in its lane.
+    /// Returns how many events wait in its lane or queue, those that are being delivered from a
+    /// queue included.
     pub fn waiting(&self) -> usize {
         self.waiting
     }

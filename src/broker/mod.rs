@@ -7,6 +7,7 @@ mod check;
 mod classes;
 mod components;
 mod core;
+mod dead_letters;
 mod handling_builder;
 mod health;
 mod idle;
@@ -39,6 +40,7 @@ pub use self::check::SubscriptionStatus;
 pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
+pub use self::dead_letters::{DeadLetter, FailedAttempt};
 pub use self::health::{
     HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
     HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,

@@ -365,6 +365,9 @@ impl SubscriptionBuilder {
         check_rules(&binding, self.not_before, self.expires, &mut problems);
         let target = target(self.present_target, self.targets, &mut problems);
         self.handling.check(&mut problems);
+        if let Some(target) = &target {
+            self.handling.check_target(target, &mut problems);
+        }
         check_criteria(&self.handling, &mut problems);
         if let Some(Err(error)) = self.filter.as_deref().map(Filter::parse) {
             if problems.is_empty() {

@@ -65,10 +65,12 @@ impl Clerk {
                     }
                     return desk.staff.idle.tell();
                 };
-                if self.deliver(&desk, &mut taken, &mut spent) == Handed::Back {
+                let turn = desk.turn.load(Ordering::Acquire);
+                let handed = self.deliver(&desk, &mut taken, &mut spent);
+                if handed != Handed::Over {
                     drop_quietly((self.known.take(), spent));
                     lane.put_back(&key, &mut taken);
-                    return desk.park(key);
+                    return desk.hold(key, handed, turn);
                 }
                 self.done = Some(key);
             }
@@ -110,13 +112,13 @@ impl Clerk {
             desk.in_hand.store(in_hand, Ordering::Release);
             match self.hand_over(desk, &parcel) {
                 Some(Handed::Over) => {}
-                Some(Handed::Back) => {
+                Some(handed) => {
                     desk.in_hand.store(0, Ordering::Release);
                     self.put_in_front(parcel, taken);
                     desk.tell_of_discarded(discarded);
-                    return Handed::Back;
+                    return handed;
                 }
-                None => discarded += 1,
+                None => discarded += usize::from(parcel.receipt().is_none()),
             }
             self.missed = 0;
             spent.push(parcel);

@@ -16,7 +16,7 @@ use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
 use crate::value::id::uuid_id;
 
-pub(crate) use self::carried::{Carried, carried};
+pub(crate) use self::carried::{Carried, StoredFire, carried};
 
 uuid_id! {
     /// The identity of one fired event.
@@ -51,6 +51,10 @@ pub(crate) struct Drawn {
     missed: u64,
     /// Why the trigger of the subscription has it delivered, as long as that is called.
     triggered: Option<Triggered>,
+    /// The id of an event that was stored, maybe by another process.
+    stored: Option<EventId>,
+    /// Which attempt the delivery is.
+    attempt: u32,
 }
 
 /// The fires that this thread is inside of.
@@ -112,7 +116,15 @@ impl EventContext {
 
     /// Returns the event's id, the same for all subscribers of one fire.
     pub fn event_id(&self) -> EventId {
-        event_id(self.drawn.sequence)
+        self.drawn.event_id()
+    }
+
+    /// Returns a key that every attempt to deliver this event through this subscription has, and
+    /// no other delivery: a subscriber that remembers the keys of what it has done does nothing
+    /// twice. It is made of the ids of event and subscription.
+    pub fn idempotency_key(&self) -> Uuid {
+        let event = self.event_id().uuid();
+        Uuid::new_v5(&event, self.subscription.uuid().as_bytes())
     }
 
     /// Returns whether the event was fired before the subscription was served, and retained for it:
@@ -156,10 +168,10 @@ impl EventContext {
         self.drawn.triggered
     }
 
-    /// Returns how often this delivery was tried, this time included; 1 for inline delivery, which
-    /// is not repeated.
+    /// Returns how often this delivery was tried, this time included; 1 unless the subscription has
+    /// a [queue](crate::Queued). Attempts whose end could not be stored are not counted.
     pub fn attempt(&self) -> u32 {
-        1
+        self.drawn.attempt
     }
 
     /// Returns how many fires this one is nested in, itself included: 1 for one that no event
@@ -206,6 +218,8 @@ impl Drawn {
             retained: false,
             missed: 0,
             triggered: None,
+            stored: None,
+            attempt: 1,
             time: SystemTime::now(),
             sequence,
         }
@@ -216,8 +230,13 @@ impl Drawn {
         Self {
             missed: 0,
             triggered: None,
+            attempt: 1,
             ..self
         }
+    }
+
+    fn event_id(&self) -> EventId {
+        self.stored.unwrap_or_else(|| event_id(self.sequence))
     }
 
     /// Returns the same for a delivery of the event out of what was retained.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -21,7 +22,7 @@ use super::vigil::Vigil;
 use crate::clock::Clock;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::notices::{Notice, Notices};
-use crate::value::{InterfaceId, ValueKey};
+use crate::value::{InterfaceId, ValueKey, drop_quietly};
 
 /// Where the events of one subscription wait that are delivered apart from their fires.
 ///
@@ -70,6 +71,10 @@ pub(crate) enum Handed {
     Over,
     /// The breaker is open: it is to wait.
     Back,
+    /// It is to wait until then.
+    Later(Instant),
+    /// Nobody is there who could be called: it is to wait until somebody is.
+    Nobody,
 }
 
 /// Who receives the events of one interface of one class.
@@ -125,6 +130,7 @@ impl Desk {
         self.turn.fetch_add(1, Ordering::Release);
         drop(seats);
         drop(old);
+        self.resume_absent();
     }
 
     /// Lets nobody have the events of a site any more, and returns what waits of them: it is for
@@ -139,7 +145,7 @@ impl Desk {
         let is_out = |parcel: &Arc<dyn Parcel>| parcel.site() == site;
         let out = self.lane.get().map(|lane| lane.take_out(is_out));
         let out = out.unwrap_or_default();
-        self.tell_of_discarded(out.len());
+        self.tell_of_discarded(count_lost(&out));
         out
     }
 
@@ -254,6 +260,15 @@ impl Desk {
         }
     }
 
+    /// Takes out what waits and came from a queue, which has it again then, and has nobody wait for
+    /// anything.
+    pub(crate) fn release_queued(&self) {
+        let is_out = |parcel: &Arc<dyn Parcel>| parcel.receipt().is_some();
+        let out = self.lane.get().map(|lane| lane.take_out(is_out));
+        self.resume_all();
+        drop_quietly(out);
+    }
+
     /// Returns what waits, and how many events are in hand that no subscriber has been called for;
     /// nobody gets them.
     pub(crate) fn clear(&self) -> (Vec<Arc<dyn Parcel>>, usize) {
@@ -321,6 +336,12 @@ impl Desk {
         let seat = seats.iter().find(|seat| seat.site == site)?;
         seat.recipient.upgrade()
     }
+}
+
+/// Returns how many events are lost with these: those of a queue are not.
+fn count_lost(parcels: &[Arc<dyn Parcel>]) -> usize {
+    let parcels = parcels.iter();
+    parcels.filter(|parcel| parcel.receipt().is_none()).count()
 }
 
 impl Outlet for ByPool {

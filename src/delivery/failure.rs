@@ -24,8 +24,8 @@ pub struct Delivery {
 pub enum DeliveryOutcome {
     /// The subscriber was called and returned.
     Delivered,
-    /// The event waits in a lane of the subscription, and is delivered from there; what becomes of
-    /// it then is in no report.
+    /// The event waits in a lane or a queue of the subscription, and is delivered from there; what
+    /// becomes of it then is in no report.
     Accepted,
     /// The filter, the not-before or the expiry time kept the event from it.
     FilteredOut,
@@ -96,8 +96,11 @@ pub enum Failure {
     NoThread,
     /// The subscription's events are delivered apart from their fires, and the broker is closed.
     Closed,
-    /// The lane of the subscription is full, and takes nothing more while it is.
+    /// The lane or the queue of the subscription is full, and takes nothing more while it is.
     Overflow,
+    /// The event could not be stored for the subscription's queue; the text says why. Where it says
+    /// that the store is uncertain, the event may be delivered all the same.
+    NotStored(String),
 }
 
 impl Delivery {
@@ -179,6 +182,7 @@ impl Failure {
             | Self::TooDeep
             | Self::NoThread
             | Self::Overflow
+            | Self::NotStored(_)
             | Self::Closed => Judgement::Neither,
         }
     }
@@ -231,6 +235,7 @@ impl fmt::Display for Failure {
             Self::Deadline(after) => write!(f, "not done within its deadline of {after:?}"),
             Self::NoThread => f.write_str("no thread is free for a call with a deadline"),
             Self::Overflow => f.write_str("its lane is full"),
+            Self::NotStored(why) => write!(f, "not stored: {why}"),
             Self::Closed => f.write_str("the broker is closed, and nobody would deliver it"),
         }
     }

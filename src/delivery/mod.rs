@@ -6,6 +6,7 @@ mod context;
 mod desk;
 mod failure;
 mod idle;
+mod journal;
 mod lane;
 mod line;
 mod nesting;
@@ -24,12 +25,15 @@ mod vigil;
 pub use self::breaker::BreakerState;
 pub(crate) use self::breaker::{Change, Judgement, Pass};
 pub(crate) use self::context::{
-    Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
-    enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
+    Carried, Drawn, Entered, StoredFire, at_depth, carried, depth, drawn, enter, enter_as,
+    enter_by_id, enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
+pub use self::journal::DeadLetterCause;
+pub(crate) use self::journal::Post as QueuePost;
+pub(crate) use self::journal::{Journal, Next, QueueVerdict, Receipt, Refusal, Retold};
 pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
 pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::context::Carried;
+use super::journal::Receipt;
 use super::trigger::Triggered;
 use crate::model::EventClassId;
 use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
@@ -32,6 +33,12 @@ pub(crate) trait Parcel: Send + Sync + 'static {
     /// Returns why the trigger of the subscription that it is for has it delivered, if that has a
     /// reason.
     fn triggered(&self) -> Option<Triggered> {
+        None
+    }
+
+    /// Returns what tells the queue of the subscription that it is for how its delivery went, if
+    /// it comes from one.
+    fn receipt(&self) -> Option<&Receipt> {
         None
     }
 

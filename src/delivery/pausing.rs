@@ -1,20 +1,29 @@
-//! Lanes that wait for a breaker.
+//! Lanes that wait: for a breaker, for their time, or for somebody who could be called.
 
+use std::collections::BTreeMap;
 use std::sync::Weak;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::breaker::{BreakerState, Change, Judgement, Pass, Refused};
 use super::clerk::Clerk;
-use super::desk::Desk;
+use super::desk::{Desk, Handed};
 use crate::model::Breaker;
 use crate::value::ValueKey;
 
-/// The keys whose events wait since the breaker is open, each in the hand of nobody but this.
+/// The keys whose events wait for something else than a thread, each in the hand of nobody but
+/// this.
 #[derive(Debug, Default)]
 pub(super) struct Parked {
+    /// Since the breaker is open.
     keys: Vec<ValueKey>,
     /// When they are taken up again, if that is known.
     until: Option<Instant>,
+    /// Until somebody is there to be called.
+    absent: Vec<ValueKey>,
+    /// Until an instant of their own; by that, and by a number.
+    put_off: BTreeMap<u64, ValueKey>,
+    last_put_off: u64,
 }
 
 impl Desk {
@@ -54,7 +63,68 @@ impl Desk {
 
     /// Returns whether nothing is to be delivered by now.
     pub(crate) fn rests(&self) -> bool {
-        self.is_idle() || !self.parked.lock().keys.is_empty()
+        self.is_idle() || !self.parked.lock().is_empty()
+    }
+
+    /// Has the events of a key wait as it was said when they were handed over, in that turn.
+    pub(super) fn hold(&self, key: ValueKey, handed: Handed, turn: u64) {
+        match handed {
+            // Its events are over, and the next ones may come.
+            Handed::Over => self.take_up([key]),
+            Handed::Back => self.park(key),
+            Handed::Later(until) => self.put_off(key, until),
+            Handed::Nobody => {
+                let mut parked = self.parked.lock();
+                parked.absent.push(key);
+                drop(parked);
+                // Somebody has come since.
+                if self.turn.load(Ordering::Acquire) != turn {
+                    self.resume_absent();
+                }
+            }
+        }
+    }
+
+    fn put_off(&self, key: ValueKey, until: Instant) {
+        let mut parked = self.parked.lock();
+        parked.last_put_off += 1;
+        let number = parked.last_put_off;
+        parked.put_off.insert(number, key);
+        drop(parked);
+        let me = Weak::clone(&self.me);
+        let resume = move || {
+            if let Some(desk) = me.upgrade() {
+                let key = desk.parked.lock().put_off.remove(&number);
+                desk.take_up(key);
+            }
+        };
+        self.staff.timers.at(until, Box::new(resume));
+    }
+
+    /// Has threads take up the keys that wait for somebody to be called.
+    pub(super) fn resume_absent(&self) {
+        let keys = std::mem::take(&mut self.parked.lock().absent);
+        self.take_up(keys);
+    }
+
+    /// Has threads take up all keys that wait.
+    pub(super) fn resume_all(&self) {
+        let mut parked = self.parked.lock();
+        parked.until = None;
+        let mut keys = std::mem::take(&mut parked.keys);
+        keys.append(&mut parked.absent);
+        keys.extend(std::mem::take(&mut parked.put_off).into_values());
+        drop(parked);
+        self.take_up(keys);
+    }
+
+    fn take_up(&self, keys: impl IntoIterator<Item = ValueKey>) {
+        let Some(desk) = self.me.upgrade() else {
+            return;
+        };
+        for key in keys {
+            Clerk::send(&desk, Some(key));
+        }
     }
 
     /// Has the events of a key wait until the breaker lets one pass.
@@ -96,15 +166,16 @@ impl Desk {
 
     /// Has threads take up the keys that wait: one makes the trial, the others wait again.
     fn resume(&self) {
-        let Some(desk) = self.me.upgrade() else {
-            return;
-        };
         let mut parked = self.parked.lock();
         parked.until = None;
         let keys = std::mem::take(&mut parked.keys);
         drop(parked);
-        for key in keys {
-            Clerk::send(&desk, Some(key));
-        }
+        self.take_up(keys);
+    }
+}
+
+impl Parked {
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.absent.is_empty() && self.put_off.is_empty()
     }
 }

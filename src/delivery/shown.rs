@@ -88,6 +88,26 @@ impl Kept {
         STACK.try_with(keep).ok().flatten()
     }
 
+    /// Returns what shows these.
+    pub(super) fn new(own: Arc<Properties>) -> Self {
+        Self {
+            lent: Arc::default(),
+            own,
+            defaults: Arc::default(),
+        }
+    }
+
+    /// Returns all of the properties.
+    pub(super) fn properties(&self) -> Properties {
+        let mut all = Properties::clone(&self.defaults);
+        let pairs = self.own.iter();
+        let pairs = pairs.chain(self.lent.iter().map(|(name, value)| (name, value)));
+        for (name, value) in pairs {
+            all.insert(name.as_str(), value.clone());
+        }
+        all
+    }
+
     /// Returns one of the properties.
     pub(super) fn get(&self, name: &str) -> Option<Value> {
         let lent = self.lent.iter().find(|(lent, _)| lent == name);

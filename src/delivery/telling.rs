@@ -11,7 +11,7 @@ thread_local! {
 pub(crate) struct Telling(());
 
 /// The hooks that are running where a fire began, for threads that call some of its subscribers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Hooks(Vec<usize>);
 
 impl Telling {

@@ -224,6 +224,10 @@ impl EventClass {
             problems.add("firing", "not even one subscriber may be called at a time");
         }
         check_calls(self.delivery(), self.deadline, self.breaker(), problems);
+        if matches!(self.delivery(), Some(DeliveryMode::Queued(_))) {
+            let rule = "a queue is a subscription's, and cannot be the default of a class";
+            problems.add("delivery", rule);
+        }
         for (_, role) in self.access() {
             problems.take("access", RoleName::try_from(role));
         }

@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Problems;
+use super::{Problems, Queued};
 
 /// Whether a fire calls a subscriber itself or leaves the event for others to deliver.
 ///
 /// A subscription says it, or else its class does
 /// ([`with_delivery`](crate::EventClass::with_delivery)); where neither does, delivery is inline.
 ///
-/// Written by people as `"inline"` or `{ detached = { capacity = 9, overflow = "drop_oldest" } }`.
+/// Written by people as `"inline"`, `{ detached = { capacity = 9, overflow = "drop_oldest" } }`, or
+/// `{ queued = { key = "symbol" } }`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -19,6 +20,8 @@ pub enum DeliveryMode {
     Inline,
     /// The fire puts the event into a lane and goes on at once.
     Detached(Detached),
+    /// The fire stores the event, and the broker calls the subscriber until it has taken it.
+    Queued(Queued),
 }
 
 /// Delivery by way of a lane: a bounded queue that a subscription has to itself, emptied by the
@@ -84,26 +87,41 @@ impl DeliveryMode {
     /// Returns how events are detached, if they are.
     pub fn as_detached(&self) -> Option<&Detached> {
         match self {
-            Self::Inline => None,
             Self::Detached(detached) => Some(detached),
+            _ => None,
+        }
+    }
+
+    /// Returns how events are queued, if they are.
+    pub fn as_queued(&self) -> Option<&Queued> {
+        match self {
+            Self::Queued(queued) => Some(queued),
+            _ => None,
         }
     }
 
     /// Returns the name of what has a lane for each of its values.
     pub(crate) fn key(&self) -> Option<&str> {
-        self.as_detached()?.key()
+        match self {
+            Self::Inline => None,
+            Self::Detached(detached) => detached.key(),
+            Self::Queued(queued) => queued.key(),
+        }
     }
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Inline => "inline",
             Self::Detached(_) => "detached",
+            Self::Queued(_) => "queued",
         }
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {
-        let Some(detached) = self.as_detached() else {
-            return;
+        let detached = match self {
+            Self::Inline => return,
+            Self::Detached(detached) => detached,
+            Self::Queued(queued) => return queued.check(problems),
         };
         if !(1..=MOST).contains(&detached.capacity) {
             let capacity = detached.capacity;
@@ -177,6 +195,12 @@ impl Default for Detached {
 impl From<Detached> for DeliveryMode {
     fn from(detached: Detached) -> Self {
         Self::Detached(detached)
+    }
+}
+
+impl From<Queued> for DeliveryMode {
+    fn from(queued: Queued) -> Self {
+        Self::Queued(queued)
     }
 }
 

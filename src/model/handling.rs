@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breaker, DeliveryMode, Problems, Subscription, Trigger, span};
+use super::{Breaker, DeliveryMode, Problems, Subscription, Target, Trigger, span};
 
 /// What few subscriptions say, in one place.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +51,16 @@ impl Handling {
         );
         if let Some(trigger) = &self.trigger {
             trigger.check(problems);
+        }
+    }
+
+    /// Finds what does not go together with the target.
+    pub(crate) fn check_target(&self, target: &Target, problems: &mut Problems) {
+        let is_queued = matches!(self.delivery, Some(DeliveryMode::Queued(_)));
+        if is_queued && *target == Target::Object {
+            let rule = "a live object is gone when the process is, and a queue is not: name a \
+                        component";
+            problems.add("delivery", rule);
         }
     }
 }

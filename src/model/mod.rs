@@ -12,6 +12,8 @@ mod method_settings;
 mod methods;
 mod name;
 mod problem;
+mod queued;
+mod retry;
 mod right;
 mod role;
 mod span;
@@ -36,6 +38,8 @@ pub use self::name::{
     PropertyName, PublisherFilterName, RoleName, SubscriptionName,
 };
 pub use self::problem::{Problem, Problems};
+pub use self::queued::Queued;
+pub use self::retry::Retry;
 pub use self::right::Right;
 pub use self::role::Role;
 pub use self::subscription::Subscription;

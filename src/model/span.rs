@@ -48,3 +48,28 @@ pub(super) mod option {
         span.map_err(serde::de::Error::custom)
     }
 }
+
+/// The same of several.
+pub(super) mod list {
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+
+    use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, SignedDuration};
+
+    pub(crate) fn serialize<S: Serializer>(
+        spans: &[Duration],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let spans = spans.iter().map(|span| SignedDuration::try_from(*span));
+        let spans: Result<Vec<_>, _> = spans.collect();
+        spans.map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        source: D,
+    ) -> Result<Vec<Duration>, D::Error> {
+        let spans = Vec::<SignedDuration>::deserialize(source)?;
+        let spans = spans.into_iter().map(Duration::try_from);
+        spans.collect::<Result<_, _>>().map_err(D::Error::custom)
+    }
+}

@@ -299,6 +299,7 @@ impl Subscription {
         check_per_user(self.is_per_user(), self.owner().is_some(), &mut problems);
         if let Some(handling) = self.handling() {
             handling.check(&mut problems);
+            handling.check_target(&self.target, &mut problems);
         }
         problems.or(format!("the subscription {:?}", self.name()), Some(()))
     }

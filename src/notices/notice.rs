@@ -131,6 +131,25 @@ pub enum Notice {
         /// How many events were in it.
         count: u64,
     },
+    /// An event of a queue was given up, and is a [dead letter](crate::DeadLetter) now.
+    DeadLetter {
+        /// The subscription's id.
+        id: Uuid,
+        /// The subscription's name.
+        name: String,
+        /// How often it was tried.
+        attempts: usize,
+        /// Why it was given up, and what it failed at last.
+        reason: String,
+    },
+    /// Events that were accepted before they were stored
+    /// ([`Queued::without_waiting`](crate::Queued::without_waiting)) could not be stored.
+    QueueFailed {
+        /// How many they are.
+        lost: usize,
+        /// The error met.
+        reason: String,
+    },
     /// A subscriber did not return within its deadline; the call was abandoned.
     DeadlineMissed {
         /// The subscription's id.
@@ -274,6 +293,21 @@ impl fmt::Display for Notice {
                 write!(
                     f,
                     "the lane of {name:?} was given up with {count} events in it"
+                )
+            }
+            Self::DeadLetter {
+                name,
+                attempts,
+                reason,
+                ..
+            } => write!(
+                f,
+                "an event of {name:?} is a dead letter after {attempts} attempts: {reason}"
+            ),
+            Self::QueueFailed { lost, reason } => {
+                write!(
+                    f,
+                    "{lost} events were accepted and are not stored: {reason}"
                 )
             }
             Self::DeadlineMissed { name, after, .. } => {

@@ -35,6 +35,9 @@ impl<I: Facet + ?Sized> Post<I> {
         why: Option<Triggered>,
         call: &impl Call<I>,
     ) -> Begun {
+        if self.queue.is_some() {
+            return self.enqueue(guarded, why);
+        }
         if let Some(bounds) = self.bounds() {
             let accept = || self.accept(guarded, bounds, why, call);
             let watch = guarded.watch();

@@ -39,7 +39,11 @@ impl Step {
             Self::Skipped(_) => true,
             Self::Failed(failure) => matches!(
                 failure,
-                Failure::Overflow | Failure::NoThread | Failure::Closed | Failure::Activation(_)
+                Failure::Overflow
+                    | Failure::NotStored(_)
+                    | Failure::NoThread
+                    | Failure::Closed
+                    | Failure::Activation(_)
             ),
             _ => false,
         }

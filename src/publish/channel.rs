@@ -247,7 +247,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     fn leave_all_desks(&self, entries: &[Arc<SubscriptionEntry>], trash: &mut Trash) {
         let Surroundings { desks, keeper, .. } = &*self.around;
         if !desks.is_empty() {
-            let served = entries.iter().filter(|entry| entry.is_served());
+            let served = entries.iter().filter(|entry| entry.is_called());
             let served = served.map(|entry| entry.key()).collect();
             desks.leave_but(&served, self.key, keeper, trash);
         }
@@ -347,7 +347,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let prepare =
             |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
         let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
-        let served = added.iter().filter(|added| added.entry.is_served());
+        let served = added.iter().filter(|added| added.entry.is_called());
         let served: HashSet<_> = served.map(|added| added.entry.key()).collect();
         let private = |prepared: &mut Prepared<I>| prepared.entry.object().is_some();
         let privates = added.extract_if(.., private).collect();

@@ -10,13 +10,14 @@ use parking_lot::Mutex;
 use super::entry::{SubscriptionEntry, SubscriptionKey};
 use super::keeper::Keeper;
 use super::surroundings::ChannelKey;
-use crate::delivery::{Desk, Staff};
+use crate::delivery::{Desk, Journal, Staff};
 use crate::store::Trash;
 use crate::value::drop_quietly;
 
 /// Finds the desk of a subscription that is made ready again.
 pub(crate) struct Desks {
     staff: Arc<Staff>,
+    journal: Arc<Journal>,
     state: Mutex<State>,
 }
 
@@ -27,9 +28,10 @@ struct State {
 }
 
 impl Desks {
-    pub(crate) fn new(staff: Arc<Staff>) -> Self {
+    pub(crate) fn new(staff: Arc<Staff>, journal: &Arc<Journal>) -> Self {
         Self {
             staff,
+            journal: Arc::clone(journal),
             state: Mutex::default(),
         }
     }
@@ -116,7 +118,7 @@ impl Desks {
         trash: &mut Trash,
     ) {
         let desks = gone.filter_map(|entry| self.find(entry.key()));
-        desks.for_each(|desk| vacate(desk, channel, keeper, trash));
+        desks.for_each(|desk| self.vacate(desk, channel, keeper, trash));
     }
 
     /// As [`leave`](Self::leave), of all that have a seat there and are not among those that are
@@ -134,22 +136,26 @@ impl Desks {
         drop(state);
         let desks = desks.into_iter();
         let here = desks.filter(|desk| desk.has_seat(channel.into()));
-        here.for_each(|desk| vacate(desk, channel, keeper, trash));
+        here.for_each(|desk| self.vacate(desk, channel, keeper, trash));
+    }
+
+    fn vacate(&self, desk: Arc<Desk>, channel: ChannelKey, keeper: &Keeper, trash: &mut Trash) {
+        let left = desk.vacate(channel.into());
+        let is_vacant = desk.is_vacant();
+        if is_vacant {
+            self.journal.unseat(desk.id());
+        }
+        let trigger = is_vacant.then(|| desk.without_trigger());
+        if trigger.as_ref().is_some_and(Option::is_some) {
+            keeper.forget(desk.id());
+        }
+        trash.add((left, trigger, desk));
     }
 
     /// Returns whether no subscription has one.
     pub(super) fn is_empty(&self) -> bool {
         self.state.lock().desks.is_empty()
     }
-}
-
-fn vacate(desk: Arc<Desk>, channel: ChannelKey, keeper: &Keeper, trash: &mut Trash) {
-    let left = desk.vacate(channel.into());
-    let trigger = desk.is_vacant().then(|| desk.without_trigger());
-    if trigger.as_ref().is_some_and(Option::is_some) {
-        keeper.forget(desk.id());
-    }
-    trash.add((left, trigger, desk));
 }
 
 impl fmt::Debug for Desks {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::live::LiveObject;
 use super::privates::ObjectId;
 use super::site::CompiledFilter;
-use crate::model::{Subscription, SubscriptionId};
+use crate::model::{DeliveryMode, Subscription, SubscriptionId};
 use crate::store::record::StoredSubscription;
 
 /// A subscription as the broker lists it, stored or transient: one for all who serve it.
@@ -85,9 +85,26 @@ impl SubscriptionEntry {
         asks && self.is_served()
     }
 
-    /// Returns whether a fire has anything to do with it.
+    /// Returns whether a fire has anything to do with it: its subscriber is called, or its queue
+    /// takes events meanwhile.
     pub(crate) fn is_served(&self) -> bool {
+        self.is_called() || self.is_waiting()
+    }
+
+    /// Returns whether its subscriber is called.
+    pub(crate) fn is_called(&self) -> bool {
         self.record.is_enabled() && !self.absent
+    }
+
+    /// Returns whether something may wait for it in a queue, of today's record or an earlier one.
+    pub(crate) fn may_be_queued(&self) -> bool {
+        self.live.is_none()
+    }
+
+    /// Returns whether its events wait for it to be switched on, or for its owner to log on.
+    fn is_waiting(&self) -> bool {
+        let queued = self.record.delivery().and_then(DeliveryMode::as_queued);
+        queued.is_some_and(|queued| self.record.is_enabled() || queued.keeps_backlog())
     }
 
     /// Returns whether delivery depends on more than the event and the filter.

@@ -18,6 +18,7 @@ use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
+use super::queueing::Outgoing;
 use super::report::Tally;
 use super::seat::Turn;
 use super::triggered;
@@ -35,6 +36,7 @@ pub(super) struct Guarded<'a, I: ?Sized> {
     now: Cell<Option<SystemTime>>,
     /// Whether a singleton was made, however its call went.
     made: Cell<bool>,
+    outgoing: Outgoing<I>,
 }
 
 /// The subscriptions that a guarded fire goes through, in the order of calling.
@@ -80,6 +82,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             row,
             now: Cell::new(None),
             made: Cell::new(false),
+            outgoing: Outgoing::default(),
         }
     }
 
@@ -102,6 +105,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
                     count(&reached.plan().entry, outcome, &mut gone, tally);
                 }
             }
+            self.hand_in(call, tally);
             return self.keep_up(&gone);
         }
         let progress = Progress::default();
@@ -124,6 +128,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         tally.accept(progress.accepted.get());
         tally.filter_out(progress.filtered.get());
         tally.suppress(progress.suppressed.get());
+        self.hand_in(call, tally);
         self.keep_up(&gone);
     }
 
@@ -226,6 +231,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     /// Returns the event for those who get it later.
     pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
         call.parcel()
+    }
+
+    /// Returns what the fire has for queues.
+    pub(super) fn outgoing(&self) -> &Outgoing<I> {
+        &self.outgoing
     }
 
     /// Returns by what the event is told apart.

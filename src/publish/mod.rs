@@ -53,6 +53,7 @@ mod publisher;
 mod publisher_control;
 mod publisher_filter;
 mod pulse;
+mod queueing;
 mod registered;
 mod report;
 mod retaining;
@@ -102,6 +103,7 @@ pub use self::metrics::{
     Activity, Latencies, MethodMetrics, Metrics, MetricsOptions, SubscriptionMetrics,
 };
 pub(crate) use self::named::Named;
+pub(crate) use self::payload::restored;
 pub(crate) use self::privates::ObjectId;
 pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};

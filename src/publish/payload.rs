@@ -119,6 +119,24 @@ impl UntypedPayload {
     }
 }
 
+/// Returns an event of values that were stored, if the schema has such a method.
+pub(crate) fn restored(
+    schema: Arc<InterfaceSchema>,
+    method: usize,
+    values: Vec<Value>,
+    fire: Carried,
+) -> Option<Arc<dyn Parcel>> {
+    let parameters = schema.methods().get(method)?.parameters();
+    (parameters.len() == values.len()).then(|| -> Arc<dyn Parcel> {
+        Arc::new(UntypedPayload {
+            schema,
+            method,
+            values,
+            fire,
+        })
+    })
+}
+
 impl Parcel for UntypedPayload {
     fn schema(&self) -> &InterfaceSchema {
         &self.schema
@@ -145,6 +163,23 @@ impl Parcel for UntypedPayload {
     }
 }
 
+/// Returns Ok if a subscriber of an interface that has this schema can take the event, or says why
+/// none can.
+pub(super) fn check(parcel: &dyn Parcel, schema: &InterfaceSchema) -> Result<(), String> {
+    let fired = parcel.schema();
+    let is_same = std::ptr::eq(fired, schema) || fired.hash() == schema.hash();
+    if is_same || event_in(fired, parcel.method(), &parcel.values(), schema).is_some() {
+        return Ok(());
+    }
+    Err(no_method(parcel))
+}
+
+fn no_method(parcel: &dyn Parcel) -> String {
+    let method = parcel.schema().methods().get(parcel.method());
+    let method = method.map_or("?", |method| method.name());
+    format!("the interface has no method {method:?} that takes the event")
+}
+
 /// Delivers an event to a subscriber of an interface that has this schema.
 pub(super) fn deliver<I: Facet + ?Sized>(
     parcel: &dyn Parcel,
@@ -161,11 +196,7 @@ pub(super) fn deliver<I: Facet + ?Sized>(
     // It was fired before the interface's type was known, or with another version of it.
     match event_in(parcel.schema(), parcel.method(), &values, schema) {
         Some((method, values)) => target.invoke(schema, method, &values),
-        None => {
-            let method = parcel.schema().methods().get(parcel.method());
-            let method = method.map_or("?", |method| method.name());
-            Err(format!("the interface has no method {method:?} that takes the event").into())
-        }
+        None => Err(no_method(parcel).into()),
     }
 }
 

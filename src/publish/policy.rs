@@ -1,9 +1,10 @@
 //! How the events of a subscription are delivered, where not simply by calling it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delivery::Bounds;
-use crate::model::{Breaker, DeliveryMode, EventClass, Overflow, Subscription, Trigger};
+use crate::model::{Breaker, DeliveryMode, EventClass, Overflow, Queued, Subscription, Trigger};
 
 /// What a subscription says about its delivery, and its class where it says nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,8 +52,14 @@ impl Policy {
     pub(super) fn lane_key(&self) -> Option<&str> {
         match &self.mode {
             DeliveryMode::Detached(lane) => lane.key(),
+            DeliveryMode::Queued(queued) => queued.key(),
             _ => None,
         }
+    }
+
+    /// Returns on which terms events are queued, if they are.
+    pub(super) fn queue(&self) -> Option<Arc<Queued>> {
+        self.mode.as_queued().cloned().map(Arc::new)
     }
 
     /// Returns how much may wait, if events wait at all.

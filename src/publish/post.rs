@@ -20,9 +20,10 @@ use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Parcel, Pushed,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Parcel, Pass, Pushed,
     Recipient, SkipReason, Triggered, hold, settle, triggered,
 };
+use crate::model::Queued;
 use crate::notices::Notice;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
 
@@ -36,6 +37,8 @@ pub(super) struct Post<I: ?Sized> {
     keys: Arc<KeyPaths>,
     pub(super) trigger: Option<SiteTrigger>,
     pub(super) desk: Arc<Desk>,
+    /// On which terms events are queued, if they are.
+    pub(super) queue: Option<Arc<Queued>>,
     channel: ChannelKey,
     /// How much may wait, if every event that reaches the subscription does nothing else.
     simple_bounds: Option<Bounds>,
@@ -66,6 +69,7 @@ impl<I: Facet + ?Sized> Post<I> {
             (Some(policy), _) => policy,
             // What waits since it had another is still delivered.
             (None, _) if around.desks.has_lane(entry.key()) => Policy::default(),
+            (None, _) if around.journal.has_backlog(record.id()) => Policy::default(),
             (None, _) => return target,
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
@@ -76,7 +80,8 @@ impl<I: Facet + ?Sized> Post<I> {
         desk.fit(policy.breaker.as_ref());
         desk.set_deadline(policy.deadline.is_some());
         let (meters, class) = (around.meters.as_ref(), site.class.id());
-        Bound::Post(Self::seated(Self {
+        let queue = policy.queue();
+        let post = Self::seated(Self {
             me: Weak::new(),
             simple_bounds: policy.simple_bounds().filter(|_| meters.is_none()),
             meter: meters.and_then(|meters| meters.subscription(entry)),
@@ -86,6 +91,7 @@ impl<I: Facet + ?Sized> Post<I> {
             trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
+            queue,
             desk,
             channel: ChannelKey {
                 class,
@@ -93,7 +99,20 @@ impl<I: Facet + ?Sized> Post<I> {
             },
             around: Arc::clone(around),
             schema: Arc::clone(&site.schema),
-        }))
+        });
+        post.open_queue();
+        Bound::Post(post)
+    }
+
+    /// Has the subscription's queue, if it has one or had, deliver from the desk.
+    fn open_queue(&self) {
+        let (record, journal) = (&self.entry.record, &self.around.journal);
+        let is_stored = self.entry.object().is_none();
+        if self.queue.is_some() || (is_stored && journal.has_backlog(record.id())) {
+            let desk = self.entry.is_called().then(|| Arc::downgrade(&self.desk));
+            let subscription = (record.id(), record.shared_name());
+            journal.seat(subscription, self.queue.as_ref(), desk.as_ref());
+        }
     }
 
     /// Returns the same with another target behind it.
@@ -106,6 +125,7 @@ impl<I: Facet + ?Sized> Post<I> {
             keys: Arc::clone(&self.keys),
             trigger: self.trigger.clone(),
             desk: Arc::clone(&self.desk),
+            queue: self.queue.clone(),
             channel: self.channel,
             simple_bounds: self.simple_bounds,
             around: Arc::clone(&self.around),
@@ -120,8 +140,11 @@ impl<I: Facet + ?Sized> Post<I> {
             me: Weak::clone(me),
             ..post
         });
-        let recipient = Arc::downgrade(&post) as Weak<dyn Recipient>;
-        post.desk.seat(post.channel.into(), recipient);
+        // One that is away has its events wait, and nobody calls it.
+        if post.entry.is_called() {
+            let recipient = Arc::downgrade(&post) as Weak<dyn Recipient>;
+            post.desk.seat(post.channel.into(), recipient);
+        }
         post
     }
 
@@ -256,31 +279,53 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
             drop_quietly(inbox.put_beyond(Arc::clone(parcel), &ValueKey::ONLY));
             return Handed::Over;
         }
+        if let Some(receipt) = parcel.receipt() {
+            return self.deliver_queued(parcel, receipt);
+        }
+        if self.queue.is_some() {
+            return self.enqueue_due(parcel);
+        }
         let Some(pass) = self.admit() else {
             return Handed::Back;
         };
+        let fire = parcel.fire();
+        fire.within_behind(missed, || self.deliver_here(parcel, pass, |_| {}));
+        settle_quietly();
+        Handed::Over
+    }
+}
+
+/// Does what waited for the end of an event: that is over, whatever the one around it does.
+pub(super) fn settle_quietly() {
+    if let Err(panic) = catch_unwind(settle) {
+        drop(panic_message(panic));
+    }
+}
+
+impl<I: Facet + ?Sized> Post<I> {
+    /// Calls the subscriber inside of the event's fire, and tells how that went: nothing of a call
+    /// that was told of when its deadline was over.
+    pub(super) fn deliver_here(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        pass: Option<Pass>,
+        note: impl FnOnce(&DeliveryOutcome),
+    ) {
         let watch = Watch::late(&self.around);
         let overseen = self.watch_over(parcel, pass);
-        parcel.fire().within_behind(missed, || {
-            let held = hold(|| {
-                let made = Cell::new(false);
-                let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
-                let run = || triggered(parcel.triggered(), || self.call(&made, &call));
-                let run = || self.within_deadline(overseen, run);
-                let run = || watch.call(self.watched(), &self.around, run);
-                // Nothing of one that was told of when its deadline was over.
-                if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
-                    self.judge_outcome(pass, Some(&outcome));
-                    self.tell(outcome, &**parcel, watch);
-                }
-            });
-            held.wait();
+        let held = hold(|| {
+            let made = Cell::new(false);
+            let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
+            let run = || triggered(parcel.triggered(), || self.call(&made, &call));
+            let run = || self.within_deadline(overseen, run);
+            let run = || watch.call(self.watched(), &self.around, run);
+            if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
+                self.judge_outcome(pass, Some(&outcome));
+                note(&outcome);
+                self.tell(outcome, &**parcel, watch);
+            }
         });
-        // What waited for the end of the event: it is over, whatever the one around it does.
-        if let Err(panic) = catch_unwind(settle) {
-            drop(panic_message(panic));
-        }
-        Handed::Over
+        held.wait();
     }
 }
 
@@ -288,6 +333,11 @@ impl<I: ?Sized> Post<I> {
     /// Returns the trigger, if the subscription has one.
     pub(super) fn trigger(&self) -> Option<&SiteTrigger> {
         self.trigger.as_ref()
+    }
+
+    /// Returns by what its events are told apart that come in order.
+    pub(super) fn keys(&self) -> &KeyPaths {
+        &self.keys
     }
 
     /// Returns who is called in the end.

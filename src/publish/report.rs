@@ -321,6 +321,11 @@ impl Tally {
         self.report.accepted += u32::try_from(count).unwrap_or(u32::MAX);
     }
 
+    /// Takes back that one has accepted the event.
+    pub(super) fn withdraw_accepted(&mut self) {
+        self.report.accepted = self.report.accepted.saturating_sub(1);
+    }
+
     pub(super) fn filter_out(&mut self, count: usize) {
         self.report.filtered += u32::try_from(count).unwrap_or(u32::MAX);
     }

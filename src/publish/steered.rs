@@ -77,6 +77,7 @@ pub(super) fn fire_members<I: Facet + ?Sized>(
             selection.count(tally);
         }
     }
+    guarded.hand_in(call, tally);
     guarded.keep_up(&firing.gone);
 }
 

@@ -13,7 +13,7 @@ use super::named::Named;
 use super::privates::ObjectId;
 use crate::clock::Clock;
 use crate::component::Registry;
-use crate::delivery::{Timers, WorkerPool};
+use crate::delivery::{Journal, Timers, WorkerPool};
 use crate::model::EventClassId;
 use crate::notices::Notices;
 use crate::value::InterfaceId;
@@ -48,6 +48,8 @@ pub(crate) struct Surroundings {
     /// Threads that call subscribers with a deadline while their publishers wait.
     pub(crate) escorts: WorkerPool,
     pub(crate) desks: Desks,
+    /// What waits for those who have a queue.
+    pub(crate) journal: Arc<Journal>,
     /// Keeps what triggers know.
     pub(crate) keeper: Arc<Keeper>,
     /// Where events wait for subscribers that come for them.

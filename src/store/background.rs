@@ -59,8 +59,8 @@ impl Duties {
             })
     }
 
-    /// Notes that there is something new to flush and to copy.
-    pub(crate) fn changed(&self, options: &StoreOptions) {
+    /// Notes that there is something new to flush and, if `is_copied`, to copy.
+    pub(crate) fn changed(&self, options: &StoreOptions, is_copied: bool) {
         let now = options.clock.instant();
         let mut due = self.due.lock();
         let mut news = false;
@@ -72,6 +72,7 @@ impl Duties {
             news = due.flush.is_some();
         }
         if let (Some(every), Some(_)) = (options.copy_every, &options.copy_path)
+            && is_copied
             && !due.uncopied
         {
             let soonest = now.checked_add(every.min(SETTLE));
@@ -131,7 +132,7 @@ fn run<E: Engine>(shared: &Shared<E>, mut waiter: Box<dyn Waiter>) {
                 if let Err(error) = copy::write(shared) {
                     let reason = describe(&error);
                     shared.options.notices.push(Notice::CopyFailed { reason });
-                    shared.duties.changed(&shared.options);
+                    shared.duties.changed(&shared.options, true);
                 }
             }
         }

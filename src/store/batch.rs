@@ -35,6 +35,11 @@ pub type Prepared = Arc<dyn Any + Send + Sync>;
 ///
 /// A later write of a key replaces an earlier one of the same batch. Keys are any bytes, but not
 /// empty and not beginning with 0x00, which the store keeps for itself; the commit checks that.
+///
+/// Keys whose first byte is 0x80 or more are *bulk*: what comes and goes by the thousand and is no
+/// part of the wiring. They are as atomic and as durable as all others, but a change of bulk keys
+/// alone makes no revision, no sink is told of it, and neither the change log nor the copy beside
+/// a database has them. The revision of a bulk entry says nothing but what was current then.
 #[derive(Clone, Default)]
 pub struct Batch {
     writes: BTreeMap<Vec<u8>, Write>,
@@ -164,6 +169,11 @@ impl fmt::Debug for Batch {
         }
         map.finish()
     }
+}
+
+/// Returns whether a key is of what is written in bulk.
+pub(crate) fn is_bulk(key: &[u8]) -> bool {
+    key.first().is_some_and(|first| *first >= 0x80)
 }
 
 fn check_key(key: &[u8]) -> Result<()> {

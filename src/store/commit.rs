@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::batch::{Batch, Entry, Write, conflict};
+use super::batch::{Batch, Entry, Write, conflict, is_bulk};
 use super::engine::{Engine, RawChange};
 use super::flush::Ticket;
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head};
@@ -39,6 +39,17 @@ struct Plan<'a> {
     head: Head,
     raw: Vec<RawChange>,
     changes: Vec<Change<'a>>,
+    /// Whether it makes a revision: more is changed than bulk keys.
+    is_numbered: bool,
+}
+
+/// What a commit has made.
+pub(crate) struct Committed {
+    pub(crate) revision: Revision,
+    /// What to wait for until it is durable; none if nothing changed.
+    pub(crate) ticket: Option<Ticket>,
+    /// Whether the revision is of this commit.
+    pub(crate) is_numbered: bool,
 }
 
 impl State {
@@ -105,13 +116,13 @@ impl Attached {
 }
 
 impl<E: Engine> Shared<E> {
-    /// Commits a batch; the ticket is what to wait for, none if nothing changed.
+    /// Commits a batch.
     pub(crate) fn commit(
         &self,
         state: &mut State,
         batch: &Batch,
         trash: &mut Trash,
-    ) -> Result<(Revision, Option<Ticket>)> {
+    ) -> Result<Committed> {
         self.ready(state, trash)?;
         batch.check_latest(state.head.revision)?;
         self.check(batch).map_err(unread)?;
@@ -119,16 +130,27 @@ impl<E: Engine> Shared<E> {
             self.begin(state)?;
         }
         let mut plan = self.plan(state, batch).map_err(unread)?;
+        let is_numbered = plan.is_numbered;
         if plan.changes.is_empty() {
-            return Ok((state.head.revision, None));
+            return Ok(Committed {
+                revision: state.head.revision,
+                ticket: None,
+                is_numbered,
+            });
         }
         let ticket = self.write(state, &mut plan)?;
         let revision = plan.head.revision;
-        self.each_sink(state, trash, |attached, trash| {
-            let commit = Commit::new(revision, &plan.changes, &attached.prefix);
-            attached.sink.committed(&commit, trash);
-        });
-        Ok((revision, Some(ticket)))
+        if is_numbered {
+            self.each_sink(state, trash, |attached, trash| {
+                let commit = Commit::new(revision, &plan.changes, &attached.prefix);
+                attached.sink.committed(&commit, trash);
+            });
+        }
+        Ok(Committed {
+            revision,
+            ticket: Some(ticket),
+            is_numbered,
+        })
     }
 
     /// Attaches a sink after listing everything to it.
@@ -188,7 +210,13 @@ impl<E: Engine> Shared<E> {
     }
 
     fn plan<'a>(&self, state: &State, batch: &'a Batch) -> Result<Plan<'a>> {
-        let revision = state.next_revision();
+        // A store's first commit has a number in any case: zero is that of an empty one.
+        let is_numbered =
+            !batch.writes().keys().all(|key| is_bulk(key)) || state.head.revision == Revision::ZERO;
+        let revision = match is_numbered {
+            true => state.next_revision(),
+            false => state.head.revision,
+        };
         let mut plan = Plan {
             head: Head {
                 revision,
@@ -197,6 +225,7 @@ impl<E: Engine> Shared<E> {
             },
             raw: Vec::with_capacity(batch.len() + 3),
             changes: Vec::with_capacity(batch.len()),
+            is_numbered,
         };
         for (key, write) in batch.writes() {
             let old = self.engine.get(key)?;
@@ -225,31 +254,39 @@ impl<E: Engine> Shared<E> {
 
     /// Writes a plan with head and log in one engine batch, and makes it the state.
     fn write(&self, state: &mut State, plan: &mut Plan<'_>) -> Result<Ticket> {
-        let outdated = state.history.outdated(plan.changes.len());
-        plan.raw.extend(outdated.map(|key| (key, None)));
-        let keeps = state.history.keeps(plan.changes.len());
-        let logged = keeps.then(|| LoggedCommit {
-            revision: plan.head.revision,
-            previous: state.head.revision,
-            changes: plan.changes.iter().map(logged).collect(),
-        });
-        if let Some(logged) = &logged {
-            let key = form::log_key(logged.revision);
-            let raw = form::seal_log(&key, logged);
-            plan.raw.push((key, Some(raw)));
-        }
+        let logged = plan.is_numbered.then(|| Self::log(state, plan));
         plan.raw.push((HEAD_KEY.to_vec(), Some(plan.head.seal())));
         self.apply(state, &plan.raw)?;
-        match logged {
-            Some(logged) => state.history.push(logged),
-            // Removed from the engine already, as outdated.
-            None => state.history.clear(),
+        if let Some(logged) = logged {
+            match logged {
+                Some(logged) => state.history.push(logged),
+                // Removed from the engine already, as outdated.
+                None => state.history.clear(),
+            }
+            state.history.trimmed();
         }
-        state.history.trimmed();
         state.head = plan.head;
         self.latest
             .store(plan.head.revision.get(), Ordering::Release);
         Ok(self.flush.applied())
+    }
+
+    /// Adds to a plan what becomes of the log, and returns what is logged of it: nothing of one
+    /// that is too large.
+    fn log(state: &State, plan: &mut Plan<'_>) -> Option<LoggedCommit> {
+        let changes = plan.changes.iter().filter(|change| !is_bulk(change.key()));
+        let changes: Arc<[LoggedChange]> = changes.map(logged).collect();
+        let outdated = state.history.outdated(changes.len());
+        plan.raw.extend(outdated.map(|key| (key, None)));
+        let logged = state.history.keeps(changes.len()).then_some(LoggedCommit {
+            revision: plan.head.revision,
+            previous: state.head.revision,
+            changes,
+        })?;
+        let key = form::log_key(logged.revision);
+        let raw = form::seal_log(&key, &logged);
+        plan.raw.push((key, Some(raw)));
+        Some(logged)
     }
 
     fn apply(&self, state: &mut State, raw: &[RawChange]) -> Result<()> {

@@ -16,6 +16,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::batch::is_bulk;
 use super::commit::State;
 use super::engine::Engine;
 use super::form;
@@ -92,6 +93,10 @@ fn dump<E: Engine>(shared: &Shared<E>, writer: &mut Writer) -> Result<(), Failur
 fn dump_pairs<E: Engine>(shared: &Shared<E>, writer: &mut Writer) -> Result<(), Failure> {
     for pair in pairs(&shared.engine, b"") {
         let (key, raw) = pair?;
+        // Bulk keys come last.
+        if is_bulk(&key) {
+            break;
+        }
         if form::unseal(&key, &raw).is_ok() {
             writer.put(&key, &raw)?;
         }

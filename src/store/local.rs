@@ -153,7 +153,7 @@ impl<E: Engine> LocalStore<E> {
     /// Has the copy written soon, though nothing was committed.
     #[cfg(feature = "sled")]
     pub(crate) fn copy_soon(&self) {
-        self.shared.duties.changed(&self.shared.options);
+        self.shared.duties.changed(&self.shared.options, true);
     }
 
     /// Flushes, copies and releases the engine; returns the first error.
@@ -225,14 +225,16 @@ impl<E: Engine> Store for LocalStore<E> {
             shared.commit(&mut state, &batch, &mut trash)
         };
         trash.dispose();
-        let (revision, ticket) = outcome?;
-        if let Some(ticket) = ticket {
-            shared.duties.changed(&shared.options);
+        let committed = outcome?;
+        if let Some(ticket) = committed.ticket {
+            shared
+                .duties
+                .changed(&shared.options, committed.is_numbered);
             if shared.options.durability == Durability::Immediate {
                 shared.make_durable(ticket)?;
             }
         }
-        Ok(revision)
+        Ok(committed.revision)
     }
 
     fn revision(&self) -> Revision {

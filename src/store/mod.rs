@@ -53,7 +53,8 @@ pub type MemoryStore = LocalStore<MemoryEngine>;
 /// 1. **Batches.** A [`Batch`] is written whole or not at all, in the eyes of readers, of sinks and
 ///    of whoever opens the store after a crash. Its expectations are checked in the same step.
 /// 2. **Revisions.** Every commit that changes something has a new [`Revision`], greater than all
-///    before. Revisions are never given twice, not even after a crash that lost commits.
+///    before; one of [bulk](Batch) keys alone has none. Revisions are never given twice, not even
+///    after a crash that lost commits.
 /// 3. **Order.** The commit lock is the order: check, write, take the revision, call the sinks,
 ///    unlock, drop what the sinks replaced, wait for durability, return. A sink sees
 ///    commits in revision order and before they return; so it may see one that is not yet durable.

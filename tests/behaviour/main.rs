@@ -42,6 +42,7 @@ mod private_among_all;
 mod properties;
 mod publisher_filters;
 mod query;
+mod queued;
 mod records;
 mod registration;
 mod report;

@@ -7,7 +7,7 @@ mod groups;
 mod listing;
 mod state;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 
@@ -15,6 +15,7 @@ pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
 use super::wiring_changes::Teller;
 use crate::component::Policy;
+use crate::delivery::Journal;
 use crate::model::{ComponentId, Revision};
 use crate::notices::{Notice, Notices};
 use crate::publish::{ObjectId, SubscriptionEntry, Upkeep};
@@ -31,6 +32,8 @@ pub(crate) struct Wiring {
     pub(super) teller: Teller,
     /// Transient subscriptions whose object was found gone.
     gone: Mutex<Vec<Arc<SubscriptionEntry>>>,
+    /// Has the queues of subscriptions that are gone given up.
+    journal: OnceLock<Weak<Journal>>,
     /// Who is told how many records were read while the broker is opened.
     progress: Mutex<Option<Progress>>,
 }
@@ -48,8 +51,14 @@ impl Wiring {
             gone: Mutex::default(),
             notices,
             teller: Teller::default(),
+            journal: OnceLock::new(),
             progress: Mutex::new(progress),
         })
+    }
+
+    /// Has the queues of subscriptions that go given up there.
+    pub(crate) fn queues_in(&self, journal: &Arc<Journal>) {
+        drop(self.journal.set(Arc::downgrade(journal)));
     }
 
     /// Ends the reports of progress: whatever is listed later is no opening.
@@ -89,6 +98,13 @@ impl Wiring {
         }
         if changes.listeners {
             self.listen(state);
+        }
+        let journal = self.journal.get().and_then(Weak::upgrade);
+        for gone in changes.removed.iter().filter(|gone| gone.may_be_queued()) {
+            let id = gone.record.id();
+            if let (Some(journal), None) = (&journal, state.subscriptions.get(id)) {
+                journal.forget(id);
+            }
         }
     }
 

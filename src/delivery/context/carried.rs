@@ -1,10 +1,15 @@
 //! A fire on other threads.
 
-use super::{Drawn, EventContext, FRAME, NO_NUMBER, at_depth, depth, enter};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{
+    Drawn, EventContext, EventId, FRAME, NESTING_LIMIT, NO_NUMBER, at_depth, depth, enter,
+};
 use crate::delivery::shown::Kept;
 use crate::delivery::telling::Hooks;
 use crate::model::{EventClassId, SubscriptionId};
-use crate::value::Value;
+use crate::value::{Properties, Value};
 
 /// A fire that goes on on other threads.
 #[derive(Debug, Clone)]
@@ -53,7 +58,56 @@ pub(crate) fn carried() -> Carried {
     })
 }
 
+/// What is stored of a fire.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredFire {
+    pub(crate) class: EventClassId,
+    pub(crate) id: EventId,
+    pub(crate) time: SystemTime,
+    pub(crate) depth: u32,
+    pub(crate) properties: Properties,
+}
+
 impl Carried {
+    /// Returns a fire that was stored, of which no span is left.
+    pub(crate) fn restored(fire: StoredFire) -> Self {
+        let shown = (!fire.properties.is_empty()).then(|| Kept::new(Arc::new(fire.properties)));
+        let rare = shown.map(|shown| Rare {
+            shown: Some(shown),
+            hooks: Hooks::default(),
+        });
+        Self {
+            // One that was stored by somebody else's hand is no deeper than any can be.
+            depth: fire.depth.clamp(1, NESTING_LIMIT),
+            class: fire.class,
+            drawn: Drawn {
+                stored: Some(fire.id),
+                time: fire.time,
+                ..Drawn::new()
+            },
+            rare: rare.map(Box::new),
+            #[cfg(feature = "tracing")]
+            span: tracing::Span::none(),
+        }
+    }
+
+    /// Returns what is to be stored of the fire.
+    pub(crate) fn to_stored(&self) -> StoredFire {
+        let shown = self.rare.as_ref().and_then(|rare| rare.shown.as_ref());
+        StoredFire {
+            class: self.class,
+            id: self.drawn.event_id(),
+            time: self.drawn.time,
+            depth: self.depth,
+            properties: shown.map_or_else(Properties::default, Kept::properties),
+        }
+    }
+
+    /// Returns when it was fired.
+    pub(crate) fn time(&self) -> SystemTime {
+        self.drawn.time
+    }
+
     /// Does `work` inside the fire on this thread, which is inside of no other.
     pub(crate) fn within(&self, work: impl FnOnce()) {
         self.within_behind(0, work);
@@ -61,13 +115,26 @@ impl Carried {
 
     /// As [`within`](Self::within), for a subscription that has missed so many events before.
     pub(crate) fn within_behind(&self, missed: u64, work: impl FnOnce()) {
+        self.within_as(self.drawn_behind(missed), work);
+    }
+
+    /// As [`within`](Self::within), for a delivery that was tried before.
+    pub(crate) fn within_attempt(&self, attempt: u32, work: impl FnOnce()) {
+        let drawn = Drawn {
+            attempt,
+            ..self.drawn
+        };
+        self.within_as(drawn, work);
+    }
+
+    fn within_as(&self, drawn: Drawn, work: impl FnOnce()) {
         at_depth(self.depth, || {
             #[cfg(feature = "tracing")]
             let _inside = self.span.enter();
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);
-                frame.drawn.set(Some(self.drawn_behind(missed)));
+                frame.drawn.set(Some(drawn));
             });
             match &self.rare {
                 Some(rare) => rare.within(self.depth, work),

@@ -10,6 +10,7 @@ mod class;
 mod golden;
 mod handling;
 mod properties;
+pub(crate) mod queue;
 mod role;
 mod schema;
 mod settings;

@@ -1,0 +1,223 @@
+//! Events that queues gave up.
+
+use std::time::SystemTime;
+
+use serde::{Serialize, Serializer};
+
+use super::Broker;
+use crate::delivery::{DeadLetterCause, EventId, Retold};
+use crate::error::Result;
+use crate::model::{EventClassId, Right, SubscriptionId};
+use crate::value::Properties;
+
+/// An event that the [queue](crate::Queued) of a subscription gave up, with what was tried.
+///
+/// It stays until it is [replayed](Broker::replay) or [purged](Broker::purge), also when its
+/// subscription is gone. To export dead letters, serialize them: names and values are as people
+/// write them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[doc(alias("dead letter queue", "MoverQueue"))]
+pub struct DeadLetter {
+    subscription: SubscriptionId,
+    number: u64,
+    name: String,
+    class: EventClassId,
+    method: Option<String>,
+    values: Properties,
+    event_id: EventId,
+    #[serde(serialize_with = "as_timestamp")]
+    fired: SystemTime,
+    cause: DeadLetterCause,
+    reason: String,
+    #[serde(serialize_with = "as_timestamp")]
+    given_up: SystemTime,
+    attempts: Vec<FailedAttempt>,
+}
+
+/// An attempt to deliver an event that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedAttempt {
+    #[serde(serialize_with = "as_timestamp")]
+    time: SystemTime,
+    error: String,
+}
+
+impl Broker {
+    /// Returns the dead letters of all subscriptions that this handle may read, those of each in
+    /// the order in which their events were accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed, and what reading the store
+    /// meets.
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        self.find_dead_letters(None)
+    }
+
+    /// Returns the dead letters of one subscription, which may be gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`dead_letters`](Self::dead_letters).
+    pub fn dead_letters_of(&self, id: impl Into<SubscriptionId>) -> Result<Vec<DeadLetter>> {
+        self.find_dead_letters(Some(id.into()))
+    }
+
+    /// Puts a dead letter back into the queue of its subscription, behind what waits there, in one
+    /// commit with its removal. Id and time of the event are those that it had, so a subscriber
+    /// sees the same [idempotency key](crate::EventContext::idempotency_key); attempts are counted
+    /// anew.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it is there no more, or the subscription has no
+    /// queue any more; [`Unavailable`](crate::ErrorKind::Unavailable) if the queue is full or the
+    /// store fails; [`Denied`](crate::ErrorKind::Denied) as [`store`](Self::store);
+    /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
+    #[doc(alias = "message mover")]
+    pub fn replay(&self, letter: &DeadLetter) -> Result<()> {
+        self.require_dead_letter(letter)?;
+        let journal = &self.core.around.journal;
+        journal.replay(letter.subscription, letter.number)
+    }
+
+    /// Gives a dead letter up for good.
+    ///
+    /// # Errors
+    ///
+    /// As [`replay`](Self::replay).
+    pub fn purge(&self, letter: &DeadLetter) -> Result<()> {
+        self.require_dead_letter(letter)?;
+        let journal = &self.core.around.journal;
+        journal.purge(letter.subscription, letter.number)
+    }
+
+    fn find_dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<DeadLetter>> {
+        self.core.check_open()?;
+        let access = self.access();
+        let may_read = |letter: &DeadLetter| match self.present(letter.subscription) {
+            Some(entry) => access.may_read_record(&entry.record),
+            None => access.may_read(self.known_class(letter.class).as_deref()),
+        };
+        let found = self.core.around.journal.dead_letters(of)?;
+        let letters = found.into_iter().map(DeadLetter::from);
+        Ok(letters.filter(may_read).collect())
+    }
+
+    fn require_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
+        self.core.check_open()?;
+        match self.present(letter.subscription) {
+            Some(entry) => self.access().require_writing([&entry.record]),
+            None => {
+                let class = self.known_class(letter.class);
+                self.require(Right::Administer, class.as_deref())
+            }
+        }
+    }
+}
+
+impl DeadLetter {
+    /// Returns the subscription that the event was for.
+    pub fn subscription(&self) -> SubscriptionId {
+        self.subscription
+    }
+
+    /// Returns the name that the subscription had.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the event's class.
+    pub fn class(&self) -> EventClassId {
+        self.class
+    }
+
+    /// Returns the event's method, if the schema that it was fired with is still known.
+    pub fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
+    /// Returns the event's values by the names of their parameters, or by their places where the
+    /// schema is not known.
+    pub fn values(&self) -> &Properties {
+        &self.values
+    }
+
+    /// Returns the event's id.
+    pub fn event_id(&self) -> EventId {
+        self.event_id
+    }
+
+    /// Returns when the event was fired.
+    pub fn fired(&self) -> SystemTime {
+        self.fired
+    }
+
+    /// Returns why it was given up.
+    pub fn cause(&self) -> DeadLetterCause {
+        self.cause
+    }
+
+    /// Returns why it was given up, in words.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Returns when it was given up.
+    pub fn given_up(&self) -> SystemTime {
+        self.given_up
+    }
+
+    /// Returns the attempts that were made, the first one first.
+    pub fn attempts(&self) -> &[FailedAttempt] {
+        &self.attempts
+    }
+}
+
+impl FailedAttempt {
+    /// Returns when it failed.
+    pub fn time(&self) -> SystemTime {
+        self.time
+    }
+
+    /// Returns what it failed with.
+    pub fn error(&self) -> &str {
+        &self.error
+    }
+}
+
+impl From<Retold> for DeadLetter {
+    fn from(told: Retold) -> Self {
+        let dead = told.dead;
+        let names = told.parameters.into_iter().map(Some);
+        let names = names.chain(std::iter::repeat(None));
+        let pairs = dead.event.values.into_iter().zip(names).enumerate();
+        let values = pairs.map(|(place, (value, name))| {
+            let name = name.unwrap_or_else(|| place.to_string());
+            (name, value)
+        });
+        let attempts = dead.attempts.into_iter().map(|attempt| FailedAttempt {
+            time: attempt.time,
+            error: attempt.error,
+        });
+        Self {
+            subscription: told.subscription,
+            number: told.number,
+            name: dead.name,
+            class: dead.event.class.into(),
+            method: told.method,
+            values: values.collect(),
+            event_id: dead.event.id.into(),
+            fired: dead.event.time,
+            cause: DeadLetterCause::of(dead.cause),
+            reason: dead.reason,
+            given_up: dead.time,
+            attempts: attempts.collect(),
+        }
+    }
+}
+
+fn as_timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
+    time.serialize(serializer)
+}

@@ -1,0 +1,271 @@
+//! Events that nobody could deliver.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::ledger::Number;
+use super::{Journal, Receipt, Refusal};
+use crate::delivery::Parcel;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::SubscriptionId;
+use crate::notices::Notice;
+use crate::store::record::queue::{self, Addressee, Attempt, DeadEvent, QueuedEvent};
+use crate::value::{ValueRef, panic_message};
+
+/// Why an event became a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeadLetterCause {
+    /// The subscriber failed at it as often as it was to be tried.
+    Failed,
+    /// Its time to live was over.
+    Expired,
+    /// The subscriber's interface, as it is now, has no event that takes its values.
+    Unfit,
+}
+
+/// A dead letter as the store has it.
+pub(crate) struct Retold {
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) number: u64,
+    pub(crate) dead: DeadEvent,
+    pub(crate) method: Option<String>,
+    pub(crate) parameters: Vec<String>,
+}
+
+impl DeadLetterCause {
+    fn number(self) -> u8 {
+        match self {
+            Self::Failed => 0,
+            Self::Expired => 1,
+            Self::Unfit => 2,
+        }
+    }
+
+    pub(crate) fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Failed,
+            1 => Self::Expired,
+            _ => Self::Unfit,
+        }
+    }
+}
+
+/// Returns the stored form of an event, or says why it has none. Calls the code of its arguments.
+pub(super) fn encode(
+    parcel: &dyn Parcel,
+    addressees: Vec<Addressee>,
+) -> std::result::Result<Vec<u8>, String> {
+    let event = event_of(parcel, addressees)?;
+    queue::encode_event(&event).map_err(|error| error.to_string())
+}
+
+fn event_of(
+    parcel: &dyn Parcel,
+    addressees: Vec<Addressee>,
+) -> std::result::Result<QueuedEvent, String> {
+    let read = || parcel.values().iter().map(ValueRef::to_value).collect();
+    let values = catch_unwind(AssertUnwindSafe(read)).map_err(panic_message)?;
+    let (fire, schema) = (parcel.fire().to_stored(), parcel.schema());
+    Ok(QueuedEvent {
+        class: fire.class.uuid(),
+        interface: schema.id().uuid(),
+        schema: *schema.hash().as_bytes(),
+        method: u32::try_from(parcel.method()).unwrap_or(u32::MAX),
+        values,
+        id: fire.id.uuid(),
+        time: fire.time,
+        depth: fire.depth,
+        properties: fire.properties,
+        addressees,
+    })
+}
+
+impl Journal {
+    /// Makes a dead letter of an event.
+    pub(super) fn bury(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        receipt: &Receipt,
+        cause: DeadLetterCause,
+        why: &str,
+    ) {
+        if !receipt.judge() {
+            return;
+        }
+        let (queue, number) = (receipt.queue, receipt.number);
+        let to = Addressee {
+            queue,
+            lane: receipt.lane,
+            why: super::number_of(parcel.triggered()),
+        };
+        match event_of(&**parcel, vec![to]) {
+            Ok(event) => self.bury_event(queue, number, event, cause, why),
+            // Its values could be read when it was stored, so its record can.
+            Err(_) => match self.stored_event(number) {
+                Some(event) => self.bury_event(queue, number, event, cause, why),
+                None => self.done(queue, number),
+            },
+        }
+    }
+
+    /// Makes a dead letter of an event that does not fit any more.
+    pub(super) fn bury_stored(&self, queue: u32, number: Number, event: QueuedEvent, why: &str) {
+        self.bury_event(queue, number, event, DeadLetterCause::Unfit, why);
+    }
+
+    fn stored_event(&self, number: Number) -> Option<QueuedEvent> {
+        let entry = self.store()?.get(&queue::event_key(number)).ok()??;
+        queue::decode_event(&entry.value).ok()
+    }
+
+    fn bury_event(
+        &self,
+        queue: u32,
+        number: Number,
+        mut event: QueuedEvent,
+        cause: DeadLetterCause,
+        why: &str,
+    ) {
+        event.addressees.retain(|to| to.queue == queue);
+        let mut state = self.state.lock();
+        let Some(backlog) = state.ledger.get_mut(queue) else {
+            return;
+        };
+        let (id, name) = (backlog.id, backlog.name.to_string());
+        let tries = backlog.tries(number);
+        let dead = DeadEvent {
+            event,
+            name: name.clone(),
+            cause: cause.number(),
+            reason: why.to_owned(),
+            time: self.staff.clock.now(),
+            attempts: tries.map_or_else(Vec::new, |tries| tries.attempts.clone()),
+        };
+        let attempts = dead.attempts.len();
+        if let Ok(bytes) = queue::encode_dead_event(&dead) {
+            let key = queue::dead_letter_key(id, number);
+            state.pending.put(key, Some(bytes));
+        }
+        drop(state);
+        self.staff.notices.push(Notice::DeadLetter {
+            id: id.uuid(),
+            name,
+            attempts,
+            reason: reason(why, &dead.attempts),
+        });
+        self.done(queue, number);
+    }
+
+    /// Returns the dead letters, those of one subscription if one is named.
+    pub(crate) fn dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<Retold>> {
+        let store = self.store().ok_or_else(closed)?;
+        // What was buried a moment ago is among them.
+        self.write_all();
+        let prefix = of.map_or_else(|| queue::DEAD_LETTERS.to_vec(), queue::dead_letters_of);
+        let mut found = Vec::new();
+        store.scan(&prefix, &mut |key, entry| {
+            let name = queue::parse_dead_letter_key(key);
+            if let (Some(name), Ok(dead)) = (name, queue::decode_dead_event(&entry.value)) {
+                found.push((name, dead));
+            }
+            ControlFlow::Continue(())
+        })?;
+        let retell = |((subscription, number), dead): ((SubscriptionId, u64), DeadEvent)| {
+            let schema = self.schema_of(&*store, &dead.event);
+            let method = usize::try_from(dead.event.method).unwrap_or(usize::MAX);
+            let method = schema.as_ref().and_then(|it| it.methods().get(method));
+            let parameters = method.map(|it| it.parameters().iter());
+            let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
+            Retold {
+                subscription,
+                number,
+                method: method.map(|method| method.name().to_owned()),
+                parameters: parameters.unwrap_or_default(),
+                dead,
+            }
+        };
+        Ok(found.into_iter().map(retell).collect())
+    }
+
+    /// Has a dead letter delivered again, as an event that was fired when it was.
+    pub(crate) fn replay(&self, id: SubscriptionId, letter: u64) -> Result<()> {
+        let key = queue::dead_letter_key(id, letter);
+        let dead = self.dead_letter(&key)?;
+        let reserved = self.reserve(id, false).map_err(refused)?;
+        let to = dead.event.addressees.first().copied();
+        let addressee = Addressee {
+            queue: reserved,
+            lane: to.map_or(0, |to| to.lane),
+            why: to.map_or(0, |to| to.why),
+        };
+        let mut event = dead.event;
+        event.addressees = vec![addressee];
+        let bytes = queue::encode_event(&event);
+        let mut state = self.state.lock();
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                state.release(&[addressee]);
+                return Err(error);
+            }
+        };
+        state.last += 1;
+        let number = state.last;
+        state
+            .pending
+            .append(number, bytes, None, vec![addressee], true);
+        state.pending.put(key, None);
+        drop(state);
+        self.written(number).map_err(refused)
+    }
+
+    /// Gives a dead letter up.
+    pub(crate) fn purge(&self, id: SubscriptionId, letter: u64) -> Result<()> {
+        let key = queue::dead_letter_key(id, letter);
+        self.dead_letter(&key)?;
+        let mut state = self.state.lock();
+        state.pending.put(key, None);
+        drop(state);
+        self.write_all();
+        Ok(())
+    }
+
+    fn dead_letter(&self, key: &[u8]) -> Result<DeadEvent> {
+        self.write_all();
+        let store = self.store().ok_or_else(closed)?;
+        match store.get(key)? {
+            Some(entry) => queue::decode_dead_event(&entry.value),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                "there is no such dead letter",
+            )),
+        }
+    }
+}
+
+fn reason(why: &str, attempts: &[Attempt]) -> String {
+    match attempts.last() {
+        Some(last) => format!("{why}; the last error: {}", last.error),
+        None => why.to_owned(),
+    }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the broker is closed")
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Closed => Error::new(ErrorKind::NotFound, "the subscription has no queue"),
+        Refusal::Full | Refusal::Dropped => Error::new(
+            ErrorKind::Unavailable,
+            "the queue of the subscription is full",
+        ),
+        Refusal::Unwritten(why) => Error::new(ErrorKind::Unavailable, why),
+    }
+}

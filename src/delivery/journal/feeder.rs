@@ -1,0 +1,308 @@
+//! Filling the lanes of queues.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{Number, WINDOW};
+use super::receipt::{Addressed, QueuedParcel};
+use super::{Journal, triggered_of};
+use crate::delivery::desk::Site;
+use crate::delivery::lane::{Bounds, Pushed};
+use crate::delivery::{Carried, Desk, Parcel, StoredFire};
+use crate::error::Result;
+use crate::model::{Overflow, Queued, SubscriptionId};
+use crate::store::Store;
+use crate::store::record::queue::{self, QueuedEvent, Tries};
+use crate::store::record::{self, Record, RecordKey};
+use crate::value::{InterfaceSchema, ValueKey, drop_quietly};
+
+/// What is put into a lane next.
+struct Meal {
+    desk: Arc<Desk>,
+    queue: u32,
+    terms: Option<Arc<Queued>>,
+    fresh: Vec<Addressed>,
+    /// Those that are in the store alone.
+    stored: Vec<(Number, Option<Tries>)>,
+}
+
+/// What became of an event that was to be read.
+enum Found {
+    Event(Addressed),
+    /// It is there no more, or cannot be read: nobody can have it.
+    Nothing,
+    /// Nobody receives events of its class now.
+    Stranded,
+    /// The interface has no such event any more.
+    Misfit(QueuedEvent, String),
+}
+
+/// How long is waited before what could not be read is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Journal {
+    /// Has a thread of the pool fill the lane of a subscription.
+    pub(super) fn feed_soon(&self, id: SubscriptionId) {
+        let state = self.state.lock();
+        let is_hungry = state.ledger.find(id).is_some_and(|queue| {
+            queue.desk.is_some() && !(queue.tail.is_empty() && queue.fresh.is_empty())
+        });
+        let is_open = !state.is_stopped;
+        drop(state);
+        if let (true, true, Some(me)) = (is_hungry, is_open, self.me.upgrade()) {
+            let feed = move || me.feed(id);
+            // Stopped, where the broker was closed.
+            drop(self.staff.pool.submit(Box::new(feed)));
+        }
+    }
+
+    /// Fills the lane of a subscription, if nobody else is at it.
+    pub(super) fn feed(&self, id: SubscriptionId) {
+        let mut is_first = true;
+        while let Some(meal) = self.next_meal(id, is_first) {
+            is_first = false;
+            if !self.serve(meal) {
+                return self.feed_later(id);
+            }
+        }
+    }
+
+    /// Takes out what comes next; when there is nothing, whoever asks is not at it any more.
+    fn next_meal(&self, id: SubscriptionId, is_first: bool) -> Option<Meal> {
+        let mut state = self.state.lock();
+        let is_stopped = state.is_stopped;
+        let queue = state.ledger.find_mut(id)?;
+        if is_first && std::mem::replace(&mut queue.is_feeding, true) {
+            return None;
+        }
+        let desk = queue.desk.as_ref().and_then(|desk| desk.upgrade());
+        let Some(desk) = desk.filter(|_| !is_stopped) else {
+            queue.is_feeding = false;
+            for event in std::mem::take(&mut queue.fresh) {
+                queue.put_back(event.number);
+            }
+            return None;
+        };
+        let fresh: Vec<_> = queue.fresh.drain(..).collect();
+        let stored = match fresh.is_empty() {
+            true => queue.next_to_read(),
+            false => Vec::new(),
+        };
+        if fresh.is_empty() && stored.is_empty() {
+            queue.is_feeding = false;
+            return None;
+        }
+        let stored = stored.into_iter();
+        Some(Meal {
+            desk,
+            queue: queue.number,
+            terms: queue.terms.clone(),
+            stored: stored
+                .map(|number| (number, queue.tries(number).cloned()))
+                .collect(),
+            fresh,
+        })
+    }
+
+    /// Puts events into a lane. Returns false if some cannot be read now.
+    fn serve(&self, meal: Meal) -> bool {
+        let Meal {
+            desk,
+            queue,
+            terms,
+            fresh,
+            stored,
+        } = meal;
+        let terms = terms.as_deref();
+        for event in fresh {
+            self.push(&desk, queue, terms, event, None);
+        }
+        let mut rest = stored.into_iter();
+        while let Some((number, tries)) = rest.next() {
+            match self.read(&desk, queue, number) {
+                Ok(Found::Event(event)) => self.push(&desk, queue, terms, event, tries.as_ref()),
+                Ok(Found::Stranded) => self.strand(queue, number),
+                Ok(Found::Nothing) => self.done(queue, number),
+                Ok(Found::Misfit(event, why)) => self.bury_stored(queue, number, event, &why),
+                Err(_) => {
+                    self.put_back(queue, number);
+                    rest.for_each(|(number, _)| self.put_back(queue, number));
+                    self.leave_off(queue);
+                    return false;
+                }
+            }
+        }
+        drop_quietly(desk);
+        true
+    }
+
+    fn push(
+        &self,
+        desk: &Arc<Desk>,
+        queue: u32,
+        terms: Option<&Queued>,
+        event: Addressed,
+        tries: Option<&Tries>,
+    ) {
+        let (lane, number) = (event.lane, event.number);
+        let key = key_of(terms, lane, number);
+        let parcel = QueuedParcel::new(&self.me, queue, event, tries);
+        self.push_parcel(desk, terms, parcel, &key);
+    }
+
+    /// Puts an event into a lane that was in it before.
+    pub(super) fn push_parcel(
+        &self,
+        desk: &Arc<Desk>,
+        terms: Option<&Queued>,
+        parcel: Arc<dyn Parcel>,
+        key: &ValueKey,
+    ) {
+        let bounds = Bounds {
+            capacity: WINDOW,
+            overflow: Overflow::Fail,
+            keyed: is_keyed(terms),
+        };
+        desk.rebound(bounds);
+        if let Pushed::Ended(parcel) = desk.accept_beyond(bounds, parcel, key) {
+            drop_quietly(parcel);
+        }
+    }
+
+    /// Reads an event for a queue.
+    fn read(&self, desk: &Arc<Desk>, queue: u32, number: Number) -> Result<Found> {
+        let Some(store) = self.store() else {
+            return Ok(Found::Stranded);
+        };
+        let Some(entry) = store.get(&queue::event_key(number))? else {
+            return Ok(Found::Nothing);
+        };
+        let Ok(event) = queue::decode_event(&entry.value) else {
+            return Ok(Found::Nothing);
+        };
+        let site = (event.class.into(), event.interface.into());
+        if desk.recipient(site).is_none() && !self.serves(desk, site) {
+            return Ok(Found::Stranded);
+        }
+        let addressee = event.addressees.iter().find(|to| to.queue == queue);
+        let Some(addressee) = addressee.copied() else {
+            return Ok(Found::Nothing);
+        };
+        Ok(match self.restored(&*store, &event)? {
+            Ok(parcel) => Found::Event(Addressed {
+                number,
+                parcel,
+                lane: addressee.lane,
+                why: triggered_of(addressee.why),
+            }),
+            Err(why) => Found::Misfit(event, why),
+        })
+    }
+
+    /// Returns the event as it was fired, or says why nobody can have it.
+    fn restored(
+        &self,
+        store: &dyn Store,
+        event: &QueuedEvent,
+    ) -> Result<std::result::Result<Arc<dyn Parcel>, String>> {
+        let Some(schema) = self.schema(store, event)? else {
+            return Ok(Err("the schema that it was fired with is gone".to_owned()));
+        };
+        let fire = Carried::restored(StoredFire {
+            class: event.class.into(),
+            id: event.id.into(),
+            time: event.time,
+            depth: event.depth,
+            properties: event.properties.clone(),
+        });
+        let method = usize::try_from(event.method).unwrap_or(usize::MAX);
+        let parcel = (self.restore)(schema, method, event.values.clone(), fire);
+        Ok(parcel.ok_or_else(|| "its schema has no such method".to_owned()))
+    }
+
+    /// Returns whether somebody receives the events of a site, once its channel is there.
+    fn serves(&self, desk: &Desk, site: Site) -> bool {
+        let Some(open) = self.open_site.get() else {
+            return false;
+        };
+        open(site.0, site.1) && desk.recipient(site).is_some()
+    }
+
+    /// Returns the schema that an event was fired with, if that is known.
+    pub(super) fn schema_of(
+        &self,
+        store: &dyn Store,
+        event: &QueuedEvent,
+    ) -> Option<Arc<InterfaceSchema>> {
+        self.schema(store, event).ok().flatten()
+    }
+
+    fn schema(
+        &self,
+        store: &dyn Store,
+        event: &QueuedEvent,
+    ) -> Result<Option<Arc<InterfaceSchema>>> {
+        let name = (event.interface, event.schema);
+        if let Some(schema) = self.schemas.lock().get(&name) {
+            return Ok(Some(Arc::clone(schema)));
+        }
+        let key = RecordKey::Schema(event.interface.into(), event.schema);
+        let Some(entry) = store.get(&key.to_bytes())? else {
+            return Ok(None);
+        };
+        let Ok(Record::Schema(schema)) = record::decode(&key, &entry.value, entry.revision) else {
+            return Ok(None);
+        };
+        let schema = Arc::new(schema);
+        self.schemas.lock().insert(name, Arc::clone(&schema));
+        Ok(Some(schema))
+    }
+
+    fn strand(&self, queue: u32, number: Number) {
+        let mut state = self.state.lock();
+        if let Some(queue) = state.ledger.get_mut(queue)
+            && queue.fed.remove(&number)
+        {
+            queue.stranded.insert(number);
+        }
+    }
+
+    fn leave_off(&self, queue: u32) {
+        let mut state = self.state.lock();
+        if let Some(queue) = state.ledger.get_mut(queue) {
+            queue.is_feeding = false;
+        }
+    }
+
+    fn feed_later(&self, id: SubscriptionId) {
+        let me = self.me.clone();
+        let again = move || {
+            if let Some(journal) = me.upgrade() {
+                journal.feed_soon(id);
+            }
+        };
+        let at = self.staff.clock.instant() + PAUSE;
+        self.staff.timers.at(at, Box::new(again));
+    }
+}
+
+/// Returns whether events of the queue may be delivered at the same time.
+fn is_keyed(terms: Option<&Queued>) -> bool {
+    terms.is_some_and(|terms| terms.key().is_some() || terms.is_relaxed())
+}
+
+/// Returns the key of those that an event is delivered in turn with.
+pub(super) fn key_of(terms: Option<&Queued>, lane: u64, number: Number) -> ValueKey {
+    let Some(terms) = terms.filter(|terms| is_keyed(Some(terms))) else {
+        return ValueKey::ONLY;
+    };
+    let lane = match terms.is_relaxed() {
+        true => number,
+        false => lane,
+    };
+    let lane = match terms.concurrency() {
+        Some(count) => lane % u64::from(count.max(1)),
+        None => lane,
+    };
+    ValueKey::from_bytes(&lane.to_be_bytes())
+}

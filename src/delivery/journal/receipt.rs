@@ -1,0 +1,155 @@
+//! An event of a queue on its way to the subscriber.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::Journal;
+use super::ledger::Number;
+use crate::delivery::trigger::Triggered;
+use crate::delivery::{Carried, Parcel};
+use crate::store::record::queue::Tries;
+use crate::value::{InterfaceSchema, ValueRef};
+
+/// An event that is to be put into the lane of a queue.
+pub(super) struct Addressed {
+    pub(super) number: Number,
+    pub(super) parcel: Arc<dyn Parcel>,
+    pub(super) lane: u64,
+    pub(super) why: Option<Triggered>,
+}
+
+/// An event as one queue has it delivered. Whoever drops it without a verdict has it put back.
+pub(super) struct QueuedParcel {
+    parcel: Arc<dyn Parcel>,
+    why: Option<Triggered>,
+    receipt: Receipt,
+}
+
+/// What an event of a queue comes with: whoever delivers it says how that went.
+pub(crate) struct Receipt {
+    journal: Weak<Journal>,
+    pub(super) queue: u32,
+    pub(super) number: Number,
+    pub(super) lane: u64,
+    is_judged: AtomicBool,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    attempts: u32,
+    due: Option<SystemTime>,
+}
+
+impl QueuedParcel {
+    pub(super) fn new(
+        journal: &Weak<Journal>,
+        queue: u32,
+        addressed: Addressed,
+        tries: Option<&Tries>,
+    ) -> Arc<Self> {
+        let progress = tries.map(|tries| Progress {
+            attempts: u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX),
+            due: tries.due,
+        });
+        Arc::new(Self {
+            parcel: addressed.parcel,
+            why: addressed.why,
+            receipt: Receipt {
+                journal: Weak::clone(journal),
+                queue,
+                number: addressed.number,
+                lane: addressed.lane,
+                is_judged: AtomicBool::new(false),
+                progress: Mutex::new(progress.unwrap_or_default()),
+            },
+        })
+    }
+}
+
+impl Receipt {
+    /// Returns which attempt the next one is.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.progress.lock().attempts.saturating_add(1)
+    }
+
+    /// Returns when the next attempt is due, if it was put off.
+    pub(crate) fn due(&self) -> Option<SystemTime> {
+        self.progress.lock().due
+    }
+
+    /// Returns the journal, as long as the broker is open.
+    pub(crate) fn journal(&self) -> Option<Arc<Journal>> {
+        self.journal.upgrade()
+    }
+
+    /// Notes one more attempt that failed, and when the next one is due.
+    pub(super) fn put_off(&self, due: Option<SystemTime>) {
+        let mut progress = self.progress.lock();
+        progress.attempts = progress.attempts.saturating_add(1);
+        progress.due = due;
+    }
+
+    /// Says that the event is not to be put back. Returns whether that was still open.
+    pub(super) fn judge(&self) -> bool {
+        !self.is_judged.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if !*self.is_judged.get_mut()
+            && let Some(journal) = self.journal.upgrade()
+        {
+            journal.put_back(self.queue, self.number);
+        }
+    }
+}
+
+impl Parcel for QueuedParcel {
+    fn schema(&self) -> &InterfaceSchema {
+        self.parcel.schema()
+    }
+
+    fn method(&self) -> usize {
+        self.parcel.method()
+    }
+
+    fn values(&self) -> Vec<ValueRef<'_>> {
+        self.parcel.values()
+    }
+
+    fn fire(&self) -> &Carried {
+        self.parcel.fire()
+    }
+
+    fn triggered(&self) -> Option<Triggered> {
+        self.why
+    }
+
+    fn receipt(&self) -> Option<&Receipt> {
+        Some(&self.receipt)
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self.parcel.as_any()
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        Arc::clone(&self.parcel).into_any()
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receipt")
+            .field("queue", &self.queue)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! What becomes of an event of a queue when its delivery has ended.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::dead::DeadLetterCause;
+use super::feeder::key_of;
+use super::ledger::Number;
+use super::{Journal, Receipt};
+use crate::delivery::Parcel;
+use crate::model::Queued;
+use crate::store::record::queue::Attempt;
+
+/// How a delivery went.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Delivered,
+    /// The subscriber failed, as the text says.
+    Failed(String),
+    /// Nobody can ever deliver it, as the text says.
+    Hopeless(String),
+    /// It comes too late.
+    Expired,
+}
+
+/// What is done next with the queue's lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Next {
+    /// The next event is delivered.
+    Over,
+    /// The same event is delivered again, at that instant.
+    Again(Instant),
+}
+
+impl Journal {
+    /// Takes in how the delivery of an event went.
+    pub(crate) fn judge(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        receipt: &Receipt,
+        verdict: Verdict,
+    ) -> Next {
+        let (queue, number) = (receipt.queue, receipt.number);
+        match verdict {
+            Verdict::Delivered => {
+                if receipt.judge() {
+                    self.done(queue, number);
+                }
+                Next::Over
+            }
+            Verdict::Failed(error) => self.failed(parcel, receipt, error),
+            Verdict::Hopeless(why) => {
+                self.bury(parcel, receipt, DeadLetterCause::Unfit, &why);
+                Next::Over
+            }
+            Verdict::Expired => {
+                let why = "its time to live was over";
+                self.bury(parcel, receipt, DeadLetterCause::Expired, why);
+                Next::Over
+            }
+        }
+    }
+
+    /// Notes that a queue is done with an event.
+    pub(super) fn done(&self, queue: u32, number: Number) {
+        let mut state = self.state.lock();
+        let due = state.ledger.done(queue, number);
+        if due.removal {
+            state.pending.remove(number);
+        }
+        if due.memory {
+            state.pending.change(queue);
+        }
+        let id = state.ledger.get_mut(queue).map(|queue| queue.id);
+        drop(state);
+        // Whoever waits for room.
+        self.changed.notify_all();
+        self.write_soon();
+        if let Some(id) = id {
+            self.feed(id);
+        }
+    }
+
+    fn failed(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, error: String) -> Next {
+        let (now, instant) = (self.staff.clock.now(), self.staff.clock.instant());
+        let mut state = self.state.lock();
+        let Some(queue) = state.ledger.get_mut(receipt.queue) else {
+            // The subscription is gone.
+            receipt.judge();
+            return Next::Over;
+        };
+        let terms = queue.terms.clone();
+        let tries = queue.tries_mut(receipt.number);
+        tries.attempts.push(Attempt { time: now, error });
+        let attempts = u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX);
+        // Of one that has no queue any more, what waits is tried as usual.
+        let retry = terms.as_ref().map(|terms| terms.retry().clone());
+        let wait = retry.unwrap_or_default().wait_after(attempts);
+        let wait = wait.map(jittered);
+        tries.due = wait.and_then(|wait| now.checked_add(wait));
+        let due = tries.due;
+        state.pending.change(receipt.queue);
+        drop(state);
+        self.write_soon();
+        receipt.put_off(due);
+        let Some(wait) = wait else {
+            let why = "it was tried as often as it is to be";
+            self.bury(parcel, receipt, DeadLetterCause::Failed, why);
+            return Next::Over;
+        };
+        let at = instant.checked_add(wait).unwrap_or(instant);
+        match terms.as_deref() {
+            Some(terms) if terms.is_relaxed() => {
+                self.put_off(parcel, receipt, terms, at);
+                Next::Over
+            }
+            _ => Next::Again(at),
+        }
+    }
+
+    /// Has an event delivered again at that instant, and lets others pass meanwhile.
+    fn put_off(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, terms: &Queued, at: Instant) {
+        let (me, parcel) = (self.me.clone(), Arc::clone(parcel));
+        let key = key_of(Some(terms), receipt.lane, receipt.number);
+        let queue = receipt.queue;
+        let again = move || {
+            let Some(journal) = me.upgrade() else { return };
+            let mut state = journal.state.lock();
+            let queue = state.ledger.get_mut(queue);
+            let seat = queue.and_then(|queue| {
+                let desk = queue.desk.as_ref()?.upgrade()?;
+                Some((desk, queue.terms.clone()))
+            });
+            drop(state);
+            // Without a seat it is put back, as it is dropped.
+            if let Some((desk, terms)) = seat {
+                journal.push_parcel(&desk, terms.as_deref(), parcel, &key);
+            }
+        };
+        self.staff.timers.at(at, Box::new(again));
+    }
+
+    /// Returns whether an event comes too late for its queue.
+    pub(crate) fn is_expired(&self, receipt: &Receipt, fired: SystemTime) -> bool {
+        let mut state = self.state.lock();
+        let queue = state.ledger.get_mut(receipt.queue);
+        let span = queue.and_then(|queue| queue.terms.as_ref()?.time_to_live());
+        drop(state);
+        let end = span.and_then(|span| fired.checked_add(span));
+        end.is_some_and(|end| self.staff.clock.now() >= end)
+    }
+
+    /// Returns when an attempt that was put off is due, if that is later than now.
+    pub(crate) fn due(&self, receipt: &Receipt) -> Option<Instant> {
+        let wait = receipt.due()?.duration_since(self.staff.clock.now()).ok()?;
+        if wait.is_zero() {
+            return None;
+        }
+        self.staff.clock.instant().checked_add(wait)
+    }
+}
+
+/// Returns a wait that is up to a tenth longer or shorter.
+fn jittered(wait: Duration) -> Duration {
+    let random = RandomState::new().hash_one(());
+    // In thousandths: 900 to 1,100.
+    let part = 900 + u32::try_from(random % 201).unwrap_or(100);
+    (wait / 1_000).saturating_mul(part)
+}

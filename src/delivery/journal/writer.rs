@@ -1,0 +1,344 @@
+//! Writing what the queues have to remember, for all who wait for it at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::Number;
+use super::{Journal, Refusal, State};
+use crate::delivery::Parcel;
+use crate::delivery::journal::receipt::Addressed;
+use crate::error::{Error, ErrorKind};
+use crate::model::SubscriptionId;
+use crate::notices::Notice;
+use crate::store::Batch;
+use crate::store::record::queue::{self, Addressee};
+use crate::value::drop_quietly;
+
+/// What is to be written.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// In the order of their numbers.
+    appended: Vec<Appended>,
+    /// Events for which nobody waits any more.
+    removed: Vec<Number>,
+    /// Queues that have something else to remember.
+    changed: BTreeSet<u32>,
+    /// Queues that are gone.
+    forgotten: BTreeSet<u32>,
+    /// Whole pairs that come and go beside: dead letters.
+    pairs: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Whether somebody is writing.
+    pub(super) is_writing: bool,
+    /// Whether somebody was asked to.
+    is_called: bool,
+    /// All up to here were written, or were not and are below.
+    through: Number,
+    /// Events that could not be written, for those who wait for that.
+    failed: BTreeMap<Number, Refusal>,
+    /// Whether nobody knows what of the last batch is stored.
+    pub(super) is_uncertain: bool,
+}
+
+struct Appended {
+    number: Number,
+    bytes: Vec<u8>,
+    parcel: Option<Arc<dyn Parcel>>,
+    addressees: Vec<Addressee>,
+    waits: bool,
+}
+
+/// What is being written.
+#[derive(Default)]
+struct Round {
+    appended: Vec<Appended>,
+    removed: Vec<Number>,
+    changed: BTreeSet<u32>,
+    forgotten: BTreeSet<u32>,
+    pairs: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    batch: Batch,
+}
+
+/// How much is written at once, so that nobody waits for much more than the disk takes.
+const MOST_AT_ONCE: usize = 1_000;
+
+/// How long is waited before what could not be written is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Pending {
+    pub(super) fn append(
+        &mut self,
+        number: Number,
+        bytes: Vec<u8>,
+        parcel: Option<Arc<dyn Parcel>>,
+        addressees: Vec<Addressee>,
+        waits: bool,
+    ) {
+        self.appended.push(Appended {
+            number,
+            bytes,
+            parcel,
+            addressees,
+            waits,
+        });
+    }
+
+    pub(super) fn remove(&mut self, event: Number) {
+        self.removed.push(event);
+    }
+
+    pub(super) fn is_removed(&self, event: Number) -> bool {
+        self.removed.contains(&event)
+    }
+
+    pub(super) fn change(&mut self, queue: u32) {
+        self.changed.insert(queue);
+    }
+
+    pub(super) fn forget(&mut self, queue: u32, left: Vec<Number>) {
+        self.changed.remove(&queue);
+        self.forgotten.insert(queue);
+        self.removed.extend(left);
+    }
+
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.pairs.insert(key, value);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.appended.is_empty()
+            && self.removed.is_empty()
+            && self.changed.is_empty()
+            && self.forgotten.is_empty()
+            && self.pairs.is_empty()
+    }
+}
+
+impl Journal {
+    /// Waits until an event is written, which this thread does itself if nobody is at it.
+    pub(super) fn written(&self, number: Number) -> Result<(), Refusal> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(refusal) = state.pending.failed.remove(&number) {
+                return Err(refusal);
+            }
+            if state.pending.through >= number {
+                return Ok(());
+            }
+            if state.pending.is_writing {
+                self.changed.wait(&mut state);
+            } else {
+                let round = self.begin(&mut state);
+                drop(state);
+                self.write(round);
+                state = self.state.lock();
+            }
+        }
+    }
+
+    /// Has somebody write what is pending, unless somebody will.
+    pub(super) fn write_soon(&self) {
+        let mut state = self.state.lock();
+        let pending = &mut state.pending;
+        if pending.is_empty() || pending.is_writing || pending.is_called {
+            return;
+        }
+        pending.is_called = true;
+        drop(state);
+        let Some(me) = self.me.upgrade() else { return };
+        let write = move || {
+            me.state.lock().pending.is_called = false;
+            me.write_all();
+        };
+        // Stopped, where the broker is being closed, who writes what is left.
+        drop(self.writers.submit(Box::new(write)));
+    }
+
+    /// Writes until nothing is pending, or it cannot be written.
+    pub(super) fn write_all(&self) {
+        loop {
+            let mut state = self.state.lock();
+            while state.pending.is_writing {
+                self.changed.wait(&mut state);
+            }
+            if state.pending.is_empty() {
+                return;
+            }
+            let round = self.begin(&mut state);
+            drop(state);
+            if !self.write(round) {
+                return;
+            }
+        }
+    }
+
+    /// Takes out what is written next.
+    fn begin(&self, state: &mut State) -> Round {
+        let State {
+            ledger, pending, ..
+        } = state;
+        pending.is_writing = true;
+        let rest = match pending.appended.len() > MOST_AT_ONCE {
+            true => pending.appended.split_off(MOST_AT_ONCE),
+            false => Vec::new(),
+        };
+        let mut round = Round {
+            appended: std::mem::replace(&mut pending.appended, rest),
+            removed: std::mem::take(&mut pending.removed),
+            changed: std::mem::take(&mut pending.changed),
+            forgotten: std::mem::take(&mut pending.forgotten),
+            pairs: std::mem::take(&mut pending.pairs),
+            batch: Batch::new(),
+        };
+        for event in &mut round.appended {
+            // One who waits for its first event is not stored yet.
+            let queues = event.addressees.iter().map(|to| to.queue);
+            let new = queues.filter(|queue| ledger.get_mut(*queue).is_some_and(|it| !it.is_stored));
+            round.changed.extend(new);
+            let bytes = std::mem::take(&mut event.bytes);
+            round.batch.put(queue::event_key(event.number), bytes);
+        }
+        for number in &round.removed {
+            round.batch.delete(queue::event_key(*number));
+        }
+        for number in &round.changed {
+            let memory = ledger.memory(*number);
+            if let Some(Ok(bytes)) = memory.as_ref().map(queue::encode_queue) {
+                round.batch.put(queue::queue_key(*number), bytes);
+            }
+        }
+        for number in &round.forgotten {
+            round.batch.delete(queue::queue_key(*number));
+        }
+        for (key, value) in &round.pairs {
+            match value {
+                Some(value) => round.batch.put(key.as_slice(), value.as_slice()),
+                None => round.batch.delete(key.as_slice()),
+            };
+        }
+        round
+    }
+
+    /// Writes a round and tells those who wait. Returns whether it was written.
+    fn write(&self, mut round: Round) -> bool {
+        let batch = std::mem::take(&mut round.batch);
+        let written = match self.store() {
+            Some(store) => {
+                let known = self.reconciled(&*store, &round.removed);
+                known.and_then(|()| store.commit(batch))
+            }
+            None => Err(Error::new(ErrorKind::Closed, "the broker is closed")),
+        };
+        match written {
+            Ok(_) => {
+                self.end(round);
+                true
+            }
+            Err(error) => {
+                self.fail(round, &error);
+                false
+            }
+        }
+    }
+
+    /// Has those who wait for what was written get it.
+    fn end(&self, round: Round) {
+        let mut state = self.state.lock();
+        let mut feed = BTreeSet::new();
+        for number in &round.changed {
+            if let Some(queue) = state.ledger.get_mut(*number) {
+                queue.is_stored = true;
+            }
+        }
+        for event in round.appended {
+            state.pending.through = event.number;
+            state.release(&event.addressees);
+            state.enter(event, &mut feed);
+        }
+        state.pending.is_writing = false;
+        drop(state);
+        self.changed.notify_all();
+        for id in feed {
+            self.feed(id);
+        }
+        self.write_soon();
+    }
+
+    /// Says that nothing of a round was written, or that nobody knows.
+    fn fail(&self, round: Round, error: &Error) {
+        let why = Refusal::Unwritten(error.to_string());
+        let mut lost = 0;
+        let mut state = self.state.lock();
+        let mut parcels = Vec::new();
+        for event in round.appended {
+            state.release(&event.addressees);
+            let pending = &mut state.pending;
+            pending.through = event.number;
+            match event.waits {
+                true => _ = pending.failed.insert(event.number, why.clone()),
+                false => lost += 1,
+            }
+            parcels.push(event.parcel);
+        }
+        let pending = &mut state.pending;
+        pending.is_uncertain |= error.kind() == ErrorKind::Uncertain;
+        pending.removed.extend(round.removed);
+        pending.changed.extend(round.changed);
+        pending.forgotten.extend(round.forgotten);
+        for (key, value) in round.pairs {
+            pending.pairs.entry(key).or_insert(value);
+        }
+        pending.is_writing = false;
+        drop(state);
+        drop_quietly(parcels);
+        if lost > 0 {
+            let reason = error.to_string();
+            let notices = &self.staff.notices;
+            notices.push(Notice::QueueFailed { lost, reason });
+        }
+        self.changed.notify_all();
+        self.write_later();
+    }
+
+    /// Tries again after a pause.
+    fn write_later(&self) {
+        let me = self.me.clone();
+        let again = move || {
+            if let Some(journal) = me.upgrade() {
+                journal.write_soon();
+            }
+        };
+        let at = self.staff.clock.instant() + PAUSE;
+        self.staff.timers.at(at, Box::new(again));
+    }
+}
+
+impl State {
+    /// Takes in an event that is stored.
+    fn enter(&mut self, event: Appended, feed: &mut BTreeSet<SubscriptionId>) {
+        let mut count = 0;
+        for to in &event.addressees {
+            let Some(queue) = self.ledger.get_mut(to.queue) else {
+                continue;
+            };
+            count += 1;
+            let parcel = event.parcel.as_ref().filter(|_| queue.has_room());
+            match parcel {
+                Some(parcel) => {
+                    queue.fed.insert(event.number);
+                    queue.fresh.push_back(Addressed {
+                        number: event.number,
+                        parcel: Arc::clone(parcel),
+                        lane: to.lane,
+                        why: super::triggered_of(to.why),
+                    });
+                }
+                None => queue.tail.push_back(event.number),
+            }
+            feed.insert(queue.id);
+        }
+        if self.ledger.wait_for(event.number, count) {
+            self.pending.remove(event.number);
+        }
+    }
+}
