@@ -196,6 +196,10 @@ impl Journal {
     pub(crate) fn replay(&self, id: SubscriptionId, letter: u64) -> Result<()> {
         let key = queue::dead_letter_key(id, letter);
         let dead = self.dead_letter(&key)?;
+        if let Some(open) = self.open_site.get() {
+            // Nobody may have fired such an event since the broker was opened.
+            open(dead.event.class.into(), dead.event.interface.into());
+        }
         let reserved = self.reserve(id, false).map_err(refused)?;
         let to = dead.event.addressees.first().copied();
         let addressee = Addressee {

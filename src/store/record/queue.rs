@@ -358,7 +358,7 @@ mod tests {
             id: Uuid::from_u128(4),
             time: SystemTime::UNIX_EPOCH + Duration::new(1_000, 7),
             depth: 2,
-            properties: Properties::new().with("p", 5),
+            properties: Properties::from([("p", 5)]),
             addressees: vec![
                 Addressee {
                     queue: 1,
@@ -438,9 +438,15 @@ mod tests {
     }
 
     #[cfg(feature = "bincode")]
-    const EVENT: &str = "";
+    const EVENT: &str = "\
+        01000000000000000000000000000000000100000000000000000000000000000002030303030303\
+        030303030303030303030102020105017600000000000000000000000000000004fbd00707020101\
+        70020a02010000fb2c010901";
     #[cfg(feature = "bincode")]
-    const QUEUE: &str = "";
+    const QUEUE: &str = "\
+        010000000000000000000000000000000005fbe803030201fbf10101fbe90301fba00f00026e6f01\
+        0000";
     #[cfg(feature = "bincode")]
-    const DEAD: &str = "";
+    const DEAD: &str = "\
+        066c656467657200106e6f206d6f726520617474656d707473fb70170001fba00f00026e6f";
 }
