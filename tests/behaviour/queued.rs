@@ -1,5 +1,8 @@
 //! Subscriptions whose events are stored until their subscriber has had them.
 
+mod evolution;
+mod faults;
+
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

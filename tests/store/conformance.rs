@@ -41,6 +41,8 @@ suite![
     only_one_of_many_rivals_meets_its_precondition,
     reserved_and_empty_keys_are_invalid,
     batch_is_never_seen_in_part,
+    bulk_keys_alone_make_no_revision_and_reach_no_sink,
+    bulk_keys_beside_others_are_written_with_them_and_not_logged,
     list_then_watch_has_no_gap_under_concurrent_writers,
     sink_knows_the_commit_when_it_returns,
     sink_sees_only_its_prefix_and_every_revision,
@@ -250,6 +252,52 @@ fn reserved_and_empty_keys_are_invalid<M: Maker>() {
         store.commit(put("a", "1")).unwrap();
         assert!(store.get(b"\0head").unwrap().is_none());
         assert!(store.get(b"").unwrap().is_none());
+    });
+}
+
+/// A batch that puts this under a bulk key.
+fn bulk(value: &str) -> Batch {
+    let mut batch = Batch::new();
+    batch.put([0x81, b'k'], value);
+    batch
+}
+
+fn bulk_keys_alone_make_no_revision_and_reach_no_sink<M: Maker>() {
+    with_store::<M>(|store| {
+        let revision = store.commit(put("a", "1")).unwrap();
+        let mirror = Mirror::attached(&*store, "");
+        assert_eq!(store.commit(bulk("1")).unwrap(), revision);
+        let entry = store.get(&[0x81, b'k']).unwrap().unwrap();
+        assert_eq!((&*entry.value, entry.revision), (&b"1"[..], revision));
+        assert_eq!(store.revision(), revision);
+        assert_eq!(mirror.seen().revisions, [revision]);
+        let next = store.commit(put("a", "2")).unwrap();
+        assert_eq!(next.get(), revision.get() + 1);
+        assert_eq!(store.changes_since(revision).unwrap().len(), 1);
+    });
+}
+
+fn bulk_keys_beside_others_are_written_with_them_and_not_logged<M: Maker>() {
+    with_store::<M>(|store| {
+        let revision = store.commit(bulk("first of all")).unwrap();
+        assert!(
+            revision > Revision::from(0),
+            "an empty store has no revision"
+        );
+        let mut batch = bulk("1");
+        batch.put("a", "1");
+        let next = store.commit(batch).unwrap();
+        assert!(next > revision);
+        let logged = store.changes_since(revision).unwrap();
+        let keys: Vec<_> = logged[0].changes.iter().map(|it| it.key.clone()).collect();
+        assert_eq!(keys, [b"a"]);
+        let mut refused = bulk("2");
+        refused.put("a", "2").expect_absent("a");
+        assert_eq!(
+            store.commit(refused).unwrap_err().kind(),
+            ErrorKind::Conflict
+        );
+        assert_eq!(store.get(&[0x81, b'k']).unwrap().unwrap().value, b"1");
     });
 }
 

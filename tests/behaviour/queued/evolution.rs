@@ -1,0 +1,77 @@
+//! Events that wait while their interface changes.
+
+use std::sync::Arc;
+
+use loosely::{Broker, DeadLetterCause, MemoryStore, Queued, Store, Subscription, event_interface};
+
+use super::{LONG, builder, close};
+use crate::support::Tape;
+
+mod first {
+    use super::*;
+
+    #[event_interface]
+    pub(super) trait Orders {
+        fn placed(&self, item: &str, count: i32);
+        fn cancelled(&self, item: &str);
+    }
+}
+
+mod second {
+    use super::*;
+
+    #[event_interface]
+    pub(super) trait Orders {
+        #[event(alias = "placed")]
+        fn ordered(&self, count: i64, #[event(alias = "item")] article: &str, note: Option<&str>);
+    }
+}
+
+fn open(store: &Arc<dyn Store>) -> Broker {
+    builder().store(Arc::clone(store)).open().unwrap()
+}
+
+#[test]
+fn waiting_event_is_delivered_by_name_and_one_that_nobody_can_take_is_a_dead_letter() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broker = open(&store);
+    let queue = Subscription::builder("ledger").to::<dyn first::Orders>();
+    let queue = queue
+        .component("ledger")
+        .delivery(Queued::new())
+        .build()
+        .unwrap();
+    broker.ensure(&queue).unwrap();
+    let orders = broker.publisher::<dyn first::Orders>().unwrap();
+    assert_eq!(orders.placed("pen", 3).accepted(), 1);
+    assert_eq!(orders.cancelled("ink").accepted(), 1);
+    drop(orders);
+    close(broker);
+
+    let (broker, tape) = (open(&store), Tape::new());
+    let _orders = broker.publisher::<dyn second::Orders>().unwrap();
+    let ledger = tape.untyped("ledger").implements_any();
+    broker.register_component(ledger).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(
+        tape.take(),
+        ["ordered(count = 3, article = 'pen', note = NULL)"]
+    );
+    let letters = broker.dead_letters().unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].cause(), DeadLetterCause::Unfit);
+    assert_eq!(letters[0].method(), Some("cancelled"));
+    let reason = "the interface has no method \"cancelled\" that takes the event";
+    assert_eq!(letters[0].reason(), reason);
+    close(broker);
+
+    // The program that knows such events can have it after all.
+    let (broker, tape) = (open(&store), Tape::new());
+    let _orders = broker.publisher::<dyn first::Orders>().unwrap();
+    let ledger = tape.untyped("ledger").implements_any();
+    broker.register_component(ledger).unwrap();
+    broker.replay(&letters[0]).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take(), ["cancelled(item = 'ink')"]);
+    close(broker);
+}

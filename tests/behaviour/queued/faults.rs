@@ -1,0 +1,111 @@
+//! Queues over a store that fails.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loosely::testing::{FailedWrite, Fault, FaultyEngine};
+use loosely::{
+    Broker, DeliveryOutcome, Engine, Failure, LocalStore, Notice, Queued, Store, StoreOptions,
+};
+
+use super::{LONG, builder, close, queue, taping};
+use crate::support::{StockEvents, Tape};
+
+fn over(engine: &FaultyEngine) -> Arc<dyn Store> {
+    let options = StoreOptions::new().without_copy();
+    let options = options.back_off(Duration::ZERO, Duration::ZERO);
+    Arc::new(LocalStore::with_engine(engine.clone(), options).unwrap())
+}
+
+fn broker(engine: &FaultyEngine) -> Broker {
+    builder().store(over(engine)).open().unwrap()
+}
+
+/// Waits until what could not be written has been: that is tried again after a second.
+fn settled(broker: &Broker) {
+    assert!(broker.idle(LONG));
+}
+
+#[test]
+fn event_that_cannot_be_stored_is_a_failure_of_the_fire() {
+    let engine = FaultyEngine::new();
+    let (broker, tape) = (broker(&engine), Tape::new());
+    let stocks = queue(&broker, Queued::new());
+    taping(&broker, &tape);
+    stocks.traded("A", 1);
+    engine.writes().from(1, Fault::fail("the disk is full"));
+    let report = stocks.traded("B", 2);
+    assert_eq!((report.accepted(), report.failed()), (0, 1));
+    let why = report.lines()[0].outcome();
+    assert!(matches!(
+        why,
+        DeliveryOutcome::Failed(Failure::NotStored(_))
+    ));
+    engine.writes().clear();
+    assert_eq!(stocks.traded("C", 3).accepted(), 1);
+    settled(&broker);
+    let came = tape.take();
+    assert_eq!(came.first().map(String::as_str), Some("ledger traded A 1"));
+    assert_eq!(came.last().map(String::as_str), Some("ledger traded C 3"));
+    close(broker);
+}
+
+#[test]
+fn fire_that_did_not_wait_is_told_of_by_a_notice() {
+    let engine = FaultyEngine::new();
+    let broker = broker(&engine);
+    let stocks = queue(&broker, Queued::new().without_waiting());
+    engine.writes().from(1, Fault::fail("the disk is full"));
+    assert_eq!(stocks.traded("A", 1).accepted(), 1);
+    let told = |notice: &Notice| matches!(notice, Notice::QueueFailed { lost: 1, .. });
+    while !broker.notices().iter().any(told) {
+        std::thread::yield_now();
+    }
+    engine.writes().clear();
+}
+
+/// Whatever call of the engine fails, and however much it has done by then: what was accepted is
+/// delivered, by this broker or by the next, and what was never fired is not.
+#[test]
+fn nothing_that_was_accepted_is_lost_whichever_call_fails() {
+    for failed_write in [
+        FailedWrite::Nothing,
+        FailedWrite::Half,
+        FailedWrite::Everything,
+    ] {
+        for nth in 1..40 {
+            survives(failed_write, nth);
+        }
+    }
+}
+
+fn survives(failed_write: FailedWrite, nth: usize) {
+    let engine = FaultyEngine::with_failed_writes(failed_write);
+    let (first, tape) = (broker(&engine), Tape::new());
+    let stocks = queue(&first, Queued::new());
+    taping(&first, &tape);
+    engine.all().at(nth, Fault::fail("out of order"));
+    let accepted = |price: &u64| stocks.traded("A", *price).accepted() == 1;
+    let accepted: BTreeSet<_> = (1..=6).filter(accepted).collect();
+    engine.all().clear();
+    let _ = first.close(LONG);
+    // As opening a medium does, this takes back what is there in part.
+    engine.reopen().unwrap();
+    let second = broker(&engine);
+    taping(&second, &tape);
+    // Finds those who receive, of whom nobody has asked yet.
+    second.publisher::<dyn StockEvents>().unwrap();
+    settled(&second);
+    close(second);
+    let came = tape.take().into_iter();
+    let came: Vec<u64> = came
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let lost: Vec<_> = accepted.iter().filter(|it| !came.contains(it)).collect();
+    assert!(
+        lost.is_empty(),
+        "{failed_write:?} {nth}: {lost:?} of {came:?}"
+    );
+    assert!(came.iter().all(|price| (1..=6).contains(price)));
+}
