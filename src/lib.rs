@@ -161,16 +161,16 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, DeadLetter, Ensured,
-    EventStream, FailedAttempt, HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers,
-    HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
-    HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget, Mailbox, MailboxSubscription,
-    Session, SpawnedFuture, Spawner, SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth,
-    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
-    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
-    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
-    WiringObject,
+    EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
+    HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged,
+    HealthEventsLocalHandlers, HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget,
+    Mailbox, MailboxSubscription, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
+    SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS,
+    WiringChange, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
+    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,

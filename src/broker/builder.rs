@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::Broker;
 use super::core::{Core, Parts};
+use super::dead_letters::{DeadLetter, FinalFailure};
 use super::wiring::Progress;
 use crate::clock::{Clock, SystemClock};
 use crate::component::{Authorizer, Policy};
-use crate::delivery::{Delivery, WorkerPool};
+use crate::delivery::{Delivery, LastResort, WorkerPool};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::EventClassId;
 use crate::notices::Notices;
@@ -34,6 +35,7 @@ pub struct BrokerBuilder {
     retained_keys: Option<usize>,
     metrics: Option<MetricsOptions>,
     clock: Option<Arc<dyn Clock>>,
+    last_resort: Option<LastResort>,
 }
 
 /// Whether and how often the copy of the wiring is written.
@@ -96,6 +98,24 @@ impl BrokerBuilder {
         F: Fn(EventClassId, &Delivery) + Send + Sync + 'static,
     {
         self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `handler` for every event that a [queue](crate::Queued) gives up, before it becomes a
+    /// [dead letter](DeadLetter): which it need not, if the handler has seen to it.
+    ///
+    /// It runs on the thread that delivers for the queue, whose next event waits for it. A handler
+    /// that panics has seen to nothing. After a crash it may be called for the same event again.
+    /// COM+ has the exception class of a queued component for it.
+    #[must_use]
+    #[doc(alias("IPlaybackControl", "FinalServerRetry"))]
+    pub fn on_final_failure<F>(mut self, handler: F) -> Self
+    where
+        F: Fn(&DeadLetter) -> FinalFailure + Send + Sync + 'static,
+    {
+        self.last_resort = Some(Box::new(move |told| {
+            handler(&DeadLetter::from(told)) == FinalFailure::Resolved
+        }));
         self
     }
 
@@ -232,6 +252,7 @@ impl BrokerBuilder {
             retained_keys: self.retained_keys.unwrap_or(RETAINED_KEYS),
             clock,
             metrics: self.metrics,
+            last_resort: self.last_resort,
         };
         Core::open(open, parts).map(Broker::from_core)
     }

@@ -11,7 +11,7 @@ use super::health;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
-use crate::delivery::{Journal, Sentry, Staff, Timers, WorkerPool, is_delivering};
+use crate::delivery::{Journal, LastResort, Sentry, Staff, Timers, WorkerPool, is_delivering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
@@ -45,6 +45,7 @@ pub(super) struct Parts {
     pub(super) retained_keys: usize,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Option<MetricsOptions>,
+    pub(super) last_resort: Option<LastResort>,
 }
 
 /// What factories and publishers find the broker by.
@@ -67,6 +68,7 @@ impl Core {
             retained_keys,
             clock,
             metrics,
+            last_resort,
         } = parts;
         let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
         let host = Arc::new(WeakBroker(OnceLock::new()));
@@ -80,7 +82,7 @@ impl Core {
         let sentry_clock = Arc::clone(&clock);
         Sentry::post(&pool, sentry_clock, Arc::clone(&timers), notices.clone());
         let staff = Staff::new(&pool, &clock, &timers, notices.clone());
-        let journal = Journal::new(&staff, restored);
+        let journal = Journal::new(&staff, restored, last_resort);
         let around = Arc::new(Surroundings {
             registry: Arc::clone(&registry),
             keeper: Keeper::new(&timers, &pool, &clock),

@@ -42,6 +42,18 @@ pub struct FailedAttempt {
     error: String,
 }
 
+/// What becomes of an event that its queue gives up, as
+/// [`on_final_failure`](crate::BrokerBuilder::on_final_failure) has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FinalFailure {
+    /// It is kept as a dead letter.
+    #[default]
+    Keep,
+    /// It was seen to, and nothing is kept of it.
+    Resolved,
+}
+
 impl Broker {
     /// Returns the dead letters of all subscriptions that this handle may read, those of each in
     /// the order in which their events were accepted.

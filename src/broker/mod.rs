@@ -40,7 +40,7 @@ pub use self::check::SubscriptionStatus;
 pub use self::classes::Cascade;
 pub use self::components::{Availability, ComponentStatus};
 pub(crate) use self::core::Core;
-pub use self::dead_letters::{DeadLetter, FailedAttempt};
+pub use self::dead_letters::{DeadLetter, FailedAttempt, FinalFailure};
 pub use self::health::{
     HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
     HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use loosely::testing::VirtualClock;
 use loosely::{
     Breaker, Broker, BrokerBuilder, Component, DeadLetterCause, DeliveryOutcome, ErrorKind,
-    EventClass, EventContext, Failure, MemoryStore, Notice, Overflow, Queued, Retry, SkipReason,
-    Store, Subscription, SubscriptionId, Trigger,
+    EventClass, EventContext, Failure, FinalFailure, MemoryStore, Notice, Overflow, Queued, Retry,
+    SkipReason, Store, Subscription, SubscriptionId, Trigger,
 };
 use uuid::Uuid;
 
@@ -445,6 +445,34 @@ fn event_that_is_too_old_is_a_dead_letter() {
     let letters = broker.dead_letters().unwrap();
     assert_eq!(letters[0].cause(), DeadLetterCause::Expired);
     assert!(letters[0].attempts().is_empty());
+}
+
+#[test]
+fn handler_of_final_failures_may_see_to_an_event_itself() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handled = Arc::clone(&seen);
+    let broker = builder().on_final_failure(move |letter| {
+        let symbol = letter.values().get("symbol").unwrap().to_string();
+        let last = letter.attempts().last().unwrap().error().to_owned();
+        handled.lock().unwrap().push(format!("{symbol}: {last}"));
+        match &*symbol {
+            "'A'" => FinalFailure::Resolved,
+            "'B'" => FinalFailure::Keep,
+            _ => panic!("nothing can be done"),
+        }
+    });
+    let broker = broker.open().unwrap();
+    component(&broker, |symbol, _| Err(format!("no {symbol}")));
+    let stocks = queue(&broker, Queued::new().with_retry(Retry::never()));
+    for symbol in ["A", "B", "C"] {
+        stocks.traded(symbol, 1);
+    }
+    assert!(broker.idle(LONG));
+    let seen = seen.lock().unwrap();
+    assert_eq!(*seen, ["'A': no A", "'B': no B", "'C': no C"]);
+    let letters = broker.dead_letters().unwrap();
+    let left = letters.iter().map(|it| it.attempts()[0].error());
+    assert_eq!(left.collect::<Vec<_>>(), ["no B", "no C"]);
 }
 
 #[test]

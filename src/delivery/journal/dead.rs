@@ -12,7 +12,8 @@ use crate::delivery::Parcel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::SubscriptionId;
 use crate::notices::Notice;
-use crate::store::record::queue::{self, Addressee, Attempt, DeadEvent, QueuedEvent};
+use crate::store::Store;
+use crate::store::record::queue::{self, Addressee, DeadEvent, QueuedEvent};
 use crate::value::{ValueRef, panic_message};
 
 /// Why an event became a dead letter.
@@ -137,28 +138,46 @@ impl Journal {
             return;
         };
         let (id, name) = (backlog.id, backlog.name.to_string());
-        let tries = backlog.tries(number);
+        let tries = backlog.tries(number).cloned().unwrap_or_default();
+        drop(state);
         let dead = DeadEvent {
             event,
-            name: name.clone(),
+            name,
             cause: cause.number(),
             reason: why.to_owned(),
             time: self.staff.clock.now(),
-            attempts: tries.map_or_else(Vec::new, |tries| tries.attempts.clone()),
+            attempts: tries.attempts,
         };
-        let attempts = dead.attempts.len();
+        if !self.is_resolved(id, number, &dead) {
+            self.keep_dead(id, number, dead);
+        }
+        self.done(queue, number);
+    }
+
+    /// Offers an event to whoever is to have a last look at those that are given up.
+    fn is_resolved(&self, id: SubscriptionId, number: Number, dead: &DeadEvent) -> bool {
+        let (Some(last_resort), Some(store)) = (&self.last_resort, self.store()) else {
+            return false;
+        };
+        let told = self.retold(&*store, (id, number), dead.clone());
+        let resolved = catch_unwind(AssertUnwindSafe(|| last_resort(told)));
+        resolved.unwrap_or_else(|panic| {
+            drop(panic_message(panic));
+            false
+        })
+    }
+
+    fn keep_dead(&self, id: SubscriptionId, number: Number, dead: DeadEvent) {
         if let Ok(bytes) = queue::encode_dead_event(&dead) {
             let key = queue::dead_letter_key(id, number);
-            state.pending.put(key, Some(bytes));
+            self.state.lock().pending.put(key, Some(bytes));
         }
-        drop(state);
         self.staff.notices.push(Notice::DeadLetter {
             id: id.uuid(),
-            name,
-            attempts,
-            reason: reason(why, &dead.attempts),
+            reason: reason(&dead),
+            attempts: dead.attempts.len(),
+            name: dead.name,
         });
-        self.done(queue, number);
     }
 
     /// Returns the dead letters, those of one subscription if one is named.
@@ -175,21 +194,29 @@ impl Journal {
             }
             ControlFlow::Continue(())
         })?;
-        let retell = |((subscription, number), dead): ((SubscriptionId, u64), DeadEvent)| {
-            let schema = self.schema_of(&*store, &dead.event);
-            let method = usize::try_from(dead.event.method).unwrap_or(usize::MAX);
-            let method = schema.as_ref().and_then(|it| it.methods().get(method));
-            let parameters = method.map(|it| it.parameters().iter());
-            let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
-            Retold {
-                subscription,
-                number,
-                method: method.map(|method| method.name().to_owned()),
-                parameters: parameters.unwrap_or_default(),
-                dead,
-            }
-        };
-        Ok(found.into_iter().map(retell).collect())
+        let found = found.into_iter();
+        let retold = found.map(|(name, dead)| self.retold(&*store, name, dead));
+        Ok(retold.collect())
+    }
+
+    fn retold(
+        &self,
+        store: &dyn Store,
+        (subscription, number): (SubscriptionId, u64),
+        dead: DeadEvent,
+    ) -> Retold {
+        let schema = self.schema_of(store, &dead.event);
+        let method = usize::try_from(dead.event.method).unwrap_or(usize::MAX);
+        let method = schema.as_ref().and_then(|it| it.methods().get(method));
+        let parameters = method.map(|it| it.parameters().iter());
+        let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
+        Retold {
+            subscription,
+            number,
+            method: method.map(|method| method.name().to_owned()),
+            parameters: parameters.unwrap_or_default(),
+            dead,
+        }
     }
 
     /// Has a dead letter delivered again, as an event that was fired when it was.
@@ -252,10 +279,10 @@ impl Journal {
     }
 }
 
-fn reason(why: &str, attempts: &[Attempt]) -> String {
-    match attempts.last() {
-        Some(last) => format!("{why}; the last error: {}", last.error),
-        None => why.to_owned(),
+fn reason(dead: &DeadEvent) -> String {
+    match dead.attempts.last() {
+        Some(last) => format!("{}; the last error: {}", dead.reason, last.error),
+        None => dead.reason.clone(),
     }
 }
 

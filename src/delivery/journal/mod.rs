@@ -48,6 +48,7 @@ pub(crate) struct Journal {
     /// Writes, and waits for the disk while others deliver.
     writers: WorkerPool,
     restore: Restore,
+    last_resort: Option<LastResort>,
     open_site: OnceLock<OpenSite>,
     schemas: Mutex<HashMap<(Uuid, [u8; 16]), Arc<InterfaceSchema>>>,
     state: Mutex<State>,
@@ -58,6 +59,10 @@ pub(crate) struct Journal {
 /// Makes an event of one that was stored.
 pub(crate) type Restore =
     fn(Arc<InterfaceSchema>, usize, Vec<Value>, Carried) -> Option<Arc<dyn Parcel>>;
+
+/// Is offered an event before it becomes a dead letter, and returns whether it need not become
+/// one. Calls the user's code.
+pub(crate) type LastResort = Box<dyn Fn(Retold) -> bool + Send + Sync>;
 
 /// Has somebody receive the events of a class's interface, and returns whether there is such.
 type OpenSite = Box<dyn Fn(EventClassId, InterfaceId) -> bool + Send + Sync>;
@@ -94,13 +99,18 @@ pub(crate) enum Refusal {
 }
 
 impl Journal {
-    pub(crate) fn new(staff: &Arc<Staff>, restore: Restore) -> Arc<Self> {
+    pub(crate) fn new(
+        staff: &Arc<Staff>,
+        restore: Restore,
+        last_resort: Option<LastResort>,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             store: OnceLock::new(),
             staff: Arc::clone(staff),
             writers: WorkerPool::named("loosely-queue", 1),
             restore,
+            last_resort,
             open_site: OnceLock::new(),
             schemas: Mutex::default(),
             state: Mutex::default(),
