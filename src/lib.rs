@@ -160,17 +160,17 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, Ensured, EventStream,
-    HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, Committed, ComponentStatus, Ensured,
+    EventStream, HEALTH_EVENTS, HealthEvents, HealthEventsAsyncHandlers, HealthEventsEvent,
     HealthEventsHandlers, HealthEventsHealthChanged, HealthEventsLocalHandlers,
     HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget, Mailbox, MailboxSubscription,
     Session, SpawnedFuture, Spawner, SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth,
-    SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
-    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
-    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
-    WiringObject,
+    SubscriptionStatus, Transaction, TransactionTree, Tree, TreeEvent, TreeRange, TreeWatch,
+    WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges, WiringChangesAsyncHandlers,
+    WiringChangesEvent, WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
