@@ -16,3 +16,5 @@ mod damage;
 mod durability;
 #[cfg(feature = "sled")]
 mod opening;
+#[cfg(all(feature = "sled", unix))]
+mod transactions;
