@@ -58,6 +58,8 @@
 //!   [`Broker::store`], many in one commit by [`Broker::import`], or lives as long as the
 //!   [`SubscriptionGuard`] of [`Broker::subscribe`]. One that a single publisher object is to know
 //!   and nobody else is its private one, from [`Publisher::subscribe`].
+//! - A [`Tree`] is bytes of the program's own, by key, beside the wiring; a [`Transaction`] changes
+//!   subscriptions and trees in one commit.
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A subscriber may come for its events, too: an [`EventStream`] is read one by one, blocking or

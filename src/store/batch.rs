@@ -273,7 +273,8 @@ mod tests {
 
     #[test]
     fn conflict_names_key_expectation_and_what_was_found() {
-        let error = conflict(b"s/1", None, Some(Revision::from(7)));
+        let found = Entry::new("", Revision::from(7));
+        let error = conflict(b"s/1", &Expectation::Absent, Some(&found));
         assert_eq!(
             error.to_string(),
             "key s/1 was expected absent and found at revision 7"

@@ -1,7 +1,8 @@
 //! The keys of user trees, as the store has them: frozen.
 //!
 //! `u`, the tree's name, 0x00, the user's key. No name has a control character, so the name ends at
-//! the first 0x00, and no tree's keys are among those of another. The value is the user's own bytes.
+//! the first 0x00, and no tree's keys are among those of another. The value is the user's own
+//! bytes.
 
 /// Returns the key of the store for a key of a tree; for an empty one, the prefix of all of them.
 pub(crate) fn key(name: &str, key: &[u8]) -> Vec<u8> {

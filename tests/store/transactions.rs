@@ -12,8 +12,8 @@ fn alarm() -> Subscription {
     alarm.component("alarm").build().unwrap()
 }
 
-/// What the child does until it is killed: each transaction counts on in two trees, and the alarm is
-/// there after every other one.
+/// What the child does until it is killed: each transaction counts on in two trees, and the alarm
+/// is there after every other one.
 pub(crate) fn work(directory: &Path) {
     let broker = Broker::builder().path(directory).without_copy();
     let broker = broker.open().unwrap();
@@ -32,7 +32,7 @@ fn count_to(broker: &Broker, n: u64) -> Result<()> {
     };
     left.insert("n", n.to_string())?;
     transaction.tree("right")?.insert("n", n.to_string())?;
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         transaction.ensure(&alarm())?;
     } else {
         transaction.remove(alarm().id())?;
@@ -59,7 +59,7 @@ fn transaction_cut_off_by_a_kill_is_there_whole_or_not_at_all() {
         assert!(found <= acknowledged + 1, "{found} of {acknowledged}");
         assert_eq!(number(&broker, "right"), found);
         let is_there = broker.subscription(alarm().id()).is_some();
-        assert_eq!(is_there, found % 2 == 0);
+        assert_eq!(is_there, found.is_multiple_of(2));
         count_to(&broker, found + 1).unwrap();
     }
 }

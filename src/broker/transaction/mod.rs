@@ -22,9 +22,9 @@ use crate::store::record::{self, StoredSubscription};
 /// Changes that are made together, or not at all: a buffer, from [`Broker::transaction`].
 ///
 /// Nothing reaches the store before [`commit`](Self::commit), and nothing happens if it is dropped
-/// without one. What the transaction has gathered is seen by nobody meanwhile, not by itself either:
-/// [`Tree::get`](crate::Tree::get) reads what is committed. What must still be so when it is
-/// committed is said with [`expect`](TransactionTree::expect).
+/// without one. What the transaction has gathered is seen by nobody meanwhile, not by itself
+/// either: [`Tree::get`](crate::Tree::get) reads what is committed. What must still be so when it
+/// is committed is said with [`expect`](TransactionTree::expect).
 ///
 /// It takes stored subscriptions and [trees](crate::Tree). Other records, transient subscriptions
 /// and what has to do with components cannot take part. It has [`KEYS`](Self::KEYS) and
@@ -132,10 +132,9 @@ impl Transaction {
     /// which goes with its guard; [`Invalid`](ErrorKind::Invalid) as [`ensure`](Self::ensure).
     pub fn remove(&mut self, id: impl Into<SubscriptionId>) -> Result<&mut Self> {
         let id = id.into();
+        self.broker.core.check_open()?;
         self.broker.present_stored(id)?;
-        self.claim(id)?;
-        self.add(RemovePart::new(id), 1, 0)?;
-        Ok(self)
+        self.add_change(id, RemovePart::new(id), 0)
     }
 
     /// Returns a tree, to which what follows is done by the commit.
@@ -155,11 +154,11 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`Conflict`](ErrorKind::Conflict) if a key of a tree has not the value that was expected, and
-    /// the error names both; or if a subscription carries a revision that is not the stored one's.
-    /// [`Denied`](ErrorKind::Denied) if a right is lacking now. For each part, what its own call
-    /// would report, and what the store reports. Nothing was written then, except where it says
-    /// [`Uncertain`](ErrorKind::Uncertain): then all of it, or nothing.
+    /// [`Conflict`](ErrorKind::Conflict) if a key of a tree has not the value that was expected,
+    /// and the error names both; or if a subscription carries a revision that is not the stored
+    /// one's. [`Denied`](ErrorKind::Denied) if a right is lacking now. For each part, what its own
+    /// call would report, and what the store reports. Nothing was written then, except where it
+    /// says [`Uncertain`](ErrorKind::Uncertain): then all of it, or nothing.
     ///
     /// # Consistency
     ///
@@ -233,19 +232,23 @@ impl Transaction {
             ensured: None,
         };
         let bytes = record::encode_subscription(&stored)?.len();
-        self.claim(wanted.record.id())?;
-        self.add(part(wanted), 1, bytes)?;
-        Ok(self)
+        self.add_change(wanted.record.id(), part(wanted), bytes)
     }
 
-    /// Takes a subscription for changing, which is done once: what came later would not know what
-    /// came before it.
-    fn claim(&mut self, id: SubscriptionId) -> Result<()> {
-        if self.ids.insert(id) {
-            return Ok(());
+    /// Adds a change of a subscription; only one of each, as a second would not know of the first.
+    fn add_change(
+        &mut self,
+        id: SubscriptionId,
+        part: impl Part + 'static,
+        bytes: usize,
+    ) -> Result<&mut Self> {
+        if self.ids.contains(&id) {
+            let message = format!("the transaction changes the subscription {id} already");
+            return Err(Error::new(ErrorKind::Invalid, message));
         }
-        let message = format!("the transaction changes the subscription {id} already");
-        Err(Error::new(ErrorKind::Invalid, message))
+        self.add(part, 1, bytes)?;
+        self.ids.insert(id);
+        Ok(self)
     }
 
     fn batch(&mut self, access: &Access<'_>) -> Result<Batch> {
@@ -261,8 +264,7 @@ impl Transaction {
     /// Returns the conflict if trying again may help, and else why it does not.
     fn settle(&self, conflict: Error) -> Result<Error> {
         self.trees.check(&*self.broker.core.store)?;
-        let is_stale = |part: &Box<dyn Part>| part.is_stale(&self.broker);
-        if self.parts.iter().any(is_stale) {
+        if self.parts.iter().any(|part| part.is_stale(&self.broker)) {
             return Err(conflict);
         }
         Ok(conflict)

@@ -19,8 +19,9 @@ pub(in crate::broker) trait Part: Send {
         false
     }
 
-    /// Hears that the commit was made, is seen by all and is durable, and adds what the caller is to
-    /// be told. Not called where that is [uncertain](crate::ErrorKind::Uncertain); no lock is held.
+    /// Hears that the commit was made, is seen by all and is durable, and adds what the caller is
+    /// to be told. Not called where that is [uncertain](crate::ErrorKind::Uncertain); no lock is
+    /// held.
     fn committed(self: Box<Self>, broker: &Broker, committed: &mut Committed);
 }
 

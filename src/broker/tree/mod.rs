@@ -35,9 +35,9 @@ use crate::store::{Batch, tree_key};
 ///
 /// A write is a commit like any other: in the order of revisions, durable when it returned (under
 /// [`Durability::Immediate`](crate::Durability)), and in the copy from which a damaged database is
-/// restored. No fire waits for it. It has its place in the bounded log of changes, so a tree that is
-/// written often shortens what [`Broker::changes_since`] knows. Opening a store reads all trees once
-/// to check them.
+/// restored. No fire waits for it. It has its place in the bounded log of changes, so a tree that
+/// is written often shortens what [`Broker::changes_since`] knows. Opening a store reads all trees
+/// once to check them.
 ///
 /// # Examples
 ///
@@ -149,8 +149,8 @@ impl Tree {
     /// # Errors
     ///
     /// [`Conflict`](ErrorKind::Conflict) if the key has another value, with which nothing is
-    /// written; [`Denied`](ErrorKind::Denied) if the right to read or to administer is lacking; else
-    /// as [`insert`](Self::insert).
+    /// written; [`Denied`](ErrorKind::Denied) if the right to read or to administer is lacking;
+    /// else as [`insert`](Self::insert).
     ///
     /// # Examples
     ///

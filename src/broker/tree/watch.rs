@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::store::{CommitSink, tree_key};
 
-/// The keys of a [`Tree`](crate::Tree) that begin with some prefix: first those that are there, then
-/// each change as it is committed, without a gap.
+/// The keys of a [`Tree`](crate::Tree) that begin with some prefix: first those that are there,
+/// then each change as it is committed, without a gap.
 ///
 /// The iterator waits for the next event, and ends when the broker is closed or gone, which it does
 /// not keep open, once all that waited was taken. The events of a key come in the order of
@@ -21,9 +21,9 @@ use crate::store::{CommitSink, tree_key};
 ///
 /// No commit waits for whoever watches. [`CHANGES`](Self::CHANGES) that were not taken, of
 /// [`BYTES`](Self::BYTES), are kept; when there are more, the watch says
-/// [`TreeEvent::Restarted`] and begins again with the list. It does so too when the store failed and
-/// was opened again. An error of the store while the list is read is returned, and the next call
-/// tries again.
+/// [`TreeEvent::Restarted`] and begins again with the list. It does so too when the store failed
+/// and was opened again. An error of the store while the list is read is returned, and the next
+/// call tries again.
 ///
 /// # Examples
 ///
@@ -120,8 +120,8 @@ impl TreeWatch {
         Ok(watch)
     }
 
-    /// Returns the next event, for which it waits up to `timeout`: `None` if none came, or the watch
-    /// has [ended](Self::is_ended).
+    /// Returns the next event, for which it waits up to `timeout`: `None` if none came, or the
+    /// watch has [ended](Self::is_ended).
     ///
     /// # Errors
     ///
