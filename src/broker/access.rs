@@ -161,6 +161,12 @@ impl Access<'_> {
         }
     }
 
+    /// Returns whether a tree may be known.
+    pub(super) fn may_read_tree(&self, name: &str) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_none_or(|asked| asked.allows(Right::Read, Subject::Tree(name)))
+    }
+
     /// Returns whether a class may be known, or what belongs to none.
     pub(super) fn may_read(&self, class: Option<&EventClass>) -> bool {
         self.allows(Right::Read, class)

@@ -17,8 +17,13 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((std::str::from_utf8(name).ok()?, key.get(1..)?))
 }
 
+/// Returns a key behind all those of a tree and before those of the next one.
+pub(crate) fn behind(name: &str) -> Vec<u8> {
+    [PREFIX, name.as_bytes(), b"\x01"].concat()
+}
+
 /// The prefix of the keys of all trees.
-const PREFIX: &[u8] = b"u";
+pub(crate) const PREFIX: &[u8] = b"u";
 
 #[cfg(test)]
 mod tests {
@@ -39,5 +44,7 @@ mod tests {
         let prefix = key("order", b"");
         assert!(key("order", b"s\0").starts_with(&prefix));
         assert!(!key("orders", b"").starts_with(&prefix));
+        let behind = behind("order");
+        assert!(key("order", &[0xff; 9]) < behind && behind < key("order ", b""));
     }
 }

@@ -73,9 +73,38 @@ fn trees_are_apart_however_alike_their_names_and_keys_are() {
 }
 
 #[test]
-fn range_returns_what_a_sorted_map_returns() {
+fn trees_are_listed_by_name_while_something_is_in_them() {
     let broker = quiet();
-    let tree = tree(&broker, "t");
+    assert!(broker.trees().unwrap().is_empty());
+    for name in ["b", "a", "a b", "ab", "\u{e4}"] {
+        for key in ["", "\0", "\u{ff}"] {
+            tree(&broker, name).insert(key, "1").unwrap();
+        }
+    }
+    store(&broker, "a subscription");
+    assert_eq!(broker.trees().unwrap(), ["a", "a b", "ab", "b", "\u{e4}"]);
+    for key in ["", "\0", "\u{ff}"] {
+        assert!(tree(&broker, "a").remove(key).unwrap());
+    }
+    assert_eq!(broker.trees().unwrap(), ["a b", "ab", "b", "\u{e4}"]);
+    broker.close(Duration::MAX).unwrap();
+    assert_kind(broker.trees(), ErrorKind::Closed);
+}
+
+#[test]
+fn range_returns_what_a_sorted_map_returns() {
+    compare_with_a_map(&quiet());
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn range_on_disk_returns_what_a_sorted_map_returns() {
+    let root = tempfile::tempdir().unwrap();
+    compare_with_a_map(&Broker::open(root.path()).unwrap());
+}
+
+fn compare_with_a_map(broker: &Broker) {
+    let tree = tree(broker, "t");
     let mut map = BTreeMap::new();
     for key in ["", "\0", "a", "aa", "b", "b\0", "c"] {
         tree.insert(key, key).unwrap();
@@ -337,9 +366,13 @@ fn view_reads_and_writes_the_trees_that_the_authorizer_allows() {
         &broker.notices()[..],
         [Notice::Denied { class: None, .. }]
     ));
+    tree(&broker, "orders").insert("1", "IBM").unwrap();
+    let trees = |name: &str| broker.as_principal(name).unwrap().trees().unwrap();
+    assert_eq!((trees("bob").len(), trees("eve").len()), (1, 0));
     let other = broker.as_principal("ann").unwrap();
     assert_kind(tree(&other, "others").get("1"), ErrorKind::Denied);
     tree(&broker, "others").insert("1", "").unwrap();
+    assert_eq!(trees("ann"), ["orders"]);
 }
 
 #[cfg(feature = "sled")]

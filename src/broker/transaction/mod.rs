@@ -6,7 +6,8 @@ mod trees;
 use std::collections::HashSet;
 use std::fmt;
 
-use self::part::{EnsurePart, Part, RemovePart, StorePart};
+pub(super) use self::part::Part;
+use self::part::{EnsurePart, RemovePart, StorePart};
 pub use self::trees::TransactionTree;
 use self::trees::TreeWrites;
 use super::access::Access;

@@ -6,7 +6,7 @@ mod range;
 mod watch;
 
 use std::fmt;
-use std::ops::RangeBounds;
+use std::ops::{ControlFlow, RangeBounds};
 use std::sync::{Arc, Weak};
 
 pub(super) use self::pipe::Pipes;
@@ -29,7 +29,8 @@ use crate::store::{Batch, tree_key};
 /// Through a view of a principal ([`Broker::as_principal`]) it takes the right to
 /// [read](Right::Read) to see anything and the right to [administer](Right::Administer) to write,
 /// and the authorizer is told [which tree](crate::AccessRequest::tree) it is about. To expect a
-/// value is to see it.
+/// value is to see it. A [`RoleAuthorizer`](crate::RoleAuthorizer) lets everybody read, and its
+/// administrators write.
 ///
 /// # Consistency
 ///
@@ -74,6 +75,39 @@ impl Broker {
             principal: self.principal.clone(),
             name: checked_name(name.as_ref())?,
         })
+    }
+
+    /// Returns the names of the trees in which anything is, those that may be read, in the order of
+    /// their bytes. It reads one page of each.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](ErrorKind::Closed) after the broker was closed, and what the store reports.
+    pub fn trees(&self) -> Result<Vec<String>> {
+        self.core.check_open()?;
+        let access = self.access();
+        let (mut names, mut after) = (Vec::new(), None);
+        while let Some(key) = self.first_key_of_trees(after.as_deref())? {
+            let Some((name, _)) = tree_key::parse(&key) else {
+                after = Some(key);
+                continue;
+            };
+            if access.may_read_tree(name) {
+                names.push(name.to_owned());
+            }
+            after = Some(tree_key::behind(name));
+        }
+        Ok(names)
+    }
+
+    fn first_key_of_trees(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let mut first = None;
+        let visit = &mut |key: &[u8], _| {
+            first = Some(key.to_vec());
+            ControlFlow::Break(())
+        };
+        self.core.store.scan_after(tree_key::PREFIX, after, visit)?;
+        Ok(first)
     }
 }
 

@@ -237,3 +237,27 @@ impl fmt::Debug for TreeWatch {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+
+    use super::*;
+    use crate::Broker;
+
+    #[test]
+    fn store_lets_go_of_a_watch_that_is_dropped_or_came_too_late() {
+        let broker = Broker::in_memory().unwrap();
+        let watch = broker.tree("t").unwrap().watch("").unwrap();
+        let inlet = Weak::clone(&watch.inlet);
+        assert_eq!(inlet.strong_count(), 1);
+        drop(watch);
+        assert_eq!(inlet.strong_count(), 0);
+        // Begun before the broker was closed, and attached behind.
+        let store = Arc::new(crate::MemoryStore::new());
+        let broker = Broker::builder().store(store).open().unwrap();
+        broker.core.pipes.shut(&*broker.core.store);
+        let late = TreeWatch::begin(&broker.core, "t", b"").map(drop);
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
