@@ -218,6 +218,21 @@ fn what_others_stored_before_the_commit_is_found_by_it() {
 }
 
 #[test]
+fn record_that_was_present_and_goes_before_the_commit_is_added() {
+    let (broker, store) = faulty();
+    broker.ensure(&record("a")).unwrap();
+    let other = broker.clone();
+    let remove = Fault::run(move || assert!(other.remove(record("a").id()).unwrap()));
+    let mut transaction = broker.transaction();
+    transaction.ensure(&record("a")).unwrap();
+    transaction.tree("t").unwrap().insert("a", "1").unwrap();
+    store.commits().at(1, remove);
+    let committed = transaction.commit().unwrap();
+    assert_eq!(committed.ensured(), [(record("a").id(), Ensured::Added)]);
+    assert!(broker.subscription(record("a").id()).is_some());
+}
+
+#[test]
 fn record_that_was_read_and_has_changed_since_is_a_conflict() {
     let _watchdog = Watchdog::new();
     let (broker, store) = faulty();
