@@ -37,9 +37,9 @@ use crate::store::{Batch, tree_key};
 /// A write is a commit like any other: in the order of revisions, durable when it returned (under
 /// [`Durability::Immediate`](crate::Durability)), and in the copy from which a damaged database is
 /// restored. No fire waits for it. Each by itself waits for the device, so many belong in one
-/// transaction. It has its place in the bounded log of changes, so a tree that
-/// is written often shortens what [`Broker::changes_since`] knows. Opening a store reads all trees
-/// once to check them.
+/// transaction. It has its place in the bounded log of changes, so a tree that is written often
+/// shortens what [`Broker::changes_since`] knows. Opening a store reads all trees once to check
+/// them.
 ///
 /// # Examples
 ///
