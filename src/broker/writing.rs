@@ -153,6 +153,16 @@ impl Broker {
         Ok(revision.is_some())
     }
 
+    /// Returns whether a record is stored under an id that this broker was told of and cannot read.
+    pub(super) fn is_unreadable(&self, id: SubscriptionId, told: Revision) -> Result<bool> {
+        if self.present(id).is_some() {
+            return Ok(false);
+        }
+        let key = RecordKey::Subscription(id).to_bytes();
+        let found = self.core.store.get(&key)?;
+        Ok(found.is_some_and(|found| found.revision <= told))
+    }
+
     /// Has a batch write a record, with what its check found; without that its filter is compiled
     /// now, as long as no lock is held.
     pub(super) fn put_in(

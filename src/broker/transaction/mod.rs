@@ -169,18 +169,16 @@ impl Transaction {
         let broker = self.broker.clone();
         let access = broker.access();
         let revision = loop {
-            let (wiring, store) = (broker.wiring_changed(), broker.core.store.revision());
+            let (told, before) = (broker.revision(), broker.core.store.revision());
             let batch = self.batch(&access)?;
             match broker.core.commit(batch) {
                 Ok(revision) => break revision,
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     broker.core.check_open()?;
-                    let error = self.settle(error)?;
-                    // Where a tree is as expected again, somebody has written to it meanwhile.
-                    let has_moved = broker.wiring_changed() != wiring
-                        || self.trees.expects() && broker.core.store.revision() != store;
-                    if !has_moved {
-                        return Err(unreadable(error));
+                    let conflict = self.settle(error, told)?;
+                    // Whoever causes one has committed.
+                    if broker.core.store.revision() == before {
+                        return Err(conflict);
                     }
                 }
                 Err(error) => return Err(error),
@@ -262,11 +260,18 @@ impl Transaction {
         Ok(batch)
     }
 
-    /// Returns the conflict if trying again may help, and else why it does not.
-    fn settle(&self, conflict: Error) -> Result<Error> {
-        self.trees.check(&*self.broker.core.store)?;
-        if self.parts.iter().any(|part| part.is_stale(&self.broker)) {
-            return Err(conflict);
+    /// Returns the conflict if trying again may help, and else why it does not; the broker was told
+    /// of all commits up to `told` before.
+    fn settle(&self, conflict: Error, told: Revision) -> Result<Error> {
+        let broker = &self.broker;
+        self.trees.check(&*broker.core.store)?;
+        for part in &self.parts {
+            if part.is_stale(broker) {
+                return Err(conflict);
+            }
+            if part.is_blocked(broker, told)? {
+                return Err(unreadable(conflict));
+            }
         }
         Ok(conflict)
     }

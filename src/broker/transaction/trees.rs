@@ -145,11 +145,6 @@ impl TreeWrites {
         }
     }
 
-    /// Returns whether anything is expected of a tree.
-    pub(super) fn expects(&self) -> bool {
-        !self.expected.is_empty()
-    }
-
     /// Returns Ok if all the rights are there that it takes.
     pub(super) fn require(&self, access: &Access<'_>) -> Result<()> {
         let mut rights = self.rights.iter();
