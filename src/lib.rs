@@ -58,6 +58,8 @@
 //!   [`Broker::store`], many in one commit by [`Broker::import`], or lives as long as the
 //!   [`SubscriptionGuard`] of [`Broker::subscribe`]. One that a single publisher object is to know
 //!   and nobody else is its private one, from [`Publisher::subscribe`].
+//! - A [`Tree`] is bytes of the program's own, by key, beside the wiring; a [`Transaction`] changes
+//!   subscriptions and trees in one commit.
 //! - A [`Component`] is a subscriber that the broker makes when an event needs it, known by its id.
 //!   A subscriber can also be a live object, or closures: the macro makes `StockEventsHandlers`.
 //! - A subscriber may come for its events, too: an [`EventStream`] is read one by one, blocking or
@@ -160,17 +162,18 @@ mod value;
 
 // The public interface is:
 pub use crate::broker::{
-    Availability, Bags, Broker, BrokerBuilder, Cascade, ComponentStatus, DeadLetter, Ensured,
-    EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
+    Availability, Bags, Broker, BrokerBuilder, Cascade, Committed, ComponentStatus, DeadLetter,
+    Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
     HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged,
     HealthEventsLocalHandlers, HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget,
     Mailbox, MailboxSubscription, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
-    SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, WIRING_CHANGES, WIRING_CONTENTS,
-    WiringChange, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
-    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
-    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
-    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
-    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
+    SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction, TransactionTree, Tree,
+    TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
+    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
+    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
+    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
+    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
+    WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,

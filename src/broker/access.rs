@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::sessions::named;
 use super::wiring::Wiring;
-use crate::component::{HeldRoles, Policy};
+use crate::component::{HeldRoles, Policy, Subject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Binding, EventClass, EventClassId, Principal, Right, Subscription};
 use crate::publish::Gate;
@@ -142,15 +142,29 @@ impl Broker {
 impl Access<'_> {
     fn allows(&self, right: Right, class: Option<&EventClass>) -> bool {
         let asked = self.asked.as_ref();
-        asked.is_none_or(|asked| asked.allows(right, class))
+        asked.is_none_or(|asked| asked.allows(right, class.into()))
     }
 
     /// Returns Ok if a right is there, to a class or where none is concerned.
     pub(super) fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {
         match &self.asked {
-            Some(asked) => asked.require(right, class),
+            Some(asked) => asked.require(right, class.into()),
             None => Ok(()),
         }
+    }
+
+    /// Returns Ok if a right is there to a tree.
+    pub(super) fn require_tree(&self, right: Right, name: &str) -> Result<()> {
+        match &self.asked {
+            Some(asked) => asked.require(right, Subject::Tree(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether a tree may be known.
+    pub(super) fn may_read_tree(&self, name: &str) -> bool {
+        let asked = self.asked.as_ref();
+        asked.is_none_or(|asked| asked.allows(Right::Read, Subject::Tree(name)))
     }
 
     /// Returns whether a class may be known, or what belongs to none.
@@ -169,9 +183,9 @@ impl Access<'_> {
         let binding = record.binding();
         asked.known(Right::Read, binding).unwrap_or_else(|| {
             let classes = self.classes_bound(binding);
-            let allows = |class: &Arc<EventClass>| asked.allows(Right::Read, Some(class));
-            let may =
-                classes.iter().any(allows) || classes.is_empty() && asked.allows(Right::Read, None);
+            let allows = |class: &Arc<EventClass>| asked.allows(Right::Read, Subject::Class(class));
+            let may = classes.iter().any(allows)
+                || classes.is_empty() && asked.allows(Right::Read, Subject::None);
             asked.remember(Right::Read, binding, may);
             may
         })
@@ -197,10 +211,10 @@ impl Access<'_> {
             }
             let classes = self.classes_bound(record.binding());
             if classes.is_empty() {
-                asked.require(right, None)?;
+                asked.require(right, Subject::None)?;
             }
             for class in &classes {
-                asked.require(right, Some(class))?;
+                asked.require(right, Subject::Class(class))?;
             }
             asked.remember(right, record.binding(), true);
         }
@@ -225,9 +239,9 @@ impl Asked<'_> {
         self.known.borrow_mut().insert((right, bound), answer);
     }
 
-    fn allows(&self, right: Right, class: Option<&EventClass>) -> bool {
+    fn allows(&self, right: Right, subject: Subject<'_>) -> bool {
         let (principal, held) = (self.principal, &self.held);
-        self.policy.allows(principal, held, right, class)
+        self.policy.allows(principal, held, right, subject)
     }
 
     /// Returns whether the subscription is the principal's own.
@@ -235,18 +249,23 @@ impl Asked<'_> {
         record.owner() == Some(self.principal)
     }
 
-    fn require(&self, right: Right, class: Option<&EventClass>) -> Result<()> {
-        if self.allows(right, class) {
+    fn require(&self, right: Right, subject: Subject<'_>) -> Result<()> {
+        if self.allows(right, subject) {
             return Ok(());
         }
-        self.policy.note(self.principal, right, class);
+        self.policy.note(self.principal, right, subject);
         let name = self.principal.as_str();
-        let message = match class {
-            Some(class) => {
+        let message = match subject {
+            Subject::Class(class) => {
                 let class = class.name();
                 format!("{name:?} lacks the right to {right}, for the class {class:?}")
             }
-            None => format!("{name:?} lacks the right to {right}, where no class is concerned"),
+            Subject::Tree(tree) => {
+                format!("{name:?} lacks the right to {right}, for the tree {tree:?}")
+            }
+            Subject::None => {
+                format!("{name:?} lacks the right to {right}, where no class is concerned")
+            }
         };
         Err(Error::new(ErrorKind::Denied, message))
     }

@@ -219,7 +219,7 @@ impl Broker {
         let key = RecordKey::Class(id).to_bytes();
         let access = self.access();
         let mut found = false;
-        self.until_settled(|| {
+        self.until_quiet(|| {
             let (revision, class, bound) = self.with_bound(id);
             let Some(class) = class else {
                 found = self.remove_stored(key.clone(), Right::Define)?;
@@ -241,7 +241,7 @@ impl Broker {
             access.require_writing(bound.iter().map(|entry| &entry.record))?;
             let mut batch = Batch::new();
             // A subscription that was bound to the class meanwhile is in none of its records.
-            batch.expect_nothing_since(revision);
+            batch.expect_nothing_under(record::PREFIX, revision);
             batch.delete(key.clone());
             for entry in &bound {
                 batch.delete(RecordKey::Subscription(entry.record.id()).to_bytes());
@@ -282,19 +282,40 @@ impl Broker {
     ///
     /// Whoever causes a conflict has committed, and this broker was told of it under the commit
     /// lock. If it was told of nothing, the record that conflicts is one that it cannot read.
-    pub(super) fn until_settled(&self, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    pub(super) fn until_settled(&self, attempt: impl FnMut() -> Result<()>) -> Result<()> {
+        self.until_still(Self::wiring_changed, attempt)
+    }
+
+    /// As [`until_settled`](Self::until_settled), for a commit that expects nothing to have changed
+    /// since a revision: what the log of changes has forgotten is a conflict too, and whatever was
+    /// committed may have brought that about.
+    pub(super) fn until_quiet(&self, attempt: impl FnMut() -> Result<()>) -> Result<()> {
+        self.until_still(Self::revision, attempt)
+    }
+
+    fn until_still(
+        &self,
+        seen: impl Fn(&Self) -> Revision,
+        mut attempt: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
         loop {
-            let before = self.revision();
+            let before = seen(self);
             match attempt() {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     self.core.check_open()?;
-                    if self.revision() == before {
+                    if seen(self) == before {
                         return Err(unreadable(error));
                     }
                 }
                 settled => return settled,
             }
         }
+    }
+
+    /// Returns the newest commit that changed a record, as far as this broker was told: commits of
+    /// trees and of what triggers know come between, and settle nothing.
+    pub(super) fn wiring_changed(&self) -> Revision {
+        self.core.wiring.with(|state, _| state.changed)
     }
 
     /// Removes a record that is in the store, be it one that was not listed since it cannot be
@@ -312,7 +333,7 @@ impl Broker {
     }
 }
 
-fn unreadable(conflict: Error) -> Error {
+pub(super) fn unreadable(conflict: Error) -> Error {
     let message = "the stored record cannot be read, and is kept until it is replaced or removed";
     Error::new(ErrorKind::Corrupt, message).because(conflict)
 }

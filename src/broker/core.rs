@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Broker;
 use super::health;
+use super::tree::Pipes;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
 use crate::component::{Activation, Policy, Registry};
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub(super) around: Arc<Surroundings>,
     pub(super) notices: Notices,
     pub(super) policy: Arc<Policy>,
+    /// What those who watch trees are told by.
+    pub(super) pipes: Pipes,
     closed: AtomicBool,
 }
 
@@ -118,6 +121,7 @@ impl Core {
             around,
             notices,
             policy,
+            pipes: Pipes::default(),
             closed: AtomicBool::new(false),
         });
         host.0.get_or_init(|| Arc::downgrade(&core));
@@ -199,6 +203,7 @@ impl Core {
     fn detach(&self) {
         let sink: Arc<dyn CommitSink> = Arc::clone(&self.wiring) as _;
         self.store.detach(&sink);
+        self.pipes.shut(&*self.store);
     }
 
     /// Lets go of the components, which may hold publishers of this broker. Each by itself: a panic

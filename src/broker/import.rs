@@ -131,7 +131,7 @@ impl Broker {
     fn commit_all(&self, access: &Access<'_>, wired: &[Arc<Wired>]) -> Result<Imported> {
         let (mut unlisted, mut conflict) = (Unlisted::Absent, None);
         loop {
-            let before = self.revision();
+            let before = self.wiring_changed();
             let (batch, replaced) = self.batch_of(access, wired, unlisted, conflict)?;
             match self.core.commit(batch) {
                 Ok(revision) => {
@@ -144,7 +144,7 @@ impl Broker {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     self.core.check_open()?;
                     // This broker was told of nothing, so it is one that it cannot read.
-                    if self.revision() == before {
+                    if self.wiring_changed() == before {
                         if unlisted == Unlisted::Unreadable {
                             return Err(error);
                         }

@@ -24,9 +24,12 @@ mod spawned;
 mod stream;
 mod subscription_builder;
 mod subscriptions;
+mod transaction;
 mod transient;
+mod tree;
 mod wiring;
 mod wiring_changes;
+mod writing;
 
 use std::fmt;
 #[cfg(feature = "sled")]
@@ -54,7 +57,9 @@ pub use self::spawned::{SpawnedFuture, Spawner};
 pub use self::stream::EventStream;
 pub use self::subscription_builder::SubscriptionBuilder;
 pub use self::subscriptions::{Bags, Ensured};
+pub use self::transaction::{Committed, Transaction, TransactionTree};
 pub use self::transient::{IntoSubscriber, IntoTarget, SubscriptionGuard};
+pub use self::tree::{Tree, TreeEvent, TreeRange, TreeWatch};
 pub use self::wiring_changes::{
     WIRING_CHANGES, WIRING_CONTENTS, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
     WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
@@ -62,6 +67,7 @@ pub use self::wiring_changes::{
     WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
     WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
 };
+use self::writing::Wanted;
 use crate::error::Result;
 use crate::model::{Principal, Revision};
 use crate::notices::Notice;

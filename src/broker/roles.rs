@@ -29,7 +29,7 @@ impl Broker {
         let key = RecordKey::Role(name.clone()).to_bytes();
         let value = record::encode_role(role)?;
         let mut outcome = Ok(Revision::ZERO);
-        self.until_settled(|| {
+        self.until_quiet(|| {
             let (now, roles) = self
                 .core
                 .wiring
@@ -46,7 +46,7 @@ impl Broker {
             }
             let mut batch = Batch::new();
             // A circle may come of two changes of which neither is one.
-            batch.expect_nothing_since(now);
+            batch.expect_nothing_under(record::PREFIX, now);
             batch.put(key.clone(), value.clone());
             outcome = Ok(self.core.commit(batch)?);
             Ok(())

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::access::Access;
-use super::check::Checked;
-use super::wiring::Wired;
+use super::writing::Expected;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Right, Subscription, SubscriptionId};
 use crate::publish::{SubscriptionCriteria, SubscriptionEntry};
 use crate::store::Batch;
-use crate::store::record::{self, RecordKey, StoredSubscription};
-use crate::value::Properties;
+use crate::store::record::{RecordKey, StoredSubscription};
 
 /// What [`Broker::ensure`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,43 +57,20 @@ impl Broker {
     /// `remove` are the ways out), and what the store reports.
     pub fn ensure(&self, subscription: &Subscription) -> Result<Ensured> {
         let access = self.access();
-        let subscription = &*self.owned(subscription);
-        access.require_writing([subscription])?;
-        let checked = self.check(subscription)?;
-        let cost = checked.cost();
-        let mut checked = Some(checked);
-        let digest = record::definition_digest(subscription)?;
+        let mut wanted = self.wanted(&access, subscription)?;
         let mut outcome = Ensured::Present;
         self.until_settled(|| {
-            let present = self.present_stored(subscription.id())?;
-            outcome = match &present {
-                None => Ensured::Added,
-                Some(present) if record::definition_digest(&present.record)? == digest => {
-                    Ensured::Present
-                }
-                Some(present)
-                    if present.ensured == Some(record::definition_digest(&present.record)?) =>
-                {
-                    Ensured::Updated
-                }
-                Some(_) => Ensured::Differs,
-            };
-            if matches!(outcome, Ensured::Present | Ensured::Differs) {
-                return self.core.check_open();
+            let mut batch = Batch::new();
+            outcome = self.ensure_in(&mut batch, &access, &mut wanted)?;
+            if batch.is_empty() {
+                self.core.check_open()
+            } else {
+                self.core.commit(batch).map(drop)
             }
-            access.require_writing(present.as_ref().map(|present| &present.record))?;
-            let expected = present
-                .as_ref()
-                .and_then(|present| present.record.revision());
-            let stored = StoredSubscription {
-                record: subscription.clone(),
-                order: self.order(present.as_ref()),
-                ensured: Some(digest),
-            };
-            self.put(stored, checked.take(), Expected::Exactly(expected))?;
-            self.note_cost((subscription.id(), subscription.name()), 0, cost);
-            Ok(())
         })?;
+        if matches!(outcome, Ensured::Added | Ensured::Updated) {
+            wanted.note(self);
+        }
         Ok(outcome)
     }
 
@@ -122,59 +96,21 @@ impl Broker {
     #[doc(alias("SetCOMCatalogBehaviour", "bRetainSubKeys"))]
     pub fn store_with(&self, subscription: &Subscription, bags: Bags) -> Result<Revision> {
         let access = self.access();
-        let subscription = &*self.owned(subscription);
-        access.require_writing([subscription])?;
-        let checked = self.check(subscription)?;
-        let cost = checked.cost();
-        // What is retained may be what a filter reads.
-        let mut checked = Some(checked).filter(|_| bags == Bags::Replace);
+        let mut wanted = self.wanted(&access, subscription)?;
         let mut revision = Revision::ZERO;
+        let mut replace = || {
+            let mut batch = Batch::new();
+            self.replace_in(&mut batch, &access, &mut wanted, bags)?;
+            revision = self.core.commit(batch)?;
+            Ok(())
+        };
         if subscription.revision().is_some() {
-            revision = self.replace(&access, subscription, checked, bags)?;
+            replace()?;
         } else {
-            self.until_settled(|| {
-                revision = self.replace(&access, subscription, checked.take(), bags)?;
-                Ok(())
-            })?;
+            self.until_settled(replace)?;
         }
-        self.note_cost((subscription.id(), subscription.name()), 0, cost);
+        wanted.note(self);
         Ok(revision)
-    }
-
-    fn replace(
-        &self,
-        access: &Access<'_>,
-        subscription: &Subscription,
-        checked: Option<Checked>,
-        bags: Bags,
-    ) -> Result<Revision> {
-        let present = self.present_stored(subscription.id())?;
-        access.require_writing(present.as_ref().map(|present| &present.record))?;
-        let mut record = subscription.clone();
-        if let (Bags::Retain, Some(present)) = (bags, &present) {
-            let merged = |old: &Properties, new: &Properties| {
-                let mut merged = old.clone();
-                merged.extend(new.clone());
-                merged
-            };
-            let for_publisher = merged(present.record.for_publisher(), record.for_publisher());
-            let for_subscriber = merged(present.record.for_subscriber(), record.for_subscriber());
-            record = record
-                .with_for_publisher(for_publisher)
-                .with_for_subscriber(for_subscriber);
-        }
-        let expected = match (record.revision(), bags, &present) {
-            (Some(revision), ..) => Expected::Exactly(Some(revision)),
-            // What is retained must still be there when it is written.
-            (None, Bags::Retain, Some(present)) => Expected::Exactly(present.record.revision()),
-            (None, ..) => Expected::Anything,
-        };
-        let stored = StoredSubscription {
-            record,
-            order: self.order(present.as_ref()),
-            ensured: present.and_then(|present| present.ensured),
-        };
-        self.put(stored, checked, expected)
     }
 
     /// Returns the subscription of this id, stored or transient. Private ones are known to their
@@ -321,8 +257,9 @@ impl Broker {
                 order: present.order,
                 ensured: present.ensured,
             };
-            self.put(stored, None, Expected::Exactly(expected))
-                .map(drop)
+            let mut batch = Batch::new();
+            self.put_in(&mut batch, stored, None, Expected::Exactly(expected))?;
+            self.core.commit(batch).map(drop)
         })
     }
 
@@ -350,39 +287,4 @@ impl Broker {
     pub(super) fn order(&self, present: Option<&Arc<SubscriptionEntry>>) -> u64 {
         present.map_or_else(|| self.core.wiring.next_order(), |present| present.order)
     }
-
-    /// Writes a record, with what its check found; without that its filter is compiled now, as long
-    /// as no lock is held.
-    fn put(
-        &self,
-        stored: StoredSubscription,
-        checked: Option<Checked>,
-        expected: Expected,
-    ) -> Result<Revision> {
-        // What does not fit any more stays stored all the same.
-        let checked = checked.or_else(|| self.examine(&stored.record).ok());
-        let compiled = checked.and_then(Checked::compiled);
-        let key = RecordKey::Subscription(stored.record.id()).to_bytes();
-        let mut batch = Batch::new();
-        match expected {
-            Expected::Anything => {}
-            Expected::Exactly(None) => {
-                batch.expect_absent(key.clone());
-            }
-            Expected::Exactly(Some(revision)) => {
-                batch.expect_revision(key.clone(), revision);
-            }
-        }
-        let value = record::encode_subscription(&stored)?;
-        let wired = Wired::new(stored, compiled);
-        batch.put_prepared(key, value, Arc::new(wired));
-        self.core.commit(batch)
-    }
-}
-
-/// What a write expects to find.
-enum Expected {
-    Anything,
-    /// This revision, or nothing.
-    Exactly(Option<Revision>),
 }

@@ -29,8 +29,18 @@ pub trait Authorizer: Send + Sync + 'static {
 pub struct AccessRequest<'a> {
     principal: &'a Principal,
     right: Right,
-    class: Option<&'a EventClass>,
+    subject: Subject<'a>,
     held: &'a HeldRoles,
+}
+
+/// What a right is to.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// No class is concerned.
+    None,
+    Class(&'a EventClass),
+    /// A tree of the user's, by its name.
+    Tree(&'a str),
 }
 
 /// Goes by the roles that are stored and by what classes say of them
@@ -73,15 +83,39 @@ impl<'a> AccessRequest<'a> {
         self.right
     }
 
-    /// Returns the class that it is about. There is none if it is about roles, or about what is
-    /// bound to no class that is known here.
+    /// Returns the class that it is about. There is none if it is about roles, about a tree, or
+    /// about what is bound to no class that is known here.
     pub fn class(&self) -> Option<&'a EventClass> {
-        self.class
+        self.subject.class()
+    }
+
+    /// Returns the name of the [`Tree`](crate::Tree) that it is about: to read it is
+    /// [`Right::Read`], to write it [`Right::Administer`].
+    pub fn tree(&self) -> Option<&'a str> {
+        match self.subject {
+            Subject::Tree(name) => Some(name),
+            Subject::None | Subject::Class(_) => None,
+        }
     }
 
     /// Returns whether the principal has this role, by itself or by other roles.
     pub fn has_role(&self, role: &str) -> bool {
         self.held.has(role)
+    }
+}
+
+impl<'a> Subject<'a> {
+    fn class(self) -> Option<&'a EventClass> {
+        match self {
+            Self::Class(class) => Some(class),
+            Self::None | Self::Tree(_) => None,
+        }
+    }
+}
+
+impl<'a> From<Option<&'a EventClass>> for Subject<'a> {
+    fn from(class: Option<&'a EventClass>) -> Self {
+        class.map_or(Self::None, Self::Class)
     }
 }
 
@@ -235,7 +269,7 @@ impl Policy {
         principal: &Principal,
         held: &HeldRoles,
         right: Right,
-        class: Option<&EventClass>,
+        subject: Subject<'_>,
     ) -> bool {
         let Some(authorizer) = &self.authorizer else {
             return true;
@@ -243,7 +277,7 @@ impl Policy {
         let request = AccessRequest {
             principal,
             right,
-            class,
+            subject,
             held,
         };
         match catch_unwind(AssertUnwindSafe(|| authorizer.allows(&request))) {
@@ -256,11 +290,11 @@ impl Policy {
     }
 
     /// Tells of a refusal.
-    pub(crate) fn note(&self, principal: &Principal, right: Right, class: Option<&EventClass>) {
+    pub(crate) fn note(&self, principal: &Principal, right: Right, subject: Subject<'_>) {
         self.notices.push(Notice::Denied {
             principal: principal.to_string(),
             right: right.to_string(),
-            class: class.map(|class| class.name().to_owned()),
+            class: subject.class().map(|class| class.name().to_owned()),
         });
     }
 }
@@ -270,7 +304,8 @@ impl fmt::Debug for AccessRequest<'_> {
         f.debug_struct("AccessRequest")
             .field("principal", &self.principal)
             .field("right", &self.right)
-            .field("class", &self.class.map(EventClass::name))
+            .field("class", &self.class().map(EventClass::name))
+            .field("tree", &self.tree())
             .finish_non_exhaustive()
     }
 }

@@ -17,7 +17,7 @@ mod sweeper;
 mod tests;
 
 pub use self::access::{AccessRequest, Authorizer, RoleAuthorizer};
-pub(crate) use self::access::{HeldRoles, Policy, Roles};
+pub(crate) use self::access::{HeldRoles, Policy, Roles, Subject};
 pub use self::activation::{Activation, ActivationError};
 pub use self::builder::Component;
 pub(crate) use self::lease::{Activated, Lease};

@@ -27,6 +27,7 @@
 //! | `Store` | [`Broker::ensure`], [`Broker::store`] |
 //! | `Remove`, `RemoveS` | [`Broker::remove`], [`Broker::remove_where`] |
 //! | `SetCOMCatalogBehaviour` | [`Bags`] |
+//! | a transaction around several changes | [`Broker::transaction`], [`Transaction`] |
 //! | Enabled | [`Broker::enable`], [`Broker::disable`] |
 //! | PublisherID | [`SubscriptionBuilder::from_publisher`], [`Publisher::set_id`] |
 //! | OwnerSID, UserName | [`Principal`] |
@@ -83,6 +84,10 @@
 //! - *A subscription may be stored before its class*, and is checked once the class is there.
 //! - *A subscription may name several methods.* In COM+ it is one or all, and a subset takes
 //!   several records ("Registering a Subscription").
+//! - *A transaction is of the store, not of the fire.* A [`Transaction`] takes subscriptions and
+//!   the program's own bytes ([`Tree`]) into one commit. In COM+ a class that supports transactions
+//!   carries the publisher's to its subscribers, each of which can abort it (J. Loewy, "COM and
+//!   .NET Component Services", chapter 9): a veto, which no subscriber has here.
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
 //! - *A per-user subscription* follows sessions that the program begins, at each broker by itself.
@@ -166,6 +171,7 @@
 //! [`Broker::store`]: crate::Broker::store
 //! [`Broker::subscribe`]: crate::Broker::subscribe
 //! [`Broker::subscriptions`]: crate::Broker::subscriptions
+//! [`Broker::transaction`]: crate::Broker::transaction
 //! [`Broker`]: crate::Broker
 //! [`Cascade::Remove`]: crate::Cascade::Remove
 //! [`Component::per_call`]: crate::Component::per_call
@@ -215,5 +221,7 @@
 //! [`Subscription`]: crate::Subscription
 //! [`Target::Component`]: crate::Target::Component
 //! [`Target::Moniker`]: crate::Target::Moniker
+//! [`Transaction`]: crate::Transaction
+//! [`Tree`]: crate::Tree
 //! [`WiringChanges`]: crate::WiringChanges
 //! [`WiringContents`]: crate::WiringContents

@@ -6,7 +6,7 @@
 //!
 //! # What survives
 //!
-//! | | stored wiring | transient subscriptions | an event being delivered, or in a lane |
+//! | | stored wiring, trees | transient subscriptions | an event being delivered, or in a lane |
 //! | --- | --- | --- | --- |
 //! | an error or panic of a subscriber | all | all | reaches all others |
 //! | `kill -9` of the process | all that was acknowledged | none | is gone |
@@ -33,6 +33,14 @@
 //!   import_with_one_that_is_not_valid_stores_none`; read beside it, `large.rs:
 //!   large_batch_is_never_seen_in_part`; cut off by a crash, `durability.rs:
 //!   large_batch_cut_off_by_a_kill_is_not_there_in_part`.
+//! - *A transaction* is in the store whole or not at all, its subscriptions and its trees: on an
+//!   engine that fails, `transactions.rs:
+//!   transaction_on_an_engine_that_fails_is_there_whole_or_not_at_all`; cut off by a kill,
+//!   `tests/store/transactions.rs: transaction_cut_off_by_a_kill_is_there_whole_or_not_at_all`. A
+//!   value that is not as expected leaves nothing: `transactions.rs:
+//!   value_that_is_not_as_expected_is_a_conflict_that_leaves_nothing`.
+//! - *A tree* survives what records survive, and is in the copy too: `trees.rs:
+//!   tree_is_there_after_a_reopen_and_is_restored_from_the_copy`.
 //! - *One record that cannot be read* is quarantined, reported, and the rest served: `damage.rs:
 //!   value_damaged_below_sled_is_quarantined_and_the_rest_served`.
 //! - *Commits that a damaged log lost* are noticed when the directory is opened, by a mark beside
@@ -80,6 +88,11 @@
 //!   `conformance.rs: changes_since_leads_to_the_present_or_is_compacted`. They can be followed
 //!   from there into what is yet to come: `feeds.rs:
 //!   feed_returns_the_past_and_what_comes_without_gap_or_repetition`.
+//! - Who watches a [`Tree`](crate::Tree) is listed to and then told of each change, without a gap
+//!   and in the order of revisions for each key, or is told that it begins again:
+//!   `tree_watches.rs: list_and_changes_have_no_gap_under_concurrent_commits`,
+//!   `greatest_transaction_fits_and_what_is_more_has_the_watch_begin_again`. Subscriptions and
+//!   their changes are as if there were no trees: `trees.rs: wiring_is_told_nothing_of_trees`.
 //! - Subscribers of [`WiringChanges`](crate::WiringChanges) are told of each change once and in the
 //!   order of revisions, or that there is a gap: `wiring_changes.rs:
 //!   every_change_is_told_once_and_in_the_order_of_revisions`, `health.rs:

@@ -62,6 +62,12 @@
 //! a fire of such an object reads it first, and where it is another one than before, asks again
 //! with no lock held. Objects that were made for nobody have nothing to compare.
 //!
+//! A [transaction](crate::Broker::transaction) is the same path for several: each part adds what it
+//! writes and expects to one batch, again with a new one if somebody else came first, and is told
+//! when the commit returned. A [tree](crate::Tree) has keys of its own in the store, so the wiring
+//! is told of a commit that changes trees alone, and finds nothing in it; who watches one is
+//! another sink, and copies what changed under its prefix into a bounded pipe.
+//!
 //! # The path of a wiring change
 //!
 //! The wiring, told of a commit, puts what it replaced and what is there now into a backlog, if a
@@ -161,6 +167,7 @@
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks
+//! store commit lock -> the pipe of one who watches a tree
 //! wiring state -> notices, the registry, and the ring for the thread that tells of changes
 //! components being made -> a component's instance, or the state of a shared singleton
 //! a pool's or shared singleton's state -> the sweeper's rounds -> its alarm

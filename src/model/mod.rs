@@ -33,6 +33,7 @@ pub(crate) use self::handling::Handling;
 pub use self::id::{ComponentId, EventClassId, PublisherId, SubscriptionId};
 pub use self::method_settings::{MethodSettings, Retained};
 pub(crate) use self::methods::MethodNames;
+pub(crate) use self::name::tree_name;
 pub use self::name::{
     ClassName, InvalidName, MethodName, Moniker, ParameterName, PredicateName, Principal,
     PropertyName, PublisherFilterName, RoleName, SubscriptionName,

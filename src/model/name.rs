@@ -100,6 +100,19 @@ names! {
     PropertyName, "the property name", identifier;
 }
 
+/// Returns the name of a tree: 1 to 255 characters, none a control character, no space at either
+/// end. The keys of trees lean on there being no 0x00.
+pub(crate) fn tree_name(name: &str) -> Result<Arc<str>, InvalidName> {
+    match free_text(name) {
+        Ok(()) => Ok(name.into()),
+        Err(rule) => Err(InvalidName {
+            kind: "the tree name",
+            name: name.to_owned(),
+            rule,
+        }),
+    }
+}
+
 impl SubscriptionName {
     /// Returns the text for keeping without a copy.
     pub(super) fn shared(&self) -> &Arc<str> {

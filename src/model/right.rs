@@ -23,9 +23,11 @@ pub enum Right {
     /// To fire its events.
     Publish,
     /// To change, to switch and to remove the subscriptions of others to it. Where no class is
-    /// concerned: to log others on, and to remove a subscription that cannot be read.
+    /// concerned: to log others on, to remove a subscription that cannot be read, and to write to a
+    /// [`Tree`](crate::Tree).
     Administer,
-    /// To find the class and the subscriptions to it.
+    /// To find the class and the subscriptions to it. Where no class is concerned: to read a
+    /// [`Tree`](crate::Tree).
     Read,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::component::{HeldRoles, Policy};
+use crate::component::{HeldRoles, Policy, Subject};
 use crate::model::{EventClass, Principal, Right};
 
 /// Stands before a publisher object that was made for a principal; the broker's own have none.
@@ -60,7 +60,7 @@ impl Gate {
         // Once, not at every fire.
         if before.publishes && !fresh.publishes {
             self.policy
-                .note(&self.principal, Right::Publish, Some(class));
+                .note(&self.principal, Right::Publish, Subject::Class(class));
         }
         fresh
     }
@@ -69,7 +69,7 @@ impl Gate {
 impl Clearance {
     fn new(generation: u64, principal: &Principal, policy: &Policy, class: &EventClass) -> Self {
         let held = policy.held_by(principal);
-        let allows = |right| policy.allows(principal, &held, right, Some(class));
+        let allows = |right| policy.allows(principal, &held, right, Subject::Class(class));
         Self {
             generation,
             publishes: allows(Right::Publish),

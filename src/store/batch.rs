@@ -43,9 +43,19 @@ pub type Prepared = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Batch {
     writes: BTreeMap<Vec<u8>, Write>,
-    expectations: BTreeMap<Vec<u8>, Option<Revision>>,
+    expectations: BTreeMap<Vec<u8>, Expectation>,
     /// The revision that the whole store must still be at.
     latest: Option<Revision>,
+    /// prefix -> the revision since which nothing under it was changed
+    quiet: BTreeMap<Vec<u8>, Revision>,
+}
+
+/// What a key must be for a batch to be written.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Expectation {
+    Absent,
+    At(Revision),
+    Value(Vec<u8>),
 }
 
 /// What happens to one key.
@@ -89,13 +99,25 @@ impl Batch {
 
     /// Lets the commit happen only if the key is absent.
     pub fn expect_absent(&mut self, key: impl Into<Vec<u8>>) -> &mut Self {
-        self.expectations.insert(key.into(), None);
+        self.expectations.insert(key.into(), Expectation::Absent);
         self
     }
 
     /// Lets the commit happen only if the key was last written by this revision.
     pub fn expect_revision(&mut self, key: impl Into<Vec<u8>>, revision: Revision) -> &mut Self {
-        self.expectations.insert(key.into(), Some(revision));
+        let expected = Expectation::At(revision);
+        self.expectations.insert(key.into(), expected);
+        self
+    }
+
+    /// Lets the commit happen only if the key has this value, whoever wrote it and when.
+    pub fn expect_value(
+        &mut self,
+        key: impl Into<Vec<u8>>,
+        value: impl Into<Vec<u8>>,
+    ) -> &mut Self {
+        let expected = Expectation::Value(value.into());
+        self.expectations.insert(key.into(), expected);
         self
     }
 
@@ -103,6 +125,17 @@ impl Batch {
     /// committed since. For what depends on keys that are not there.
     pub fn expect_nothing_since(&mut self, revision: Revision) -> &mut Self {
         self.latest = Some(revision);
+        self
+    }
+
+    /// Lets the commit happen only if no key under the prefix was changed since this revision, as
+    /// far as the log of changes tells: where it does not reach back that far, it does not happen.
+    pub fn expect_nothing_under(
+        &mut self,
+        prefix: impl Into<Vec<u8>>,
+        since: Revision,
+    ) -> &mut Self {
+        self.quiet.insert(prefix.into(), since);
         self
     }
 
@@ -120,8 +153,13 @@ impl Batch {
         &self.writes
     }
 
-    pub(crate) fn expectations(&self) -> &BTreeMap<Vec<u8>, Option<Revision>> {
+    pub(crate) fn expectations(&self) -> &BTreeMap<Vec<u8>, Expectation> {
         &self.expectations
+    }
+
+    /// Returns the prefixes under which nothing may have changed, and since when.
+    pub(crate) fn quiet(&self) -> &BTreeMap<Vec<u8>, Revision> {
+        &self.quiet
     }
 
     /// Returns Ok if the store, at this revision, is where the batch expects it.
@@ -188,17 +226,41 @@ fn check_key(key: &[u8]) -> Result<()> {
     Err(Error::new(ErrorKind::Invalid, problem))
 }
 
+impl Expectation {
+    /// Returns whether this is what was found under the key.
+    pub(crate) fn holds(&self, found: Option<&Entry>) -> bool {
+        match (self, found) {
+            (Self::Absent, found) => found.is_none(),
+            (Self::At(revision), Some(found)) => found.revision == *revision,
+            (Self::Value(value), Some(found)) => found.value == *value,
+            (_, None) => false,
+        }
+    }
+}
+
 /// Returns the error of a precondition that does not hold.
-pub(crate) fn conflict(key: &[u8], expected: Option<Revision>, found: Option<Revision>) -> Error {
-    let state = |revision: Option<Revision>| match revision {
-        None => "absent".to_owned(),
-        Some(revision) => format!("at revision {revision}"),
+pub(crate) fn conflict(key: &[u8], expected: &Expectation, found: Option<&Entry>) -> Error {
+    let at = |revision: Revision| format!("at revision {revision}");
+    let found = match (expected, found) {
+        (_, None) => "absent".to_owned(),
+        (Expectation::Value(_), Some(_)) => "with another".to_owned(),
+        (_, Some(found)) => at(found.revision),
     };
+    let expected = match expected {
+        Expectation::Absent => "absent".to_owned(),
+        Expectation::At(revision) => at(*revision),
+        Expectation::Value(_) => "with a certain value".to_owned(),
+    };
+    let key = key.escape_ascii();
+    let message = format!("key {key} was expected {expected} and found {found}");
+    Error::new(ErrorKind::Conflict, message)
+}
+
+/// Returns the error of a prefix under which something was changed.
+pub(crate) fn not_quiet(prefix: &[u8], since: Revision) -> Error {
     let message = format!(
-        "key {} was expected {} and found {}",
-        key.escape_ascii(),
-        state(expected),
-        state(found)
+        "nothing under {} was to change after revision {since}, and something did",
+        prefix.escape_ascii()
     );
     Error::new(ErrorKind::Conflict, message)
 }
@@ -221,7 +283,8 @@ mod tests {
 
     #[test]
     fn conflict_names_key_expectation_and_what_was_found() {
-        let error = conflict(b"s/1", None, Some(Revision::from(7)));
+        let found = Entry::new("", Revision::from(7));
+        let error = conflict(b"s/1", &Expectation::Absent, Some(&found));
         assert_eq!(
             error.to_string(),
             "key s/1 was expected absent and found at revision 7"

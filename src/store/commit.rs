@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::batch::{Batch, Entry, Write, conflict, is_bulk};
+use super::batch::{Batch, Entry, Write, conflict, is_bulk, not_quiet};
 use super::engine::{Engine, RawChange};
 use super::flush::Ticket;
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head};
@@ -125,6 +125,12 @@ impl<E: Engine> Shared<E> {
     ) -> Result<Committed> {
         self.ready(state, trash)?;
         batch.check_latest(state.head.revision)?;
+        for (prefix, since) in batch.quiet() {
+            let now = state.head.revision;
+            if !state.history.is_quiet(prefix, *since, now) {
+                return Err(not_quiet(prefix, *since));
+            }
+        }
         self.check(batch).map_err(unread)?;
         if !batch.is_empty() {
             self.begin(state)?;
@@ -201,9 +207,8 @@ impl<E: Engine> Shared<E> {
         for (key, expected) in batch.expectations() {
             let raw = self.engine.get(key)?;
             let entry = raw.and_then(|raw| self.quarantine.read(key, raw));
-            let found = entry.map(|entry| entry.revision);
-            if found != *expected {
-                return Err(conflict(key, *expected, found));
+            if !expected.holds(entry.as_ref()) {
+                return Err(conflict(key, expected, entry.as_ref()));
             }
         }
         Ok(())

@@ -152,11 +152,28 @@ impl History {
         if revision == now {
             return Ok(Vec::new());
         }
+        let commits = self
+            .after(revision)
+            .ok_or_else(|| compacted(revision, now))?;
+        Ok(commits.cloned().collect())
+    }
+
+    /// Returns true if it is known that no key under the prefix was changed after `revision`.
+    pub(crate) fn is_quiet(&self, prefix: &[u8], revision: Revision, now: Revision) -> bool {
+        let mut changes = match self.after(revision) {
+            _ if revision == now => return true,
+            Some(commits) => commits.flat_map(|commit| commit.changes.iter()),
+            None => return false,
+        };
+        !changes.any(|change| change.key.starts_with(prefix))
+    }
+
+    /// Returns the commits after a revision, if the chain leads on from there.
+    fn after(&self, revision: Revision) -> Option<impl Iterator<Item = &LoggedCommit>> {
         let start = self
             .commits
-            .binary_search_by_key(&revision, |commit| commit.previous)
-            .map_err(|_| compacted(revision, now))?;
-        Ok(self.commits.range(start..).cloned().collect())
+            .binary_search_by_key(&revision, |commit| commit.previous);
+        Some(self.commits.range(start.ok()?..))
     }
 }
 

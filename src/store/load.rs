@@ -210,10 +210,21 @@ pub(crate) fn pairs<'a, E: Engine>(
     engine: &'a E,
     prefix: &[u8],
 ) -> impl Iterator<Item = Result<RawPair>> + use<'a, E> {
+    pairs_after(engine, prefix, None)
+}
+
+/// As [`pairs`], those behind a key only.
+pub(crate) fn pairs_after<'a, E: Engine>(
+    engine: &'a E,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+) -> impl Iterator<Item = Result<RawPair>> + use<'a, E> {
     let mut pages = Pages::new(engine, prefix);
+    // An engine looks for the prefix from there on, and would stop at what comes before it.
+    pages.after = after.filter(|after| *after >= prefix).map(<[u8]>::to_vec);
     if prefix.is_empty() {
-        // Right behind the last key that can begin with 0x00.
-        pages.after = Some(LAST_RESERVED.to_vec());
+        // At least right behind the last key that can begin with 0x00.
+        pages.after = pages.after.max(Some(LAST_RESERVED.to_vec()));
     }
     let hidden = prefix.first() == Some(&0);
     pages.take_while(move |_| !hidden)
@@ -272,7 +283,7 @@ fn corrupt(message: &str) -> Error {
 }
 
 /// A page is large enough to hide the cost of seeking and small enough to hold in memory.
-const PAGE: usize = 512;
+pub(crate) const PAGE: usize = 512;
 
 /// Greater than every key that the store uses for itself, less than every user key.
 const LAST_RESERVED: &[u8] = &[0, 0xff];

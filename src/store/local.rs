@@ -203,9 +203,18 @@ impl<E: Engine> Store for LocalStore<E> {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.scan_after(prefix, None, visit)
+    }
+
+    fn scan_after(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<()> {
         let shared = &*self.shared;
         shared.readable()?;
-        for pair in load::pairs(&shared.engine, prefix) {
+        for pair in load::pairs_after(&shared.engine, prefix, after) {
             let (key, raw) = pair?;
             if let Some(entry) = shared.quarantine.read(&key, raw)
                 && visit(&key, entry).is_break()

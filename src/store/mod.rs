@@ -31,6 +31,7 @@ pub(crate) mod record;
 mod sink;
 #[cfg(feature = "sled")]
 mod sled;
+pub(crate) mod tree_key;
 mod witness;
 
 #[cfg(feature = "sled")]
@@ -38,6 +39,7 @@ pub use self::sled::{SledEngine, SledStore};
 pub use batch::{Batch, Entry, Prepared};
 pub use engine::{Engine, RawChange, RawPair};
 pub use history::{ChangeKind, LoggedChange, LoggedCommit};
+pub(crate) use load::PAGE;
 pub use local::LocalStore;
 pub use memory::MemoryEngine;
 pub use options::{Durability, StoreOptions};
@@ -93,6 +95,27 @@ pub trait Store: Debug + Send + Sync + 'static {
         prefix: &[u8],
         visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
     ) -> Result<()>;
+
+    /// As [`scan`](Self::scan), beginning behind the key `after` if it is given, for whoever reads
+    /// in pages.
+    ///
+    /// By default it scans all and passes over what comes before: a store that can begin elsewhere
+    /// does that.
+    ///
+    /// # Errors
+    ///
+    /// As [`scan`](Self::scan).
+    fn scan_after(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.scan(prefix, &mut |key, entry| match after {
+            Some(after) if key <= after => ControlFlow::Continue(()),
+            _ => visit(key, entry),
+        })
+    }
 
     /// Writes a batch and returns its revision, or the present one if it changed nothing.
     ///

@@ -90,6 +90,16 @@ impl Store for FaultyStore {
         self.store.scan(prefix, visit)
     }
 
+    fn scan_after(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], Entry) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.reads.meet()?;
+        self.store.scan_after(prefix, after, visit)
+    }
+
     fn commit(&self, batch: Batch) -> Result<Revision> {
         self.commits.meet()?;
         self.store.commit(batch)

@@ -21,14 +21,15 @@ pub(crate) trait Maker {
 macro_rules! suite {
     ($($name:ident),* $(,)?) => {
         mod memory {
-            $(#[test] fn $name() { super::$name::<super::InMemory>(); })*
+            $(#[test] fn $name() { super::$name::<crate::conformance::InMemory>(); })*
         }
         #[cfg(feature = "sled")]
         mod sled {
-            $(#[test] fn $name() { super::$name::<super::OnDisk>(); })*
+            $(#[test] fn $name() { super::$name::<crate::conformance::OnDisk>(); })*
         }
     };
 }
+pub(crate) use suite;
 
 suite![
     get_returns_the_last_value_and_the_revision_that_wrote_it,
@@ -54,7 +55,7 @@ suite![
     every_call_after_close_is_closed,
 ];
 
-struct InMemory;
+pub(crate) struct InMemory;
 
 impl Maker for InMemory {
     fn new() -> Self {
@@ -67,7 +68,7 @@ impl Maker for InMemory {
 }
 
 #[cfg(feature = "sled")]
-struct OnDisk(tempfile::TempDir);
+pub(crate) struct OnDisk(tempfile::TempDir);
 
 #[cfg(feature = "sled")]
 impl Maker for OnDisk {
@@ -80,7 +81,7 @@ impl Maker for OnDisk {
     }
 }
 
-fn with_store<M: Maker>(test: impl FnOnce(Arc<dyn Store>)) {
+pub(crate) fn with_store<M: Maker>(test: impl FnOnce(Arc<dyn Store>)) {
     let _watchdog = watchdog();
     let maker = M::new();
     test(maker.make(StoreOptions::new()));

@@ -68,6 +68,7 @@ fn child_process_does_what_it_was_told() {
             load(&LocalStore::with_engine(engine, StoreOptions::new()).unwrap());
         }
         "bulk" => bulk(&SledStore::open(directory, StoreOptions::new().without_copy()).unwrap()),
+        "transactions" => crate::transactions::work(Path::new(&directory)),
         "traced" => traced(&SledStore::open(directory, StoreOptions::new()).unwrap()),
         role => panic!("no such role: {role}"),
     }
@@ -122,7 +123,7 @@ fn traced(store: &dyn Store) {
 }
 
 /// Writes around the test harness, which keeps what `print!` prints.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // The reader is gone once it has heard enough.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
     let _ = std::io::stdout().lock().flush();
@@ -156,7 +157,11 @@ impl Drop for Killed {
 
 /// Lets a child work until it acknowledged so much, kills it, and returns the last number that each
 /// of its threads acknowledged.
-fn acknowledged_before_kill(role: &str, directory: &Path, enough: usize) -> BTreeMap<u32, u64> {
+pub(crate) fn acknowledged_before_kill(
+    role: &str,
+    directory: &Path,
+    enough: usize,
+) -> BTreeMap<u32, u64> {
     let mut child = Killed(child(role, directory).spawn().unwrap());
     let mut output = BufReader::new(child.0.stdout.take().unwrap());
     let mut text = String::new();

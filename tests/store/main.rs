@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
 mod conformance;
+mod expectations;
 mod faults;
 mod large;
+mod pages;
 mod support;
 
 #[cfg(feature = "sled")]
@@ -14,3 +16,5 @@ mod damage;
 mod durability;
 #[cfg(feature = "sled")]
 mod opening;
+#[cfg(all(feature = "sled", unix))]
+mod transactions;

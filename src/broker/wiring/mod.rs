@@ -197,6 +197,9 @@ impl CommitSink for Wiring {
         // Behind what the commit removed, which is told of in its order.
         self.prune_all(&mut state, &mut changes);
         let previous = std::mem::replace(&mut state.revision, commit.revision());
+        if !commit.changes().is_empty() {
+            state.changed = commit.revision();
+        }
         self.settle(&mut state, &mut changes, trash);
         // A listener that came with the commit hears of it.
         state.tell(commit, &changes, previous);

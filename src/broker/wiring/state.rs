@@ -48,6 +48,8 @@ pub(crate) struct State {
     /// The greatest place in store order that was given.
     pub(super) last_order: u64,
     pub(crate) revision: Revision,
+    /// The newest commit that changed a record, or at which all were listed.
+    pub(in crate::broker) changed: Revision,
     /// What is told of all this.
     pub(in crate::broker) telling: Telling,
 }
@@ -382,6 +384,7 @@ impl State {
             self.list(entry);
         }
         self.revision = revision;
+        self.changed = revision;
     }
 }
 
