@@ -33,7 +33,9 @@ pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub use self::journal::DeadLetterCause;
 pub(crate) use self::journal::Post as QueuePost;
-pub(crate) use self::journal::{Journal, LastResort, Next, QueueVerdict, Receipt, Refusal, Retold};
+pub(crate) use self::journal::{
+    Joined, Journal, LastResort, Next, QueueVerdict, Receipt, Refusal, Retold,
+};
 pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
 pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};

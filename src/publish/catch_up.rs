@@ -19,6 +19,7 @@ use super::seat::{NotWaiting, Seat, Turn, WaitingEvent};
 use super::steered;
 use super::steering::Course;
 use super::watch::Watch;
+use super::with::FirePart;
 use crate::delivery::{
     DeliveryOutcome, Drawn, Failure, depth, drawn, enter_as, settle, show, wait,
 };
@@ -247,6 +248,7 @@ fn pass<I: Facet + ?Sized>(
         steering: event.steering.as_ref(),
         kept: None,
         watch,
+        part: FirePart::Whole,
     };
     let call = |target: &I| target.invoke(schema, method, &values);
     let call = LentCall::new(&call, |fire| {

@@ -8,6 +8,7 @@ use super::gate::Clearance;
 use super::kept::KeptEvent;
 use super::steering::{Course, Steering};
 use super::watch::Watch;
+use super::with::FirePart;
 use crate::delivery::{Drawn, Entered, Shown, enter, enter_as, show};
 use crate::filter::Row;
 use crate::model::EventClassId;
@@ -28,6 +29,7 @@ pub(super) struct EventRow<'a> {
     /// What its method retains of it.
     pub(super) kept: Option<Kept<'a>>,
     pub(super) watch: Watch,
+    pub(super) part: FirePart,
 }
 
 /// A live event of a method that retains events.
@@ -61,9 +63,10 @@ impl<'a> EventRow<'a> {
 
     /// Begins the fire of the event, which shows its properties.
     pub(super) fn enter(&self, class: EventClassId) -> Option<Inside> {
-        let entered = match &self.kept {
-            Some(kept) => enter_as(class, kept.drawn),
-            None => enter(class),
+        let entered = match (&self.kept, self.part) {
+            (Some(kept), _) => enter_as(class, kept.drawn),
+            (None, FirePart::Others(Some(drawn))) => enter_as(class, drawn),
+            (None, _) => enter(class),
         };
         let entered = entered?;
         Some(Inside {

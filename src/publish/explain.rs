@@ -79,7 +79,7 @@ impl Explanation {
         values: &[ValueRef<'_>],
         origin: Origin<'_>,
     ) -> Self {
-        let Origin { own, lent } = origin;
+        let Origin { own, lent, part } = origin;
         let (clearance, steering) = (channel.clearance(own), own.steering());
         let (facts, properties) = (channel.class_facts(), own.properties());
         let row = EventRow {
@@ -91,6 +91,7 @@ impl Explanation {
             steering: Some(&steering),
             kept: None,
             watch: Watch::default(),
+            part,
         };
         // Whoever may not read sees what it owns.
         let only = match (own.gate(), row.clearance) {

@@ -23,6 +23,7 @@ use super::report::Tally;
 use super::seat::Turn;
 use super::triggered;
 use super::watch::Watch;
+use super::with::FirePart;
 use crate::delivery::{DeliveryOutcome, Failure, Parcel, Sight, SkipReason, enter_by_id};
 use crate::value::ValueKey;
 use crate::value::untyped;
@@ -167,7 +168,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         let add_one = |count: &Cell<usize>| count.set(count.get() + 1);
         for place in lineup.places().get(progress.seen.get()..)? {
             add_one(&progress.seen);
-            let at_hand = match self.row.watch.is_on() {
+            let at_hand = match self.looks_at_all() {
                 true => None,
                 false => lineup.at_hand(place),
             };
@@ -204,7 +205,30 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         outcome_of(catch_unwind(AssertUnwindSafe(run)))
     }
 
+    /// Returns whether nobody is called without a look at the subscription.
+    pub(super) fn looks_at_all(&self) -> bool {
+        self.row.watch.is_on() || self.row.part != FirePart::Whole
+    }
+
+    /// Returns whether the subscription is for the other part of a fire.
+    pub(super) fn is_apart(&self, reached: Reached<'_, I>) -> bool {
+        let is_queued = || reached.post().is_some_and(|post| post.queue.is_some());
+        match self.row.part {
+            FirePart::Whole => false,
+            FirePart::Queues => !is_queued(),
+            FirePart::Others(_) => is_queued(),
+        }
+    }
+
+    /// Returns which part of a fire this is.
+    pub(super) fn part(&self) -> FirePart {
+        self.row.part
+    }
+
     fn deliver(&self, reached: Reached<'_, I>, filters: Filters, call: &impl Call<I>) -> Step {
+        if self.is_apart(reached) {
+            return Step::Past;
+        }
         let withheld = self.withhold_from(reached, filters);
         match withheld.or_else(|| self.not_yet(reached)) {
             Some(step) => step,

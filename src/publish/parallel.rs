@@ -31,7 +31,8 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     ) -> Vec<Option<DeliveryOutcome>> {
         let (mut outcomes, mut open) = (Vec::with_capacity(found.len()), Vec::new());
         for (place, reached) in found.iter().enumerate() {
-            let withheld = ended_by(|| self.withhold_from(*reached, filters));
+            let apart = self.is_apart(*reached).then_some(Step::Past);
+            let withheld = ended_by(|| apart.or_else(|| self.withhold_from(*reached, filters)));
             if withheld.is_none() {
                 open.push(place);
             }

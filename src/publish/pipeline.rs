@@ -25,7 +25,7 @@ use super::retaining;
 use super::spans::{self, FireSpan};
 use super::steered;
 use super::steering::{Course, DefaultQuery};
-use super::with::Origin;
+use super::with::{FirePart, Origin};
 use crate::cache::Snapshot;
 use crate::delivery::{
     Carried, DeliveryOutcome, Failure, Parcel, Shown, enter, enter_subscription,
@@ -90,7 +90,7 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
-    let Origin { own, lent } = origin;
+    let Origin { own, lent, part } = origin;
     let span = FireSpan::enter(channel, method, own);
     let fire = || {
         if own.gate().is_some() && channel.is_shut_to(own) {
@@ -104,6 +104,7 @@ where
         }) = snapshot.method(method)
             && !own.is_steered()
             && span.is_none()
+            && part == FirePart::Whole
         {
             let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
             return fire_lane(channel, slots, prepared, meter.as_deref(), show, call);
@@ -155,7 +156,7 @@ fn fire_filtered<I: Facet + ?Sized>(
     call: &impl Call<I>,
 ) -> FireReport {
     let watch = channel.watch(method);
-    let Origin { own, lent } = origin;
+    let Origin { own, lent, part } = origin;
     let (private, clearance) = (channel.private(own), channel.clearance(own));
     let steering = own.is_steered().then(|| own.steering());
     let (facts, properties) = (channel.class_facts(), own.properties());
@@ -168,8 +169,11 @@ fn fire_filtered<I: Facet + ?Sized>(
         steering: steering.as_deref(),
         kept: None,
         watch,
+        part,
     };
-    let event = facts.retains(method).then(|| retaining::read(method, &row));
+    // What has not committed is retained by nobody.
+    let retains = facts.retains(method) && part != FirePart::Queues;
+    let event = retains.then(|| retaining::read(method, &row));
     if let Some(event) = &event {
         match retaining::keep(channel, method, event.as_ref()) {
             Ok(kept) => row.kept = Some(kept),
@@ -222,7 +226,7 @@ fn fire_guarded<I: Facet + ?Sized>(
                 slots, prepared, ..
             },
             None,
-        ) if !row.watch.is_on() => {
+        ) if !row.watch.is_on() && row.part == FirePart::Whole => {
             let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };

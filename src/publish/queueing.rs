@@ -12,12 +12,37 @@ use super::payload::{self, Call};
 use super::pipeline::failure_of;
 use super::post::{Post, settle_quietly};
 use super::report::Tally;
+use super::with::FirePart;
 use crate::component::ActivationError;
 use crate::delivery::{
     DeliveryOutcome, Failure, Handed, Next, Parcel, QueuePost, QueueVerdict, Receipt, Refusal,
     SkipReason, Triggered, depth,
 };
 use crate::value::drop_quietly;
+
+/// An event for the queues of those who want it, which is not in any of them yet.
+pub(crate) struct Gathered {
+    pub(crate) parcel: Arc<dyn Parcel>,
+    pub(crate) posts: Vec<QueuePost>,
+    /// Takes back what was decided for it, where it is not stored.
+    pub(crate) undo: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+thread_local! {
+    /// What the fires for a transaction have gathered on this thread.
+    static GATHERED: RefCell<Vec<Gathered>> = const { RefCell::new(Vec::new()) };
+}
+
+fn keep(gathered: Gathered) {
+    GATHERED.with_borrow_mut(|all| all.push(gathered));
+}
+
+/// Returns what `fire`, which is for [queues](FirePart::Queues) alone, has for them.
+pub(super) fn gathered(fire: impl FnOnce()) -> Vec<Gathered> {
+    let outer = GATHERED.take();
+    fire();
+    GATHERED.replace(outer)
+}
 
 /// What a fire has for queues: they get it when it is known who all want the event, in one write.
 pub(super) struct Outgoing<I: ?Sized>(RefCell<Vec<Letter<I>>>);
@@ -118,6 +143,15 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             }
         };
         let posts: Vec<_> = letters.iter().map(Letter::post).collect();
+        if self.part() == FirePart::Queues {
+            let undo = letters.into_iter();
+            let undo = undo.filter_map(|letter| self.undoing(letter)).collect();
+            return keep(Gathered {
+                parcel,
+                posts,
+                undo,
+            });
+        }
         let journal = &self.channel().around.journal;
         // Inside of a delivery the thread may be the one that is to make the room.
         let outcomes = journal.append(&parcel, &posts, depth() <= 1);
@@ -127,6 +161,11 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             }
         }
         drop_quietly(parcel);
+    }
+
+    /// Returns what takes back that a trigger has decided for a letter.
+    fn undoing(&self, letter: Letter<I>) -> Option<Box<dyn FnOnce() + Send>> {
+        letter.post.trigger()?.undoing(self, letter.why)
     }
 
     fn refuse(&self, letter: &Letter<I>, outcome: DeliveryOutcome, tally: &mut Tally) {

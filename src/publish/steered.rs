@@ -157,7 +157,7 @@ where
 {
     fn deliver(&mut self, place: u32) -> Fired {
         // What most are: nothing to ask, and nobody to make.
-        let at_hand = match self.guarded.watch().is_on() {
+        let at_hand = match self.guarded.looks_at_all() {
             true => None,
             false => self.members.at_hand(place),
         };

@@ -140,6 +140,17 @@ impl SiteTrigger {
         guarded.with_key(&self.keys, |key| self.state.take_back(key, why));
     }
 
+    /// Returns what [takes back](Self::take_back) what it said of an event.
+    pub(super) fn undoing<I: Facet + ?Sized>(
+        &self,
+        guarded: &Guarded<'_, I>,
+        why: Option<Triggered>,
+    ) -> Option<Box<dyn FnOnce() + Send>> {
+        let key = guarded.with_key(&self.keys, <[u8]>::to_vec);
+        let state = Arc::clone(&self.state);
+        Some(Box::new(move || state.take_back(&key, why)))
+    }
+
     /// Returns what the trigger would make of an event, and changes nothing.
     pub(super) fn foresee(&self, method: usize, row: &EventRow<'_>, sight: Sight) -> Verdict {
         with_key(&self.keys, method, row, |key| {

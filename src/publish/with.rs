@@ -9,6 +9,7 @@ use super::dynamic::DynamicPublisher;
 use super::explain::Explanation;
 use super::publisher::{Own, Publisher, Publishes};
 use super::report::FireReport;
+use crate::delivery::Drawn;
 use crate::error::Result;
 use crate::model::EventClass;
 use crate::value::{EventInterface, Properties, SubscriberError, ValueRef};
@@ -21,6 +22,17 @@ type Lent<'a> = SmallVec<[(&'a str, ValueRef<'a>); 4]>;
 pub(crate) struct Origin<'a> {
     pub(super) own: &'a Own,
     pub(super) lent: &'a [(&'a str, ValueRef<'a>)],
+    pub(super) part: FirePart,
+}
+
+/// Which of the subscriptions a fire is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FirePart {
+    Whole,
+    /// Those that have a queue, for a transaction that has not committed.
+    Queues,
+    /// The others, when it has; and what the event is then, if that is known.
+    Others(Option<Drawn>),
 }
 
 /// A publisher object with properties for the events that are fired through it: the object itself
@@ -44,7 +56,7 @@ impl<'a> Origin<'a> {
     /// Returns whether more than plain calls may be asked of a fire.
     #[inline]
     pub(super) fn is_unusual(&self) -> bool {
-        !self.lent.is_empty() || self.own.is_unusual()
+        !self.lent.is_empty() || self.own.is_unusual() || self.part != FirePart::Whole
     }
 
     /// Returns what it lends, to be kept until the event is fired.
@@ -57,7 +69,11 @@ impl<'a> Origin<'a> {
 
 impl<'a> From<&'a Own> for Origin<'a> {
     fn from(own: &'a Own) -> Self {
-        Self { own, lent: &[] }
+        Self {
+            own,
+            lent: &[],
+            part: FirePart::Whole,
+        }
     }
 }
 
@@ -112,6 +128,7 @@ impl<I: EventInterface + ?Sized> With<'_, I> {
         Origin {
             own: self.publisher.own(),
             lent: &self.lent,
+            part: FirePart::Whole,
         }
     }
 
@@ -185,6 +202,7 @@ impl DynamicWith<'_> {
         Origin {
             own: &self.publisher.own,
             lent: &self.lent,
+            part: FirePart::Whole,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Transactions: changes of the wiring and of trees that happen together or not at all.
 
+mod fires;
 mod part;
 mod trees;
 
 use std::collections::HashSet;
 use std::fmt;
 
+use self::fires::Fires;
 pub(super) use self::part::Part;
 use self::part::{EnsurePart, RemovePart, StorePart};
 pub use self::trees::TransactionTree;
@@ -17,8 +19,10 @@ use super::tree::checked_name;
 use super::{Broker, Wanted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Revision, Subscription, SubscriptionId};
+use crate::publish::{DynamicPublisher, Publisher, Transacted};
 use crate::store::Batch;
-use crate::store::record::{self, StoredSubscription};
+use crate::store::record::{self, StoredSubscription, queue};
+use crate::value::{EventInterface, ValueRef};
 
 /// Changes that are made together, or not at all: a buffer, from [`Broker::transaction`].
 ///
@@ -27,7 +31,7 @@ use crate::store::record::{self, StoredSubscription};
 /// either: [`Tree::get`](crate::Tree::get) reads what is committed. What must still be so when it
 /// is committed is said with [`expect`](TransactionTree::expect).
 ///
-/// It takes stored subscriptions and [trees](crate::Tree). Other records, transient subscriptions
+/// It takes stored subscriptions, [trees](crate::Tree), and events. Other records, transient subscriptions
 /// and what has to do with components cannot take part. It has [`KEYS`](Self::KEYS) and
 /// [`BYTES`](Self::BYTES) at most; [`Broker::import`] takes more subscriptions at once.
 ///
@@ -58,6 +62,7 @@ pub struct Transaction {
     broker: Broker,
     trees: TreeWrites,
     parts: Vec<Box<dyn Part>>,
+    fires: Fires,
     /// The subscriptions that it changes.
     ids: HashSet<SubscriptionId>,
     /// Of the parts; the trees count their own.
@@ -70,6 +75,7 @@ pub struct Committed {
     revision: Revision,
     ensured: Vec<(SubscriptionId, Ensured)>,
     removed: Vec<SubscriptionId>,
+    queued: usize,
 }
 
 /// How much there is to write.
@@ -86,6 +92,7 @@ impl Broker {
             broker: self.clone(),
             trees: TreeWrites::default(),
             parts: Vec::new(),
+            fires: Fires::default(),
             ids: HashSet::new(),
             size: Size::default(),
         }
@@ -148,6 +155,63 @@ impl Transaction {
         Ok(TransactionTree::new(self, name))
     }
 
+    /// Has the commit fire an event of this publisher object, with the properties that it has now:
+    /// the transactional outbox.
+    ///
+    /// For the subscriptions that have a [queue](crate::Queued) the event is stored in the commit,
+    /// so it leaves only if that is made. All others are called when it has returned, on this
+    /// thread or from their lanes, as by an ordinary fire: what they do is no part of the
+    /// transaction, and a crash right behind the commit leaves them without the event. Who wants
+    /// the event is asked in the commit, of its publisher filters and predicates twice: once for
+    /// each kind.
+    ///
+    /// ```
+    /// use loosely::{Broker, Subscription, event_interface};
+    ///
+    /// #[event_interface]
+    /// trait Orders {
+    ///     fn placed(&self, number: u64);
+    /// }
+    ///
+    /// let broker = Broker::in_memory()?;
+    /// let mail = Subscription::builder("mail").to::<dyn Orders>().component("mail").queued();
+    /// broker.ensure(&mail.build()?)?;
+    /// let orders = broker.publisher::<dyn Orders>()?;
+    ///
+    /// let mut order = broker.transaction();
+    /// order.tree("orders")?.insert("17", "two pens")?;
+    /// order.fire(&orders, OrdersPlaced::new(17))?;
+    /// assert_eq!(order.commit()?.queued(), 1);
+    /// # Ok::<(), loosely::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if the transaction becomes larger than it may. The commit
+    /// fails with [`Unavailable`](ErrorKind::Unavailable) if a queue is full that does not lose
+    /// what is new: it waits for no room.
+    pub fn fire<I: EventInterface + ?Sized>(
+        &mut self,
+        publisher: &Publisher<I>,
+        event: impl Into<I::Event>,
+    ) -> Result<&mut Self> {
+        self.add_fire(Transacted::typed(publisher, &event.into()))
+    }
+
+    /// As [`fire`](Self::fire), by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`fire`](Self::fire) and [`DynamicPublisher::fire`].
+    pub fn fire_dynamic(
+        &mut self,
+        publisher: &DynamicPublisher,
+        method: &str,
+        arguments: &[ValueRef<'_>],
+    ) -> Result<&mut Self> {
+        self.add_fire(Transacted::named(publisher, method, arguments)?)
+    }
+
     /// Makes all changes in one commit, or none.
     ///
     /// If somebody else has changed the same records meanwhile, it is tried again with those; a
@@ -168,12 +232,14 @@ impl Transaction {
     pub fn commit(mut self) -> Result<Committed> {
         let broker = self.broker.clone();
         let access = broker.access();
-        let revision = loop {
+        let (revision, queued) = loop {
             let (told, before) = (broker.revision(), broker.core.store.revision());
-            let batch = self.batch(&access)?;
+            let mut batch = self.batch(&access)?;
+            let events = self.fires.join(&broker, &mut batch)?;
             match broker.core.commit(batch) {
-                Ok(revision) => break revision,
+                Ok(revision) => break (revision, events.committed()),
                 Err(error) if error.kind() == ErrorKind::Conflict => {
+                    events.left_out();
                     broker.core.check_open()?;
                     let conflict = self.settle(error, told)?;
                     // Whoever causes one has committed.
@@ -181,17 +247,22 @@ impl Transaction {
                         return Err(conflict);
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    events.failed(&error);
+                    return Err(error);
+                }
             }
         };
         let mut committed = Committed {
             revision,
             ensured: Vec::new(),
             removed: Vec::new(),
+            queued,
         };
         for part in self.parts {
             part.committed(&broker, &mut committed);
         }
+        self.fires.fire_others();
         Ok(committed)
     }
 
@@ -211,6 +282,18 @@ impl Transaction {
         self.size = size;
         self.parts.push(Box::new(part));
         Ok(())
+    }
+
+    fn add_fire(&mut self, event: Transacted) -> Result<&mut Self> {
+        self.broker.core.check_open()?;
+        let size = Size {
+            keys: self.size.keys + 1,
+            bytes: self.size.bytes + queue::size_of(event.values())?,
+        };
+        self.trees.size().and(size).check()?;
+        self.size = size;
+        self.fires.add(event);
+        Ok(self)
     }
 
     fn wanted(&self, subscription: &Subscription) -> Result<Wanted> {
@@ -291,6 +374,11 @@ impl Committed {
     /// Returns the subscriptions that were removed, in the order of the calls.
     pub fn removed(&self) -> &[SubscriptionId] {
         &self.removed
+    }
+
+    /// Returns how many queues have taken an event that was fired, those of all events together.
+    pub fn queued(&self) -> usize {
+        self.queued
     }
 }
 

@@ -103,6 +103,11 @@ impl Carried {
         }
     }
 
+    /// Returns what the event is, for all who get it.
+    pub(crate) fn drawn(&self) -> Drawn {
+        self.drawn.for_all()
+    }
+
     /// Returns when it was fired.
     pub(crate) fn time(&self) -> SystemTime {
         self.drawn.time

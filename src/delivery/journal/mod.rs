@@ -8,6 +8,7 @@
 
 mod dead;
 mod feeder;
+mod joined;
 mod ledger;
 mod opening;
 mod owner;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub use self::dead::DeadLetterCause;
 pub(crate) use self::dead::Retold;
+pub(crate) use self::joined::Joined;
 use self::ledger::{Ledger, Number};
 use self::owner::Owner;
 pub(crate) use self::receipt::Receipt;

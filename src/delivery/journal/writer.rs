@@ -40,7 +40,7 @@ pub(super) struct Pending {
     pub(super) is_uncertain: bool,
 }
 
-struct Appended {
+pub(super) struct Appended {
     number: Number,
     bytes: Vec<u8>,
     parcel: Option<Arc<dyn Parcel>>,
@@ -50,7 +50,7 @@ struct Appended {
 
 /// What is being written.
 #[derive(Default)]
-struct Round {
+pub(super) struct Round {
     appended: Vec<Appended>,
     removed: Vec<Number>,
     changed: BTreeSet<u32>,
@@ -65,7 +65,35 @@ const MOST_AT_ONCE: usize = 1_000;
 /// How long is waited before what could not be written is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+impl Appended {
+    /// Returns an event whose bytes are in a batch already.
+    pub(super) fn new(number: Number, parcel: Arc<dyn Parcel>, addressees: Vec<Addressee>) -> Self {
+        Self {
+            number,
+            bytes: Vec::new(),
+            parcel: Some(parcel),
+            addressees,
+            waits: false,
+        }
+    }
+
+    /// Returns how many are to have it.
+    pub(super) fn count(&self) -> usize {
+        self.addressees.len()
+    }
+
+    /// Gives the places back that were kept for it.
+    pub(super) fn release(&self, state: &mut State) {
+        state.release(&self.addressees);
+    }
+}
+
 impl Pending {
+    /// Returns whether events are to be written.
+    pub(super) fn has_events(&self) -> bool {
+        !self.appended.is_empty()
+    }
+
     pub(super) fn append(
         &mut self,
         number: Number,
@@ -173,7 +201,7 @@ impl Journal {
     }
 
     /// Takes out what is written next.
-    fn begin(&self, state: &mut State) -> Round {
+    pub(super) fn begin(&self, state: &mut State) -> Round {
         let State {
             ledger, pending, ..
         } = state;
@@ -220,7 +248,7 @@ impl Journal {
     }
 
     /// Writes a round and tells those who wait. Returns whether it was written.
-    fn write(&self, mut round: Round) -> bool {
+    pub(super) fn write(&self, mut round: Round) -> bool {
         let batch = std::mem::take(&mut round.batch);
         let written = match self.store() {
             Some(store) => {
@@ -315,7 +343,7 @@ impl Journal {
 
 impl State {
     /// Takes in an event that is stored.
-    fn enter(&mut self, event: Appended, feed: &mut BTreeSet<SubscriptionId>) {
+    pub(super) fn enter(&mut self, event: Appended, feed: &mut BTreeSet<SubscriptionId>) {
         let mut count = 0;
         for to in &event.addressees {
             let Some(queue) = self.ledger.get_mut(to.queue) else {

@@ -189,6 +189,15 @@ pub(crate) fn encode_event(event: &QueuedEvent) -> Result<Vec<u8>> {
     codec::encode(&StoredEvent::V1(event.into()))
 }
 
+/// Returns about how many bytes an event with these values takes.
+pub(crate) fn size_of(values: &[Value]) -> Result<usize> {
+    let values: Vec<_> = values.iter().map(ValueV1::from).collect();
+    Ok(codec::encode(&values)?.len() + FIXED)
+}
+
+/// What an event takes beside its values.
+const FIXED: usize = 96;
+
 /// Returns the event that the stored bytes are.
 ///
 /// # Errors

@@ -1,0 +1,185 @@
+//! Events that are stored together with what somebody else writes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::writer::Appended;
+use super::{Journal, Post, Refusal, dead, number_of};
+use crate::delivery::Parcel;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Batch;
+use crate::store::record::queue::{self, Addressee};
+use crate::value::drop_quietly;
+
+/// Events that are part of a batch. While it lasts the journal writes nothing, so that events are
+/// stored in the order of their numbers.
+pub(crate) struct Joined {
+    journal: Arc<Journal>,
+    appended: Vec<Appended>,
+    /// Queues that are known to the store with the batch.
+    new: BTreeSet<u32>,
+}
+
+/// Events with places in the queues of those who wait for them.
+struct Reserved<'a> {
+    journal: &'a Journal,
+    events: Vec<(Vec<u8>, Arc<dyn Parcel>, Vec<Addressee>)>,
+}
+
+impl Journal {
+    /// Adds events to a batch. Where there is no room in a queue that does not say that it loses
+    /// what is new, that is an error.
+    pub(crate) fn join<'e>(
+        self: &Arc<Self>,
+        events: impl Iterator<Item = (&'e Arc<dyn Parcel>, &'e [Post])>,
+        batch: &mut Batch,
+    ) -> Result<Joined> {
+        let mut reserved = Reserved {
+            journal: self,
+            events: Vec::new(),
+        };
+        for (parcel, posts) in events {
+            reserved.add(parcel, posts)?;
+        }
+        let mut state = self.state.lock();
+        loop {
+            if state.pending.is_writing {
+                self.changed.wait(&mut state);
+            } else if state.pending.has_events() {
+                // They have lower numbers, and come first.
+                let round = self.begin(&mut state);
+                drop(state);
+                self.write(round);
+                state = self.state.lock();
+            } else {
+                break;
+            }
+        }
+        state.pending.is_writing = true;
+        let mut joined = Joined {
+            journal: Arc::clone(self),
+            appended: Vec::new(),
+            new: BTreeSet::new(),
+        };
+        for (bytes, parcel, addressees) in std::mem::take(&mut reserved.events) {
+            state.last += 1;
+            batch.put(queue::event_key(state.last), bytes);
+            for to in &addressees {
+                let queue = state.ledger.get_mut(to.queue);
+                if queue.is_some_and(|queue| !queue.is_stored) && joined.new.insert(to.queue) {
+                    let memory = state.ledger.memory(to.queue);
+                    if let Some(Ok(bytes)) = memory.as_ref().map(queue::encode_queue) {
+                        batch.put(queue::queue_key(to.queue), bytes);
+                    }
+                }
+            }
+            let number = state.last;
+            joined
+                .appended
+                .push(Appended::new(number, parcel, addressees));
+        }
+        Ok(joined)
+    }
+}
+
+impl Reserved<'_> {
+    fn add(&mut self, parcel: &Arc<dyn Parcel>, posts: &[Post]) -> Result<()> {
+        let mut addressees = Vec::new();
+        for post in posts {
+            match self.journal.reserve(post.subscription, false) {
+                Ok(queue) => addressees.push(Addressee {
+                    queue,
+                    lane: post.lane,
+                    why: number_of(post.why),
+                }),
+                Err(Refusal::Dropped) => {}
+                Err(refusal) => {
+                    self.journal.state.lock().release(&addressees);
+                    return Err(refused(post, refusal));
+                }
+            }
+        }
+        match dead::encode(&**parcel, addressees.clone()) {
+            Ok(bytes) => {
+                let event = (bytes, Arc::clone(parcel), addressees);
+                self.events.push(event);
+                Ok(())
+            }
+            Err(why) => {
+                self.journal.state.lock().release(&addressees);
+                let message = format!("the event cannot be stored: {why}");
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let events = std::mem::take(&mut self.events);
+        let mut state = self.journal.state.lock();
+        for (_, _, addressees) in &events {
+            state.release(addressees);
+        }
+        drop(state);
+        drop_quietly(events);
+    }
+}
+
+impl Joined {
+    /// Says that the batch was committed: the events are delivered from now on. Returns for how
+    /// many subscriptions they are.
+    pub(crate) fn committed(mut self) -> usize {
+        let appended = std::mem::take(&mut self.appended);
+        let count = appended.iter().map(Appended::count).sum();
+        let mut state = self.journal.state.lock();
+        for queue in &self.new {
+            if let Some(queue) = state.ledger.get_mut(*queue) {
+                queue.is_stored = true;
+            }
+        }
+        let mut feed = BTreeSet::new();
+        for event in appended {
+            event.release(&mut state);
+            state.enter(event, &mut feed);
+        }
+        drop(state);
+        let journal = Arc::clone(&self.journal);
+        drop(self);
+        feed.into_iter().for_each(|id| journal.feed(id));
+        count
+    }
+
+    /// Says that nobody knows whether the batch was committed.
+    pub(crate) fn is_uncertain(self) {
+        self.journal.state.lock().pending.is_uncertain = true;
+    }
+}
+
+/// Whether committed or not: the journal writes again.
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let appended = std::mem::take(&mut self.appended);
+        let mut state = self.journal.state.lock();
+        state.pending.is_writing = false;
+        for event in &appended {
+            event.release(&mut state);
+        }
+        drop(state);
+        drop_quietly(appended);
+        self.journal.changed.notify_all();
+        self.journal.write_soon();
+    }
+}
+
+fn refused(post: &Post, refusal: Refusal) -> Error {
+    let id = post.subscription;
+    match refusal {
+        Refusal::Full | Refusal::Dropped => {
+            let message = format!("the queue of the subscription {id} is full");
+            Error::new(ErrorKind::Unavailable, message)
+        }
+        Refusal::Closed => Error::new(ErrorKind::Closed, "the broker is closed"),
+        Refusal::Unwritten(why) => Error::new(ErrorKind::Unavailable, why),
+    }
+}
