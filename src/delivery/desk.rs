@@ -49,6 +49,8 @@ pub(crate) struct Desk {
     /// How many calls were abandoned and have not returned.
     abandoned: AtomicUsize,
     ended: AtomicBool,
+    /// Whether what came from a queue goes back to it.
+    released: AtomicBool,
     trigger: Mutex<Option<Arc<TriggerState>>>,
 }
 
@@ -112,6 +114,7 @@ impl Desk {
             turn: AtomicU64::new(0),
             in_hand: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
+            released: AtomicBool::new(false),
             trigger: Mutex::default(),
         })
     }
@@ -263,10 +266,16 @@ impl Desk {
     /// Takes out what waits and came from a queue, which has it again then, and has nobody wait for
     /// anything.
     pub(crate) fn release_queued(&self) {
+        self.released.store(true, Ordering::SeqCst);
         let is_out = |parcel: &Arc<dyn Parcel>| parcel.receipt().is_some();
         let out = self.lane.get().map(|lane| lane.take_out(is_out));
         self.resume_all();
         drop_quietly(out);
+    }
+
+    /// Returns whether what came from a queue goes back to it.
+    pub(super) fn is_released(&self) -> bool {
+        self.released.load(Ordering::SeqCst)
     }
 
     /// Returns what waits, and how many events are in hand that no subscriber has been called for;

@@ -83,6 +83,10 @@ impl Desk {
                 }
             }
         }
+        // The broker is being closed, and nobody is to wait for a lane that waits.
+        if self.is_released() {
+            self.release_queued();
+        }
     }
 
     fn put_off(&self, key: ValueKey, until: Instant) {
