@@ -14,6 +14,10 @@
 //! value       values, schemas, interfaces; beside it codec, clock, notices, error
 //! ```
 //!
+//! Beside the floors stands `testing`, under the feature of that name: it uses what is public,
+//! [`VirtualClock`](crate::testing::VirtualClock) apart, which is the clock's own, and nothing but
+//! tests uses it.
+//!
 //! A *channel* is one interface of one class: its subscriptions made ready, and the cache that
 //! fires read. All publisher objects of that class and interface share it; a publisher object adds
 //! its properties.
