@@ -50,7 +50,8 @@ impl VirtualClock {
     /// [`Broker::idle`](crate::Broker::idle) waits until it is done.
     ///
     /// The clock rests at each instant at which something is due, so what is put off on the way is
-    /// done in its turn.
+    /// done in its turn. It goes billions of years far, where the system can tell such times, and
+    /// no further.
     ///
     /// # Panics
     ///

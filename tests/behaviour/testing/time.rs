@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use loosely::testing::{Fault, FaultyEngine, Gate, Recorder, VirtualClock};
 use loosely::{
     Broker, Component, Durability, ErrorKind, EventClass, Firing, HealthEvents, LocalStore, Pool,
-    StoreOptions, WiringChanges,
+    StoreOptions, Trigger, WiringChanges,
 };
 
 use crate::support::{OnDrop, StockEvents, Watchdog, live, quiet, store, subscription};
@@ -205,4 +205,25 @@ fn store_of_the_broker_pauses_and_flushes_by_the_clock() {
     assert_eq!(refused(&broker), ErrorKind::Unavailable);
     clock.advance(MINUTE);
     store(&broker, "b");
+}
+
+#[test]
+fn clock_goes_as_far_as_the_system_can_tell_and_no_further() {
+    let _watchdog = Watchdog::new();
+    let (broker, clock) = on_clock();
+    let recorder = Recorder::new();
+    let record = live("silence").trigger(Trigger::absence(MINUTE));
+    let record = record.build().unwrap();
+    let _guard = broker
+        .subscribe_with::<dyn StockEvents>(&record, &recorder)
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    stocks.price_changed("A", 1.0);
+    clock.advance(Duration::MAX);
+    assert!(broker.idle(LONG));
+    recorder.expect("price_changed").once();
+    let last = clock.now();
+    stocks.price_changed("A", 1.0);
+    clock.advance(Duration::MAX);
+    assert_eq!(clock.now(), last);
 }
