@@ -25,8 +25,9 @@ use crate::value::{EventInterface, InterfaceId, SubscriberError};
 /// and with the feature `futures` a `futures_core::Stream`. Dropping it unsubscribes.
 ///
 /// Made by [`Broker::stream`], of events such as `StockEventsEvent`, or by
-/// [`Broker::stream_dynamic`], of [`DynamicEvent`]s. It ends when the broker is closed, or somebody
-/// removes the subscription; of what waits then, the former still yields all, the latter nothing.
+/// [`Broker::stream_dynamic`], of [`DynamicEvent`]s. It ends when the broker is closed, and still
+/// yields what waits then. Nobody else can end it: [`Broker::remove`] and its like leave live
+/// subscriptions alone.
 ///
 /// What has to be asked of an event, such as the filter, was asked when it was fired. Events wait
 /// in the stream's own [lane](crate::Detached): by default 1,024, and then publishers wait for
@@ -180,8 +181,7 @@ impl<E> EventStream<E> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    /// Returns whether nothing more comes: the broker was closed, or the subscription was removed.
-    /// What waits may still be there.
+    /// Returns whether nothing more comes, as the broker was closed. What waits may still be there.
     pub fn is_ended(&self) -> bool {
         self.hand.inbox().is_ended()
     }
