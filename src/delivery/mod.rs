@@ -24,7 +24,7 @@ mod vigil;
 pub use self::breaker::BreakerState;
 pub(crate) use self::breaker::{Change, Judgement, Pass};
 pub(crate) use self::context::{
-    Carried, Drawn, Entered, at_depth, carried, depth, drawn, enter, enter_as, enter_by_id,
+    Carried, Drawn, Entered, at_depth, carried, depth, draw, drawn, enter, enter_as, enter_by_id,
     enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};

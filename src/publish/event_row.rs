@@ -61,8 +61,9 @@ impl<'a> EventRow<'a> {
 
     /// Begins the fire of the event, which shows its properties.
     pub(super) fn enter(&self, class: EventClassId) -> Option<Inside> {
-        let entered = match &self.kept {
-            Some(kept) => enter_as(class, kept.drawn),
+        let kept = self.kept.as_ref().map(|kept| kept.drawn);
+        let entered = match kept.or_else(|| self.facts.draw_early()) {
+            Some(drawn) => enter_as(class, drawn),
             None => enter(class),
         };
         let entered = entered?;

@@ -28,7 +28,7 @@ use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
 use crate::cache::Snapshot;
 use crate::delivery::{
-    Carried, DeliveryOutcome, Failure, Parcel, Shown, enter, enter_subscription,
+    Carried, DeliveryOutcome, Failure, Parcel, Shown, draw, enter, enter_subscription,
     entered_subscription, show,
 };
 use crate::value::untyped::{self, SubscriberFailed};
@@ -52,7 +52,7 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
-    if origin.is_unusual() || channel.has_defaults() || spans::are_wanted() {
+    if origin.is_unusual() || channel.shows_more() || spans::are_wanted() {
         return fire_unusual(channel, method, origin, values, call, parcel);
     }
     let snapshot = channel.cache.load();
@@ -105,7 +105,11 @@ where
             && !own.is_steered()
             && span.is_none()
         {
-            let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
+            let facts = channel.class_facts();
+            let show = || {
+                facts.draw_early().into_iter().for_each(draw);
+                show(lent, &own.properties(), &facts.defaults)
+            };
             return fire_lane(channel, slots, prepared, meter.as_deref(), show, call);
         }
         let call = LentCall::new(call, parcel);
