@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::context::Carried;
 use super::trigger::Triggered;
 use crate::model::EventClassId;
-use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
+use crate::value::{InterfaceId, InterfaceSchema, ValueKey, ValueRef};
 
 /// An event whose arguments are its own, with what its subscribers may ask about it: one for all
 /// who get it later than the fire, or on another thread.
@@ -32,6 +32,11 @@ pub(crate) trait Parcel: Send + Sync + 'static {
     /// Returns why the trigger of the subscription that it is for has it delivered, if that has a
     /// reason.
     fn triggered(&self) -> Option<Triggered> {
+        None
+    }
+
+    /// Returns its key in the lane of the one subscription that it is for, if it is for one.
+    fn key(&self) -> Option<&ValueKey> {
         None
     }
 

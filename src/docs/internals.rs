@@ -182,6 +182,7 @@
 //! the list of a parallel fire, a place on it, the queue of the pool: each alone
 //! a lane, the seats of a desk, the list of desks, a breaker: each alone
 //! the watch over a desk's calls -> the pool, notices, the breaker, what is parked -> the timers
+//! a channel's roster -> a desk's trigger -> that trigger's state
 //! the watch over a pool -> the pool
 //! a change of registered publisher filters or predicates: alone
 //! ```

@@ -300,7 +300,8 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let mut seating = Seating::new(self, Some(seats));
         compile_all(&entries, &sites, |part, details| {
             let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
-                Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
+                let components = &mut fresh.components;
+                Prepared::of(entry, detail, &sites, &self.around, components, trash)
             };
             let mut added: Vec<_> = part.iter().zip(details).map(prepare).collect();
             for private in added.extract_if(.., |it| it.entry.object().is_some()) {
@@ -346,7 +347,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             sites, components, ..
         } = &mut *roster;
         let prepare =
-            |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
+            |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components, trash);
         let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
         let served = added.iter().filter(|added| added.entry.is_served());
         let served: HashSet<_> = served.map(|added| added.entry.key()).collect();

@@ -26,6 +26,7 @@ use crate::delivery::{
 use crate::notices::Notice;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
 
+use crate::store::Trash;
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
 pub(super) struct Post<I: ?Sized> {
     /// First, so that nobody has it any more when the entry goes.
@@ -55,6 +56,7 @@ impl<I: Facet + ?Sized> Post<I> {
         around: &Arc<Surroundings>,
     ) -> Bound<I> {
         let record = &entry.record;
+        trash: &mut Trash,
         if !entry.is_served() || matches!(target, Bound::Mismatch) {
             return target;
         }
@@ -66,24 +68,31 @@ impl<I: Facet + ?Sized> Post<I> {
             (Some(policy), _) => policy,
             // What waits since it had another is still delivered.
             (None, _) if around.desks.has_lane(entry.key()) => Policy::default(),
-            (None, _) => return target,
+            (None, _) => {
+                around.keeper.forget_stored(entry);
+                return target;
+            }
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
         let desk = around.desks.of(entry);
         if let Some(bounds) = policy.bounds() {
             desk.rebound(bounds);
         }
-        desk.fit(policy.breaker.as_ref());
-        desk.set_deadline(policy.deadline.is_some());
         let (meters, class) = (around.meters.as_ref(), site.class.id());
-        Bound::Post(Self::seated(Self {
+        let has_deadline = policy.deadline.is_some();
+        desk.fit(
+            (class, site.schema.id()),
+            policy.breaker.as_ref(),
+            has_deadline,
+        );
+        let post = Self::seated(Self {
             me: Weak::new(),
             simple_bounds: policy.simple_bounds().filter(|_| meters.is_none()),
             meter: meters.and_then(|meters| meters.subscription(entry)),
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
-            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
+            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around, trash),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             desk,
@@ -93,7 +102,12 @@ impl<I: Facet + ?Sized> Post<I> {
             },
             around: Arc::clone(around),
             schema: Arc::clone(&site.schema),
-        }))
+        });
+        if let Some(trigger) = &post.trigger {
+            // Some of it may be overdue: behind the seat, so that somebody is there to receive it.
+            trigger.recall(site, &post.keys, &around.clock);
+        }
+        Bound::Post(post)
     }
 
     /// Returns the same with another target behind it.
@@ -199,6 +213,8 @@ impl<I: Facet + ?Sized> Post<I> {
             Pushed::Accepted => return Step::Accepted,
             Pushed::Coalesced(older) => (Step::Accepted, older),
             Pushed::InPlaceOf(older, gap) => {
+            // The key goes along, for the inbox behind the lane.
+            Bound::Inbox(_) => self.desk.accept(bounds, Letter::keyed(parcel, key), key),
                 self.tell_of_loss(gap);
                 (Step::Accepted, older)
             }
@@ -253,7 +269,8 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed {
         if let Bound::Inbox(inbox) = &self.target {
             // It was due without an event, and here no lock is held: to hear of it is the user's.
-            drop_quietly(inbox.put_beyond(Arc::clone(parcel), &ValueKey::ONLY));
+            let key = parcel.key().unwrap_or(&ValueKey::ONLY);
+            drop_quietly(inbox.put_beyond(Arc::clone(parcel), key));
             return Handed::Over;
         }
         let Some(pass) = self.admit() else {
