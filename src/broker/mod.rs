@@ -11,6 +11,7 @@ mod handling_builder;
 mod health;
 mod idle;
 mod import;
+mod late;
 mod mailbox;
 mod metrics;
 mod pile;

@@ -12,12 +12,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
 use super::transient::SubscriptionGuard;
-use crate::delivery::{Entry, EventContext, Failure, Parcel};
-use crate::error::Result;
+use crate::delivery::{Entry, Failure, Parcel};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId};
 use crate::publish::{
-    Body, Collector, DynamicEvent, Hand, Inbox, InboxTarget, Streamed, StreamedEvent, dynamic,
-    typed,
+    Body, Collector, DynamicEvent, Hand, Inbox, InboxTarget, Reception, Streamed, StreamedEvent,
+    dynamic, typed,
 };
 use crate::value::{EventInterface, InterfaceId, SubscriberError};
 
@@ -104,7 +104,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`subscribe_with`](Self::subscribe_with).
+    /// [`Invalid`](ErrorKind::Invalid) if the record has a deadline or a breaker: a stream makes no
+    /// call that could overrun or fail. Else as [`subscribe_with`](Self::subscribe_with).
     pub fn stream_with<I: EventInterface + ?Sized>(
         &self,
         record: &Subscription,
@@ -118,7 +119,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`subscribe_untyped`](Self::subscribe_untyped).
+    /// As [`stream_with`](Self::stream_with); any interface fits.
     pub fn stream_dynamic(&self, record: &Subscription) -> Result<EventStream<DynamicEvent>> {
         self.add_stream(record, None, dynamic)
     }
@@ -129,6 +130,7 @@ impl Broker {
         interface: Option<InterfaceId>,
         open: Open<E>,
     ) -> Result<EventStream<E>> {
+        refuse_limits(record, "is read as a stream, which makes no call")?;
         let bell = Arc::new(Bell::default());
         let inbox = Inbox::new(record, &self.core.around, |_| Arc::clone(&bell));
         let target = InboxTarget::new(Arc::clone(&inbox), interface);
@@ -149,6 +151,17 @@ pub(super) fn all_of<I: EventInterface + ?Sized>(what: &str) -> Result<Subscript
         .object()
         .id(SubscriptionId::random())
         .build()
+}
+
+/// Refuses a deadline and a breaker, for `why`, which would mean nothing.
+pub(super) fn refuse_limits(record: &Subscription, why: &str) -> Result<()> {
+    let what = match (record.deadline(), record.breaker()) {
+        (Some(deadline), _) => format!("a deadline of {deadline:?}"),
+        (None, Some(breaker)) => format!("a breaker after {} failures", breaker.failures()),
+        (None, None) => return Ok(()),
+    };
+    let message = format!("the subscription {:?} has {what}, and {why}", record.name());
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 impl<E> EventStream<E> {
@@ -212,11 +225,15 @@ impl<E> EventStream<E> {
     /// Makes the event of a parcel, or has the failure hook hear why not.
     fn open(&self, parcel: Arc<dyn Parcel>, missed: u64) -> Option<StreamedEvent<E>> {
         let inbox = self.hand.inbox();
-        let context: EventContext = inbox.context(&*parcel, missed);
         match (self.open)(&parcel) {
-            Ok(body) => Some(StreamedEvent::new(body, context, parcel)),
+            Ok(body) => {
+                Reception::taken(inbox, &parcel, missed, Ok(()));
+                let context = inbox.context(&*parcel, missed);
+                Some(StreamedEvent::new(body, context, parcel))
+            }
             Err(error) => {
-                inbox.tell(&context, Failure::Subscriber(error));
+                let outcome = Err(Failure::Subscriber(error));
+                Reception::taken(inbox, &parcel, missed, outcome);
                 None
             }
         }

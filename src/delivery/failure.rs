@@ -89,7 +89,7 @@ pub enum Failure {
     /// later ones wait for it as may.
     TooFarBehind,
     /// The subscriber did not return within its deadline, which is this long; the call was
-    /// abandoned and may still go on.
+    /// abandoned and may still go on, the future of an asynchronous one was dropped.
     Deadline(Duration),
     /// The subscription has a deadline, and no thread is free that could call its subscriber: all
     /// are in calls, see [`deadline_threads`](crate::BrokerBuilder::deadline_threads).
@@ -98,6 +98,9 @@ pub enum Failure {
     Closed,
     /// The lane of the subscription is full, and takes nothing more while it is.
     Overflow,
+    /// The future that received the event was dropped before its end, with which the subscription
+    /// ended; what it had done by then is done.
+    Cancelled,
 }
 
 impl Delivery {
@@ -179,6 +182,7 @@ impl Failure {
             | Self::TooDeep
             | Self::NoThread
             | Self::Overflow
+            | Self::Cancelled
             | Self::Closed => Judgement::Neither,
         }
     }
@@ -231,6 +235,7 @@ impl fmt::Display for Failure {
             Self::Deadline(after) => write!(f, "not done within its deadline of {after:?}"),
             Self::NoThread => f.write_str("no thread is free for a call with a deadline"),
             Self::Overflow => f.write_str("its lane is full"),
+            Self::Cancelled => f.write_str("the future that received it was dropped"),
             Self::Closed => f.write_str("the broker is closed, and nobody would deliver it"),
         }
     }

@@ -130,7 +130,11 @@
 //!
 //! To stop awaiting the next event of a stream loses nothing: it is there for whoever asks next. A
 //! future of an asynchronous subscriber that is dropped before its end, with its runtime, ends the
-//! subscription; what it leaves reaches the failure hook.
+//! subscription. The event that it was at is told to the failure hook as
+//! [`Cancelled`](crate::Failure::Cancelled), since it may be half done, and what waits as
+//! [`Closed`](crate::Failure::Closed); neither is delivered again. A closure's own future that
+//! overruns the [deadline](crate::Broker::subscribe_async_with) of its subscription is dropped too,
+//! and the subscription goes on with the next event.
 //!
 //! [`Broker::open`]: crate::Broker::open
 //! [`import`]: crate::Broker::import

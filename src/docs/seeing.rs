@@ -39,6 +39,9 @@
 //! | `loosely.deliver` | debug | the call of one subscriber, the making of its component included |
 //!
 //! | field of `loosely.fire` | is |
+//! Of an asynchronous subscriber the call ends with its future; an event that is taken out of a
+//! stream has a span without a length.
+//!
 //! | --- | --- |
 //! | `class`, `method` | the names |
 //! | `publisher` | the publisher's id, if it has one |

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::begun::Begun;
 use super::calling::{self, Callee, Step, outcome_of};
@@ -14,19 +15,20 @@ use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{self, Call};
 use super::plan::Plan;
 use super::policy::Policy;
+use super::reception::Attendant;
 use super::site::Site;
 use super::surroundings::{ChannelKey, Surroundings};
 use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Parcel, Pushed,
-    Recipient, SkipReason, Triggered, hold, settle, triggered,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Overseen, Parcel, Pass,
+    Pushed, Recipient, Refused, SkipReason, Triggered, hold, settle, triggered,
 };
 use crate::notices::Notice;
+use crate::store::Trash;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
 
-use crate::store::Trash;
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
 pub(super) struct Post<I: ?Sized> {
     /// First, so that nobody has it any more when the entry goes.
@@ -54,9 +56,9 @@ impl<I: Facet + ?Sized> Post<I> {
         entry: &Arc<SubscriptionEntry>,
         site: &Site,
         around: &Arc<Surroundings>,
+        trash: &mut Trash,
     ) -> Bound<I> {
         let record = &entry.record;
-        trash: &mut Trash,
         if !entry.is_served() || matches!(target, Bound::Mismatch) {
             return target;
         }
@@ -136,6 +138,10 @@ impl<I: Facet + ?Sized> Post<I> {
         });
         let recipient = Arc::downgrade(&post) as Weak<dyn Recipient>;
         post.desk.seat(post.channel.into(), recipient);
+        if let Bound::Inbox(inbox) = &post.target {
+            let attendant = Arc::downgrade(&post) as Weak<dyn Attendant>;
+            inbox.attend(post.channel.into(), attendant);
+        }
         post
     }
 
@@ -207,14 +213,14 @@ impl<I: Facet + ?Sized> Post<I> {
     pub(super) fn put(&self, bounds: Bounds, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Step {
         let pushed = match &self.target {
             Bound::Inbox(inbox) if !self.is_behind() => inbox.put(parcel, key),
+            // The key goes along, for the inbox behind the lane.
+            Bound::Inbox(_) => self.desk.accept(bounds, Letter::keyed(parcel, key), key),
             _ => self.desk.accept(bounds, parcel, key),
         };
         let (step, left) = match pushed {
             Pushed::Accepted => return Step::Accepted,
             Pushed::Coalesced(older) => (Step::Accepted, older),
             Pushed::InPlaceOf(older, gap) => {
-            // The key goes along, for the inbox behind the lane.
-            Bound::Inbox(_) => self.desk.accept(bounds, Letter::keyed(parcel, key), key),
                 self.tell_of_loss(gap);
                 (Step::Accepted, older)
             }
@@ -298,6 +304,40 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
             drop(panic_message(panic));
         }
         Handed::Over
+    }
+}
+
+impl<I: Facet + ?Sized> Attendant for Post<I> {
+    fn watched(&self) -> Watched<'_> {
+        self.watched()
+    }
+
+    fn admit(&self) -> Result<Option<Pass>, Refused> {
+        match &self.policy.breaker {
+            Some(_) => self.desk.admit().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn judge(&self, pass: Option<Pass>, step: &Step) {
+        self.judge(pass, step);
+    }
+
+    fn oversee(&self, overrun: Box<dyn FnOnce() + Send>) -> Option<(Duration, Overseen)> {
+        let after = self.policy.deadline?;
+        Some((after, self.desk.vigil().begin(after, overrun)))
+    }
+
+    fn dismiss(&self, overseen: &Overseen) -> bool {
+        self.desk.vigil().end(overseen)
+    }
+
+    fn tell_of_deadline(&self, after: Duration) {
+        self.tell_of_deadline(after);
+    }
+
+    fn tell_end(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
+        self.tell(outcome, parcel, watch);
     }
 }
 

@@ -12,6 +12,7 @@ mod class_settings;
 mod classes;
 mod closing;
 mod coherence;
+mod collected;
 mod complaints;
 mod complaints_of_wiring;
 mod components;
