@@ -98,10 +98,10 @@ pub(crate) use self::keeper::Keeper;
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
-pub(crate) use self::metrics::Meters;
 pub use self::metrics::{
     Activity, Latencies, MethodMetrics, Metrics, MetricsOptions, SubscriptionMetrics,
 };
+pub(crate) use self::metrics::{Meters, Standing};
 pub(crate) use self::named::Named;
 pub(crate) use self::privates::ObjectId;
 pub(crate) use self::publisher::Own;

@@ -54,6 +54,7 @@ mod sessions;
 mod shared_targets;
 mod sharing;
 mod sites;
+mod standings;
 mod store;
 mod streams;
 mod support;
