@@ -27,7 +27,7 @@ pub(crate) struct Inbox {
     collector: Arc<dyn Collector>,
     around: Arc<Surroundings>,
     /// What counts and bounds the deliveries, of each site.
-    attendants: Mutex<SmallVec<[(SiteKey, Weak<dyn Attendant>); 1]>>,
+    attendants: Mutex<SmallVec<[Attended; 1]>>,
     /// Whether nobody has the subscription any more.
     gone: AtomicBool,
 }
@@ -49,6 +49,9 @@ pub(crate) trait Collector: Any + Send + Sync {
 
 /// One interface of one class.
 type SiteKey = (EventClassId, InterfaceId);
+
+/// Who counts and bounds the deliveries of a site.
+type Attended = (SiteKey, Weak<dyn Attendant>);
 
 /// After this time it is looked again whether a trial is over that somebody else makes.
 const TRIAL: Duration = Duration::from_secs(1);

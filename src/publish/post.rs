@@ -13,6 +13,7 @@ use super::facet::Facet;
 use super::guarded::Guarded;
 use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{self, Call};
+use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::policy::Policy;
 use super::reception::Attendant;
@@ -160,11 +161,25 @@ impl<I: Facet + ?Sized> Post<I> {
             Ok(why) => why,
             Err(step) => return step,
         };
+        if let Err(failure) = self.copy(guarded, call) {
+            trigger.take_back(guarded, why);
+            return Step::Failed(failure);
+        }
         let step = self.pass(guarded, why, call);
         if step.reached_nobody() {
             trigger.take_back(guarded, why);
         }
         step
+    }
+
+    /// Makes the copy of the event, if it is to go to another thread: a panic of the arguments' own
+    /// code is known then while nobody has the event yet.
+    fn copy(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Result<(), Failure> {
+        if self.bounds().is_none() && self.policy.deadline.is_none() {
+            return Ok(());
+        }
+        let copy = AssertUnwindSafe(|| drop(guarded.parcel(call)));
+        catch_unwind(copy).map_err(failure_of)
     }
 
     /// Does with an event that the trigger, if there is one, lets pass for a reason what else the

@@ -1,12 +1,13 @@
 //! Triggers as subscriptions come, change and go, and whatever else they have.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use loosely::testing::{Fault, Gate, Recorder};
 use loosely::{
-    Breaker, Detached, EventClass, Overflow, Retained, Subscription, SubscriptionBuilder,
-    SubscriptionGuard, Trigger, ValueRef,
+    Breaker, ConversionError, Detached, EventClass, EventValue, Overflow, Retained, Subscription,
+    SubscriptionBuilder, SubscriptionGuard, Trigger, ValueRef, ValueType, event_interface,
 };
 
 use super::{LONG, Rig, SECOND, alarm, counts};
@@ -276,4 +277,58 @@ fn event_that_a_call_which_was_abandoned_keeps_out_is_not_taken_for_told() {
         assert_eq!(rig.fire("A", 102.0).suppressed(), 1);
         recorder.expect("price_changed").times(2);
     }
+}
+
+/// An argument of which no copy can be made while it says so.
+struct Fragile(Arc<AtomicBool>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.0.load(Ordering::SeqCst), "do not copy");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl EventValue for Fragile {
+    fn value_type() -> ValueType {
+        ValueType::U64
+    }
+
+    fn view(&self) -> ValueRef<'_> {
+        ValueRef::U64(1)
+    }
+
+    fn from_view(_view: ValueRef<'_>) -> Result<Self, ConversionError> {
+        Ok(Self(Arc::default()))
+    }
+}
+
+#[event_interface]
+trait Freight {
+    fn sent(&self, goods: &Fragile);
+}
+
+#[test]
+fn event_that_cannot_be_copied_is_not_taken_for_told() {
+    let rig = Rig::new();
+    let freight = rig.broker.publisher::<dyn Freight>().unwrap();
+    let record = |name: &str| Subscription::builder(name).to::<dyn Freight>().object();
+    let records = [
+        record("detached").detached(),
+        record("timed").deadline(10 * SECOND),
+    ];
+    let _guards = records.map(|record| {
+        let record = record.trigger(Trigger::at_most(1, 1000 * SECOND));
+        let record = record.build().unwrap();
+        let seen = FreightHandlers::new().on_sent(|_| ());
+        let broker = &rig.broker;
+        let guard = broker.subscribe_with::<dyn Freight>(&record, Arc::new(seen));
+        guard.unwrap()
+    });
+    let goods = Fragile(Arc::new(AtomicBool::new(true)));
+    assert_eq!(freight.sent(&goods).failed(), 2);
+    goods.0.store(false, Ordering::SeqCst);
+    let report = freight.sent(&goods);
+    assert_eq!((report.accepted(), report.delivered()), (1, 1), "{report}");
+    assert_eq!(freight.sent(&goods).suppressed(), 2);
 }
