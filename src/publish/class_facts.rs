@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::site::Site;
 use super::steering::Conduct;
 use crate::clock::Clock;
-use crate::delivery::Drawn;
+use crate::delivery::{Drawn, Shown, draw, show};
 use crate::model::{EventClass, Firing, PUBLISHER_ID};
-use crate::value::{Properties, Value};
+use crate::value::{Properties, Value, ValueRef};
 
 /// The class record and what is derived from it.
 pub(crate) struct ClassFacts {
@@ -45,6 +45,16 @@ impl ClassFacts {
     /// object have: properties of the class, or the time of another clock.
     pub(super) fn shows_more(&self) -> bool {
         !self.defaults.is_empty() || self.clock.is_some()
+    }
+
+    /// Shows what the fire that this thread is inside of has, until what this returns is dropped.
+    pub(super) fn show(
+        &self,
+        lent: &[(&str, ValueRef<'_>)],
+        own: &Arc<Properties>,
+    ) -> Option<Shown> {
+        self.draw_early().into_iter().for_each(draw);
+        show(lent, own, &self.defaults)
     }
 
     /// Returns the identity of an event that begins now, by the broker's clock.

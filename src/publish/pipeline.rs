@@ -28,8 +28,8 @@ use super::steering::{Course, DefaultQuery};
 use super::with::Origin;
 use crate::cache::Snapshot;
 use crate::delivery::{
-    Carried, DeliveryOutcome, Failure, Parcel, Shown, draw, enter, enter_subscription,
-    entered_subscription, show,
+    Carried, DeliveryOutcome, Failure, Parcel, Shown, enter, enter_subscription,
+    entered_subscription,
 };
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
@@ -106,10 +106,7 @@ where
             && span.is_none()
         {
             let facts = channel.class_facts();
-            let show = || {
-                facts.draw_early().into_iter().for_each(draw);
-                show(lent, &own.properties(), &facts.defaults)
-            };
+            let show = || facts.show(lent, &own.properties());
             return fire_lane(channel, slots, prepared, meter.as_deref(), show, call);
         }
         let call = LentCall::new(call, parcel);
