@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::delivery::Failure;
 use crate::publish::{Inbox, Reception};
 use crate::value::drop_quietly;
 
 /// Wakes whoever awaits the future of a reception once its deadline is over, to drop it.
-pub(super) struct Late(Arc<Mutex<State>>);
+pub(super) struct Late {
+    after: Duration,
+    state: Arc<Mutex<State>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -33,21 +38,22 @@ impl Late {
                 drop_quietly(on_pool.submit(Box::new(move || waker.wake())));
             }
         };
-        reception.oversee(Box::new(overrun)).then_some(Self(state))
+        let after = reception.oversee(Box::new(overrun))?;
+        Some(Self { after, state })
     }
 
-    /// Returns whether the time is over; if not, it wakes the waker when it is.
-    pub(super) fn is_over(&self, waker: &Waker) -> bool {
+    /// Returns what it is once the time is over; if it is not, it wakes the waker when it is.
+    pub(super) fn failure(&self, waker: &Waker) -> Option<Failure> {
         // Cloned, and the old one dropped, with no lock held: both are the executor's code.
         let waker = waker.clone();
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.is_over {
             drop(state);
-            return true;
+            return Some(Failure::Deadline(self.after));
         }
         let old = state.waker.replace(waker);
         drop(state);
         drop(old);
-        false
+        None
     }
 }

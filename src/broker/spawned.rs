@@ -307,14 +307,11 @@ impl Round {
         let mut outcome = reception.run(make);
         if let (Ok(()), Some(future)) = (&outcome, &mut future) {
             let poll = |context: &mut Context<'_>| {
-                if late
-                    .as_ref()
-                    .is_some_and(|late| late.is_over(context.waker()))
-                {
-                    // Who ends the delivery says what that is.
-                    return Poll::Ready(Ok(()));
+                let late = late.as_ref();
+                match late.and_then(|late| late.failure(context.waker())) {
+                    Some(failure) => Poll::Ready(Err(failure)),
+                    None => poll(&mut reception, future, context),
                 }
-                poll(&mut reception, future, context)
             };
             outcome = poll_fn(poll).await;
         }

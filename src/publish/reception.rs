@@ -1,7 +1,7 @@
 //! An event that is received by whoever has come for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::calling::{Step, outcome_of};
@@ -48,7 +48,9 @@ pub(crate) struct Reception {
     inbox: Arc<Inbox>,
     parcel: Arc<dyn Parcel>,
     missed: u64,
-    attendant: Option<Arc<dyn Attendant>>,
+    /// Not kept: it has the subscription, which is to be gone when its guard is, however long this
+    /// takes.
+    attendant: Option<Weak<dyn Attendant>>,
     pass: Option<Pass>,
     watch: Watch,
     /// When the first piece began, if it is timed.
@@ -72,7 +74,7 @@ impl Reception {
             from: None,
             overseen: None,
             is_over: false,
-            attendant,
+            attendant: attendant.as_ref().map(Arc::downgrade),
             watch,
             span,
             parcel,
@@ -98,12 +100,16 @@ impl Reception {
         self
     }
 
-    /// Has `overrun` done, with a lock held, once it takes longer than it may; returns whether that
-    /// can be.
-    pub(crate) fn oversee(&mut self, overrun: Box<dyn FnOnce() + Send>) -> bool {
-        let attendant = self.attendant.as_ref();
-        self.overseen = attendant.and_then(|attendant| attendant.oversee(overrun));
-        self.overseen.is_some()
+    /// Has `overrun` done, with a lock held, once it takes longer than it may; returns how long
+    /// that is.
+    pub(crate) fn oversee(&mut self, overrun: Box<dyn FnOnce() + Send>) -> Option<Duration> {
+        self.overseen = self.attendant()?.oversee(overrun);
+        self.overseen.as_ref().map(|(after, _)| *after)
+    }
+
+    /// Returns what counts and bounds it, unless the subscription is gone.
+    fn attendant(&self) -> Option<Arc<dyn Attendant>> {
+        self.attendant.as_ref()?.upgrade()
     }
 
     pub(crate) fn parcel(&self) -> &Arc<dyn Parcel> {
@@ -151,7 +157,8 @@ impl Reception {
     fn finish(&mut self, outcome: Result<(), Failure>) {
         self.is_over = true;
         let mut step = outcome.map_or_else(Step::Failed, |()| Step::Delivered);
-        if let Some(attendant) = &self.attendant {
+        let attendant = self.attendant();
+        if let Some(attendant) = &attendant {
             if let Some((after, overseen)) = self.overseen.take()
                 && !attendant.dismiss(&overseen)
             {
@@ -168,11 +175,13 @@ impl Reception {
         if let Some(span) = self.span.take() {
             span.end(&step);
         }
-        match (&self.attendant, step) {
+        match (attendant, step) {
             (Some(attendant), step) => {
                 if let Some(outcome) = outcome_of(Ok(step)) {
                     attendant.tell_end(outcome, &*self.parcel, self.watch);
                 }
+                // Perhaps the last that has it.
+                drop_quietly(attendant);
             }
             (None, Step::Failed(failure)) => self.inbox.tell(&self.context(), failure),
             (None, _) => {}

@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
+use std::thread;
 use std::time::Duration;
 
 use loosely::testing::VirtualClock;
 use loosely::{
     Breaker, BreakerState, Broker, Delivery, Detached, Error, ErrorKind, EventClass, Failure,
-    Mailbox, MetricsOptions, SpawnedFuture, SubscriptionGuard,
+    Mailbox, MetricsOptions, Overflow, SpawnedFuture, SubscriptionGuard,
 };
 
 use crate::async_subscribers::{Later, on_threads};
@@ -309,4 +310,32 @@ fn deliveries_are_counted_when_they_are_taken() {
     let method = metrics.method("nyse", "price_changed").unwrap();
     assert_eq!((method.accepted(), method.delivered()), (6, 4));
     assert_eq!(method.failed(), 1);
+}
+
+#[test]
+fn publisher_that_waits_goes_on_when_the_guard_of_a_future_that_hangs_is_dropped() {
+    let rig = Rig::new();
+    let (begin, begun) = mpsc::channel();
+    let handlers = StockEventsAsyncHandlers::new().on_price_changed(move |_| {
+        let begin = begin.clone();
+        async move {
+            begin.send(()).unwrap();
+            std::future::pending::<()>().await;
+        }
+    });
+    let lane = Detached::with_capacity(1).with_overflow(Overflow::Block);
+    let record = live("a").delivery(lane).build().unwrap();
+    let broker = &rig.broker;
+    let guard = broker.subscribe_async_with::<dyn StockEvents>(&record, on_threads, handlers);
+    rig.stocks.price_changed("hangs", 1.0);
+    begun.recv().unwrap();
+    rig.stocks.price_changed("waits", 1.0);
+    let (stocks, (fires, firing)) = (rig.stocks.clone(), mpsc::channel());
+    let fire = thread::spawn(move || {
+        fires.send(()).unwrap();
+        stocks.price_changed("blocked", 1.0).failed()
+    });
+    firing.recv().unwrap();
+    guard.unwrap().close();
+    assert_eq!(fire.join().unwrap(), 0);
 }
