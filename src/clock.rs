@@ -24,6 +24,11 @@ pub(crate) trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Returns the time that never goes back.
     fn instant(&self) -> Instant;
 
+    /// Returns whether it is the operating system's.
+    fn is_systems(&self) -> bool {
+        false
+    }
+
     /// Waits until the alarm was rung more often than `seen`, or it is `until`; without that, for
     /// as long as it takes.
     fn wait(&self, alarm: &Arc<Alarm>, seen: Rings, until: Option<Instant>);
@@ -67,6 +72,10 @@ impl Rings {
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
         SystemTime::now()
+    }
+
+    fn is_systems(&self) -> bool {
+        true
     }
 
     fn instant(&self) -> Instant {

@@ -38,6 +38,9 @@ impl SubscriptionBuilder {
     /// time is over, the delivery is a [failure](crate::Failure::Deadline) and the fire goes on;
     /// the call is not stopped, and while it goes on the subscription's further events are
     /// [skipped](crate::SkipReason::Busy).
+    ///
+    /// The future of an [asynchronous subscription](crate::Broker::subscribe_async_with) is dropped
+    /// instead; a stream and a mailbox take no deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.handling.deadline = Some(deadline);
         self

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use super::Broker;
 use super::core::Core;
 use super::pile::{Flag, Pile, SlotId};
-use super::stream::all_of;
+use super::stream::{all_of, refuse_limits};
 use super::transient::SubscriptionGuard;
 use crate::delivery::{Entry, Parcel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Principal, Subscription, SubscriptionId};
-use crate::publish::{Body, DynamicEvent, Hand, Inbox, InboxTarget, dynamic, typed};
+use crate::publish::{Body, DynamicEvent, Hand, Inbox, InboxTarget, Reception, dynamic, typed};
 use crate::value::{
     EventInterface, InterfaceId, IntoOutcome, LocalSubscriber, SubscriberError, drop_quietly,
 };
@@ -132,7 +132,9 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// As [`Broker::subscribe_with`]; [`Closed`](ErrorKind::Closed) if the broker is gone, too.
+    /// [`Invalid`](ErrorKind::Invalid) if the record has a deadline or a breaker: the subscriber is
+    /// called on the thread that dispatches, and when that does. [`Closed`](ErrorKind::Closed) if
+    /// the broker is gone; else as [`Broker::subscribe_with`].
     pub fn subscribe_with<I: EventInterface + ?Sized>(
         &self,
         record: &Subscription,
@@ -152,7 +154,7 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// As [`Broker::subscribe_untyped`]; [`Closed`](ErrorKind::Closed) if the broker is gone, too.
+    /// As [`subscribe_with`](Self::subscribe_with); any interface fits.
     pub fn subscribe_dynamic<R: IntoOutcome>(
         &self,
         record: &Subscription,
@@ -222,6 +224,7 @@ impl Mailbox {
         interface: Option<InterfaceId>,
         receive: Receive,
     ) -> Result<MailboxSubscription> {
+        refuse_limits(record, "is called where its mailbox is dispatched")?;
         let id = self.0.pile.next_id();
         let flag = |_: &_| Arc::new(Flag::new(id, &self.0.pile));
         let inbox = Inbox::new(record, &broker.core.around, flag);
@@ -307,16 +310,15 @@ impl Inner {
     }
 
     /// Has a reader receive what waits first, and returns whether anything did.
-    fn read(&self, id: SlotId, inbox: &Inbox, mut reader: Reader) -> bool {
+    fn read(&self, id: SlotId, inbox: &Arc<Inbox>, mut reader: Reader) -> bool {
         let Some(parcel) = reader.next() else {
             self.put_back(id, reader);
             return false;
         };
         let missed = std::mem::take(&mut reader.missed);
-        let receive = || (reader.receive)(&parcel);
-        if let Err(failure) = inbox.receive(&*parcel, missed, receive) {
-            inbox.tell(&inbox.context(&*parcel, missed), failure);
-        }
+        let mut reception = Reception::begin(inbox, Arc::clone(&parcel), missed);
+        let outcome = reception.run(|| (reader.receive)(&parcel));
+        reception.end(outcome);
         drop_quietly(parcel);
         let is_through = reader.is_through();
         if self.put_back(id, reader) && !is_through {

@@ -2,9 +2,9 @@
 
 use super::Broker;
 use super::check::SubscriptionStatus;
-use crate::delivery::{BreakerState, Desk, Lane};
+use crate::delivery::BreakerState;
 use crate::model::SubscriptionId;
-use crate::publish::{Activity, MethodMetrics, Metrics, SubscriptionMetrics};
+use crate::publish::{Activity, MethodMetrics, Metrics, Standing, SubscriptionMetrics};
 
 /// How a subscription fares: whether it is served, and what was measured of it.
 #[derive(Debug, Clone)]
@@ -13,10 +13,7 @@ pub struct SubscriptionHealth {
     name: String,
     status: SubscriptionStatus,
     activity: Option<Activity>,
-    breaker: BreakerState,
-    is_busy: bool,
-    waiting: usize,
-    lost: u64,
+    standing: Standing,
 }
 
 impl Broker {
@@ -42,7 +39,8 @@ impl Broker {
             let entry = self.present(id)?;
             let may_read = access.may_read_record(&entry.record);
             let name = || entry.record.name().to_owned();
-            may_read.then(|| SubscriptionMetrics::new(id, name(), activity))
+            let standing = || Standing::of(&entry, &self.core.around);
+            may_read.then(|| SubscriptionMetrics::new(id, name(), activity, standing()))
         });
         Metrics::new(methods.collect(), subscriptions.collect(), reading.others)
     }
@@ -54,24 +52,11 @@ impl Broker {
         let status = self.status(id)?;
         let entry = self.present(id)?;
         let around = &self.core.around;
-        let (meters, desk) = (around.meters.as_ref(), around.desks.find(entry.key()));
-        let desk = desk.as_deref();
-        let lane = desk.and_then(Desk::lane);
-        // Of a subscriber that comes for its events they wait there.
-        let inbox = entry.live.as_ref().and_then(|live| live.inbox());
-        let inbox = inbox.map_or((0, 0), |inbox| (inbox.len(), inbox.lost()));
-        let queued = around.journal.waiting(id);
+        let meters = around.meters.as_ref();
         Some(SubscriptionHealth {
             id,
             name: entry.record.name().to_owned(),
-            breaker: desk.map(Desk::breaker).unwrap_or_default(),
-            is_busy: desk.is_some_and(Desk::is_busy),
-            waiting: match queued {
-                0 => lane.map_or(0, Lane::len) + inbox.0,
-                // Some of them are in the lane.
-                queued => queued,
-            },
-            lost: lane.map_or(0, Lane::lost) + inbox.1,
+            standing: Standing::of(&entry, around).unwrap_or_default(),
             status,
             activity: meters.and_then(|meters| meters.activity(id)),
         })
@@ -96,24 +81,39 @@ impl SubscriptionHealth {
 
     /// Returns how its breaker stands.
     pub fn breaker(&self) -> BreakerState {
-        self.breaker
+        self.standing.breaker
     }
 
     /// Returns whether a call of its subscriber overran its deadline, was abandoned, and has not
     /// returned yet.
     pub fn is_busy(&self) -> bool {
-        self.is_busy
+        self.standing.is_busy
     }
 
     /// Returns how many events wait in its lane or queue, those that are being delivered from a
     /// queue included.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.standing.waiting
     }
 
     /// Returns how many events were lost since its lane had no room for them.
     pub fn lost(&self) -> u64 {
-        self.lost
+        self.standing.lost
+    }
+
+    /// Returns how many events gave way in its lane to a newer one of their key.
+    pub fn coalesced(&self) -> u64 {
+        self.standing.coalesced
+    }
+
+    /// Returns how many events its trigger has suppressed.
+    pub fn suppressed(&self) -> u64 {
+        self.standing.suppressed
+    }
+
+    /// Returns how often its breaker has opened, trials that failed included.
+    pub fn openings(&self) -> u64 {
+        self.standing.openings
     }
 
     /// Returns what was measured of it, the last match, delivery and error among it: `None` if it

@@ -12,6 +12,7 @@ mod handling_builder;
 mod health;
 mod idle;
 mod import;
+mod late;
 mod mailbox;
 mod metrics;
 mod pile;

@@ -9,14 +9,16 @@ use std::task::{Context, Poll};
 use parking_lot::Mutex;
 
 use super::Broker;
+use super::late::Late;
 use super::stream::all_of;
 use super::transient::SubscriptionGuard;
-use crate::delivery::{Entry, Failure, Parcel};
+use crate::delivery::{Entry, Failure, Parcel, Pass, Refused};
 use crate::error::Result;
 use crate::model::Subscription;
-use crate::publish::{Body, Collector, Hand, Inbox, InboxTarget, typed};
+use crate::publish::{Body, Collector, Hand, Inbox, InboxTarget, Reception, typed};
 use crate::value::{
-    AsyncSubscriber, EventInterface, HandlerFuture, SubscriberError, drop_quietly, panic_message,
+    AsyncSubscriber, EventInterface, HandlerFuture, SubscriberError, ValueKey, drop_quietly,
+    panic_message,
 };
 
 /// What a [`Spawner`] is given to run.
@@ -56,6 +58,8 @@ struct Courier {
 enum State {
     /// Whoever comes next takes it.
     Resting(Receive),
+    /// The breaker is open: whoever goes on takes it, and the key that is in no hand meanwhile.
+    Paused(Receive, Option<ValueKey>),
     /// A future is at it; more may have come since it looked.
     Running { again: bool },
 }
@@ -66,6 +70,8 @@ struct Round {
     inbox: Arc<Inbox>,
     /// Gone when it is over.
     receive: Option<Receive>,
+    /// The key with which it goes on.
+    key: Option<ValueKey>,
     /// How many events were missed since the last one.
     missed: u64,
 }
@@ -91,9 +97,9 @@ impl Broker {
     /// # Cancellation
     ///
     /// A future that the spawner drops before its end, as a runtime does that is shut down, ends
-    /// the subscription: the events that wait, and all later ones, are failures of kind
-    /// [`Failure::Closed`]. To drop the guard cancels nothing: an event that is being received is
-    /// received to its end.
+    /// the subscription: the event that it was at is a failure of kind [`Failure::Cancelled`], and
+    /// is not received again; those that wait, and all later ones, are of kind [`Failure::Closed`].
+    /// To drop the guard cancels nothing: an event that is being received is received to its end.
     ///
     /// # Examples
     ///
@@ -130,11 +136,21 @@ impl Broker {
 
     /// Subscribes closures that return futures as the record says, whose target is `object`: its
     /// [delivery](crate::SubscriptionBuilder::delivery) says how many events may wait, and what
-    /// becomes of more.
+    /// becomes of more. While its [breaker](crate::SubscriptionBuilder::breaker) is open, events
+    /// wait.
+    ///
+    /// With a [deadline](crate::SubscriptionBuilder::deadline), the closure's future is dropped at
+    /// the next of its awaits when the time is over, which is a failure of kind
+    /// [`Failure::Deadline`], and the next event is received. It counts from when the closure is
+    /// called. A future that does not await cannot be stopped.
     ///
     /// # Errors
     ///
     /// As [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// # Cancellation
+    ///
+    /// As [`subscribe_async`](Self::subscribe_async).
     pub fn subscribe_async_with<I: EventInterface + ?Sized>(
         &self,
         record: &Subscription,
@@ -173,18 +189,40 @@ impl Collector for Courier {
         let Some(courier) = inbox.collector::<Self>() else {
             return false;
         };
-        let running = State::Running { again: true };
         let mut state = self.state.lock();
-        let before = std::mem::replace(&mut *state, running);
-        let State::Resting(receive) = before else {
-            return true;
-        };
-        *state = State::Running { again: false };
-        drop(state);
+        let running = State::Running { again: true };
+        match std::mem::replace(&mut *state, running) {
+            State::Running { .. } => return true,
+            // Whoever goes on takes this too.
+            paused @ State::Paused(..) => *state = paused,
+            State::Resting(receive) => {
+                *state = State::Running { again: false };
+                drop(state);
+                courier.spawn(inbox, receive, None);
+            }
+        }
+        true
+    }
+
+    /// What waits for the breaker waits in vain when the broker is closed.
+    fn ended(&self) {
+        let is_paused = matches!(*self.state.lock(), State::Paused(..));
+        if let (true, Some(inbox)) = (is_paused, self.inbox.upgrade())
+            && !inbox.is_gone()
+        {
+            inbox.give_up();
+        }
+    }
+}
+
+impl Courier {
+    /// Has a future spawned that takes what waits, after what was taken of the key.
+    fn spawn(self: Arc<Self>, inbox: Arc<Inbox>, receive: Receive, key: Option<ValueKey>) {
         let round = Round {
-            courier,
+            courier: Arc::clone(&self),
             inbox,
             receive: Some(receive),
+            key,
             missed: 0,
         };
         let spawn = AssertUnwindSafe(|| self.spawner.spawn(Box::pin(round.run())));
@@ -192,23 +230,54 @@ impl Collector for Courier {
             // What it was given is dropped, which ends the subscription.
             drop(panic_message(panic));
         }
-        true
     }
 
-    fn ended(&self) {}
+    /// Waits until the breaker lets an event pass.
+    fn pause(&self, inbox: &Arc<Inbox>, refused: Refused, paused: State) {
+        *self.state.lock() = paused;
+        let weak = Arc::downgrade(inbox);
+        let resume = move || {
+            if let Some(inbox) = weak.upgrade()
+                && let Some(courier) = inbox.collector::<Self>()
+            {
+                courier.resume(inbox);
+            }
+        };
+        inbox.when_admitted(refused, Box::new(resume));
+        // Behind the state, which whoever closes the broker reads.
+        if inbox.is_ended() {
+            self.ended();
+        }
+    }
+
+    /// Goes on with what waits for the breaker.
+    fn resume(self: Arc<Self>, inbox: Arc<Inbox>) {
+        let mut state = self.state.lock();
+        let running = State::Running { again: false };
+        match std::mem::replace(&mut *state, running) {
+            State::Paused(receive, key) => {
+                drop(state);
+                self.spawn(inbox, receive, key);
+            }
+            other => *state = other,
+        }
+    }
 }
 
 impl Round {
-    /// Receives what waits, to the last.
+    /// Receives what waits, to the last, or until the breaker is open.
     async fn run(mut self) {
         // One at a time: what a future has in hand that is dropped is gone.
-        let mut hand = Hand::new(Arc::clone(&self.inbox), 1);
+        let mut hand = Hand::going_on(Arc::clone(&self.inbox), 1, self.key.take());
         let mut received = 0;
         loop {
             match hand.next() {
                 Some(Entry::Gap(count)) => self.missed += count,
                 Some(Entry::Item(parcel)) => {
-                    self.receive(parcel).await;
+                    match self.inbox.admit(&*parcel) {
+                        Ok(pass) => self.receive(parcel, pass).await,
+                        Err(refused) => return self.pause(hand, parcel, refused),
+                    }
                     received += 1;
                     if received % BATCH == 0 {
                         give_way().await;
@@ -224,26 +293,42 @@ impl Round {
         }
     }
 
-    async fn receive(&mut self, parcel: Arc<dyn Parcel>) {
-        let (inbox, missed) = (Arc::clone(&self.inbox), std::mem::take(&mut self.missed));
-        let mut future = None;
+    async fn receive(&mut self, parcel: Arc<dyn Parcel>, pass: Option<Pass>) {
+        let missed = std::mem::take(&mut self.missed);
+        let mut reception = Reception::begin(&self.inbox, parcel, missed).with_pass(pass);
+        let late = Late::over(&mut reception, &self.inbox);
+        let (mut future, parcel) = (None, Arc::clone(reception.parcel()));
         let make = || {
             if let Some(receive) = &mut self.receive {
                 future = receive(&parcel)?;
             }
             Ok(())
         };
-        let mut outcome = inbox.receive(&*parcel, missed, make);
+        let mut outcome = reception.run(make);
         if let (Ok(()), Some(future)) = (&outcome, &mut future) {
-            let poll = |context: &mut Context<'_>| poll(&inbox, &*parcel, missed, future, context);
+            let poll = |context: &mut Context<'_>| {
+                let late = late.as_ref();
+                match late.and_then(|late| late.failure(context.waker())) {
+                    Some(failure) => Poll::Ready(Err(failure)),
+                    None => poll(&mut reception, future, context),
+                }
+            };
             outcome = poll_fn(poll).await;
         }
         // The futures and the arguments are the user's.
         drop_quietly(future);
-        if let Err(failure) = outcome {
-            inbox.tell(&inbox.context(&*parcel, missed), failure);
-        }
+        reception.end(outcome);
         drop_quietly(parcel);
+    }
+
+    /// Puts an event back that the breaker does not let pass, and has another future go on when it
+    /// does.
+    fn pause(mut self, hand: Hand, parcel: Arc<dyn Parcel>, refused: Refused) {
+        let key = hand.let_go(parcel, std::mem::take(&mut self.missed));
+        if let Some(receive) = self.receive.take() {
+            let paused = State::Paused(receive, key);
+            self.courier.pause(&self.inbox, refused, paused);
+        }
     }
 
     /// Returns whether nothing more has come; then the next event has another future spawned.
@@ -272,14 +357,12 @@ impl Drop for Round {
 
 /// Goes on with a future inside of the delivery of its event.
 fn poll(
-    inbox: &Inbox,
-    parcel: &dyn Parcel,
-    missed: u64,
+    reception: &mut Reception,
     future: &mut HandlerFuture,
     context: &mut Context<'_>,
 ) -> Poll<std::result::Result<(), Failure>> {
     let mut is_ready = false;
-    let polled = inbox.receive(parcel, missed, || match future.as_mut().poll(context) {
+    let polled = reception.run(|| match future.as_mut().poll(context) {
         Poll::Ready(result) => {
             is_ready = true;
             result

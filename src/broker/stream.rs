@@ -12,12 +12,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Broker;
 use super::transient::SubscriptionGuard;
-use crate::delivery::{Entry, EventContext, Failure, Parcel};
-use crate::error::Result;
+use crate::delivery::{Entry, Failure, Parcel};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId};
 use crate::publish::{
-    Body, Collector, DynamicEvent, Hand, Inbox, InboxTarget, Streamed, StreamedEvent, dynamic,
-    typed,
+    Body, Collector, DynamicEvent, Hand, Inbox, InboxTarget, Reception, Streamed, StreamedEvent,
+    dynamic, typed,
 };
 use crate::value::{EventInterface, InterfaceId, SubscriberError};
 
@@ -25,8 +25,9 @@ use crate::value::{EventInterface, InterfaceId, SubscriberError};
 /// and with the feature `futures` a `futures_core::Stream`. Dropping it unsubscribes.
 ///
 /// Made by [`Broker::stream`], of events such as `StockEventsEvent`, or by
-/// [`Broker::stream_dynamic`], of [`DynamicEvent`]s. It ends when the broker is closed, or somebody
-/// removes the subscription; of what waits then, the former still yields all, the latter nothing.
+/// [`Broker::stream_dynamic`], of [`DynamicEvent`]s. It ends when the broker is closed, and still
+/// yields what waits then. Nobody else can end it: [`Broker::remove`] and its like leave live
+/// subscriptions alone.
 ///
 /// What has to be asked of an event, such as the filter, was asked when it was fired. Events wait
 /// in the stream's own [lane](crate::Detached): by default 1,024, and then publishers wait for
@@ -103,7 +104,8 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`subscribe_with`](Self::subscribe_with).
+    /// [`Invalid`](ErrorKind::Invalid) if the record has a deadline or a breaker: a stream makes no
+    /// call that could overrun or fail. Else as [`subscribe_with`](Self::subscribe_with).
     pub fn stream_with<I: EventInterface + ?Sized>(
         &self,
         record: &Subscription,
@@ -117,7 +119,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// As [`subscribe_untyped`](Self::subscribe_untyped).
+    /// As [`stream_with`](Self::stream_with); any interface fits.
     pub fn stream_dynamic(&self, record: &Subscription) -> Result<EventStream<DynamicEvent>> {
         self.add_stream(record, None, dynamic)
     }
@@ -128,6 +130,7 @@ impl Broker {
         interface: Option<InterfaceId>,
         open: Open<E>,
     ) -> Result<EventStream<E>> {
+        refuse_limits(record, "is read as a stream, which makes no call")?;
         let bell = Arc::new(Bell::default());
         let inbox = Inbox::new(record, &self.core.around, |_| Arc::clone(&bell));
         let target = InboxTarget::new(Arc::clone(&inbox), interface);
@@ -148,6 +151,17 @@ pub(super) fn all_of<I: EventInterface + ?Sized>(what: &str) -> Result<Subscript
         .object()
         .id(SubscriptionId::random())
         .build()
+}
+
+/// Refuses a deadline and a breaker, for `why`, which would mean nothing.
+pub(super) fn refuse_limits(record: &Subscription, why: &str) -> Result<()> {
+    let what = match (record.deadline(), record.breaker()) {
+        (Some(deadline), _) => format!("a deadline of {deadline:?}"),
+        (None, Some(breaker)) => format!("a breaker after {} failures", breaker.failures()),
+        (None, None) => return Ok(()),
+    };
+    let message = format!("the subscription {:?} has {what}, and {why}", record.name());
+    Err(Error::new(ErrorKind::Invalid, message))
 }
 
 impl<E> EventStream<E> {
@@ -180,8 +194,7 @@ impl<E> EventStream<E> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    /// Returns whether nothing more comes: the broker was closed, or the subscription was removed.
-    /// What waits may still be there.
+    /// Returns whether nothing more comes, as the broker was closed. What waits may still be there.
     pub fn is_ended(&self) -> bool {
         self.hand.inbox().is_ended()
     }
@@ -212,11 +225,15 @@ impl<E> EventStream<E> {
     /// Makes the event of a parcel, or has the failure hook hear why not.
     fn open(&self, parcel: Arc<dyn Parcel>, missed: u64) -> Option<StreamedEvent<E>> {
         let inbox = self.hand.inbox();
-        let context: EventContext = inbox.context(&*parcel, missed);
         match (self.open)(&parcel) {
-            Ok(body) => Some(StreamedEvent::new(body, context, parcel)),
+            Ok(body) => {
+                Reception::taken(inbox, &parcel, missed, Ok(()));
+                let context = inbox.context(&*parcel, missed);
+                Some(StreamedEvent::new(body, context, parcel))
+            }
             Err(error) => {
-                inbox.tell(&context, Failure::Subscriber(error));
+                let outcome = Err(Failure::Subscriber(error));
+                Reception::taken(inbox, &parcel, missed, outcome);
                 None
             }
         }

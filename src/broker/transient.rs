@@ -285,11 +285,17 @@ impl SubscriptionGuard {
         let Some(wiring) = self.wiring.take() else {
             return;
         };
-        wiring.change(|state, changes| {
-            if state.live(self.key, self.order).is_some() {
-                state.remove_subscription(self.key, changes);
-            }
+        let inbox = wiring.change(|state, changes| {
+            let live = state.live(self.key, self.order)?.live.as_ref();
+            let inbox = live.and_then(|live| live.inbox()).cloned();
+            state.remove_subscription(self.key, changes);
+            inbox
         });
+        if let Some(inbox) = inbox {
+            // A fire that waits for room in it has the subscription still, and would wait in vain
+            // for whoever does not come any more.
+            inbox.end();
+        }
     }
 }
 

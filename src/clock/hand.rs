@@ -13,6 +13,8 @@ pub(crate) struct HandClock {
     start: Instant,
     /// The time of day at the start.
     origin: SystemTime,
+    /// How far it goes.
+    longest: Duration,
     hand: Mutex<Hand>,
     /// Told whenever someone begins to wait, and when a thread ends that did.
     waits: Condvar,
@@ -48,8 +50,10 @@ impl HandClock {
     }
 
     pub(crate) fn starting_at(origin: SystemTime) -> Arc<Self> {
+        let start = Instant::now();
         Arc::new(Self {
-            start: Instant::now(),
+            longest: longest(start, origin),
+            start,
             origin,
             hand: Mutex::default(),
             waits: Condvar::new(),
@@ -65,7 +69,7 @@ impl HandClock {
     /// If such a thread does not come back for a minute of real time.
     pub(crate) fn advance(&self, by: Duration) {
         let mut hand = self.hand.lock();
-        let end = hand.passed.saturating_add(by);
+        let end = hand.passed.saturating_add(by).min(self.longest);
         loop {
             let patience = Instant::now() + PATIENCE;
             while !hand.seats.iter().all(|seat| seat.is_done(self.at(&hand))) {
@@ -214,6 +218,17 @@ impl Drop for HandWaiter {
     fn drop(&mut self) {
         self.clock.leave(self.number);
     }
+}
+
+/// Returns for how long both times can be told, with as much left for what is put off until later.
+fn longest(start: Instant, origin: SystemTime) -> Duration {
+    let fits = |span: &Duration| {
+        let double = span.saturating_mul(2);
+        start.checked_add(double).is_some() && origin.checked_add(double).is_some()
+    };
+    let shorter = |span: &Duration| Some(*span / 2);
+    let mut spans = std::iter::successors(Some(Duration::MAX / 2), shorter);
+    spans.find(fits).unwrap_or_default()
 }
 
 /// Far longer than anything takes that a thread of the library does.

@@ -10,9 +10,9 @@ use super::{Clock, HandClock};
 /// What a [broker](crate::BrokerBuilder::clock) does by itself when it is time goes by it: idle
 /// times, waits for an instance of a pool or for a change of interest, when subscriptions begin and
 /// expire, and, in the store that it opens or that is
-/// [told of the clock](crate::StoreOptions::clock), pauses, flushes and copies. By the system's
-/// clock go how long other calls, such as [`Broker::close`](crate::Broker::close), have their
-/// caller wait, and [`EventContext::time`](crate::EventContext::time).
+/// [told of the clock](crate::StoreOptions::clock), pauses, flushes and copies. So does
+/// [`EventContext::time`](crate::EventContext::time). By the system's clock goes how long other
+/// calls, such as [`Broker::close`](crate::Broker::close), have their caller wait.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,7 +50,8 @@ impl VirtualClock {
     /// [`Broker::idle`](crate::Broker::idle) waits until it is done.
     ///
     /// The clock rests at each instant at which something is due, so what is put off on the way is
-    /// done in its turn.
+    /// done in its turn. It goes billions of years far, where the system can tell such times, and
+    /// no further.
     ///
     /// # Panics
     ///

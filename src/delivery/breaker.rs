@@ -19,8 +19,8 @@ pub enum BreakerState {
     HalfOpen,
 }
 
-/// Counts the failures of a subscription in a row. It knows no numbers of its own, so that an edit
-/// of the subscription keeps what it counted.
+/// Counts the failures of a subscription in a row. It knows no numbers of its own: those of each
+/// class count for its events.
 #[derive(Debug, Default)]
 pub(crate) struct Fuse {
     state: Mutex<State>,
@@ -28,10 +28,10 @@ pub(crate) struct Fuse {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the last edit asked for: other numbers begin anew.
-    numbers: Option<Breaker>,
     failures: u32,
     phase: Phase,
+    /// How often it has opened.
+    openings: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,21 +85,16 @@ pub(crate) enum Change {
 }
 
 impl Fuse {
-    /// Closes it, if what the subscription asks for is not what it did, and returns whether it was
-    /// not closed before.
-    pub(crate) fn fit(&self, numbers: Option<&Breaker>) -> bool {
+    /// Closes it, and returns whether it was not before.
+    pub(crate) fn reset(&self) -> bool {
         let mut state = self.state.lock();
-        if state.numbers.as_ref() == numbers {
-            return false;
-        }
-        let before = std::mem::replace(
-            &mut *state,
-            State {
-                numbers: numbers.cloned(),
-                ..State::default()
-            },
-        );
-        before.phase != Phase::Closed
+        state.failures = 0;
+        std::mem::take(&mut state.phase) != Phase::Closed
+    }
+
+    /// Returns how often it has opened, trials that failed included.
+    pub(crate) fn openings(&self) -> u64 {
+        self.state.lock().openings
     }
 
     /// Lets a delivery begin, or says why not.
@@ -180,6 +175,7 @@ impl Fuse {
 
 impl State {
     fn open(&mut self, back_off: Duration, now: Instant) -> Change {
+        self.openings += 1;
         self.phase = Phase::Open {
             until: now.checked_add(back_off).unwrap_or(now + FOREVER),
             back_off,
@@ -284,13 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_close_it_and_the_same_do_not() {
-        let rig = Rig::after(1);
-        rig.fuse.fit(Some(&rig.numbers));
-        rig.deliver(Judgement::Failed);
-        assert!(!rig.fuse.fit(Some(&rig.numbers)));
-        assert_eq!(rig.fuse.state(rig.now), BreakerState::Open);
-        assert!(rig.fuse.fit(Some(&Breaker::after(2))));
+    fn one_that_is_reset_begins_its_count_anew() {
+        let rig = Rig::after(2);
+        assert!(rig.deliver(Judgement::Failed).is_some() && !rig.fuse.reset());
+        assert_eq!(rig.deliver(Judgement::Failed), Some(Change::None));
+        assert_eq!(rig.deliver(Judgement::Failed), Rig::opened(2, SECOND));
+        assert!(rig.fuse.reset());
         assert_eq!(rig.fuse.state(rig.now), BreakerState::Closed);
+        assert_eq!(rig.fuse.openings(), 1);
     }
 }

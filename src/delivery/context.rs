@@ -135,7 +135,8 @@ impl EventContext {
 
     /// Returns the time at which a subscriber of this fire first asked for the context; where
     /// subscribers are called at the same time, the time before the first was called; of an event
-    /// that its class retains, the time at which it was fired.
+    /// that its class retains, the time at which it was fired, as of all events of a broker on a
+    /// test's clock, by which it is then.
     pub fn time(&self) -> SystemTime {
         self.drawn.time
     }
@@ -212,6 +213,11 @@ impl EventContext {
 
 impl Drawn {
     pub(crate) fn new() -> Self {
+        Self::at(SystemTime::now())
+    }
+
+    /// Returns what an event gets that is asked about at this time.
+    pub(crate) fn at(time: SystemTime) -> Self {
         // Only uniqueness and order per thread are promised, which need no other ordering.
         let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -220,7 +226,7 @@ impl Drawn {
             triggered: None,
             stored: None,
             attempt: 1,
-            time: SystemTime::now(),
+            time,
             sequence,
         }
     }
@@ -331,8 +337,13 @@ pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
 /// Begins the delivery of an event that has its identity already, as [`enter`] begins a fire.
 pub(crate) fn enter_as(class: EventClassId, drawn: Drawn) -> Option<Entered> {
     let entered = enter(class)?;
-    FRAME.with(|frame| frame.drawn.set(Some(drawn)));
+    draw(drawn);
     Some(entered)
+}
+
+/// Gives the event that this thread delivers its identity, which nobody has asked for yet.
+pub(crate) fn draw(drawn: Drawn) {
+    FRAME.with(|frame| frame.drawn.set(Some(drawn)));
 }
 
 /// Returns the identity of the event that this thread delivers, which all its subscribers share.

@@ -14,7 +14,7 @@ use super::clerk::Clerk;
 use super::idle::Idle;
 use super::lane::{Bounds, Lane, Outlet, Pushed};
 use super::parcel::Parcel;
-use super::pausing::Parked;
+use super::pausing::{Parked, SiteTerms};
 use super::pool::WorkerPool;
 use super::timers::Timers;
 use super::trigger::{Terms, TriggerState};
@@ -45,13 +45,16 @@ pub(crate) struct Desk {
     vigil: Arc<Vigil>,
     /// Whether calls have a deadline: then events wait in the lane, and not in the hand of a thread
     /// that does not come back.
-    has_deadline: AtomicBool,
+    pub(super) has_deadline: AtomicBool,
+    pub(super) terms: Mutex<SmallVec<[SiteTerms; 1]>>,
     /// How many calls were abandoned and have not returned.
     abandoned: AtomicUsize,
     ended: AtomicBool,
     /// Whether what came from a queue goes back to it.
     released: AtomicBool,
     trigger: Mutex<Option<Arc<TriggerState>>>,
+    /// How many events triggers have suppressed that are not the present one.
+    suppressed: AtomicU64,
 }
 
 /// What the desks of a broker have in common.
@@ -107,6 +110,7 @@ impl Desk {
             parked: Mutex::default(),
             vigil: Vigil::new(&staff.clock, &staff.timers, &staff.idle),
             has_deadline: AtomicBool::new(false),
+            terms: Mutex::default(),
             abandoned: AtomicUsize::new(0),
             staff: Arc::clone(staff),
             lane: OnceLock::new(),
@@ -116,6 +120,7 @@ impl Desk {
             ended: AtomicBool::new(false),
             released: AtomicBool::new(false),
             trigger: Mutex::default(),
+            suppressed: AtomicU64::new(0),
         })
     }
 
@@ -145,6 +150,7 @@ impl Desk {
         self.turn.fetch_add(1, Ordering::Release);
         drop(seats);
         drop(left);
+        self.unfit(site);
         let is_out = |parcel: &Arc<dyn Parcel>| parcel.site() == site;
         let out = self.lane.get().map(|lane| lane.take_out(is_out));
         let out = out.unwrap_or_default();
@@ -228,15 +234,31 @@ impl Desk {
         }
         let made = make(Weak::clone(&self.me));
         let displaced = trigger.replace(Arc::clone(&made));
+        if let Some(displaced) = &displaced {
+            displaced.end();
+        }
         (made, displaced)
     }
 
     /// Forgets what the subscription's trigger knew; what this returns is not to be dropped under a
     /// lock.
     pub(crate) fn without_trigger(&self) -> Option<Arc<TriggerState>> {
-        let trigger = self.trigger.lock().take()?;
+        let mut present = self.trigger.lock();
+        let trigger = present.take()?;
         trigger.end();
         Some(trigger)
+    }
+
+    /// Adds events that a trigger has suppressed which has ended.
+    pub(super) fn add_suppressed(&self, count: u64) {
+        self.suppressed.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Returns how many events were suppressed.
+    pub(crate) fn suppressed(&self) -> u64 {
+        let trigger = self.trigger.lock();
+        let present = trigger.as_ref().map_or(0, |trigger| trigger.suppressed());
+        self.suppressed.load(Ordering::Relaxed) + present
     }
 
     /// Returns whether nobody receives.
@@ -298,11 +320,6 @@ impl Desk {
         self.lane
             .get()
             .is_none_or(|lane| lane.is_idle() || is_left(lane))
-    }
-
-    /// Says whether calls have a deadline.
-    pub(crate) fn set_deadline(&self, has_deadline: bool) {
-        self.has_deadline.store(has_deadline, Ordering::Release);
     }
 
     /// Returns how many events a thread may have in hand.

@@ -89,7 +89,7 @@ pub enum Failure {
     /// later ones wait for it as may.
     TooFarBehind,
     /// The subscriber did not return within its deadline, which is this long; the call was
-    /// abandoned and may still go on.
+    /// abandoned and may still go on, the future of an asynchronous one was dropped.
     Deadline(Duration),
     /// The subscription has a deadline, and no thread is free that could call its subscriber: all
     /// are in calls, see [`deadline_threads`](crate::BrokerBuilder::deadline_threads).
@@ -101,6 +101,9 @@ pub enum Failure {
     /// The event could not be stored for the subscription's queue; the text says why. Where it says
     /// that the store is uncertain, the event may be delivered all the same.
     NotStored(String),
+    /// The future that received the event was dropped before its end, with which the subscription
+    /// ended; what it had done by then is done.
+    Cancelled,
 }
 
 impl Delivery {
@@ -183,6 +186,7 @@ impl Failure {
             | Self::NoThread
             | Self::Overflow
             | Self::NotStored(_)
+            | Self::Cancelled
             | Self::Closed => Judgement::Neither,
         }
     }
@@ -236,6 +240,7 @@ impl fmt::Display for Failure {
             Self::NoThread => f.write_str("no thread is free for a call with a deadline"),
             Self::Overflow => f.write_str("its lane is full"),
             Self::NotStored(why) => write!(f, "not stored: {why}"),
+            Self::Cancelled => f.write_str("the future that received it was dropped"),
             Self::Closed => f.write_str("the broker is closed, and nobody would deliver it"),
         }
     }

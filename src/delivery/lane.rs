@@ -56,6 +56,8 @@ struct State<T> {
     untold: bool,
     /// How many events were lost in all.
     lost: u64,
+    /// How many gave way to a newer one of their key.
+    coalesced: u64,
     ended: bool,
 }
 
@@ -76,6 +78,15 @@ pub(crate) enum Pushed<T> {
     Ended(T),
 }
 
+/// What is counted of a lane.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LaneCounts {
+    pub(crate) waiting: usize,
+    pub(crate) lost: u64,
+    /// How many events gave way to a newer one of their key.
+    pub(crate) coalesced: u64,
+}
+
 /// Whether a loss is the first of several in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gap {
@@ -93,6 +104,7 @@ impl<T> Lane<T> {
                 blocked: 0,
                 untold: false,
                 lost: 0,
+                coalesced: 0,
                 ended: false,
             }),
             room: Condvar::new(),
@@ -204,6 +216,16 @@ impl<T> Lane<T> {
         self.state.lock().lost
     }
 
+    /// Returns what was counted since the lane was made.
+    pub(crate) fn counts(&self) -> LaneCounts {
+        let state = self.state.lock();
+        LaneCounts {
+            waiting: state.line.len(),
+            lost: state.lost,
+            coalesced: state.coalesced,
+        }
+    }
+
     /// Returns whether nothing waits and nobody is at what waited.
     pub(crate) fn is_idle(&self) -> bool {
         self.state.lock().line.is_idle()
@@ -308,7 +330,10 @@ impl<T> State<T> {
         }
         if self.bounds.overflow == Overflow::Coalesce {
             match self.line.replace(item, key) {
-                Ok(older) => return (Pushed::Coalesced(older), false),
+                Ok(older) => {
+                    self.coalesced += 1;
+                    return (Pushed::Coalesced(older), false);
+                }
                 Err(item) => return self.push_behind(item, key),
             }
         }

@@ -23,9 +23,9 @@ mod trigger;
 mod vigil;
 
 pub use self::breaker::BreakerState;
-pub(crate) use self::breaker::{Change, Judgement, Pass};
+pub(crate) use self::breaker::{Change, Judgement, Pass, Refused};
 pub(crate) use self::context::{
-    Carried, Drawn, Entered, StoredFire, at_depth, carried, depth, drawn, enter, enter_as,
+    Carried, Drawn, Entered, StoredFire, at_depth, carried, depth, draw, drawn, enter, enter_as,
     enter_by_id, enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
@@ -36,7 +36,7 @@ pub(crate) use self::journal::Post as QueuePost;
 pub(crate) use self::journal::{
     Joined, Journal, LastResort, Next, QueueVerdict, Receipt, Refusal, Retold,
 };
-pub(crate) use self::lane::{Bounds, Gap, Lane, Outlet, Pushed};
+pub(crate) use self::lane::{Bounds, Gap, Lane, LaneCounts, Outlet, Pushed};
 pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
@@ -48,4 +48,4 @@ pub(crate) use self::telling::Telling;
 pub(crate) use self::timers::Timers;
 pub use self::trigger::Triggered;
 pub(crate) use self::trigger::{HeldEvent, Keep, Letter, Sight, Terms, TriggerState, Verdict};
-pub(crate) use self::vigil::Watched;
+pub(crate) use self::vigil::Overseen;

@@ -8,7 +8,7 @@ use super::context::Carried;
 use super::journal::Receipt;
 use super::trigger::Triggered;
 use crate::model::EventClassId;
-use crate::value::{InterfaceId, InterfaceSchema, ValueRef};
+use crate::value::{InterfaceId, InterfaceSchema, ValueKey, ValueRef};
 
 /// An event whose arguments are its own, with what its subscribers may ask about it: one for all
 /// who get it later than the fire, or on another thread.
@@ -39,6 +39,11 @@ pub(crate) trait Parcel: Send + Sync + 'static {
     /// Returns what tells the queue of the subscription that it is for how its delivery went, if
     /// it comes from one.
     fn receipt(&self) -> Option<&Receipt> {
+        None
+    }
+
+    /// Returns its key in the lane of the one subscription that it is for, if it is for one.
+    fn key(&self) -> Option<&ValueKey> {
         None
     }
 

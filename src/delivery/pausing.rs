@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::breaker::{BreakerState, Change, Judgement, Pass, Refused};
 use super::clerk::Clerk;
-use super::desk::{Desk, Handed};
+use super::desk::{Desk, Handed, Site};
 use crate::model::Breaker;
 use crate::value::ValueKey;
 
@@ -26,12 +26,49 @@ pub(super) struct Parked {
     last_put_off: u64,
 }
 
+/// What is asked for the events of one site: a subscription to several classes has the defaults of
+/// each for its events.
+pub(super) struct SiteTerms {
+    site: Site,
+    breaker: Option<Breaker>,
+    has_deadline: bool,
+}
+
 impl Desk {
-    /// Has the breaker go by these numbers, or be none.
-    pub(crate) fn fit(&self, numbers: Option<&Breaker>) {
-        if self.fuse.fit(numbers) {
+    /// Takes note of what is asked for the events of a site: with other numbers than before its
+    /// breaker begins anew. That of a subscription to several classes is one, and what another of
+    /// them asks for changes nothing of how it stands.
+    pub(crate) fn fit(&self, site: Site, breaker: Option<&Breaker>, has_deadline: bool) {
+        let mut terms = self.terms.lock();
+        let now = SiteTerms {
+            site,
+            breaker: breaker.cloned(),
+            has_deadline,
+        };
+        let is_other = match terms.iter_mut().find(|known| known.site == site) {
+            Some(known) => std::mem::replace(known, now).breaker.as_ref() != breaker,
+            None => {
+                terms.push(now);
+                false
+            }
+        };
+        self.note_deadlines(&terms);
+        drop(terms);
+        if is_other && self.fuse.reset() {
             self.resume();
         }
+    }
+
+    /// Forgets what was asked for the events of a site.
+    pub(super) fn unfit(&self, site: Site) {
+        let mut terms = self.terms.lock();
+        terms.retain(|known| known.site != site);
+        self.note_deadlines(&terms);
+    }
+
+    fn note_deadlines(&self, terms: &[SiteTerms]) {
+        let has_deadline = terms.iter().any(|known| known.has_deadline);
+        self.has_deadline.store(has_deadline, Ordering::Release);
     }
 
     /// Lets a delivery begin, or says why not; one that begins is [judged](Self::judge).
@@ -54,6 +91,11 @@ impl Desk {
     /// Returns whether no delivery could begin now.
     pub(crate) fn is_refused(&self) -> bool {
         self.fuse.refusal(self.staff.clock.instant()).is_some()
+    }
+
+    /// Returns how often the breaker has opened.
+    pub(crate) fn openings(&self) -> u64 {
+        self.fuse.openings()
     }
 
     /// Returns how the breaker stands.

@@ -39,7 +39,7 @@ struct Call {
 /// A call that is watched.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Watched(u64);
+pub(crate) struct Overseen(u64);
 
 impl Vigil {
     pub(super) fn new(clock: &Arc<dyn Clock>, timers: &Arc<Timers>, idle: &Arc<Idle>) -> Arc<Self> {
@@ -57,7 +57,7 @@ impl Vigil {
         self: &Arc<Self>,
         after: Duration,
         overrun: Box<dyn FnOnce() + Send>,
-    ) -> Watched {
+    ) -> Overseen {
         let mut state = self.state.lock();
         state.next_number += 1;
         let number = state.next_number;
@@ -70,13 +70,16 @@ impl Vigil {
             });
             self.set(&mut state, until);
         }
-        Watched(number)
+        Overseen(number)
     }
 
     /// Says that the call is over, and returns whether it was in time.
-    pub(crate) fn end(&self, watched: &Watched) -> bool {
+    pub(crate) fn end(&self, overseen: &Overseen) -> bool {
         let mut state = self.state.lock();
-        let found = state.calls.iter().position(|call| call.number == watched.0);
+        let found = state
+            .calls
+            .iter()
+            .position(|call| call.number == overseen.0);
         let call = found.map(|place| state.calls.swap_remove(place));
         drop(state);
         call.is_none_or(|call| call.overrun.is_some())
@@ -157,7 +160,7 @@ mod tests {
             }
         }
 
-        fn begin(&self, after: Duration) -> Watched {
+        fn begin(&self, after: Duration) -> Overseen {
             let late = Arc::clone(&self.late);
             let overrun = move || _ = late.fetch_add(1, Ordering::SeqCst);
             self.vigil.begin(after, Box::new(overrun))

@@ -25,10 +25,11 @@
 //! | [`InterestChanges::wait`] | a change of the answers, up to its timeout |
 //! | an [`EventStream`], as an iterator | the next event, or the close of the broker |
 //! | [`EventStream::next_timeout`], [`Mailbox::dispatch_timeout`] | an event, up to the timeout |
-//! | an event method, [`DynamicPublisher::fire`] | every subscriber, one after another |
+//! | an event method, [`DynamicPublisher::fire`] | what is called in it, and room in lanes |
 //! | [`explain`] | what an interest waits for: filters are evaluated, nobody is called |
 //! | [`close_and_wait`] | the fires that may still call the object, up to its timeout |
-//! | [`Broker::close`] | subscribers of its own events, last flush and copy; up to its deadline |
+//! | [`Broker::close`] | all lanes, its own events, last flush and copy; up to its deadline |
+//! | [`Broker::idle`] | all that is under way on the broker's threads; up to its timeout |
 //! | the drop of the last clone of a [`Broker`] | the last flush and copy, without a deadline |
 //!
 //! "The wiring" is one lock. It is held by another such call, or by the part of a commit that
@@ -37,8 +38,13 @@
 //! ready under it, all their filters compiled; with very many, so does a commit that changes the
 //! class itself, and an import takes as long as what it brings. Do that at the start.
 //!
-//! No fire waits for the wiring. Besides its subscribers it waits for
+//! No fire waits for the wiring. It waits for the subscribers that are called in it: one after
+//! another or, where the class fires in parallel, priority by priority; for one with a
+//! [deadline](crate::SubscriptionBuilder::deadline) no longer than that. Besides them it waits for
 //!
+//! - room in a full [lane](crate::Detached) whose [`Overflow`](crate::Overflow) is to block, as it
+//!   is unless told otherwise, for as long as it takes; not where the fire is itself inside of a
+//!   delivery;
 //! - the factory of a component that the event makes, even when another thread is at it;
 //! - an instance of a [pool](crate::Pool) of which all are lent, a minute unless the pool says
 //!   otherwise;
@@ -124,7 +130,11 @@
 //!
 //! To stop awaiting the next event of a stream loses nothing: it is there for whoever asks next. A
 //! future of an asynchronous subscriber that is dropped before its end, with its runtime, ends the
-//! subscription; what it leaves reaches the failure hook.
+//! subscription. The event that it was at is told to the failure hook as
+//! [`Cancelled`](crate::Failure::Cancelled), since it may be half done, and what waits as
+//! [`Closed`](crate::Failure::Closed); neither is delivered again. A closure's own future that
+//! overruns the [deadline](crate::Broker::subscribe_async_with) of its subscription is dropped too,
+//! and the subscription goes on with the next event.
 //!
 //! [`Broker::open`]: crate::Broker::open
 //! [`import`]: crate::Broker::import
@@ -166,6 +176,7 @@
 //! [`explain`]: crate::Publisher::explain
 //! [`close_and_wait`]: crate::SubscriptionGuard::close_and_wait
 //! [`Broker::close`]: crate::Broker::close
+//! [`Broker::idle`]: crate::Broker::idle
 //! [`Broker::subscribe_async`]: crate::Broker::subscribe_async
 //! [`EventStream`]: crate::EventStream
 //! [`EventStream::next_timeout`]: crate::EventStream::next_timeout

@@ -14,6 +14,10 @@
 //! value       values, schemas, interfaces; beside it codec, clock, notices, error
 //! ```
 //!
+//! Beside the floors stands `testing`, under the feature of that name: it uses what is public,
+//! [`VirtualClock`](crate::testing::VirtualClock) apart, which is the clock's own, and nothing but
+//! tests uses it.
+//!
 //! A *channel* is one interface of one class: its subscriptions made ready, and the cache that
 //! fires read. All publisher objects of that class and interface share it; a publisher object adds
 //! its properties.
@@ -151,9 +155,16 @@
 //! third, the clock a tenth, and the rest the waits for lines of memory that the other core has
 //! just read. A bounded channel that carries the same struct to a thread takes 80.
 //!
+//! Where a subscriber comes for its events itself, the post hands them over to an *inbox*: the lane
+//! of a stream, a mailbox or an asynchronous subscription. Whoever takes an event out finds the
+//! post of its class again, which has it counted, traced and judged by the breaker as if the broker
+//! had called. What a trigger has due comes through the desk's lane first, with its key in the
+//! inbox.
+//!
 //! A call with a deadline in a fire is made by a thread of a pool of its own, which never queues;
 //! the fire waits by the broker's clock. In a lane it is watched by one timer of the desk. A thread
-//! that does not come back is replaced, and ends if it does.
+//! that does not come back is replaced, and ends if it does. A future is watched by the same timer
+//! and dropped by whoever polls it.
 //!
 //! # Locks
 //!
@@ -178,6 +189,7 @@
 //! a channel's roster, its index for reading -> what it retains
 //! a channel's roster, its index for reading -> a subscription's seat
 //! a channel's roster -> a desk's trigger -> what it keeps -> the timers
+//! a channel's roster -> a desk's trigger -> that trigger's state
 //! a trigger's state -> its lane -> the pool
 //! a trigger's state -> what it keeps -> the timers
 //! a channel's roster -> its pulse, which wakes those who wait for a change of interest

@@ -16,7 +16,8 @@
 //! each fire is counted by class and method, and each delivery by its outcome and by subscription:
 //! a thousand of those by themselves unless [told otherwise], the others together.
 //! [`Metrics::to_prometheus`] has the names and labels of the text for Prometheus; who serves it is
-//! the program's choice.
+//! the program's choice. How lanes, triggers and breakers stand is read when somebody asks: no fire
+//! counts anything for it.
 //!
 //! Counts are exact, and never fall while class and subscription are there. Times are samples: of
 //! the fires of a method, one in 64 on each thread is timed, with its calls.
@@ -37,6 +38,9 @@
 //! | --- | --- | --- |
 //! | `loosely.fire` | debug | one fire, to the return of the last subscriber that is called in it |
 //! | `loosely.deliver` | debug | the call of one subscriber, the making of its component included |
+//!
+//! Of an asynchronous subscriber the call ends with its future; an event that is taken out of a
+//! stream has a span without a length.
 //!
 //! | field of `loosely.fire` | is |
 //! | --- | --- |

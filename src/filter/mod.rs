@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod expr;
+mod leaf;
 mod lexer;
 mod literal;
 mod operand;

@@ -102,6 +102,14 @@ impl EventClass {
 
     /// Says whether a fire itself calls the subscribers that do not say so themselves, or events
     /// wait for them in lanes: each subscription has its own.
+    ///
+    /// This and the defaults below are for those whom the broker calls; a
+    /// [stream](crate::Broker::stream), a [mailbox](crate::Mailbox) or an [asynchronous
+    /// subscription](crate::Broker::subscribe_async) has what its record says. To the events of a
+    /// subscription to several classes apply the defaults of the class of each: but its lane is one
+    /// and as large as the class says of which it was made ready last, and its breaker is one and
+    /// counts the failures of all, each against the number of its class. Where that matters, say it
+    /// in the subscription.
     #[must_use]
     pub fn with_delivery(mut self, mode: impl Into<DeliveryMode>) -> Self {
         self.delivery = Some(Box::new(mode.into()));

@@ -173,7 +173,14 @@ impl Trigger {
     /// anew, and what is to be delivered later is delivered after it.
     ///
     /// The state is written when the broker is closed, and five seconds after it has changed: a
-    /// process that is killed may forget what it saw in the last seconds.
+    /// process that is killed may forget what it saw in the last seconds. It goes with the trigger:
+    /// one that is given up, or is not to be kept any more, leaves nothing in the store.
+    ///
+    /// What was due while no program ran, or falls due then, is delivered once a publisher of the
+    /// event's class is made, typed or by name: before that the class is not served, and components
+    /// need not be registered yet. So a program that is to hear of it without firing itself makes a
+    /// publisher all the same. Of the event that is kept the arguments are, and of what its
+    /// publisher had the class's own properties.
     #[must_use]
     pub fn kept(mut self) -> Self {
         self.kept = true;

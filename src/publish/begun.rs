@@ -11,8 +11,8 @@ use super::payload::Call;
 use super::pipeline::failure_of;
 use super::post::Post;
 use crate::delivery::{
-    Change, DeliveryOutcome, Failure, Judgement, Letter, Parcel, Pass, SkipReason, Triggered,
-    Watched, Worker,
+    Change, DeliveryOutcome, Failure, Judgement, Letter, Overseen, Parcel, Pass, SkipReason,
+    Triggered, Worker,
 };
 use crate::notices::Notice;
 use crate::value::drop_quietly;
@@ -146,7 +146,7 @@ impl<I: Facet + ?Sized> Post<I> {
         &self,
         parcel: &Arc<dyn Parcel>,
         pass: Option<Pass>,
-    ) -> Option<Overseen> {
+    ) -> Option<OverseenCall> {
         let after = self.policy.deadline?;
         let (post, worker) = (self.me.upgrade()?, Worker::current()?);
         let (parcel, held) = (Arc::clone(parcel), Arc::clone(&worker));
@@ -164,14 +164,14 @@ impl<I: Facet + ?Sized> Post<I> {
             drop(pool.submit(Box::new(tell)));
         };
         let watched = self.desk.vigil().begin(after, Box::new(overrun));
-        Some(Overseen { watched, worker })
+        Some(OverseenCall { watched, worker })
     }
 
     /// Calls, and ends the watch over it: nothing comes of a call whose deadline was over before,
     /// as that was told.
     pub(super) fn within_deadline(
         &self,
-        overseen: Option<Overseen>,
+        overseen: Option<OverseenCall>,
         call: impl FnOnce() -> Step,
     ) -> Step {
         let Some(overseen) = overseen else {
@@ -190,8 +190,8 @@ impl<I: Facet + ?Sized> Post<I> {
 }
 
 /// A call on a thread of the pool that has a deadline.
-pub(super) struct Overseen {
-    watched: Watched,
+pub(super) struct OverseenCall {
+    watched: Overseen,
     worker: Arc<Worker>,
 }
 

@@ -45,8 +45,8 @@ pub(crate) struct Channel<I: ?Sized> {
     pub(crate) cache: SubscriptionCache<Lane<I>>,
     pub(crate) around: Arc<Surroundings>,
     class: ArcSwap<ClassFacts>,
-    /// Whether the class has properties.
-    has_defaults: AtomicBool,
+    /// Whether fires show more than their publisher has.
+    shows_more: AtomicBool,
     pub(super) roster: Mutex<Roster<I>>,
     /// What single publisher objects have beside that.
     pub(super) privates: Privates<I>,
@@ -143,7 +143,7 @@ impl<I: Facet + ?Sized> Channel<I> {
     pub(crate) fn new(site: Site, around: Arc<Surroundings>, keep: Arc<Keep>) -> Arc<Self> {
         Arc::new_cyclic(move |me| {
             let Site { schema, class, .. } = &site;
-            let facts = ClassFacts::new(&site);
+            let facts = ClassFacts::new(&site, &around.clock);
             let meters = around.meters.as_ref();
             let meter = meters.map(|meters| meters.channel(class.id(), schema));
             Self {
@@ -157,7 +157,7 @@ impl<I: Facet + ?Sized> Channel<I> {
                 ),
                 schema: Arc::clone(schema),
                 around,
-                has_defaults: AtomicBool::new(!facts.defaults.is_empty()),
+                shows_more: AtomicBool::new(facts.shows_more()),
                 class: ArcSwap::from_pointee(facts),
                 members: MembersCache::new(schema.methods().len()),
                 privates: Privates::default(),
@@ -207,15 +207,15 @@ impl<I: Facet + ?Sized> Channel<I> {
     }
 
     fn know(&self, facts: ClassFacts, trash: &mut Trash) {
-        let has_defaults = !facts.defaults.is_empty();
+        let shows_more = facts.shows_more();
         trash.add(self.class.swap(Arc::new(facts)));
-        self.has_defaults.store(has_defaults, Ordering::Release);
+        self.shows_more.store(shows_more, Ordering::Release);
     }
 
-    /// Returns whether publishers have properties that nobody set.
+    /// Returns whether a fire shows its subscribers more than its publisher has.
     #[inline]
-    pub(super) fn has_defaults(&self) -> bool {
-        self.has_defaults.load(Ordering::Acquire)
+    pub(super) fn shows_more(&self) -> bool {
+        self.shows_more.load(Ordering::Acquire)
     }
 
     /// Returns what the principal may do for whom a publisher object was made, if it was for one.
@@ -292,7 +292,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     }
 
     fn reset(&self, sites: Sites, entries: Vec<Arc<SubscriptionEntry>>, trash: &mut Trash) {
-        let facts = ClassFacts::new(&sites.here);
+        let facts = ClassFacts::new(&sites.here, &self.around.clock);
         let mut fresh = Roster::new(sites, self.meter.clone());
         let sites = fresh.sites.clone();
         let mut privates = HashMap::new();
@@ -300,7 +300,8 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let mut seating = Seating::new(self, Some(seats));
         compile_all(&entries, &sites, |part, details| {
             let prepare = |(entry, detail): (&Arc<SubscriptionEntry>, Detail)| {
-                Prepared::of(entry, detail, &sites, &self.around, &mut fresh.components)
+                let components = &mut fresh.components;
+                Prepared::of(entry, detail, &sites, &self.around, components, trash)
             };
             let mut added: Vec<_> = part.iter().zip(details).map(prepare).collect();
             for private in added.extract_if(.., |it| it.entry.object().is_some()) {
@@ -330,7 +331,8 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         roster.adopt_class(class, trash);
         self.privates.adopt(class, trash);
         if self.key.class == class.id() {
-            self.know(ClassFacts::new(&roster.sites.here), trash);
+            let facts = ClassFacts::new(&roster.sites.here, &self.around.clock);
+            self.know(facts, trash);
         }
     }
 
@@ -345,7 +347,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
             sites, components, ..
         } = &mut *roster;
         let prepare =
-            |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components);
+            |added: &mut &mut Added| Prepared::new(added, sites, &self.around, components, trash);
         let mut added: Vec<_> = added.iter_mut().map(prepare).collect();
         let served = added.iter().filter(|added| added.entry.is_called());
         let served: HashSet<_> = served.map(|added| added.entry.key()).collect();

@@ -141,13 +141,18 @@ impl<I: Facet + ?Sized> Post<I> {
 
     /// Says that a call was abandoned, and so many are by now.
     pub(super) fn tell_of_overrun(&self, after: Duration, threads: usize) {
+        self.tell_of_deadline(after);
+        self.around.notices.push(Notice::CallAbandoned { threads });
+    }
+
+    /// Says that a delivery was not in time.
+    pub(super) fn tell_of_deadline(&self, after: Duration) {
         let record = &self.entry.record;
         self.around.notices.push(Notice::DeadlineMissed {
             id: record.id().uuid(),
             name: record.name().to_owned(),
             after,
         });
-        self.around.notices.push(Notice::CallAbandoned { threads });
     }
 }
 

@@ -63,10 +63,14 @@ impl<'a> EventRow<'a> {
 
     /// Begins the fire of the event, which shows its properties.
     pub(super) fn enter(&self, class: EventClassId) -> Option<Inside> {
-        let entered = match (&self.kept, self.part) {
-            (Some(kept), _) => enter_as(class, kept.drawn),
-            (None, FirePart::Others(Some(drawn))) => enter_as(class, drawn),
-            (None, _) => enter(class),
+        let drawn = match (&self.kept, self.part) {
+            (Some(kept), _) => Some(kept.drawn),
+            (None, FirePart::Others(Some(drawn))) => Some(drawn),
+            (None, _) => self.facts.draw_early(),
+        };
+        let entered = match drawn {
+            Some(drawn) => enter_as(class, drawn),
+            None => enter(class),
         };
         let entered = entered?;
         Some(Inside {

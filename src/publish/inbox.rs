@@ -3,23 +3,22 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::live::LiveObject;
-use super::pipeline::failure_of;
+use super::reception::Attendant;
 use super::surroundings::Surroundings;
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Entry, EventContext, Failure, Lane, Outlet, Parcel, Pushed,
-    hold, settle,
+    Bounds, Delivery, DeliveryOutcome, Entry, EventContext, Failure, Lane, LaneCounts, Outlet,
+    Parcel, Pass, Pushed, Refused, WorkerPool,
 };
-use crate::model::{Detached, Subscription};
-use crate::value::{
-    InterfaceId, Subscriber, SubscriberError, ValueKey, drop_quietly, panic_message, untyped,
-};
+use crate::model::{Detached, EventClassId, Subscription};
+use crate::value::{InterfaceId, Subscriber, ValueKey, drop_quietly};
 
 /// The lane of a subscription whose subscriber comes for its events itself.
 pub(crate) struct Inbox {
@@ -27,6 +26,8 @@ pub(crate) struct Inbox {
     lane: Lane<Arc<dyn Parcel>>,
     collector: Arc<dyn Collector>,
     around: Arc<Surroundings>,
+    /// What counts and bounds the deliveries, of each site.
+    attendants: Mutex<SmallVec<[Attended; 1]>>,
     /// Whether nobody has the subscription any more.
     gone: AtomicBool,
 }
@@ -45,6 +46,15 @@ pub(crate) trait Collector: Any + Send + Sync {
         false
     }
 }
+
+/// One interface of one class.
+type SiteKey = (EventClassId, InterfaceId);
+
+/// Who counts and bounds the deliveries of a site.
+type Attended = (SiteKey, Weak<dyn Attendant>);
+
+/// After this time it is looked again whether a trial is over that somebody else makes.
+const TRIAL: Duration = Duration::from_secs(1);
 
 /// Has a collector hear of a lane.
 struct OfCollector(Arc<dyn Collector>);
@@ -89,6 +99,7 @@ impl Inbox {
                 lane: Lane::new(bounds(record), outlet),
                 collector,
                 around: Arc::clone(around),
+                attendants: Mutex::default(),
                 gone: AtomicBool::new(false),
             }
         });
@@ -141,6 +152,11 @@ impl Inbox {
         self.lane.len()
     }
 
+    /// Returns what was counted of the lane.
+    pub(super) fn counts(&self) -> LaneCounts {
+        self.lane.counts()
+    }
+
     /// Returns whether nothing more comes; what waits is still there.
     pub(crate) fn is_ended(&self) -> bool {
         self.lane.is_ended()
@@ -153,7 +169,7 @@ impl Inbox {
     }
 
     /// Returns whether the subscription is gone, and not only the broker.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
@@ -169,42 +185,75 @@ impl Inbox {
     /// waits.
     pub(crate) fn abandon(&self) {
         self.shut();
+        self.give_up();
+    }
+
+    /// Has the failure hook hear of what waits, as nobody will come for it.
+    pub(crate) fn give_up(&self) {
         for parcel in self.lane.clear() {
             self.tell(&self.context(&*parcel, 0), Failure::Closed);
             drop_quietly(parcel);
         }
     }
 
-    /// Does what receives an event on this thread, within the fire that it was taken out of, and
-    /// returns how that ended.
-    pub(crate) fn receive(
-        &self,
-        parcel: &dyn Parcel,
-        missed: u64,
-        work: impl FnOnce() -> Result<(), SubscriberError>,
-    ) -> Result<(), Failure> {
-        let mut outcome = Err(Failure::TooDeep);
-        let context = self.context(parcel, missed);
-        parcel.fire().within_any(&context, || {
-            let held = hold(|| {
-                let run = AssertUnwindSafe(|| untyped::call(work));
-                outcome = match catch_unwind(run) {
-                    Ok(result) => result.map_err(Failure::Subscriber),
-                    Err(panic) => Err(failure_of(panic)),
-                };
-            });
-            held.wait();
-        });
-        if !crate::delivery::is_delivering()
-            && let Err(panic) = catch_unwind(settle)
-        {
-            drop(panic_message(panic));
-        }
-        outcome
+    /// Has the events of a site be received as this has it, from now on.
+    pub(super) fn attend(&self, site: SiteKey, attendant: Weak<dyn Attendant>) {
+        let mut attendants = self.attendants.lock();
+        let old = match attendants.iter_mut().find(|(known, _)| *known == site) {
+            Some((_, present)) => Some(std::mem::replace(present, attendant)),
+            None => {
+                attendants.push((site, attendant));
+                None
+            }
+        };
+        drop(attendants);
+        drop(old);
+    }
+
+    /// Returns what counts and bounds the delivery of an event, while its class is served.
+    pub(super) fn attendant(&self, parcel: &dyn Parcel) -> Option<Arc<dyn Attendant>> {
+        let site = parcel.site();
+        let attendants = self.attendants.lock();
+        let found = attendants.iter().find(|(known, _)| *known == site);
+        let found = found.map(|(_, attendant)| Weak::clone(attendant));
+        drop(attendants);
+        found?.upgrade()
+    }
+
+    /// Lets the delivery of an event begin, or says why the breaker does not.
+    pub(crate) fn admit(&self, parcel: &dyn Parcel) -> Result<Option<Pass>, Refused> {
+        let attendant = self.attendant(parcel);
+        attendant.map_or(Ok(None), |attendant| attendant.admit())
+    }
+
+    /// Has work done by a thread of the broker when deliveries are no longer refused, unless the
+    /// broker is closed before.
+    pub(crate) fn when_admitted(&self, refused: Refused, work: Box<dyn FnOnce() + Send>) {
+        let until = match refused {
+            Refused::Until(until) => until,
+            Refused::ByTrial => self.around.clock.instant() + TRIAL,
+        };
+        let pool = Arc::clone(&self.around.pool);
+        let begin = move || drop_quietly(pool.submit(work));
+        self.around.timers.at(until, Box::new(begin));
+    }
+
+    /// Returns whether a delivery may take only so long.
+    pub(crate) fn has_deadline(&self) -> bool {
+        self.record.deadline().is_some()
+    }
+
+    /// Returns the broker's threads.
+    pub(crate) fn pool(&self) -> Arc<WorkerPool> {
+        Arc::clone(&self.around.pool)
+    }
+
+    pub(super) fn around(&self) -> &Arc<Surroundings> {
+        &self.around
     }
 
     /// Has the failure hook hear of an event that was not received.
-    pub(crate) fn tell(&self, context: &EventContext, failure: Failure) {
+    pub(super) fn tell(&self, context: &EventContext, failure: Failure) {
         let outcome = DeliveryOutcome::Failed(failure);
         let name = Arc::clone(self.record.shared_name());
         let delivery = Delivery::new(self.record.id(), name, outcome);
@@ -276,12 +325,31 @@ impl Drop for InboxTarget {
 impl Hand {
     /// Returns a hand that takes up to `max` events at once.
     pub(crate) fn new(inbox: Arc<Inbox>, max: usize) -> Self {
+        Self::going_on(inbox, max, None)
+    }
+
+    /// Returns one that goes on where another has [let go](Self::let_go).
+    pub(crate) fn going_on(inbox: Arc<Inbox>, max: usize, key: Option<ValueKey>) -> Self {
         Self {
             inbox,
             taken: VecDeque::new(),
-            key: None,
+            key,
             max,
         }
+    }
+
+    /// Puts all that it has taken, and behind so many that are missing this event, back in front of
+    /// what waits. The collector does not hear of it: another hand is to go on with what this
+    /// returns.
+    pub(crate) fn let_go(mut self, parcel: Arc<dyn Parcel>, missed: u64) -> Option<ValueKey> {
+        self.put_back(parcel);
+        if missed > 0 {
+            self.taken.push_front(Entry::Gap(missed));
+        }
+        if let Some(key) = &self.key {
+            self.inbox.lane.put_back(key, &mut self.taken);
+        }
+        self.key.take()
     }
 
     pub(crate) fn inbox(&self) -> &Arc<Inbox> {

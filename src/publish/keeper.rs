@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::entry::SubscriptionEntry;
 use crate::clock::Clock;
 use crate::delivery::{Timers, TriggerState, WorkerPool};
 use crate::error::Result;
@@ -83,26 +84,39 @@ impl Keeper {
         let _ = self.store.set(Arc::downgrade(store));
     }
 
-    /// Takes out what was known of the trigger of a subscription.
-    pub(super) fn take(&self, id: SubscriptionId) -> Option<TriggerMemory> {
-        self.state.lock().loaded.remove(&id)
-    }
-
-    /// Keeps what a trigger knows from now on.
+    /// Keeps what a trigger knows from now on, and has it know what was kept.
     pub(super) fn keep(&self, id: SubscriptionId, trigger: &Arc<TriggerState>) {
         let mut state = self.state.lock();
         state.gone.remove(&id);
         let old = state.live.insert(id, Arc::downgrade(trigger));
+        let memory = state.loaded.remove(&id);
         drop(state);
         drop(old);
+        match memory {
+            Some(memory) => trigger.expect(memory),
+            // Another one may have been kept.
+            None => trigger.change(),
+        }
     }
 
-    /// Gives up what is kept of a subscription that is gone.
+    /// Gives up what is kept of a subscription that is gone, or has no trigger to keep any more.
     pub(super) fn forget(&self, id: SubscriptionId) {
         let mut state = self.state.lock();
-        if state.live.remove(&id).is_some() {
+        let live = state.live.remove(&id);
+        let loaded = state.loaded.remove(&id);
+        if live.is_some() || loaded.is_some() {
             state.gone.insert(id);
             self.arm(&mut state);
+        }
+        drop(state);
+        drop((live, loaded));
+    }
+
+    /// As [`forget`](Self::forget), of what may be a private subscription, of which nothing is
+    /// kept.
+    pub(super) fn forget_stored(&self, entry: &SubscriptionEntry) {
+        if entry.object().is_none() {
+            self.forget(entry.record.id());
         }
     }
 

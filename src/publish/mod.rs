@@ -54,6 +54,7 @@ mod publisher_control;
 mod publisher_filter;
 mod pulse;
 mod queueing;
+mod reception;
 mod registered;
 mod report;
 mod retaining;
@@ -99,10 +100,10 @@ pub(crate) use self::keeper::Keeper;
 pub(crate) use self::live::LiveObject;
 #[doc(hidden)]
 pub use self::live::LiveTarget;
-pub(crate) use self::metrics::Meters;
 pub use self::metrics::{
     Activity, Latencies, MethodMetrics, Metrics, MetricsOptions, SubscriptionMetrics,
 };
+pub(crate) use self::metrics::{Meters, Standing};
 pub(crate) use self::named::Named;
 pub(crate) use self::payload::restored;
 pub(crate) use self::privates::ObjectId;
@@ -110,6 +111,7 @@ pub(crate) use self::publisher::Own;
 pub use self::publisher::{Publisher, Publishes};
 pub use self::publisher_filter::{FilteredEvent, PublisherFilter, PublisherFilterSource};
 pub(crate) use self::queueing::Gathered;
+pub(crate) use self::reception::Reception;
 pub use self::report::{FireError, FireOutcome, FirePolicy, FireReport};
 pub(crate) use self::roster::SECTION;
 pub use self::selection::{Candidate, Selection};

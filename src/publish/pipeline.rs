@@ -29,7 +29,7 @@ use super::with::{FirePart, Origin};
 use crate::cache::Snapshot;
 use crate::delivery::{
     Carried, DeliveryOutcome, Failure, Parcel, Shown, enter, enter_subscription,
-    entered_subscription, show,
+    entered_subscription,
 };
 use crate::value::untyped::{self, SubscriberFailed};
 use crate::value::{SubscriberError, ValueRef, panic_message};
@@ -52,7 +52,7 @@ where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
-    if origin.is_unusual() || channel.has_defaults() || spans::are_wanted() {
+    if origin.is_unusual() || channel.shows_more() || spans::are_wanted() {
         return fire_unusual(channel, method, origin, values, call, parcel);
     }
     let snapshot = channel.cache.load();
@@ -106,7 +106,8 @@ where
             && span.is_none()
             && part == FirePart::Whole
         {
-            let show = || show(lent, &own.properties(), &channel.class_facts().defaults);
+            let facts = channel.class_facts();
+            let show = || facts.show(lent, &own.properties());
             return fire_lane(channel, slots, prepared, meter.as_deref(), show, call);
         }
         let call = LentCall::new(call, parcel);

@@ -32,12 +32,14 @@ impl Policy {
         (!is_simple).then_some(policy)
     }
 
-    /// Returns the same for a subscriber that comes for its events: they wait as the record says,
+    /// Returns the same for a subscriber that comes for its events: all is as the record says, and
     /// not as its class does for those whom the broker calls.
     pub(super) fn collected(self, record: &Subscription) -> Self {
         let detached = record.delivery().and_then(DeliveryMode::as_detached);
         Self {
             mode: detached.cloned().unwrap_or_default().into(),
+            deadline: record.deadline(),
+            breaker: record.breaker().cloned(),
             ..self
         }
     }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::begun::Begun;
 use super::calling::{self, Callee, Step, outcome_of};
@@ -12,19 +13,22 @@ use super::facet::Facet;
 use super::guarded::Guarded;
 use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{self, Call};
+use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::policy::Policy;
+use super::reception::Attendant;
 use super::site::Site;
 use super::surroundings::{ChannelKey, Surroundings};
 use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Parcel, Pass, Pushed,
-    Recipient, SkipReason, Triggered, hold, settle, triggered,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Overseen, Parcel, Pass,
+    Pushed, Recipient, Refused, SkipReason, Triggered, hold, settle, triggered,
 };
 use crate::model::Queued;
 use crate::notices::Notice;
+use crate::store::Trash;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
 
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
@@ -56,6 +60,7 @@ impl<I: Facet + ?Sized> Post<I> {
         entry: &Arc<SubscriptionEntry>,
         site: &Site,
         around: &Arc<Surroundings>,
+        trash: &mut Trash,
     ) -> Bound<I> {
         let record = &entry.record;
         if !entry.is_served() || matches!(target, Bound::Mismatch) {
@@ -70,17 +75,24 @@ impl<I: Facet + ?Sized> Post<I> {
             // What waits since it had another is still delivered.
             (None, _) if around.desks.has_lane(entry.key()) => Policy::default(),
             (None, _) if around.journal.has_backlog(record.id()) => Policy::default(),
-            (None, _) => return target,
+            (None, _) => {
+                around.keeper.forget_stored(entry);
+                return target;
+            }
         };
         let names: Vec<_> = policy.lane_key().into_iter().collect();
         let desk = around.desks.of(entry);
         if let Some(bounds) = policy.bounds() {
             desk.rebound(bounds);
         }
-        desk.fit(policy.breaker.as_ref());
-        desk.set_deadline(policy.deadline.is_some());
         let (meters, class) = (around.meters.as_ref(), site.class.id());
         let queue = policy.queue();
+        let has_deadline = policy.deadline.is_some();
+        desk.fit(
+            (class, site.schema.id()),
+            policy.breaker.as_ref(),
+            has_deadline,
+        );
         let post = Self::seated(Self {
             me: Weak::new(),
             simple_bounds: policy.simple_bounds().filter(|_| meters.is_none()),
@@ -88,7 +100,7 @@ impl<I: Facet + ?Sized> Post<I> {
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
             target,
             entry: Arc::clone(entry),
-            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around),
+            trigger: SiteTrigger::bind(entry, site, &desk, policy.bounds(), around, trash),
             keys: Arc::new(KeyPaths::new(&names, site, record.binding())),
             policy: Arc::new(policy),
             queue,
@@ -101,6 +113,10 @@ impl<I: Facet + ?Sized> Post<I> {
             schema: Arc::clone(&site.schema),
         });
         post.open_queue();
+        if let Some(trigger) = &post.trigger {
+            // Some of it may be overdue: behind the seat, so that somebody is there to receive it.
+            trigger.recall(site, &post.keys, &around.clock);
+        }
         Bound::Post(post)
     }
 
@@ -145,6 +161,10 @@ impl<I: Facet + ?Sized> Post<I> {
             let recipient = Arc::downgrade(&post) as Weak<dyn Recipient>;
             post.desk.seat(post.channel.into(), recipient);
         }
+        if let Bound::Inbox(inbox) = &post.target {
+            let attendant = Arc::downgrade(&post) as Weak<dyn Attendant>;
+            inbox.attend(post.channel.into(), attendant);
+        }
         post
     }
 
@@ -163,11 +183,25 @@ impl<I: Facet + ?Sized> Post<I> {
             Ok(why) => why,
             Err(step) => return step,
         };
+        if let Err(failure) = self.copy(guarded, call) {
+            trigger.take_back(guarded, why);
+            return Step::Failed(failure);
+        }
         let step = self.pass(guarded, why, call);
         if step.reached_nobody() {
             trigger.take_back(guarded, why);
         }
         step
+    }
+
+    /// Makes the copy of the event, if it is to go to another thread: a panic of the arguments' own
+    /// code is known then while nobody has the event yet.
+    fn copy(&self, guarded: &Guarded<'_, I>, call: &impl Call<I>) -> Result<(), Failure> {
+        if self.bounds().is_none() && self.policy.deadline.is_none() {
+            return Ok(());
+        }
+        let copy = AssertUnwindSafe(|| drop(guarded.parcel(call)));
+        catch_unwind(copy).map_err(failure_of)
     }
 
     /// Does with an event that the trigger, if there is one, lets pass for a reason what else the
@@ -216,6 +250,8 @@ impl<I: Facet + ?Sized> Post<I> {
     pub(super) fn put(&self, bounds: Bounds, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Step {
         let pushed = match &self.target {
             Bound::Inbox(inbox) if !self.is_behind() => inbox.put(parcel, key),
+            // The key goes along, for the inbox behind the lane.
+            Bound::Inbox(_) => self.desk.accept(bounds, Letter::keyed(parcel, key), key),
             _ => self.desk.accept(bounds, parcel, key),
         };
         let (step, left) = match pushed {
@@ -276,7 +312,8 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed {
         if let Bound::Inbox(inbox) = &self.target {
             // It was due without an event, and here no lock is held: to hear of it is the user's.
-            drop_quietly(inbox.put_beyond(Arc::clone(parcel), &ValueKey::ONLY));
+            let key = parcel.key().unwrap_or(&ValueKey::ONLY);
+            drop_quietly(inbox.put_beyond(Arc::clone(parcel), key));
             return Handed::Over;
         }
         if let Some(receipt) = parcel.receipt() {
@@ -326,6 +363,40 @@ impl<I: Facet + ?Sized> Post<I> {
             }
         });
         held.wait();
+    }
+}
+
+impl<I: Facet + ?Sized> Attendant for Post<I> {
+    fn watched(&self) -> Watched<'_> {
+        self.watched()
+    }
+
+    fn admit(&self) -> Result<Option<Pass>, Refused> {
+        match &self.policy.breaker {
+            Some(_) => self.desk.admit().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn judge(&self, pass: Option<Pass>, step: &Step) {
+        self.judge(pass, step);
+    }
+
+    fn oversee(&self, overrun: Box<dyn FnOnce() + Send>) -> Option<(Duration, Overseen)> {
+        let after = self.policy.deadline?;
+        Some((after, self.desk.vigil().begin(after, overrun)))
+    }
+
+    fn dismiss(&self, overseen: &Overseen) -> bool {
+        self.desk.vigil().end(overseen)
+    }
+
+    fn tell_of_deadline(&self, after: Duration) {
+        self.tell_of_deadline(after);
+    }
+
+    fn tell_end(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
+        self.tell(outcome, parcel, watch);
     }
 }
 

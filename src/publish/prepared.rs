@@ -20,6 +20,7 @@ use super::target::{Bound, Components};
 use super::triggered::{SiteTrigger, sees_all};
 use crate::delivery::Bounds;
 use crate::model::ComponentId;
+use crate::store::Trash;
 use crate::value::InterfaceSchema;
 
 /// A subscription made ready for one interface: names resolved, target bound.
@@ -120,9 +121,10 @@ impl<I: Facet + ?Sized> Prepared<I> {
         sites: &Sites,
         around: &Arc<Surroundings>,
         components: &mut Components<I>,
+        trash: &mut Trash,
     ) -> Self {
         let detail = Detail::new(&added.entry, added.compiled.as_mut(), sites);
-        Self::of(&added.entry, detail, sites, around, components)
+        Self::of(&added.entry, detail, sites, around, components, trash)
     }
 
     /// Binds the target of a subscription whose names are resolved.
@@ -132,9 +134,10 @@ impl<I: Facet + ?Sized> Prepared<I> {
         sites: &Sites,
         around: &Arc<Surroundings>,
         components: &mut Components<I>,
+        trash: &mut Trash,
     ) -> Self {
         let target = Bound::new(entry, &sites.here.schema, around, components);
-        let target = Post::bind(target, entry, &sites.here, around);
+        let target = Post::bind(target, entry, &sites.here, around, trash);
         if matches!(target, Bound::Mismatch) && detail.suspended.is_none() {
             // No filter of what is suspended is asked, here or by an index.
             detail.predicates = Predicates::new();

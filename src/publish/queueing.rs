@@ -69,7 +69,7 @@ impl<I: Facet + ?Sized> Post<I> {
     pub(super) fn enqueue_due(&self, parcel: &Arc<dyn Parcel>) -> Handed {
         let post = QueuePost {
             subscription: self.entry.record.id(),
-            lane: 0,
+            lane: parcel.key().map_or(0, |key| digest(key.as_bytes())),
             why: parcel.triggered(),
             waits: false,
         };

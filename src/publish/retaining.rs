@@ -13,14 +13,13 @@ use super::publisher::{Own, Publisher, no_method};
 use super::report::FireReport;
 use super::versions::event_in;
 use super::with::Origin;
-use crate::delivery::Drawn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
 use crate::value::{EventInterface, Value, ValueKey, panic_message};
 
 /// Makes the event of a row one that can be kept, if its values can be read.
 pub(super) fn read(method: usize, row: &EventRow<'_>) -> Option<Arc<KeptEvent>> {
-    let make = || KeptEvent::new(method, row, Drawn::new());
+    let make = || KeptEvent::new(method, row, row.facts.draw());
     let made = catch_unwind(AssertUnwindSafe(make));
     made.map_err(|payload| drop(panic_message(payload)))
         .map(Arc::new)
@@ -33,7 +32,7 @@ pub(super) fn keep<'e, I: Facet + ?Sized>(
     method: usize,
     event: Option<&'e Arc<KeptEvent>>,
 ) -> std::result::Result<Kept<'e>, Arc<dyn AnyChannel>> {
-    let drawn = event.map_or_else(Drawn::new, |event| event.drawn);
+    let drawn = event.map_or_else(|| channel.class_facts().draw(), |event| event.drawn);
     let put = channel.keep.put(
         event.ok_or(method),
         &channel.schema,

@@ -12,7 +12,7 @@ mod on {
     use tracing::span::EnteredSpan;
     use tracing::{Level, Span};
 
-    use crate::delivery::Delivery;
+    use crate::delivery::{Carried, Delivery};
     use crate::model::{EventClassId, Subscription};
     use crate::publish::calling::Step;
     use crate::publish::channel::Channel;
@@ -82,6 +82,12 @@ mod on {
             ))
         }
 
+        /// Returns the span of a delivery that is not made inside of its fire on this thread.
+        pub(in crate::publish) fn later(record: &Subscription, fire: &Carried) -> Self {
+            let _inside = fire.enter_span();
+            Self::new(record)
+        }
+
         pub(in crate::publish) fn within<T>(&self, call: impl FnOnce() -> T) -> T {
             self.0.in_scope(call)
         }
@@ -115,6 +121,7 @@ mod on {
 
 #[cfg(not(feature = "tracing"))]
 mod off {
+    use crate::delivery::Carried;
     use crate::model::Subscription;
     use crate::publish::calling::Step;
     use crate::publish::channel::Channel;
@@ -150,6 +157,10 @@ mod off {
     impl DeliverySpan {
         pub(in crate::publish) fn new(_record: &Subscription) -> Self {
             Self(())
+        }
+
+        pub(in crate::publish) fn later(record: &Subscription, _fire: &Carried) -> Self {
+            Self::new(record)
         }
 
         pub(in crate::publish) fn within<T>(&self, call: impl FnOnce() -> T) -> T {

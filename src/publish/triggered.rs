@@ -1,9 +1,10 @@
 //! The trigger of a subscription, asked about the events of a fire.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use super::calling::Step;
+use super::class_facts::ClassFacts;
 use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
 use super::event_row::EventRow;
@@ -13,14 +14,17 @@ use super::payload::{Call, UntypedPayload};
 use super::plan::Plan;
 use super::site::Site;
 use super::surroundings::Surroundings;
+use super::watch::Watch;
+use super::with::FirePart;
+use crate::clock::Clock;
 use crate::delivery::{
-    Bounds, Desk, HeldEvent, Keep, Parcel, Sight, Terms, TriggerState, Triggered, Verdict, carried,
-    enter,
+    Bounds, Desk, HeldEvent, Keep, Sight, Terms, TriggerState, Triggered, Verdict, carried,
 };
 use crate::filter::Row;
 use crate::model::{Detached, PUBLISHER_ID, PublisherId, Subscription, TriggerKind};
+use crate::store::Trash;
 use crate::store::record::trigger::EventMemory;
-use crate::value::{Value, ValueRef, drop_quietly};
+use crate::value::{Properties, Value, ValueRef, drop_quietly};
 
 /// The trigger of a subscription at one site.
 #[derive(Debug, Clone)]
@@ -50,36 +54,37 @@ pub(super) fn usual_bounds() -> Bounds {
 }
 
 impl SiteTrigger {
-    /// Returns the trigger of a subscription, if it has one, with the state that it has so far.
+    /// Returns the trigger of a subscription, if it has one, with the state that it has so far;
+    /// once the subscriber has its seat, it is to [recall](Self::recall) what was kept.
     pub(super) fn bind(
         entry: &SubscriptionEntry,
         site: &Site,
         desk: &Desk,
         bounds: Option<Bounds>,
         around: &Surroundings,
+        trash: &mut Trash,
     ) -> Option<Self> {
-        let Some(terms) = Terms::of(&entry.record) else {
-            discard(desk.without_trigger(), around);
+        let terms = Terms::of(&entry.record);
+        let is_kept = terms.as_ref().is_some_and(Terms::are_kept) && entry.object().is_none();
+        if !is_kept {
+            around.keeper.forget_stored(entry);
+        }
+        let Some(terms) = terms else {
+            discard(desk.without_trigger(), trash);
             return None;
         };
         let bounds = bounds.unwrap_or_else(usual_bounds);
         let (state, displaced) = desk.trigger(&terms, |desk| {
             let by = (&around.timers, &around.clock);
-            if !terms.are_kept() || entry.object().is_some() {
-                return TriggerState::new(terms.clone(), bounds, desk, by, None);
-            }
-            let (id, keeper) = (entry.record.id(), Arc::clone(&around.keeper));
-            let keep: Keep = Box::new(move || keeper.changed());
-            let state = TriggerState::new(terms.clone(), bounds, desk, by, Some(keep));
-            around.keeper.keep(id, &state);
-            match around.keeper.take(id) {
-                Some(memory) => state.remember(memory, |event| posted(event, site)),
-                // Another one may have been kept.
-                None => state.change(),
+            let keeper = is_kept.then(|| Arc::clone(&around.keeper));
+            let keep = keeper.map(|keeper| -> Keep { Box::new(move || keeper.changed()) });
+            let state = TriggerState::new(terms.clone(), bounds, desk, by, keep);
+            if is_kept {
+                around.keeper.keep(entry.record.id(), &state);
             }
             state
         });
-        discard(displaced, around);
+        discard(displaced, trash);
         state.rebound(bounds);
         let trigger = entry.record.trigger()?;
         let names: Vec<_> = trigger.keys().iter().map(|name| &**name).collect();
@@ -88,6 +93,17 @@ impl SiteTrigger {
             keys: Arc::new(KeyPaths::new(&names, site, entry.record.binding())),
             is_edge: sees_all(&entry.record),
         })
+    }
+
+    /// Has it take note of what was kept of it, as far as that is of the site; `lane` is by what
+    /// the events of the subscription's lane are told apart.
+    pub(super) fn recall(&self, site: &Site, lane: &KeyPaths, clock: &Arc<dyn Clock>) {
+        let own = Arc::default();
+        let facts = OnceCell::new();
+        let facts = || facts.get_or_init(|| Arc::new(ClassFacts::new(site, clock)));
+        let held = |event: &EventMemory| held(event, site, lane, &own, facts());
+        self.state
+            .remember((site.class.id(), site.schema.id()), held);
     }
 
     /// Returns whether it is asked of events that do not match too.
@@ -159,37 +175,43 @@ impl SiteTrigger {
     }
 }
 
-/// Returns an event that was kept, if it is of the site.
-fn posted(event: &EventMemory, site: &Site) -> Option<Arc<dyn Parcel>> {
-    let (class, interface) = (site.class.id(), site.schema.id());
-    if (event.class, event.interface) != (class.uuid(), interface.uuid()) {
-        return None;
-    }
+/// Returns an event of the site that was kept, unless the interface has no such event by now. Of
+/// the properties of its publisher the class's own are known.
+fn held(
+    event: &EventMemory,
+    site: &Site,
+    lane: &KeyPaths,
+    own: &Arc<Properties>,
+    facts: &Arc<ClassFacts>,
+) -> Option<HeldEvent> {
     let (method, found) = site.schema.method(&event.method)?;
     if found.parameters().len() != event.values.len() {
         return None;
     }
     let values: Vec<_> = event.values.iter().map(Value::view).collect();
-    let _entered = enter(class)?;
-    Some(UntypedPayload::shared(
-        &site.schema,
-        method,
-        &values,
-        carried(),
-    ))
+    let row = EventRow {
+        values: &values,
+        lent: &[],
+        own,
+        facts,
+        clearance: None,
+        steering: None,
+        kept: None,
+        watch: Watch::default(),
+        part: FirePart::Whole,
+    };
+    let _entered = row.enter(site.class.id())?;
+    Some(HeldEvent {
+        parcel: UntypedPayload::shared(&site.schema, method, &values, carried()),
+        key: lane.key(method, &row),
+    })
 }
 
-/// Drops a state that no subscription has any more, under a lock of the channel's: with it may go
-/// events, whose arguments are the user's.
-fn discard(state: Option<Arc<TriggerState>>, around: &Surroundings) {
-    let Some(state) = state else {
-        return;
-    };
-    state.end();
-    // As a rule the subscription as it was before has it too.
-    if Arc::strong_count(&state) == 1 {
-        let left = around.pool.submit(Box::new(move || drop_quietly(state)));
-        drop(left);
+/// Drops a state that no subscription has any more, where no lock is held: with it may go events,
+/// whose arguments are the user's.
+fn discard(state: Option<Arc<TriggerState>>, trash: &mut Trash) {
+    if let Some(state) = state {
+        trash.add(state);
     }
 }
 

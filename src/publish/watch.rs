@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::calling::Step;
 use super::channel::Channel;
@@ -11,6 +12,7 @@ use super::pipeline::failure_of;
 use super::report::FireReport;
 use super::spans::{self, DeliverySpan};
 use super::surroundings::Surroundings;
+use crate::delivery::Carried;
 
 /// What those who watch a fire know of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,17 +117,44 @@ impl Watch {
         let (Some(begun), Some(meters)) = (self.begun, &around.meters) else {
             return call();
         };
-        let meter = meters.of(who.meter);
         let from = begun.is_timed.then(|| meters.instant());
         let step = call();
+        self.ended(who, around, from, &step);
+        step
+    }
+
+    /// Returns the time from which a delivery that is made piece by piece is timed.
+    pub(super) fn instant(self, around: &Surroundings) -> Option<Instant> {
+        self.begun
+            .and(around.meters.as_ref())
+            .map(|meters| meters.instant())
+    }
+
+    /// Returns the span of a delivery that is made piece by piece.
+    pub(super) fn span(self, who: Watched<'_>, fire: &Carried) -> Option<DeliverySpan> {
+        let record = &who.entry.record;
+        self.is_traced.then(|| DeliverySpan::later(record, fire))
+    }
+
+    /// Counts a delivery that has ended, which is timed if it began `from` a time.
+    pub(super) fn ended(
+        self,
+        who: Watched<'_>,
+        around: &Surroundings,
+        from: Option<Instant>,
+        step: &Step,
+    ) {
+        let (Some(begun), Some(meters)) = (self.begun, &around.meters) else {
+            return;
+        };
+        let meter = meters.of(who.meter);
         if let (Some(from), false) = (from, matches!(step, Step::Accepted)) {
             meter.took(meters.instant().saturating_duration_since(from));
         }
-        match &step {
+        match step {
             Step::Delivered => meter.delivered(1, begun.at),
             Step::Accepted => meter.accepted(begun.at),
             _ => meter.matched(begun.at),
         }
-        step
     }
 }

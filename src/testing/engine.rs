@@ -162,6 +162,8 @@ impl<E: Engine> Engine for FaultyEngine<E> {
 
     fn reopen(&self) -> Result<()> {
         self.shared.all.meet()?;
+        // Opened first: an engine that has failed by itself takes nothing before.
+        self.shared.engine.reopen()?;
         let undo = std::mem::take(&mut *self.shared.undo.lock());
         self.shared.engine.apply(&undo)
     }

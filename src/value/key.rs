@@ -20,6 +20,11 @@ impl ValueKey {
         Self(Some(bytes.into()))
     }
 
+    /// Returns what [`write_key`] has written, nothing of [`ONLY`](Self::ONLY).
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
     /// Returns the key that [`write_key`] has written.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         Self(Some(bytes.into()))

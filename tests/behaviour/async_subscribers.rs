@@ -27,7 +27,7 @@ impl Wake for Unpark {
 }
 
 /// Runs a future on this thread.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
@@ -40,7 +40,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Runs each future on a thread of its own.
-fn on_threads(future: SpawnedFuture) {
+pub(crate) fn on_threads(future: SpawnedFuture) {
     drop(thread::spawn(|| block_on(future)));
 }
 
@@ -51,23 +51,23 @@ fn at_once(future: SpawnedFuture) {
 
 /// Futures that somebody runs later.
 #[derive(Clone, Default)]
-struct Later(Arc<Mutex<Vec<SpawnedFuture>>>);
+pub(crate) struct Later(Arc<Mutex<Vec<SpawnedFuture>>>);
 
 impl Later {
-    fn spawner(&self) -> impl Fn(SpawnedFuture) + Send + Sync + 'static {
+    pub(crate) fn spawner(&self) -> impl Fn(SpawnedFuture) + Send + Sync + 'static {
         let later = self.clone();
         move |future| later.0.lock().unwrap().push(future)
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap().len()
     }
 
-    fn take(&self) -> Vec<SpawnedFuture> {
+    pub(crate) fn take(&self) -> Vec<SpawnedFuture> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    fn run(&self) {
+    pub(crate) fn run(&self) {
         self.take().into_iter().for_each(block_on);
     }
 }

@@ -9,7 +9,7 @@ use loosely::{
 };
 
 use crate::deadlines::{LONG, Rig, assert_skipped};
-use crate::support::{live, subscription};
+use crate::support::{StockEvents, live, subscription};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -277,4 +277,43 @@ fn breakers_of_subscribers_that_are_called_at_the_same_time_count_too() {
     guards.into_iter().for_each(|guard| guard.close());
     let _alone = rig.subscribe(live("alone").breaker(Breaker::after(1)), &bad);
     assert_eq!([rig.fire("3").failed(), rig.fire("4").skipped()], [1, 1]);
+}
+
+#[test]
+fn breaker_stays_as_it_is_where_another_class_comes_to_be_served() {
+    let class = |id: &str, failures| EventClass::new(id, id).with_breaker(Breaker::after(failures));
+    let rig = Rig::of(class("nyse", 1));
+    let recorder = failing();
+    let guard = rig.subscribe(live("a"), &recorder);
+    rig.fire("1");
+    assert_eq!(state(&rig, guard.id()), BreakerState::Open);
+    rig.broker
+        .register_class::<dyn StockEvents>(class("lse", 5))
+        .unwrap();
+    let lse = rig.broker.publisher_of::<dyn StockEvents>("lse").unwrap();
+    assert_eq!(state(&rig, guard.id()), BreakerState::Open);
+    let report = lse.price_changed("2", 1.0);
+    assert_skipped(&report, SkipReason::BreakerOpen);
+    let other = rig.broker.class("nyse").unwrap();
+    let other = other.with_breaker(Breaker::after(2));
+    rig.broker.update_class(&other).unwrap();
+    assert_eq!(state(&rig, guard.id()), BreakerState::Closed);
+}
+
+/// Another lane, deadline or breaker of a class reached its subscriptions only when something else
+/// of it changed, too.
+#[test]
+fn defaults_of_a_class_hold_from_when_they_are_changed() {
+    let rig = Rig::new();
+    let guard = rig.subscribe(live("a"), &failing());
+    rig.fire("1");
+    let class = rig.broker.class("nyse").unwrap();
+    let broken = class.with_breaker(Breaker::after(1));
+    rig.broker.update_class(&broken).unwrap();
+    rig.fire("2");
+    assert_eq!(state(&rig, guard.id()), BreakerState::Open);
+    let class = rig.broker.class("nyse").unwrap();
+    let queued = class.with_delivery(Detached::new());
+    rig.broker.update_class(&queued).unwrap();
+    assert_eq!(rig.fire("3").accepted(), 1);
 }

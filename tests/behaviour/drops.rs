@@ -1,9 +1,14 @@
 //! A user's `Drop` is user code: it may call the broker, wherever it runs.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
-use loosely::{Broker, Component, Subscription, SubscriptionGuard};
+use loosely::{
+    Broker, Component, ConversionError, EventValue, Subscription, SubscriptionGuard, Trigger,
+    ValueRef, ValueType, event_interface,
+};
 
 use crate::support::{
     OnDrop, OnPrice, StockEvents, StockEventsPublisher, Tape, Watchdog, live, quiet, subscription,
@@ -308,4 +313,58 @@ fn weak_object_that_goes_during_its_own_call_may_use_the_broker() {
     *holder.lock().unwrap() = Some(object);
     assert_eq!(scene.stocks.price_changed("x", 1.0).delivered(), 1);
     assert_eq!(scene.dropped(), 1);
+}
+
+/// An argument whose last copy calls somebody when it is dropped.
+#[derive(Clone)]
+struct Talkative(
+    #[expect(dead_code, reason = "it is there to be dropped")] Arc<dyn Any + Send + Sync>,
+);
+
+impl EventValue for Talkative {
+    fn value_type() -> ValueType {
+        ValueType::U64
+    }
+
+    fn view(&self) -> ValueRef<'_> {
+        ValueRef::U64(0)
+    }
+
+    fn from_view(_view: ValueRef<'_>) -> Result<Self, ConversionError> {
+        Ok(Self(Arc::new(())))
+    }
+}
+
+#[event_interface]
+trait Talks {
+    fn said(&self, by: &Talkative);
+}
+
+/// A trigger that is edited away gave its events up on a thread of the pool, or, where there was
+/// none, under the lock of those who are called. Now whoever edits it drops them, behind the lock.
+#[test]
+fn argument_that_a_trigger_gives_up_may_use_the_broker() {
+    let scene = Scene::new();
+    let broker = &scene.broker;
+    let deaf = || TalksHandlers::new();
+    let component = Component::new("deaf", deaf).implements::<dyn Talks>();
+    broker.register_component(component).unwrap();
+    let record = Subscription::builder("talks").to::<dyn Talks>();
+    let record = record.component("deaf");
+    let day = Duration::from_secs(86_400);
+    let silence = record.clone().trigger(Trigger::absence(day));
+    let talks = broker.publisher::<dyn Talks>().unwrap();
+    let edits = [
+        record.clone().trigger(Trigger::absence(2 * day)),
+        record.clone(),
+    ];
+    for (count, edit) in (1..).zip(edits) {
+        broker.store(&silence.clone().build().unwrap()).unwrap();
+        let argument = Talkative(Arc::new(scene.talkative()));
+        talks.said(&argument);
+        drop(argument);
+        assert_eq!(scene.dropped(), count - 1);
+        broker.store(&edit.build().unwrap()).unwrap();
+        assert_eq!(scene.dropped(), count);
+    }
 }

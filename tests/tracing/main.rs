@@ -5,11 +5,13 @@
 
 mod collector;
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use loosely::{
-    Broker, EventClass, Firing, PublisherId, Subscription, SubscriptionGuard, event_interface,
+    Broker, EventClass, Firing, Mailbox, PublisherId, SpawnedFuture, Subscription,
+    SubscriptionGuard, event_interface,
 };
 
 use crate::collector::{Collector, Seen};
@@ -144,6 +146,52 @@ fn delivery_that_comes_later_is_inside_of_its_fire_too() {
     let deliveries = collector.deliveries_of(&fire);
     assert_eq!(field(&deliveries[0], "outcome"), "delivered");
     assert_ne!(deliveries[0].thread, fire.thread);
+}
+
+#[test]
+fn deliveries_to_those_who_come_for_them_are_inside_of_their_fire() {
+    let collector = Collector::installed();
+    let (broker, orders) = broker("collected", Firing::Serial);
+    let (_inner_broker, inner) = self::broker("collected inner", Firing::Serial);
+    let record = |name: &str| {
+        let record = Subscription::builder(name).class("collected").object();
+        record.build().unwrap()
+    };
+    let mut stream = broker.stream_with::<dyn Orders>(&record("stream")).unwrap();
+    let mailbox = Mailbox::new(&broker);
+    let fires = move |_: &OrdersEvent| _ = inner.placed(2);
+    let _mail = mailbox.subscribe_with::<dyn Orders>(&record("mailbox"), fires);
+    let (spawn, spawned) = mpsc::channel::<SpawnedFuture>();
+    let spawner = move |future| spawn.send(future).unwrap();
+    let refuses = OrdersAsyncHandlers::new().on_placed(async |_| Err::<(), _>("no room"));
+    let _spawned = broker.subscribe_async_with::<dyn Orders>(&record("async"), spawner, refuses);
+    orders.placed(1);
+    assert!(stream.try_next().is_some());
+    assert_eq!(mailbox.dispatch(), 1);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(
+        spawned
+            .recv()
+            .unwrap()
+            .as_mut()
+            .poll(&mut context)
+            .is_ready()
+    );
+    let fire = collector.fire_of("collected");
+    let deliveries = collector.deliveries_of(&fire);
+    let ends: Vec<_> = deliveries
+        .iter()
+        .map(|it| (field(it, "name"), field(it, "outcome"), field(it, "error")))
+        .collect();
+    let expected = [
+        ("stream", "delivered", ""),
+        ("mailbox", "delivered", ""),
+        ("async", "failed", "no room"),
+    ];
+    assert_eq!(ends, expected);
+    assert!(deliveries.iter().all(|it| it.is_over));
+    let inner = collector.fire_of("collected inner");
+    assert_eq!(inner.parent, Some(deliveries[1].id));
 }
 
 #[test]

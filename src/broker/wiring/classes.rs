@@ -141,6 +141,9 @@ fn serves_alike(one: &EventClass, other: &EventClass) -> bool {
         && one.has_open_properties() == other.has_open_properties()
         && one.is_unordered() == other.is_unordered()
         && (one.firing() == Firing::Serial) == (other.firing() == Firing::Serial)
+        && one.delivery() == other.delivery()
+        && one.deadline() == other.deadline()
+        && one.breaker() == other.breaker()
         && one.settings() == other.settings()
         && one.method_settings().eq(other.method_settings())
 }

@@ -135,7 +135,7 @@ impl Carried {
     fn within_as(&self, drawn: Drawn, work: impl FnOnce()) {
         at_depth(self.depth, || {
             #[cfg(feature = "tracing")]
-            let _inside = self.span.enter();
+            let _inside = self.enter_span();
             FRAME.with(|frame| {
                 frame.class.set(self.class);
                 frame.number.set(NO_NUMBER);
@@ -146,6 +146,12 @@ impl Carried {
                 None => work(),
             }
         });
+    }
+
+    /// Enters the span of the fire, until what this returns is dropped.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn enter_span(&self) -> tracing::span::Entered<'_> {
+        self.span.enter()
     }
 
     fn drawn_behind(&self, missed: u64) -> Drawn {
@@ -184,6 +190,8 @@ impl Carried {
         };
         let depth = self.depth.max(outer + 1);
         at_depth(depth, || {
+            #[cfg(feature = "tracing")]
+            let _inside = self.enter_span();
             FRAME.with(|frame| {
                 frame.subscription.set(context.subscription);
                 frame.drawn.set(Some(context.drawn));

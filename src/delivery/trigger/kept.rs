@@ -6,11 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use uuid::Uuid;
 
 use super::machine::Memory;
+use super::pending::Pending;
 use super::verdict::{HeldEvent, Output};
-use super::{Terms, TriggerState};
+use super::{State, Terms, TriggerState};
 use crate::delivery::Parcel;
+use crate::model::EventClassId;
 use crate::store::record::trigger::{EventMemory, KeyMemory, StateMemory, TriggerMemory};
-use crate::value::{ValueKey, ValueRef, drop_quietly};
+use crate::value::{InterfaceId, ValueRef, drop_quietly};
 
 /// A reading of both clocks: an instant says nothing to another process.
 #[derive(Clone, Copy)]
@@ -62,8 +64,9 @@ impl TriggerState {
             )
         });
         let known: Vec<_> = known.collect();
+        let mut keys: Vec<_> = state.pending.iter().cloned().collect();
         drop(state);
-        let keys = known.into_iter().map(|(key, memory, parcel)| {
+        keys.extend(known.into_iter().map(|(key, memory, parcel)| {
             let event = parcel.as_ref().and_then(|parcel| event_of(&**parcel));
             drop_quietly(parcel);
             KeyMemory {
@@ -71,10 +74,10 @@ impl TriggerState {
                 state: moment.keep(memory),
                 event,
             }
-        });
+        }));
         Some(TriggerMemory {
             terms: self.terms.digest(),
-            keys: keys.collect(),
+            keys,
         })
     }
 
@@ -83,26 +86,38 @@ impl TriggerState {
         self.state.lock().machine.changed = true;
     }
 
-    /// Takes note of what was known, if it is about the same, before any event comes; `parcel`
-    /// makes events of those that were kept.
+    /// Takes over what was known in another broker, if it is about the same, to be
+    /// [remembered](Self::remember) where an event can be made again.
+    pub(crate) fn expect(&self, memory: TriggerMemory) {
+        let mut state = self.state.lock();
+        if memory.terms == self.terms.digest() {
+            state.pending = Pending::new(memory.keys);
+        } else {
+            state.machine.changed = true;
+        }
+    }
+
+    /// Takes note of what was known: of the keys without an event, and of those whose event is of
+    /// the site, where somebody has a seat by now, as some of it may be overdue. `held` makes
+    /// events of those that were kept.
     pub(crate) fn remember(
         &self,
-        memory: TriggerMemory,
-        parcel: impl Fn(&EventMemory) -> Option<Arc<dyn Parcel>>,
+        (class, interface): (EventClassId, InterfaceId),
+        held: impl Fn(&EventMemory) -> Option<HeldEvent>,
     ) {
-        if memory.terms != self.terms.digest() {
-            return self.change();
+        let is_here = |event: &EventMemory| {
+            (event.class, event.interface) == (class.uuid(), interface.uuid())
+        };
+        let mut state = self.state.lock();
+        if state.pending.is_empty() {
+            return;
         }
+        let ready = |known: &KeyMemory| known.event.as_ref().is_none_or(is_here);
+        let ready = state.pending.take_if(ready);
+        drop(state);
         let moment = self.moment();
-        let parts = memory.keys.into_iter().map(|known| {
-            let held = known
-                .event
-                .as_ref()
-                .and_then(&parcel)
-                .map(|parcel| HeldEvent {
-                    parcel,
-                    key: ValueKey::ONLY,
-                });
+        let parts = ready.into_iter().map(|known| {
+            let held = known.event.as_ref().and_then(&held);
             (known.key, moment.recall(known.state), held)
         });
         let parts: Vec<_> = parts.collect();
@@ -112,6 +127,16 @@ impl TriggerState {
             state.machine.remember(&key, memory, held, &mut out);
         }
         self.settle(state, out);
+    }
+
+    /// Takes note of what was known of a key of which another event comes, before the one that was
+    /// kept could be made again: that gives way.
+    #[cold]
+    pub(super) fn recall_key(&self, state: &mut State, key: &[u8], out: &mut Output) {
+        if let Some(known) = state.pending.take(key) {
+            let memory = self.moment().recall(known.state);
+            state.machine.remember(key, memory, None, out);
+        }
     }
 
     fn moment(&self) -> Moment {

@@ -1,25 +1,42 @@
-//! An event that a trigger has delivered, on its way.
+//! An event on its way to one subscription.
 
 use std::any::Any;
 use std::sync::Arc;
 
 use super::Triggered;
 use crate::delivery::{Carried, Parcel};
-use crate::value::{InterfaceSchema, ValueRef};
+use crate::value::{InterfaceSchema, ValueKey, ValueRef};
 
-/// A parcel for one subscription, with the reason why it gets it.
+/// A parcel for one subscription, with the reason why it gets it, and its key in the lane.
 pub(crate) struct Letter {
     parcel: Arc<dyn Parcel>,
-    triggered: Triggered,
+    triggered: Option<Triggered>,
+    key: Option<ValueKey>,
 }
 
 impl Letter {
     /// Returns the parcel with the reason, if there is one.
     pub(crate) fn sealed(parcel: Arc<dyn Parcel>, triggered: Option<Triggered>) -> Arc<dyn Parcel> {
-        match triggered {
-            Some(triggered) => Arc::new(Self { parcel, triggered }),
-            None => parcel,
+        if triggered.is_none() {
+            return parcel;
         }
+        Arc::new(Self {
+            parcel,
+            triggered,
+            key: None,
+        })
+    }
+
+    /// Returns the parcel with its key, for whoever has it wait in another lane behind this one.
+    pub(crate) fn keyed(parcel: Arc<dyn Parcel>, key: &ValueKey) -> Arc<dyn Parcel> {
+        if *key == ValueKey::ONLY {
+            return parcel;
+        }
+        Arc::new(Self {
+            triggered: parcel.triggered(),
+            key: Some(key.clone()),
+            parcel,
+        })
     }
 }
 
@@ -41,7 +58,11 @@ impl Parcel for Letter {
     }
 
     fn triggered(&self) -> Option<Triggered> {
-        Some(self.triggered)
+        self.triggered
+    }
+
+    fn key(&self) -> Option<&ValueKey> {
+        self.key.as_ref()
     }
 
     fn as_any(&self) -> &(dyn Any + Send + Sync) {

@@ -1,9 +1,12 @@
 //! What a trigger makes of events, whoever they go to.
 
+mod memory;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+pub(super) use self::memory::Memory;
 use super::Triggered;
 use super::table::KeyTable;
 use super::verdict::{HeldEvent, Output, Sight, Verdict};
@@ -17,7 +20,8 @@ use crate::model::{Trigger, TriggerKind};
 pub(super) struct Machine {
     rule: Rule,
     keys: KeyTable<State>,
-    /// The places of edges that are still to last for a while, by when they will have.
+    /// The places of edges that are still to last for a while, by when they will have; and of
+    /// absences that were remembered, which are due out of the order of their last use.
     lasting: BTreeSet<(Instant, u32)>,
     /// Whether anything has changed since somebody said that nothing has.
     pub(super) changed: bool,
@@ -48,14 +52,6 @@ enum State {
         held: Option<HeldEvent>,
     },
     /// So many were delivered of the interval that began then.
-    Counted { since: Instant, count: u32 },
-}
-
-/// A state as it is kept, without its event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Memory {
-    True,
-    Waits { due: Instant },
     Counted { since: Instant, count: u32 },
 }
 
@@ -162,9 +158,9 @@ impl Machine {
     pub(super) fn look(&mut self, now: Instant, out: &mut Output) {
         while let Some((due, place)) = self.first_due().filter(|(due, _)| *due <= now) {
             self.changed = true;
+            self.lasting.remove(&(due, place));
             match self.rule {
                 Rule::Edge { .. } => {
-                    self.lasting.remove(&(due, place));
                     let Some(state) = self.keys.get_mut(place) else {
                         continue;
                     };
@@ -186,45 +182,6 @@ impl Machine {
     /// Returns when something is due next.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.first_due().map(|(due, _)| due)
-    }
-
-    /// Returns what is known, of the keys that were used least recently first.
-    pub(super) fn memories(&self) -> impl Iterator<Item = (&[u8], Memory, Option<&HeldEvent>)> {
-        self.keys.iter().map(|(key, state)| match state {
-            State::True => (key, Memory::True, None),
-            State::Waits { due, held } => (key, Memory::Waits { due: *due }, held.as_ref()),
-            State::Counted { since, count } => {
-                let (since, count) = (*since, *count);
-                (key, Memory::Counted { since, count }, None)
-            }
-        })
-    }
-
-    /// Takes note of what was known, of the keys that were used least recently first.
-    pub(super) fn remember(
-        &mut self,
-        key: &[u8],
-        memory: Memory,
-        held: Option<HeldEvent>,
-        out: &mut Output,
-    ) {
-        let state = match (self.rule, memory) {
-            (Rule::Edge { .. }, Memory::True) => State::True,
-            (
-                Rule::Edge {
-                    lasting: Some(_), ..
-                }
-                | Rule::Absence(_),
-                Memory::Waits { due },
-            ) => State::Waits { due, held },
-            (Rule::Limit { .. }, Memory::Counted { since, count }) => {
-                State::Counted { since, count }
-            }
-            _ => return,
-        };
-        if self.keys.find(key).is_none() {
-            self.insert(key, state, out);
-        }
     }
 
     /// Forgets everything, and returns the events that were to be delivered.
@@ -383,6 +340,9 @@ impl Machine {
         self.changed = true;
         if let Some(state) = self.keys.get_mut(place) {
             let before = std::mem::replace(state, waits);
+            if let State::Waits { due, .. } = &before {
+                self.lasting.remove(&(*due, place));
+            }
             match before {
                 // It was missed, though nobody has looked since.
                 State::Waits { due, .. } if due <= now => {
@@ -395,11 +355,16 @@ impl Machine {
     }
 
     fn insert(&mut self, key: &[u8], state: State, out: &mut Output) {
-        self.changed = true;
         let due = match (self.rule, &state) {
             (Rule::Edge { .. }, State::Waits { due, .. }) => Some(*due),
             _ => None,
         };
+        self.insert_due(key, state, due, out);
+    }
+
+    /// Adds a key that is due by its own time, if it is.
+    fn insert_due(&mut self, key: &[u8], state: State, due: Option<Instant>, out: &mut Output) {
+        self.changed = true;
         let (place, displaced) = self.keys.insert(key, state);
         if let Some((place, displaced)) = displaced {
             if let State::Waits { due, .. } = &displaced {
@@ -411,15 +376,16 @@ impl Machine {
     }
 
     fn first_due(&self) -> Option<(Instant, u32)> {
+        let first = self.lasting.first().copied();
         if let Rule::Absence(_) = self.rule {
-            // All wait for equally long since their last event.
-            let (place, state) = self.keys.oldest()?;
-            return match state {
+            // All others wait for equally long since their last event.
+            let oldest = self.keys.oldest().and_then(|(place, state)| match state {
                 State::Waits { due, .. } => Some((*due, place)),
                 _ => None,
-            };
+            });
+            return first.into_iter().chain(oldest).min();
         }
-        self.lasting.first().copied()
+        first
     }
 }
 

@@ -3,6 +3,7 @@
 mod kept;
 mod letter;
 mod machine;
+mod pending;
 mod table;
 mod verdict;
 
@@ -14,6 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::letter::Letter;
 use self::machine::Machine;
+use self::pending::Pending;
 use self::verdict::Output;
 pub(crate) use self::verdict::{HeldEvent, Sight, Verdict};
 use super::desk::Desk;
@@ -57,12 +59,16 @@ pub(crate) type Keep = Box<dyn Fn() + Send + Sync>;
 
 struct State {
     machine: Machine,
+    /// What was known before and is still to be taken up.
+    pending: Pending,
     /// How much may wait in the lane.
     bounds: Bounds,
     /// Whether a task of the timers will look for what is due.
     armed: bool,
     /// Whether it was said that there is something to keep.
     told: bool,
+    /// How many events it has suppressed that are not in the desk's sum.
+    suppressed: u64,
     /// Whether the broker is being closed.
     frozen: bool,
     ended: bool,
@@ -106,9 +112,11 @@ impl TriggerState {
             me: Weak::clone(me),
             state: Mutex::new(State {
                 machine: Machine::new(&terms.trigger),
+                pending: Pending::default(),
                 bounds,
                 armed: false,
                 told: false,
+                suppressed: 0,
                 frozen: false,
                 ended: false,
             }),
@@ -136,8 +144,17 @@ impl TriggerState {
     pub(crate) fn see(&self, key: &[u8], sight: Sight, held: &mut Option<HeldEvent>) -> Verdict {
         let mut out = Output::default();
         let mut state = self.state.lock();
+        if !state.pending.is_empty() {
+            self.recall_key(&mut state, key, &mut out);
+        }
         let now = || self.clock.instant();
         let verdict = state.machine.see(key, sight, &now, held, &mut out);
+        if verdict == Verdict::Suppressed {
+            state.suppressed += 1;
+            if state.ended {
+                self.settle_count(&mut state);
+            }
+        }
         let is_settled = state.is_armed() && !self.has_news(&state);
         if verdict == Verdict::Suppressed && out.is_empty() && is_settled {
             return verdict;
@@ -163,7 +180,24 @@ impl TriggerState {
 
     /// Has nothing delivered any more.
     pub(crate) fn end(&self) {
-        self.state.lock().ended = true;
+        let mut state = self.state.lock();
+        state.ended = true;
+        self.settle_count(&mut state);
+    }
+
+    /// Returns how many events it has suppressed that are not in the desk's sum.
+    pub(super) fn suppressed(&self) -> u64 {
+        self.state.lock().suppressed
+    }
+
+    /// Gives what it has counted away, as nobody will ask it.
+    #[cold]
+    fn settle_count(&self, state: &mut State) {
+        let count = std::mem::take(&mut state.suppressed);
+        if let Some(desk) = self.desk.upgrade() {
+            desk.add_suppressed(count);
+            drop_quietly(desk);
+        }
     }
 
     /// Has nothing more fall due, and keeps what is to for another broker.
@@ -192,6 +226,7 @@ impl TriggerState {
             match desk.as_ref().filter(|_| !state.ended) {
                 Some(desk) => {
                     let letter = Letter::sealed(held.parcel, Some(triggered));
+                    let letter = Letter::keyed(letter, &held.key);
                     // The lane has one more for each key at most, and no thread waits for room
                     // that others wait for.
                     let pushed = desk.accept_beyond(state.bounds, letter, &held.key);

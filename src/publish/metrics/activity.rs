@@ -24,7 +24,8 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Returns how many calls returned without an error.
+    /// Returns how many calls returned without an error, those of futures that ended so too, and
+    /// how many events were taken out of a stream.
     pub fn delivered(&self) -> u64 {
         self.delivered
     }
@@ -46,7 +47,8 @@ impl Activity {
     }
 
     /// Returns how long calls took that were timed: one of 64 fires on each thread, of a plain fire
-    /// with many subscribers four of them, and every call that does not run inside a fire.
+    /// with many subscribers four of them, and every call that does not run inside a fire; of a
+    /// future from its beginning to its end.
     pub fn calls(&self) -> &Latencies {
         &self.calls
     }

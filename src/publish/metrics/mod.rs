@@ -8,6 +8,7 @@ mod method_meter;
 mod options;
 mod prometheus;
 mod snapshot;
+mod standing;
 mod stripes;
 mod subscription_meter;
 
@@ -18,4 +19,5 @@ pub(crate) use self::meters::Meters;
 pub(crate) use self::method_meter::{Begun, ChannelMeter};
 pub use self::options::MetricsOptions;
 pub use self::snapshot::{MethodMetrics, Metrics, SubscriptionMetrics};
+pub(crate) use self::standing::Standing;
 pub(crate) use self::subscription_meter::SubscriptionMeter;

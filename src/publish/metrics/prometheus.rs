@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::activity::Activity;
 use super::histogram::Latencies;
 use super::snapshot::{MethodMetrics, Metrics};
+use super::standing::Standing;
+use crate::delivery::BreakerState;
 
 impl Metrics {
     /// Returns the metrics in Prometheus' text format, version 0.0.4, whose media type is
@@ -21,19 +23,27 @@ impl Metrics {
     /// | `loosely_last_match_timestamp_seconds` | of the subscription | Unix time, if any |
     /// | `loosely_last_delivery_timestamp_seconds` | of the subscription | Unix time, if any |
     /// | `loosely_last_error_timestamp_seconds` | of the subscription | Unix time, if any |
+    /// | `loosely_lane_waiting` | of the subscription | gauge: events that wait in its lane |
+    /// | `loosely_lane_lost_total` | of the subscription | events for which that had no room |
+    /// | `loosely_lane_coalesced_total` | of the subscription | events that a newer one replaced |
+    /// | `loosely_suppressed_total` | of the subscription | events its trigger suppressed |
+    /// | `loosely_breaker_state` | of the subscription | gauge: 0 closed, 1 half open, 2 open |
+    /// | `loosely_breaker_openings_total` | of the subscription | how often that has opened |
     ///
     /// A method has the labels `class` (the name), `class_id`, `interface` and `method`, a
     /// subscription `subscription` (the id) and `name`; all that are not measured by themselves are
     /// the subscription `other`. The outcomes are `delivered`, `filtered`, `withheld`, `failed`,
     /// `skipped`, `deferred` and `accepted`, of a subscription `delivered`, `failed`, `skipped` and
     /// `accepted`. Histograms have a bucket for each factor of four from 128 ns to 34 seconds, and
-    /// count a sample of what happened; see [`Activity::calls`]. Names and labels change with a
-    /// major version alone.
+    /// count a sample of what happened; see [`Activity::calls`]. Lanes, triggers and breakers are
+    /// those of subscriptions that have such and are measured by themselves. Names and labels
+    /// change with a major version alone.
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
         // A string takes whatever it is given.
         _ = self.write_methods(&mut text);
         _ = self.write_subscriptions(&mut text);
+        _ = self.write_standings(&mut text);
         text
     }
 
@@ -102,7 +112,74 @@ impl Metrics {
         let last = Activity::last_error_at;
         write_times(to, &all, "last_error", "delivery failed", last)
     }
+
+    fn write_standings(&self, to: &mut String) -> fmt::Result {
+        let each = self.subscriptions().iter();
+        let each = each.filter_map(|it| Some((labels(&it.id(), it.name()), it.standing()?)));
+        let all: Vec<_> = each.collect();
+        if all.is_empty() {
+            return Ok(());
+        }
+        for (name, kind, help, number) in STANDING {
+            head(to, name, kind, help)?;
+            for (labels, standing) in &all {
+                line(to, name, labels, number(standing))?;
+            }
+        }
+        Ok(())
+    }
 }
+
+/// What is written of how a subscription stands: its name, its kind, what it is, and the number.
+type Written = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Standing) -> u64,
+);
+
+const STANDING: [Written; 6] = [
+    (
+        "lane_waiting",
+        "gauge",
+        "Events that wait in the lane.",
+        |it| it.waiting as u64,
+    ),
+    (
+        "lane_lost_total",
+        "counter",
+        "Events for which the lane had no room.",
+        |it| it.lost,
+    ),
+    (
+        "lane_coalesced_total",
+        "counter",
+        "Events that a newer one of their key replaced.",
+        |it| it.coalesced,
+    ),
+    (
+        "suppressed_total",
+        "counter",
+        "Events that the trigger suppressed.",
+        |it| it.suppressed,
+    ),
+    (
+        "breaker_state",
+        "gauge",
+        "The breaker: 0 closed, 1 half open, 2 open.",
+        |it| match it.breaker {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        },
+    ),
+    (
+        "breaker_openings_total",
+        "counter",
+        "How often the breaker has opened.",
+        |it| it.openings,
+    ),
+];
 
 /// Writes when something happened last, for those to whom it did.
 fn write_times(

@@ -6,6 +6,8 @@ use super::meters::MethodKey;
 use super::method_meter::{
     ACCEPTED, DEFERRED, DELIVERED, FAILED, FILTERED, FIRES, MethodReading, SKIPPED, WITHHELD,
 };
+use super::standing::Standing;
+use crate::delivery::BreakerState;
 use crate::model::{EventClassId, SubscriptionId};
 
 /// What a broker has measured since it was opened: [`Broker::metrics`](crate::Broker::metrics).
@@ -57,6 +59,7 @@ pub struct SubscriptionMetrics {
     id: SubscriptionId,
     name: String,
     activity: Activity,
+    standing: Option<Standing>,
 }
 
 impl Metrics {
@@ -180,8 +183,18 @@ impl MethodMetrics {
 }
 
 impl SubscriptionMetrics {
-    pub(crate) fn new(id: SubscriptionId, name: String, activity: Activity) -> Self {
-        Self { id, name, activity }
+    pub(crate) fn new(
+        id: SubscriptionId,
+        name: String,
+        activity: Activity,
+        standing: Option<Standing>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            activity,
+            standing,
+        }
     }
 
     /// Returns the id.
@@ -197,5 +210,41 @@ impl SubscriptionMetrics {
     /// Returns what was measured.
     pub fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// Returns how many events wait in its lane now.
+    pub fn waiting(&self) -> usize {
+        self.standing.map_or(0, |it| it.waiting)
+    }
+
+    /// Returns how many events were lost, as its lane had no room for them. This count and those
+    /// below begin anew where the subscription is switched off and on.
+    pub fn lost(&self) -> u64 {
+        self.standing.map_or(0, |it| it.lost)
+    }
+
+    /// Returns how many events gave way in its lane to a newer one of their key.
+    pub fn coalesced(&self) -> u64 {
+        self.standing.map_or(0, |it| it.coalesced)
+    }
+
+    /// Returns how many events its trigger has suppressed.
+    pub fn suppressed(&self) -> u64 {
+        self.standing.map_or(0, |it| it.suppressed)
+    }
+
+    /// Returns how its breaker stands now.
+    pub fn breaker(&self) -> BreakerState {
+        self.standing.map(|it| it.breaker).unwrap_or_default()
+    }
+
+    /// Returns how often its breaker has opened, trials that failed included.
+    pub fn openings(&self) -> u64 {
+        self.standing.map_or(0, |it| it.openings)
+    }
+
+    /// Returns how it stands, if it is not simply called.
+    pub(super) fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
     }
 }

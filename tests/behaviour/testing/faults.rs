@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use loosely::testing::{Fault, Faults, FaultyStore, Gate, Recorder};
-use loosely::{Batch, ErrorKind, Store};
+use loosely::testing::{Fault, Faults, FaultyEngine, FaultyStore, Gate, Recorder};
+use loosely::{Batch, Engine, ErrorKind, Store};
 
 use super::complaint;
 use crate::support::{StockEvents, Watchdog, only_failure, quiet};
@@ -91,4 +91,15 @@ fn store_below_hears_nothing_of_a_commit_that_fails() {
     store.reads().from(1, Fault::fail("scratched"));
     assert_eq!(store.get(b"a").unwrap_err().kind(), ErrorKind::Io);
     assert!(below.get(b"a").unwrap().is_some());
+}
+
+#[test]
+fn engine_that_is_opened_again_has_the_one_below_opened_too() {
+    let below = FaultyEngine::new();
+    let engine = FaultyEngine::over(below.clone());
+    engine.reopen().unwrap();
+    // One to open it, and one to take back what a failed write has done.
+    assert_eq!((below.all().count(), below.writes().count()), (2, 1));
+    below.all().at(1, Fault::fail("no disk"));
+    assert!(engine.reopen().is_err());
 }

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use loosely::testing::{Fault, FaultyEngine, Gate, Recorder, VirtualClock};
 use loosely::{
-    Broker, Component, Durability, ErrorKind, EventClass, Firing, HealthEvents, LocalStore, Pool,
-    StoreOptions, WiringChanges,
+    Broker, Component, Durability, ErrorKind, EventClass, EventContext, Firing, HealthEvents,
+    LocalStore, Pool, Retained, StoreOptions, SubscriptionBuilder, Trigger, WiringChanges,
 };
 
-use crate::support::{OnDrop, StockEvents, Watchdog, live, quiet, store, subscription};
+use crate::support::{OnDrop, OnPrice, StockEvents, Watchdog, live, quiet, store, subscription};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -205,4 +206,71 @@ fn store_of_the_broker_pauses_and_flushes_by_the_clock() {
     assert_eq!(refused(&broker), ErrorKind::Unavailable);
     clock.advance(MINUTE);
     store(&broker, "b");
+}
+
+#[test]
+fn clock_goes_as_far_as_the_system_can_tell_and_no_further() {
+    let _watchdog = Watchdog::new();
+    let (broker, clock) = on_clock();
+    let recorder = Recorder::new();
+    let record = live("silence").trigger(Trigger::absence(MINUTE));
+    let record = record.build().unwrap();
+    let _guard = broker
+        .subscribe_with::<dyn StockEvents>(&record, &recorder)
+        .unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    stocks.price_changed("A", 1.0);
+    clock.advance(Duration::MAX);
+    assert!(broker.idle(LONG));
+    recorder.expect("price_changed").once();
+    let last = clock.now();
+    stocks.price_changed("A", 1.0);
+    clock.advance(Duration::MAX);
+    assert_eq!(clock.now(), last);
+}
+
+#[test]
+fn context_has_the_time_of_the_brokers_clock_at_which_the_event_was_fired() {
+    let (broker, clock) = on_clock();
+    let retained = EventClass::new("quotes", "Quotes").with_retained(Retained::Last);
+    let classes = [EventClass::new("plain", "Plain"), retained];
+    for class in classes {
+        let id = class.id();
+        broker.register_class::<dyn StockEvents>(class).unwrap();
+        let stocks = broker.publisher_of::<dyn StockEvents>(id).unwrap();
+        let (seen, sees) = mpsc::channel();
+        let subscribe = |name: &str, record: SubscriptionBuilder| {
+            let (seen, name) = (seen.clone(), name.to_owned());
+            let handler = OnPrice(move |_: &str, _| {
+                let context = EventContext::current().unwrap();
+                seen.send((name.clone(), context.time())).unwrap();
+            });
+            let record = record.class(id).build().unwrap();
+            let guard = broker.subscribe_with::<dyn StockEvents>(&record, Arc::new(handler));
+            guard.unwrap()
+        };
+        let mut guards = vec![subscribe("alone", live("alone"))];
+        for round in 0..2 {
+            clock.advance(MINUTE);
+            stocks.price_changed("A", 1.0);
+            assert!(broker.idle(LONG));
+            assert_eq!(sees.try_iter().next().unwrap().1, clock.now());
+            let filtered = live(&format!("filtered {round}")).filter("price > 0");
+            guards.push(subscribe("filtered", filtered));
+            let detached = live(&format!("detached {round}")).detached();
+            guards.push(subscribe("detached", detached));
+            assert!(broker.idle(LONG));
+            let late = sees.try_iter().all(|(_, time)| time == clock.now());
+            assert!(late, "what is retained has the time of its fire");
+        }
+        clock.advance(MINUTE);
+        stocks.price_changed("A", 1.0);
+        assert!(broker.idle(LONG));
+        let times: Vec<_> = sees.try_iter().collect();
+        assert_eq!(times.len(), guards.len());
+        assert!(
+            times.iter().all(|(_, time)| *time == clock.now()),
+            "{times:?}"
+        );
+    }
 }

@@ -1,8 +1,14 @@
 //! Triggers as subscriptions come, change and go, and whatever else they have.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use loosely::{Breaker, Detached, EventClass, Retained, Subscription, Trigger, ValueRef};
+use loosely::testing::{Fault, Gate, Recorder};
+use loosely::{
+    Breaker, ConversionError, Detached, EventClass, EventValue, Overflow, Retained, Subscription,
+    SubscriptionBuilder, SubscriptionGuard, Trigger, ValueRef, ValueType, event_interface,
+};
 
 use super::{LONG, Rig, SECOND, alarm, counts};
 use crate::support::{StockEvents, StockEventsHandlers, live};
@@ -194,4 +200,135 @@ fn what_nobody_was_called_for_is_not_taken_for_told() {
     assert_eq!(rig.fire("B", 102.0).delivered(), 1);
     assert_eq!(rig.fire("B", 103.0).suppressed(), 1);
     assert_eq!(rig.fire("A", 104.0).suppressed(), 1);
+}
+
+/// Subscribes somebody who does not return until the gate is opened, and has one event stand there.
+fn stuck(rig: &Rig, record: SubscriptionBuilder) -> (SubscriptionGuard, Gate, Recorder) {
+    let (recorder, gate) = (Recorder::new(), Gate::new());
+    recorder.faults().at(1, Fault::block(&gate));
+    let record = record.build().unwrap();
+    let broker = &rig.broker;
+    let guard = broker.subscribe_with::<dyn StockEvents>(&record, &recorder);
+    (guard.unwrap(), gate, recorder)
+}
+
+#[test]
+fn event_for_which_a_lane_has_no_room_is_not_taken_for_told() {
+    for overflow in [Overflow::Fail, Overflow::DropNewest] {
+        for trigger in [
+            Trigger::on_becoming_true(),
+            Trigger::once_within(10 * SECOND),
+            Trigger::at_most(1, 10 * SECOND),
+        ] {
+            let rig = Rig::new();
+            let lane = Detached::with_capacity(1).with_overflow(overflow);
+            let record = alarm(trigger.per("symbol")).delivery(lane);
+            let (_guard, gate, recorder) = stuck(&rig, record);
+            assert_eq!(rig.fire("A", 101.0).accepted(), 1);
+            gate.wait_for(1, LONG);
+            assert_eq!(rig.fire("B", 101.0).accepted(), 1);
+            let report = rig.fire("C", 101.0);
+            assert_eq!(report.skipped() + report.failed(), 1, "{report}");
+            gate.open();
+            assert!(rig.broker.idle(LONG));
+            assert_eq!(rig.fire("B", 102.0).suppressed(), 1);
+            assert_eq!(rig.fire("C", 102.0).accepted(), 1);
+            assert_eq!(rig.fire("C", 103.0).suppressed(), 1);
+            assert!(rig.broker.idle(LONG));
+            recorder.expect("price_changed").times(3);
+        }
+    }
+}
+
+#[test]
+fn end_of_which_nobody_was_told_is_told_later() {
+    let rig = Rig::new();
+    let lane = Detached::with_capacity(1).with_overflow(Overflow::Fail);
+    let trigger = Trigger::on_becoming_true().resolved().per("symbol");
+    let (_guard, gate, _recorder) = stuck(&rig, alarm(trigger).delivery(lane));
+    rig.fire("A", 101.0);
+    gate.wait_for(1, LONG);
+    assert_eq!(rig.fire("B", 101.0).accepted(), 1);
+    assert_eq!(rig.fire("A", 99.0).failed(), 1);
+    gate.open();
+    assert!(rig.broker.idle(LONG));
+    assert_eq!(rig.fire("A", 98.0).accepted(), 1);
+    assert_eq!(counts(&rig.fire("A", 97.0)), [0, 0, 1]);
+}
+
+#[test]
+fn event_that_a_call_which_was_abandoned_keeps_out_is_not_taken_for_told() {
+    for trigger in [
+        Trigger::on_becoming_true(),
+        Trigger::at_most(1, 1000 * SECOND),
+    ] {
+        let rig = Rig::new();
+        let record = alarm(trigger.per("symbol")).deadline(10 * SECOND);
+        let (_guard, gate, recorder) = stuck(&rig, record);
+        let stocks = rig.stocks.clone();
+        let fire = thread::spawn(move || stocks.price_changed("A", 101.0).failed());
+        gate.wait_for(1, LONG);
+        rig.clock.advance(10 * SECOND);
+        assert_eq!(fire.join().unwrap(), 1);
+        assert_eq!(rig.fire("B", 101.0).skipped(), 1);
+        gate.open();
+        assert!(rig.broker.idle(LONG));
+        assert_eq!(rig.fire("B", 102.0).delivered(), 1);
+        assert_eq!(rig.fire("A", 102.0).suppressed(), 1);
+        recorder.expect("price_changed").times(2);
+    }
+}
+
+/// An argument of which no copy can be made while it says so.
+struct Fragile(Arc<AtomicBool>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.0.load(Ordering::SeqCst), "do not copy");
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl EventValue for Fragile {
+    fn value_type() -> ValueType {
+        ValueType::U64
+    }
+
+    fn view(&self) -> ValueRef<'_> {
+        ValueRef::U64(1)
+    }
+
+    fn from_view(_view: ValueRef<'_>) -> Result<Self, ConversionError> {
+        Ok(Self(Arc::default()))
+    }
+}
+
+#[event_interface]
+trait Freight {
+    fn sent(&self, goods: &Fragile);
+}
+
+#[test]
+fn event_that_cannot_be_copied_is_not_taken_for_told() {
+    let rig = Rig::new();
+    let freight = rig.broker.publisher::<dyn Freight>().unwrap();
+    let record = |name: &str| Subscription::builder(name).to::<dyn Freight>().object();
+    let records = [
+        record("detached").detached(),
+        record("timed").deadline(10 * SECOND),
+    ];
+    let _guards = records.map(|record| {
+        let record = record.trigger(Trigger::at_most(1, 1000 * SECOND));
+        let record = record.build().unwrap();
+        let seen = FreightHandlers::new().on_sent(|_| ());
+        let broker = &rig.broker;
+        let guard = broker.subscribe_with::<dyn Freight>(&record, Arc::new(seen));
+        guard.unwrap()
+    });
+    let goods = Fragile(Arc::new(AtomicBool::new(true)));
+    assert_eq!(freight.sent(&goods).failed(), 2);
+    goods.0.store(false, Ordering::SeqCst);
+    let report = freight.sent(&goods);
+    assert_eq!((report.accepted(), report.delivered()), (1, 1), "{report}");
+    assert_eq!(freight.sent(&goods).suppressed(), 2);
 }
