@@ -60,15 +60,50 @@ where
         Some(Lane::Plain {
             slots,
             prepared,
+            meter: None,
+        }) => {
+            if slots.is_empty() {
+                return FireReport::default();
+            }
+            let Some(_entered) = enter(channel.key.class) else {
+                return too_deep(channel, prepared.iter().map(|it| &it.entry));
+            };
+            call_all(channel, slots, prepared, call)
+        }
+        None => FireReport::default(),
+        Some(_) => fire_other(channel, snapshot, method, origin, values, call, parcel),
+    }
+}
+
+/// Fires a lane that is not plain, or whose fires are counted.
+///
+/// Apart, so that the plain fire is as short as it can be.
+#[inline(never)]
+fn fire_other<'e, I, V>(
+    channel: &Channel<I>,
+    snapshot: Guard<Arc<Snapshot<Lane<I>>>>,
+    method: usize,
+    origin: Origin<'_>,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    parcel: impl Fn(Carried) -> Arc<dyn Parcel>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
+    match snapshot.method(method) {
+        Some(Lane::Plain {
+            slots,
+            prepared,
             meter,
         }) => fire_lane(channel, slots, prepared, meter.as_deref(), || None, call),
-        None => FireReport::default(),
         Some(Lane::Guarded {
             slots,
             is_posted: true,
             ..
         }) => posted::fire(channel, slots, parcel),
-        Some(_) => {
+        _ => {
             let call = LentCall::new(call, parcel);
             fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
         }
@@ -303,9 +338,7 @@ fn fire_each<I: Facet + ?Sized>(
     tally.finish(&channel.around.hook, channel.key.class)
 }
 
-/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each
-/// call: after a failure the loop goes on behind the slot that failed.
-#[inline]
+/// Calls every slot, and counts that.
 pub(super) fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
@@ -313,13 +346,27 @@ pub(super) fn fire_plain<I: ?Sized>(
     meter: Option<&LaneMeter>,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
 ) -> FireReport {
+    let report = call_all(channel, slots, prepared, call);
+    match report.is_clean() {
+        true => _ = meter.inspect(|meter| meter.here().count()),
+        false => count_plain(channel, prepared, meter, &report),
+    }
+    report
+}
+
+/// Calls every slot. One `catch_unwind` stands around the loop, not around each call: after a
+/// failure the loop goes on behind the slot that failed.
+#[inline(always)]
+fn call_all<I: ?Sized>(
+    channel: &Channel<I>,
+    slots: &[PlainSlot<I>],
+    prepared: &[Arc<Prepared<I>>],
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+) -> FireReport {
     let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
     if let Some(failure) = failure_in(all) {
-        let report = go_on(failure, channel, slots, prepared, call);
-        count_plain(channel, prepared, meter, &report);
-        return report;
+        return go_on(failure, channel, slots, prepared, call);
     }
-    meter.inspect(|meter| meter.here().count());
     // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
     let mut tally = Tally::default();
     tally.deliver(slots.len());
