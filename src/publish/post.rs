@@ -12,18 +12,21 @@ use super::facet::Facet;
 use super::guarded::Guarded;
 use super::metrics::{ChannelMeter, SubscriptionMeter};
 use super::payload::{self, Call};
+use super::pipeline::failure_in;
 use super::plan::Plan;
 use super::policy::Policy;
 use super::site::Site;
+use super::spans;
 use super::surroundings::{ChannelKey, Surroundings};
 use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};
 use crate::delivery::{
     Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Parcel, Pushed,
-    Recipient, SkipReason, Triggered, hold, settle, triggered,
+    Recipient, SkipReason, Triggered, enter_by_id, hold, settle, triggered,
 };
 use crate::notices::Notice;
+use crate::value::untyped;
 use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
 
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
@@ -39,6 +42,8 @@ pub(super) struct Post<I: ?Sized> {
     channel: ChannelKey,
     /// How much may wait, if every event that reaches the subscription does nothing else.
     simple_bounds: Option<Bounds>,
+    /// Whether nothing is asked, watched or counted where an event is delivered.
+    is_direct: bool,
     pub(super) around: Arc<Surroundings>,
     pub(super) schema: Arc<InterfaceSchema>,
     /// What is counted of the subscription and of the methods, if anything is.
@@ -76,8 +81,10 @@ impl<I: Facet + ?Sized> Post<I> {
         desk.fit(policy.breaker.as_ref());
         desk.set_deadline(policy.deadline.is_some());
         let (meters, class) = (around.meters.as_ref(), site.class.id());
+        let is_watched = policy.deadline.is_some() || policy.breaker.is_some();
         Bound::Post(Self::seated(Self {
             me: Weak::new(),
+            is_direct: !is_watched && policy.trigger.is_none() && meters.is_none(),
             simple_bounds: policy.simple_bounds().filter(|_| meters.is_none()),
             meter: meters.and_then(|meters| meters.subscription(entry)),
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
@@ -108,6 +115,7 @@ impl<I: Facet + ?Sized> Post<I> {
             desk: Arc::clone(&self.desk),
             channel: self.channel,
             simple_bounds: self.simple_bounds,
+            is_direct: self.is_direct,
             around: Arc::clone(&self.around),
             schema: Arc::clone(&self.schema),
             meter: self.meter.clone(),
@@ -189,6 +197,15 @@ impl<I: Facet + ?Sized> Post<I> {
         self.put(bounds, parcel, &key)
     }
 
+    /// Has an event wait, or gives it back where more is to be asked than whether there is room.
+    #[inline]
+    pub(super) fn put_plainly(&self, parcel: Arc<dyn Parcel>) -> Result<(), Arc<dyn Parcel>> {
+        match &self.target {
+            Bound::Inbox(_) => Err(parcel),
+            _ => self.desk.accept_plainly(parcel),
+        }
+    }
+
     /// Has an event wait of which nothing is left to ask.
     pub(super) fn put(&self, bounds: Bounds, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Step {
         let pushed = match &self.target {
@@ -251,6 +268,14 @@ impl<I: Facet + ?Sized> Post<I> {
 
 impl<I: Facet + ?Sized> Recipient for Post<I> {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed {
+        if self.is_direct
+            && !spans::are_wanted()
+            && let Some(target) = self.target.ready()
+            && parcel.triggered().is_none()
+        {
+            self.deliver_directly(target, &**parcel, missed);
+            return Handed::Over;
+        }
         if let Bound::Inbox(inbox) = &self.target {
             // It was due without an event, and here no lock is held: to hear of it is the user's.
             drop_quietly(inbox.put_beyond(Arc::clone(parcel), &ValueKey::ONLY));
@@ -276,11 +301,33 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
             });
             held.wait();
         });
-        // What waited for the end of the event: it is over, whatever the one around it does.
-        if let Err(panic) = catch_unwind(settle) {
-            drop(panic_message(panic));
-        }
+        settle_quietly();
         Handed::Over
+    }
+}
+
+/// Fires what waited for the end of the event: it is over, whatever the one around it does.
+#[inline]
+fn settle_quietly() {
+    if let Err(panic) = catch_unwind(settle) {
+        drop(panic_message(panic));
+    }
+}
+
+impl<I: Facet + ?Sized> Post<I> {
+    /// Delivers an event to a target that is ready, with nothing to ask and nobody who watches.
+    fn deliver_directly(&self, target: &I, parcel: &dyn Parcel, missed: u64) {
+        parcel.fire().within_behind(missed, || {
+            let held = hold(|| {
+                enter_by_id(self.entry.record.id());
+                let call = || untyped::call(|| payload::deliver(parcel, target, &self.schema));
+                if let Some(failure) = failure_in(catch_unwind(AssertUnwindSafe(call))) {
+                    self.tell_late(DeliveryOutcome::Failed(failure), parcel);
+                }
+            });
+            held.wait();
+        });
+        settle_quietly();
     }
 }
 
@@ -309,6 +356,9 @@ impl<I: ?Sized> Post<I> {
 
     /// Has the failure hook hear of what nobody has a report of, and those who count of all.
     fn tell(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
+        if outcome.is_delivered() && self.methods.is_none() {
+            return;
+        }
         let record = &self.entry.record;
         let delivery = Delivery::new(record.id(), Arc::clone(record.shared_name()), outcome);
         if let (Some(methods), Some(begun)) = (&self.methods, watch.begun()) {

@@ -1,7 +1,7 @@
 //! A fire on other threads.
 
 use super::{Drawn, EventContext, FRAME, NO_NUMBER, at_depth, depth, enter};
-use crate::delivery::shown::Kept;
+use crate::delivery::shown::{Kept, is_showing};
 use crate::delivery::telling::Hooks;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
@@ -27,7 +27,14 @@ struct Rare {
 }
 
 impl Rare {
+    #[inline]
     fn at(depth: u32) -> Option<Box<Self>> {
+        let may_be_there = is_showing() || Hooks::are_here();
+        may_be_there.then(|| Self::found(depth)).flatten()
+    }
+
+    #[cold]
+    fn found(depth: u32) -> Option<Box<Self>> {
         let (shown, hooks) = (Kept::of(depth), Hooks::here());
         let is_there = shown.is_some() || !hooks.is_empty();
         is_there.then(|| Box::new(Self { shown, hooks }))
