@@ -42,6 +42,7 @@ mod order;
 mod parallel;
 mod payload;
 mod pipeline;
+mod plain;
 mod plan;
 mod policy;
 mod post;
