@@ -419,3 +419,6 @@ impl<T> fmt::Debug for Lane<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
