@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::desk::{Desk, Handed, Recipient, Site};
-use super::lane::linger;
+use super::lane::{gather, linger};
 use super::line::Entry;
 use super::parcel::Parcel;
 use super::pool::Worker;
@@ -20,6 +20,8 @@ pub(super) struct Clerk {
     missed: u64,
     /// Who received the last one: looked up once for many events, and again when it may be another.
     known: Option<Known>,
+    /// The thread that it is at, to say there that something is done.
+    worker: Option<Arc<Worker>>,
 }
 
 type Taken = VecDeque<Entry<Arc<dyn Parcel>>>;
@@ -39,6 +41,7 @@ impl Clerk {
             done,
             missed: 0,
             known: None,
+            worker: None,
         };
         let task = Box::new(move || clerk.work());
         desk.staff.pool.submit(task).is_ok()
@@ -48,16 +51,23 @@ impl Clerk {
     /// the subscription's breaker is open.
     fn work(mut self) {
         let desk = Arc::clone(&self.desk);
+        self.worker = Worker::current();
         let Some(lane) = desk.lane.get() else {
             return;
         };
         let (mut taken, mut spent) = (VecDeque::new(), Vec::new());
         let others_wait = || desk.staff.pool.backlog() > 0;
+        let mut is_first = true;
         loop {
             for _ in 0..ROUNDS {
                 linger(|| lane.count() > 0 || others_wait());
+                if !std::mem::take(&mut is_first) {
+                    gather(|| lane.count(), others_wait);
+                }
                 let key = lane.take(self.done.take(), desk.batch(), &mut taken, &mut spent);
-                drop_quietly(std::mem::take(&mut spent));
+                if !spent.is_empty() {
+                    drop_quietly(spent.drain(..));
+                }
                 let Some(key) = key else {
                     drop_quietly(self.known.take());
                     if self.missed > 0 {
@@ -109,11 +119,11 @@ impl Clerk {
             };
             in_hand -= 1;
             // One thread at a time takes more than one.
-            desk.in_hand.store(in_hand, Ordering::Release);
+            desk.in_hand.0.store(in_hand, Ordering::Release);
             match self.hand_over(desk, &parcel) {
                 Some(Handed::Over) => {}
                 Some(handed) => {
-                    desk.in_hand.store(0, Ordering::Release);
+                    desk.in_hand.0.store(0, Ordering::Release);
                     self.put_in_front(parcel, taken);
                     desk.tell_of_discarded(discarded);
                     return handed;
@@ -122,7 +132,9 @@ impl Clerk {
             }
             self.missed = 0;
             spent.push(parcel);
-            Worker::beat_here();
+            if let Some(worker) = &self.worker {
+                worker.beat();
+            }
         }
         desk.tell_of_discarded(discarded);
         Handed::Over

@@ -277,30 +277,6 @@ impl Frame {
             drawn
         })
     }
-
-    /// Sets the fire at `depth` aside, or returns `None` if no other may begin inside of it.
-    #[cold]
-    fn set_aside(&self, depth: u32) -> Option<()> {
-        self.outer.get(depth as usize - 1)?.set(Outer {
-            class: self.class.get(),
-            subscription: self.subscription.get(),
-            number: self.number.get(),
-            drawn: self.drawn.get(),
-        });
-        Some(())
-    }
-
-    /// Goes back to the fire at `depth`.
-    #[cold]
-    fn take_back(&self, depth: u32) {
-        if let Some(outer) = self.outer.get(depth as usize - 1) {
-            let outer = outer.get();
-            self.class.set(outer.class);
-            self.subscription.set(outer.subscription);
-            self.number.set(outer.number);
-            self.drawn.set(outer.drawn);
-        }
-    }
 }
 
 /// Stands for no subscription.
@@ -319,19 +295,49 @@ impl Outer {
 pub(crate) struct Entered(());
 
 /// Begins a fire of `class` on this thread, or returns `None` at the [`NESTING_LIMIT`].
-#[inline]
+#[inline(always)]
 pub(crate) fn enter(class: EventClassId) -> Option<Entered> {
+    let depth = depth();
+    if depth > 0 {
+        set_aside(depth)?;
+    }
     FRAME.with(|frame| {
-        let depth = frame.depth.get();
-        if depth > 0 {
-            frame.set_aside(depth)?;
-        }
         frame.depth.set(depth + 1);
         frame.class.set(class);
         frame.number.set(NO_NUMBER);
         frame.drawn.set(None);
-        Some(Entered(()))
+    });
+    Some(Entered(()))
+}
+
+/// Sets the fire at `depth` aside, or returns `None` if no other may begin inside of it.
+#[cold]
+#[inline(never)]
+fn set_aside(depth: u32) -> Option<()> {
+    FRAME.with(|frame| {
+        frame.outer.get(depth as usize - 1)?.set(Outer {
+            class: frame.class.get(),
+            subscription: frame.subscription.get(),
+            number: frame.number.get(),
+            drawn: frame.drawn.get(),
+        });
+        Some(())
     })
+}
+
+/// Goes back to the fire at `depth`.
+#[cold]
+#[inline(never)]
+fn take_back(depth: u32) {
+    FRAME.with(|frame| {
+        if let Some(outer) = frame.outer.get(depth as usize - 1) {
+            let outer = outer.get();
+            frame.class.set(outer.class);
+            frame.subscription.set(outer.subscription);
+            frame.number.set(outer.number);
+            frame.drawn.set(outer.drawn);
+        }
+    });
 }
 
 /// Begins the delivery of an event that has its identity already, as [`enter`] begins a fire.
@@ -432,12 +438,13 @@ pub(crate) fn is_delivering() -> bool {
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        FRAME.with(|frame| {
-            let depth = frame.depth.get() - 1;
-            frame.depth.set(depth);
-            if depth > 0 {
-                frame.take_back(depth);
-            }
+        let outer = FRAME.with(|frame| {
+            let outer = frame.depth.get() - 1;
+            frame.depth.set(outer);
+            outer
         });
+        if outer > 0 {
+            take_back(outer);
+        }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Desk {
     /// Rises with every change of the seats.
     pub(super) turn: AtomicU64,
     /// How many events a thread has taken and has not called the subscriber for.
-    pub(super) in_hand: AtomicUsize,
+    pub(super) in_hand: InHand,
     pub(super) fuse: Fuse,
     pub(super) parked: Mutex<Parked>,
     vigil: Arc<Vigil>,
@@ -97,6 +97,11 @@ pub(crate) trait Recipient: Send + Sync {
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed;
 }
 
+/// A number that changes with every event, apart from what publishers look at.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct InHand(pub(super) AtomicUsize);
+
 /// Has threads of the pool come to a desk.
 struct ByPool(Weak<Desk>);
 
@@ -116,7 +121,7 @@ impl Desk {
             lane: OnceLock::new(),
             seats: Mutex::default(),
             turn: AtomicU64::new(0),
-            in_hand: AtomicUsize::new(0),
+            in_hand: InHand::default(),
             ended: AtomicBool::new(false),
             released: AtomicBool::new(false),
             trigger: Mutex::default(),
@@ -196,6 +201,15 @@ impl Desk {
         match self.open_lane(bounds) {
             Some(lane) => lane.push(parcel, key),
             None => Pushed::Ended(parcel),
+        }
+    }
+
+    /// Has an event wait, or gives it back where more is to be asked than whether there is room.
+    #[inline]
+    pub(crate) fn accept_plainly(&self, parcel: Arc<dyn Parcel>) -> Result<(), Arc<dyn Parcel>> {
+        match self.lane.get() {
+            Some(lane) if !self.ended.load(Ordering::Acquire) => lane.push_plainly(parcel),
+            _ => Err(parcel),
         }
     }
 
@@ -306,7 +320,7 @@ impl Desk {
         self.seats.lock().clear();
         self.turn.fetch_add(1, Ordering::Release);
         let left = self.lane.get().map(Lane::clear).unwrap_or_default();
-        (left, self.in_hand.load(Ordering::Acquire))
+        (left, self.in_hand.0.load(Ordering::Acquire))
     }
 
     /// Returns whether nothing waits and nothing is being delivered.

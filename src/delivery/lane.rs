@@ -19,6 +19,9 @@ use crate::value::{ValueKey, drop_quietly};
 /// there are keys. Taking is in one hand at a time, or in one for each key: whoever is told that
 /// something is [ready](Outlet::ready) takes until nothing is left, and only then is the next one
 /// told.
+///
+/// It has cache lines of its own, as those who put in and those who take are on several processors.
+#[repr(align(128))]
 pub(crate) struct Lane<T> {
     state: Mutex<State<T>>,
     /// Where publishers wait for room.
@@ -125,6 +128,22 @@ impl<T> Lane<T> {
         self.put(item, key, false)
     }
 
+    /// Has an event wait of a lane without keys, or gives it back where more is to be asked.
+    #[inline]
+    pub(crate) fn push_plainly(&self, item: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        if !state.takes_plainly() {
+            return Err(item);
+        }
+        let is_ready = state.push_last(item, &ValueKey::ONLY);
+        let spent = state.some_spent();
+        self.count.store(state.line.len(), Ordering::Relaxed);
+        drop(state);
+        drop_some(spent);
+        self.tell(is_ready);
+        Ok(())
+    }
+
     fn put(&self, item: T, key: &ValueKey, waits: bool) -> Pushed<T> {
         let mut state = self.state.lock();
         let blocks = waits && state.bounds.overflow == Overflow::Block;
@@ -132,13 +151,10 @@ impl<T> Lane<T> {
             self.wait_for_room(&mut state);
         }
         let (pushed, is_ready) = state.push(item, key);
-        let spent = std::mem::take(&mut state.spent);
+        let spent = state.some_spent();
         self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
-        // The arguments are the user's.
-        if !spent.is_empty() {
-            drop_quietly(spent);
-        }
+        drop_some(spent);
         self.tell(is_ready);
         pushed
     }
@@ -165,6 +181,8 @@ impl<T> Lane<T> {
 
     /// Takes the next events of one key, up to `max`, when those of the key `done` were seen to,
     /// and returns the key. None if there is none, and then somebody is told of the next one.
+    ///
+    /// What is left in `spent`, events that were delivered, is to be dropped by the caller.
     pub(crate) fn take(
         &self,
         done: Option<ValueKey>,
@@ -179,7 +197,7 @@ impl<T> Lane<T> {
         // Once nothing waits no publisher may come for long: whoever has taken drops them all.
         match key {
             None => spent.append(&mut state.spent),
-            Some(_) if state.spent.is_empty() => std::mem::swap(&mut state.spent, spent),
+            Some(_) if state.spent.len() < MOST_SPENT => state.spent.append(spent),
             Some(_) => {}
         }
         let makes_room = state.blocked > 0 && state.has_room_again();
@@ -295,9 +313,43 @@ pub(super) fn linger(is_ready: impl Fn() -> bool) {
     }
 }
 
+/// Waits a moment while `count` rises, unless somebody else waits: a thread that comes for each
+/// event alone has the publisher wait for the lane at each.
+pub(super) fn gather(count: impl Fn() -> usize, others_wait: impl Fn() -> bool) {
+    let mut before = count();
+    for _ in 0..LINGER / 2 {
+        if before == 0 || before >= GATHERED || others_wait() {
+            return;
+        }
+        thread::yield_now();
+        let now = count();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
+}
+
+/// How many events are worth it to come for them.
+const GATHERED: usize = 16;
+
 /// For how many events there has to be room before publishers are woken that wait for it, where
 /// lanes are large: as many as are taken at once.
 const MOST_WANTED_ROOM: usize = 64;
+
+/// With how many delivered events kept for publishers to drop no batch more is kept.
+const MOST_SPENT: usize = 256;
+
+/// How many of them a publisher drops when it comes: more than it brings.
+const SPENT_AT_ONCE: usize = 2;
+
+/// Drops what was delivered: the arguments are the user's.
+#[inline]
+fn drop_some<T>(spent: [Option<T>; SPENT_AT_ONCE]) {
+    if spent.iter().any(Option::is_some) {
+        drop_quietly(spent);
+    }
+}
 
 /// Some microseconds, about what it takes to wake a thread.
 const LINGER: usize = 16;
@@ -310,6 +362,17 @@ fn is_nested() -> bool {
 impl<T> State<T> {
     fn is_full(&self) -> bool {
         self.line.len() >= self.bounds.capacity
+    }
+
+    /// Returns whether an event simply goes to the end of the one queue.
+    fn takes_plainly(&self) -> bool {
+        let is_plain = !self.bounds.keyed && self.bounds.overflow != Overflow::Coalesce;
+        is_plain && !self.line.is_keyed() && !self.ended && !self.is_full()
+    }
+
+    /// Returns some of what was delivered, to be dropped without the lock.
+    fn some_spent(&mut self) -> [Option<T>; SPENT_AT_ONCE] {
+        std::array::from_fn(|_| self.spent.pop())
     }
 
     /// Returns whether those who wait for room are woken: not for each event that is taken, which
@@ -381,3 +444,6 @@ impl<T> fmt::Debug for Lane<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,6 +55,7 @@ impl<T> Line<T> {
     }
 
     /// Adds an event, and returns whether somebody is to be told.
+    #[inline]
     pub(super) fn push(&mut self, item: T, key: &ValueKey) -> bool {
         match self {
             Self::Single(queue) => queue.push(item),

@@ -39,6 +39,14 @@ pub(crate) fn settle() {
 
 /// Does `work`, which does not unwind, and returns the events that it left to wait.
 pub(crate) fn hold(work: impl FnOnce()) -> Held {
+    if !PENDING.get() {
+        // Nothing waits, so there are no others to be told apart.
+        work();
+        return match PENDING.replace(false) {
+            true => Held(WAITING.take()),
+            false => Held::default(),
+        };
+    }
     // A thread that is ending keeps nothing.
     let Ok(others) = WAITING.try_with(RefCell::take) else {
         work();

@@ -30,6 +30,7 @@ impl<T> Entry<T> {
 }
 
 impl<T> Queue<T> {
+    #[inline]
     pub(super) fn push(&mut self, item: T) -> bool {
         self.entries.push_back(Entry::Item(item));
         self.items += 1;

@@ -65,6 +65,12 @@ pub(crate) fn show(
     STACK.try_with(begin).ok().map(Shown)
 }
 
+/// Returns whether any fire on this thread shows something.
+#[inline]
+pub(super) fn is_showing() -> bool {
+    STACK.try_with(|stack| !stack.borrow().fires.is_empty()) == Ok(true)
+}
+
 /// What a fire shows, to be shown on another thread too.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {

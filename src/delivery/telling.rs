@@ -35,6 +35,12 @@ impl Drop for Telling {
 }
 
 impl Hooks {
+    /// Returns whether any run on this thread.
+    #[inline]
+    pub(super) fn are_here() -> bool {
+        RUNNING.try_with(|running| !running.borrow().is_empty()) == Ok(true)
+    }
+
     /// Returns those that run on this thread.
     pub(super) fn here() -> Self {
         let here = RUNNING.try_with(|running| running.borrow().clone());

@@ -385,7 +385,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
     ) -> FireReport {
         let call = |target: &I| target.invoke(&self.schema, method, values);
         let parcel = |fire| UntypedPayload::shared(&self.schema, method, values, fire);
-        pipeline::fire(self, method, origin, || values, &call, parcel)
+        pipeline::fire(self, method, origin, || values, &call, parcel, false)
     }
 
     fn must_wait(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::channel::Channel;
 use super::lane::PlainSlot;
 use super::metrics::LaneMeter;
-use super::pipeline::fire_plain;
+use super::plain::fire_plain;
 use super::prepared::Prepared;
 use super::report::FireReport;
 use crate::value::SubscriberError;

@@ -1,7 +1,6 @@
 //! The pipeline of a fire: snapshot, match, delivery, report.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arc_swap::Guard;
@@ -12,13 +11,11 @@ use super::event_row::EventRow;
 use super::facet::Facet;
 use super::guarded::{Filters, Guarded};
 use super::indexed::NotFound;
-use super::lane::{IndexedLane, Lane, PlainSlot};
-use super::measured::{count_plain, fire_timed};
+use super::lane::{IndexedLane, Lane};
 use super::merged;
-use super::metrics::LaneMeter;
 use super::payload::{Call, LentCall};
+use super::plain::{call_all, fire_lane, fire_plain, go_on};
 use super::posted;
-use super::prepared::Prepared;
 use super::privates::PrivateLanes;
 use super::report::{FireReport, Tally};
 use super::retaining;
@@ -27,14 +24,11 @@ use super::steered;
 use super::steering::{Course, DefaultQuery};
 use super::with::{FirePart, Origin};
 use crate::cache::Snapshot;
-use crate::delivery::{
-    Carried, DeliveryOutcome, Failure, Parcel, Shown, enter, enter_subscription,
-    entered_subscription,
-};
-use crate::value::untyped::{self, SubscriberFailed};
+use crate::delivery::{Carried, DeliveryOutcome, Failure, Parcel, enter, settle};
+use crate::value::untyped::SubscriberFailed;
 use crate::value::{SubscriberError, ValueRef, panic_message};
 
-/// Fires the method at index `method`.
+/// Fires the method at index `method`, and what waits for its end if it is inside of no other.
 ///
 /// `values` makes the event's values, and is asked only if a slot needs them; `call` calls the
 /// method on one subscriber with the caller's own arguments; `parcel` makes an event that keeps
@@ -47,28 +41,79 @@ pub(crate) fn fire<'e, I, V>(
     values: impl Fn() -> V,
     call: &impl Fn(&I) -> Result<(), SubscriberError>,
     parcel: impl Fn(Carried) -> Arc<dyn Parcel>,
+    is_outermost: bool,
 ) -> FireReport
 where
     I: Facet + ?Sized,
     V: AsRef<[ValueRef<'e>]>,
 {
+    let settle = || {
+        if is_outermost {
+            settle();
+        }
+    };
     if origin.is_unusual() || channel.shows_more() || spans::are_wanted() {
-        return fire_unusual(channel, method, origin, values, call, parcel);
+        let report = fire_unusual(channel, method, origin, values, call, parcel);
+        settle();
+        return report;
     }
     let snapshot = channel.cache.load();
+    let report = match snapshot.method(method) {
+        Some(Lane::Plain {
+            slots,
+            prepared,
+            meter: None,
+        }) if !slots.is_empty() => {
+            let Some(entered) = enter(channel.key.class) else {
+                return too_deep(channel, prepared.iter().map(|it| &it.entry));
+            };
+            let Some(failure) = call_all(slots, call) else {
+                let count = slots.len();
+                drop(entered);
+                drop(snapshot);
+                settle();
+                // Made where it is returned: one that other ways can reach is written to memory
+                // piece by piece, and waited for when it is moved.
+                return FireReport::of_delivered(count);
+            };
+            go_on(failure, channel, slots, prepared, call)
+        }
+        Some(_) => fire_other(channel, snapshot, method, origin, values, call, parcel),
+        None => FireReport::default(),
+    };
+    settle();
+    report
+}
+
+/// Fires a lane that is not plain, or whose fires are counted.
+///
+/// Apart, so that the plain fire is as short as it can be.
+#[inline(never)]
+fn fire_other<'e, I, V>(
+    channel: &Channel<I>,
+    snapshot: Guard<Arc<Snapshot<Lane<I>>>>,
+    method: usize,
+    origin: Origin<'_>,
+    values: impl Fn() -> V,
+    call: &impl Fn(&I) -> Result<(), SubscriberError>,
+    parcel: impl Fn(Carried) -> Arc<dyn Parcel>,
+) -> FireReport
+where
+    I: Facet + ?Sized,
+    V: AsRef<[ValueRef<'e>]>,
+{
     match snapshot.method(method) {
         Some(Lane::Plain {
             slots,
             prepared,
             meter,
         }) => fire_lane(channel, slots, prepared, meter.as_deref(), || None, call),
-        None => FireReport::default(),
         Some(Lane::Guarded {
             slots,
             is_posted: true,
             ..
         }) => posted::fire(channel, slots, parcel),
-        Some(_) => {
+        _ => {
             let call = LentCall::new(call, parcel);
             fire_filtered(channel, snapshot, method, origin, values().as_ref(), &call)
         }
@@ -118,32 +163,6 @@ where
         span.end(&report);
     }
     report
-}
-
-/// Fires a plain lane, and shows its properties meanwhile.
-#[inline]
-fn fire_lane<I: ?Sized>(
-    channel: &Channel<I>,
-    slots: &[PlainSlot<I>],
-    prepared: &[Arc<Prepared<I>>],
-    meter: Option<&LaneMeter>,
-    show: impl FnOnce() -> Option<Shown>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> FireReport {
-    if slots.is_empty() {
-        meter.inspect(|meter| meter.here().count());
-        return FireReport::default();
-    }
-    let Some(_entered) = enter(channel.key.class) else {
-        let report = too_deep(channel, prepared.iter().map(|it| &it.entry));
-        count_plain(channel, prepared, meter, &report);
-        return report;
-    };
-    let _shown = show();
-    match meter.filter(|meter| meter.here().is_sample()) {
-        Some(meter) => fire_timed(channel, slots, prepared, meter, call),
-        None => fire_plain(channel, slots, prepared, meter, call),
-    }
 }
 
 /// Fires a lane that is not plain, and goes on with newer snapshots until one fits its index.
@@ -305,70 +324,6 @@ fn fire_each<I: Facet + ?Sized>(
     let guarded = Guarded::new(channel, method, row);
     guarded.fire(&*all, Filters::Asked, call, &mut tally);
     tally.withhold(before - all.len());
-    tally.finish(&channel.around.hook, channel.key.class)
-}
-
-/// Calls every slot, and counts that. One `catch_unwind` stands around the loop, not around each
-/// call: after a failure the loop goes on behind the slot that failed.
-#[inline]
-pub(super) fn fire_plain<I: ?Sized>(
-    channel: &Channel<I>,
-    slots: &[PlainSlot<I>],
-    prepared: &[Arc<Prepared<I>>],
-    meter: Option<&LaneMeter>,
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> FireReport {
-    let all = catch_unwind(AssertUnwindSafe(|| call_each(slots, call)));
-    if let Some(failure) = failure_in(all) {
-        let report = go_on(failure, channel, slots, prepared, call);
-        count_plain(channel, prepared, meter, &report);
-        return report;
-    }
-    meter.inspect(|meter| meter.here().count());
-    // A tally of its own: one that `go_on` could reach would be written to memory piece by piece.
-    let mut tally = Tally::default();
-    tally.deliver(slots.len());
-    tally.finish(&channel.around.hook, channel.key.class)
-}
-
-/// Calls the slots in order, to the one that fails.
-#[inline]
-fn call_each<I: ?Sized>(
-    slots: &[PlainSlot<I>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> Result<(), SubscriberError> {
-    for slot in slots {
-        enter_subscription(slot.id);
-        untyped::call(|| call(&slot.target))?;
-    }
-    Ok(())
-}
-
-/// Notes the failure of the slot called last and calls those behind it.
-#[cold]
-#[inline(never)]
-fn go_on<I: ?Sized>(
-    failure: Failure,
-    channel: &Channel<I>,
-    slots: &[PlainSlot<I>],
-    prepared: &[Arc<Prepared<I>>],
-    call: &impl Fn(&I) -> Result<(), SubscriberError>,
-) -> FireReport {
-    let mut tally = Tally::default();
-    let mut rest = slots.iter().zip(prepared);
-    let mut failed = 0;
-    let mut failure = Some(failure);
-    while let Some(cause) = failure {
-        // The context knows who was called last, so the loop need not count on its way.
-        let last = entered_subscription();
-        if let Some((_, prepared)) = rest.find(|(slot, _)| slot.id == last) {
-            failed += 1;
-            tally.add(&prepared.entry, DeliveryOutcome::Failed(cause));
-        }
-        let behind = &slots[slots.len() - rest.len()..];
-        failure = failure_in(catch_unwind(AssertUnwindSafe(|| call_each(behind, call))));
-    }
-    tally.deliver(slots.len() - failed);
     tally.finish(&channel.around.hook, channel.key.class)
 }
 

@@ -3,16 +3,15 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use super::begun::Begun;
-use super::calling::{self, Callee, Step, outcome_of};
+use super::calling::{self, Callee, Step};
 use super::entry::SubscriptionEntry;
 use super::event_key::KeyPaths;
 use super::facet::Facet;
 use super::guarded::Guarded;
 use super::metrics::{ChannelMeter, SubscriptionMeter};
-use super::payload::{self, Call};
+use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::policy::Policy;
@@ -23,18 +22,18 @@ use super::target::Bound;
 use super::triggered::{SiteTrigger, usual_bounds};
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Handed, Letter, Overseen, Parcel, Pass,
-    Pushed, Recipient, Refused, SkipReason, Triggered, hold, settle, triggered,
+    Bounds, Delivery, DeliveryOutcome, Desk, Failure, Gap, Letter, Parcel, Pushed, Recipient,
+    SkipReason, Triggered, triggered,
 };
 use crate::model::Queued;
 use crate::notices::Notice;
 use crate::store::Trash;
-use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly, panic_message};
+use crate::value::{InterfaceSchema, SubscriberError, ValueKey, drop_quietly};
 
 /// A target behind the policy of its subscription: lane, deadline, breaker, trigger.
 pub(super) struct Post<I: ?Sized> {
     /// First, so that nobody has it any more when the entry goes.
-    target: Bound<I>,
+    pub(super) target: Bound<I>,
     pub(super) me: Weak<Self>,
     pub(super) entry: Arc<SubscriptionEntry>,
     pub(super) policy: Arc<Policy>,
@@ -46,6 +45,8 @@ pub(super) struct Post<I: ?Sized> {
     channel: ChannelKey,
     /// How much may wait, if every event that reaches the subscription does nothing else.
     simple_bounds: Option<Bounds>,
+    /// Whether nothing is asked, watched or counted where an event is delivered.
+    pub(super) is_direct: bool,
     pub(super) around: Arc<Surroundings>,
     pub(super) schema: Arc<InterfaceSchema>,
     /// What is counted of the subscription and of the methods, if anything is.
@@ -93,8 +94,10 @@ impl<I: Facet + ?Sized> Post<I> {
             policy.breaker.as_ref(),
             has_deadline,
         );
+        let is_watched = has_deadline || policy.breaker.is_some() || queue.is_some();
         let post = Self::seated(Self {
             me: Weak::new(),
+            is_direct: !is_watched && policy.trigger.is_none() && meters.is_none(),
             simple_bounds: policy.simple_bounds().filter(|_| meters.is_none()),
             meter: meters.and_then(|meters| meters.subscription(entry)),
             methods: meters.map(|meters| meters.channel(class, &site.schema)),
@@ -144,6 +147,7 @@ impl<I: Facet + ?Sized> Post<I> {
             queue: self.queue.clone(),
             channel: self.channel,
             simple_bounds: self.simple_bounds,
+            is_direct: self.is_direct,
             around: Arc::clone(&self.around),
             schema: Arc::clone(&self.schema),
             meter: self.meter.clone(),
@@ -246,6 +250,15 @@ impl<I: Facet + ?Sized> Post<I> {
         self.put(bounds, parcel, &key)
     }
 
+    /// Has an event wait, or gives it back where more is to be asked than whether there is room.
+    #[inline]
+    pub(super) fn put_plainly(&self, parcel: Arc<dyn Parcel>) -> Result<(), Arc<dyn Parcel>> {
+        match &self.target {
+            Bound::Inbox(_) => Err(parcel),
+            _ => self.desk.accept_plainly(parcel),
+        }
+    }
+
     /// Has an event wait of which nothing is left to ask.
     pub(super) fn put(&self, bounds: Bounds, parcel: Arc<dyn Parcel>, key: &ValueKey) -> Step {
         let pushed = match &self.target {
@@ -308,98 +321,6 @@ impl<I: Facet + ?Sized> Post<I> {
     }
 }
 
-impl<I: Facet + ?Sized> Recipient for Post<I> {
-    fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed {
-        if let Bound::Inbox(inbox) = &self.target {
-            // It was due without an event, and here no lock is held: to hear of it is the user's.
-            let key = parcel.key().unwrap_or(&ValueKey::ONLY);
-            drop_quietly(inbox.put_beyond(Arc::clone(parcel), key));
-            return Handed::Over;
-        }
-        if let Some(receipt) = parcel.receipt() {
-            return self.deliver_queued(parcel, receipt);
-        }
-        if self.queue.is_some() {
-            return self.enqueue_due(parcel);
-        }
-        let Some(pass) = self.admit() else {
-            return Handed::Back;
-        };
-        let fire = parcel.fire();
-        fire.within_behind(missed, || self.deliver_here(parcel, pass, |_| {}));
-        settle_quietly();
-        Handed::Over
-    }
-}
-
-/// Does what waited for the end of an event: that is over, whatever the one around it does.
-pub(super) fn settle_quietly() {
-    if let Err(panic) = catch_unwind(settle) {
-        drop(panic_message(panic));
-    }
-}
-
-impl<I: Facet + ?Sized> Post<I> {
-    /// Calls the subscriber inside of the event's fire, and tells how that went: nothing of a call
-    /// that was told of when its deadline was over.
-    pub(super) fn deliver_here(
-        &self,
-        parcel: &Arc<dyn Parcel>,
-        pass: Option<Pass>,
-        note: impl FnOnce(&DeliveryOutcome),
-    ) {
-        let watch = Watch::late(&self.around);
-        let overseen = self.watch_over(parcel, pass);
-        let held = hold(|| {
-            let made = Cell::new(false);
-            let call = |target: &I| payload::deliver(&**parcel, target, &self.schema);
-            let run = || triggered(parcel.triggered(), || self.call(&made, &call));
-            let run = || self.within_deadline(overseen, run);
-            let run = || watch.call(self.watched(), &self.around, run);
-            if let Some(outcome) = outcome_of(catch_unwind(AssertUnwindSafe(run))) {
-                self.judge_outcome(pass, Some(&outcome));
-                note(&outcome);
-                self.tell(outcome, &**parcel, watch);
-            }
-        });
-        held.wait();
-    }
-}
-
-impl<I: Facet + ?Sized> Attendant for Post<I> {
-    fn watched(&self) -> Watched<'_> {
-        self.watched()
-    }
-
-    fn admit(&self) -> Result<Option<Pass>, Refused> {
-        match &self.policy.breaker {
-            Some(_) => self.desk.admit().map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn judge(&self, pass: Option<Pass>, step: &Step) {
-        self.judge(pass, step);
-    }
-
-    fn oversee(&self, overrun: Box<dyn FnOnce() + Send>) -> Option<(Duration, Overseen)> {
-        let after = self.policy.deadline?;
-        Some((after, self.desk.vigil().begin(after, overrun)))
-    }
-
-    fn dismiss(&self, overseen: &Overseen) -> bool {
-        self.desk.vigil().end(overseen)
-    }
-
-    fn tell_of_deadline(&self, after: Duration) {
-        self.tell_of_deadline(after);
-    }
-
-    fn tell_end(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
-        self.tell(outcome, parcel, watch);
-    }
-}
-
 impl<I: ?Sized> Post<I> {
     /// Returns the trigger, if the subscription has one.
     pub(super) fn trigger(&self) -> Option<&SiteTrigger> {
@@ -429,7 +350,10 @@ impl<I: ?Sized> Post<I> {
     }
 
     /// Has the failure hook hear of what nobody has a report of, and those who count of all.
-    fn tell(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
+    pub(super) fn tell(&self, outcome: DeliveryOutcome, parcel: &dyn Parcel, watch: Watch) {
+        if outcome.is_delivered() && self.methods.is_none() {
+            return;
+        }
         let record = &self.entry.record;
         let delivery = Delivery::new(record.id(), Arc::clone(record.shared_name()), outcome);
         if let (Some(methods), Some(begun)) = (&self.methods, watch.begun()) {

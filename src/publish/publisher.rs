@@ -20,7 +20,7 @@ use super::report::FireReport;
 use super::steering::Steering;
 use super::surroundings::{Surroundings, Upkeep};
 use super::with::{Origin, With};
-use crate::delivery::{depth, settle, wait};
+use crate::delivery::{depth, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
 use crate::value::view::fields;
@@ -348,11 +348,16 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
             return self.wait(origin, method, owned());
         }
         let parcel = |fire| TypedPayload::shared::<I>(owned(), fire);
-        let report = pipeline::fire(&self.channel, method, origin, values, &call, parcel);
-        if depth == 0 {
-            settle();
-        }
-        report
+        let is_outermost = depth == 0;
+        pipeline::fire(
+            &self.channel,
+            method,
+            origin,
+            values,
+            &call,
+            parcel,
+            is_outermost,
+        )
     }
 
     /// Keeps the event until the outermost fire is over.
@@ -364,7 +369,8 @@ impl<I: EventInterface + ?Sized> Publisher<I> {
             let call = |target: &I| event.deliver(target);
             let values = || fields(&event).map(|(_, value)| value).collect::<Vec<_>>();
             let parcel = |fire| TypedPayload::shared::<I>(event.clone(), fire);
-            pipeline::fire(&channel, method, (&own).into(), values, &call, parcel);
+            let origin = (&own).into();
+            pipeline::fire(&channel, method, origin, values, &call, parcel, false);
         }));
         FireReport::waiting()
     }

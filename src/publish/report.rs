@@ -122,6 +122,18 @@ pub struct FireError {
 }
 
 impl FireReport {
+    /// Returns the report of a fire that so many subscribers returned from without an error.
+    #[inline]
+    pub(super) fn of_delivered(count: usize) -> Self {
+        Self {
+            delivered: u32::try_from(count).unwrap_or(u32::MAX),
+            filtered: 0,
+            accepted: 0,
+            suppressed: 0,
+            lines: None,
+        }
+    }
+
     /// Returns the report of an event that waits for the fire around it.
     pub(super) fn waiting() -> Self {
         Self::ended(End::Waits)

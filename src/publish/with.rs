@@ -68,6 +68,7 @@ impl<'a> Origin<'a> {
 }
 
 impl<'a> From<&'a Own> for Origin<'a> {
+    #[inline]
     fn from(own: &'a Own) -> Self {
         Self {
             own,

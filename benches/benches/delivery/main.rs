@@ -1,4 +1,4 @@
-//! What the subscriber's side costs: measuring.
+//! What the subscriber's side costs: lanes, calls at the same time, streams, triggers, measuring.
 //!
 //! ```text
 //! cargo bench --manifest-path benches/Cargo.toml --bench delivery -- --quick
@@ -6,6 +6,7 @@
 
 mod lanes;
 mod metrics;
+mod parallel;
 mod stream;
 mod trigger;
 
@@ -31,6 +32,9 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
     if asked("metrics") {
         metrics::measure(task.effort)?;
     }
+    if asked("parallel") {
+        parallel::measure(task.effort)?;
+    }
     if asked("stream") {
         stream::measure(task.effort)?;
     }
@@ -41,4 +45,4 @@ fn bench(task: Task) -> Result<(), Box<dyn Error>> {
 }
 
 /// What can be asked for alone.
-const PARTS: [&str; 3] = ["lanes", "metrics", "stream"];
+const PARTS: [&str; 5] = ["lanes", "metrics", "parallel", "stream", "trigger"];

@@ -1,5 +1,5 @@
-//! What the publisher's side costs: bags compared with events, publisher filters, interest, how
-//! soon a change of the wiring is told, and calls at the same time.
+//! What the publisher's side costs: bags compared with events, publisher filters, interest, and how
+//! soon a change of the wiring is told.
 //!
 //! A million subscriptions are told apart by one value of their bags. Against the index stands what
 //! COM+ would do: a loop that compares the value in each bag with the event's. The same million is
@@ -12,7 +12,6 @@
 
 mod interest;
 mod lag;
-mod parallel;
 
 use std::error::Error;
 use std::hint::black_box;
@@ -62,7 +61,6 @@ fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
     publisher_filter(effort, &mut table)?;
     bag_equality(effort, &mut table)?;
     lag::measure(effort)?;
-    parallel::measure(effort)?;
     println!("\n{table}");
     Ok(())
 }

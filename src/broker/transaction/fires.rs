@@ -66,7 +66,7 @@ impl Leaving {
             return self.left_out();
         }
         if let Some(joined) = self.joined {
-            joined.is_uncertain();
+            joined.doubted();
         }
     }
 }

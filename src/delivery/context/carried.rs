@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::{
     Drawn, EventContext, EventId, FRAME, NESTING_LIMIT, NO_NUMBER, at_depth, depth, enter,
 };
-use crate::delivery::shown::Kept;
+use crate::delivery::shown::{Kept, is_showing};
 use crate::delivery::telling::Hooks;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::{Properties, Value};
@@ -32,7 +32,14 @@ struct Rare {
 }
 
 impl Rare {
+    #[inline]
     fn at(depth: u32) -> Option<Box<Self>> {
+        let may_be_there = is_showing() || Hooks::are_here();
+        may_be_there.then(|| Self::found(depth)).flatten()
+    }
+
+    #[cold]
+    fn found(depth: u32) -> Option<Box<Self>> {
         let (shown, hooks) = (Kept::of(depth), Hooks::here());
         let is_there = shown.is_some() || !hooks.is_empty();
         is_there.then(|| Box::new(Self { shown, hooks }))

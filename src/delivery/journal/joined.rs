@@ -23,8 +23,11 @@ pub(crate) struct Joined {
 /// Events with places in the queues of those who wait for them.
 struct Reserved<'a> {
     journal: &'a Journal,
-    events: Vec<(Vec<u8>, Arc<dyn Parcel>, Vec<Addressee>)>,
+    events: Vec<Encoded>,
 }
+
+/// An event in its stored form, and who waits for it.
+type Encoded = (Vec<u8>, Arc<dyn Parcel>, Vec<Addressee>);
 
 impl Journal {
     /// Adds events to a batch. Where there is no room in a queue that does not say that it loses
@@ -151,7 +154,7 @@ impl Joined {
     }
 
     /// Says that nobody knows whether the batch was committed.
-    pub(crate) fn is_uncertain(self) {
+    pub(crate) fn doubted(self) {
         self.journal.state.lock().pending.is_uncertain = true;
     }
 }

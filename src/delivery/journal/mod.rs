@@ -52,11 +52,14 @@ pub(crate) struct Journal {
     restore: Restore,
     last_resort: Option<LastResort>,
     open_site: OnceLock<OpenSite>,
-    schemas: Mutex<HashMap<(Uuid, [u8; 16]), Arc<InterfaceSchema>>>,
+    schemas: Mutex<Schemas>,
     state: Mutex<State>,
     /// Where publishers wait until their events are stored, or there is room for them.
     changed: Condvar,
 }
+
+/// interface and hash -> schema
+type Schemas = HashMap<(Uuid, [u8; 16]), Arc<InterfaceSchema>>;
 
 /// Makes an event of one that was stored.
 pub(crate) type Restore =
