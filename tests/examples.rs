@@ -115,6 +115,27 @@ fn hello_delivers_the_event_that_passes_the_filter() {
 }
 
 #[test]
+fn workers_share_the_jobs_of_one_queue_and_each_is_done_once() {
+    let expected = [
+        "30 jobs wait, and nobody is there",
+        "\"workshop\": failed: the tool broke",
+        "30 jobs done by 3 workers",
+    ];
+    assert_says("competing_consumers", &expected);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn order_and_event_are_there_together_whenever_the_program_was_killed() {
+    let expected = [
+        "killed 5 times, orders: some",
+        "orders without an event: 0",
+        "events without an order: 0",
+    ];
+    assert_says("outbox", &expected);
+}
+
+#[test]
 fn subscriber_is_tested_without_waiting_for_the_time_that_passes() {
     assert_says(
         "testing",

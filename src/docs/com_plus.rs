@@ -84,10 +84,11 @@
 //! - *A subscription may be stored before its class*, and is checked once the class is there.
 //! - *A subscription may name several methods.* In COM+ it is one or all, and a subset takes
 //!   several records ("Registering a Subscription").
-//! - *A transaction is of the store, not of the fire.* A [`Transaction`] takes subscriptions and
-//!   the program's own bytes ([`Tree`]) into one commit. In COM+ a class that supports transactions
-//!   carries the publisher's to its subscribers, each of which can abort it (J. Loewy, "COM and
-//!   .NET Component Services", chapter 9): a veto, which no subscriber has here.
+//! - *A transaction is of the store.* A [`Transaction`] takes subscriptions, the program's own bytes
+//!   ([`Tree`]) and events for those who have queues into one commit; all other subscribers are
+//!   called behind it. In COM+ a class that supports transactions carries the publisher's to its
+//!   subscribers, each of which can abort it (J. Loewy, "COM and .NET Component Services", chapter
+//!   9): a veto, which no subscriber has here.
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
 //! - *A per-user subscription* follows sessions that the program begins, at each broker by itself.
@@ -104,8 +105,12 @@
 //! - *Events about the wiring* carry the revision, the name and, on request, the record before and
 //!   after; they are filtered like any other. COM+ tells a kind and an id (`IEventObjectChange`).
 //!
-//! Not in this version: queued subscriptions, transactions, partitions, and remote
-//! activation by MachineName.
+//! - *A queue* is one of the subscription ([`Queued`](crate::Queued)), in the store beside it. COM+
+//!   composes queued components with events, on either side of the class; here it is the
+//!   subscriber's side, as the publisher is the same program. The retry ladder is
+//!   [`Retry::com_plus`](crate::Retry::com_plus) ("Queued Components, Errors").
+//!
+//! Not in this version: partitions, and remote activation by MachineName.
 //!
 //! # Twenty complaints
 //!
@@ -127,7 +132,7 @@
 //! 6. *Publishing is linear in the subscribers; about 100 is the limit ([MS-COMEV] 1.6).* Yes
 //!    where there are filters: many are found by index, and a fire's cost follows those that match.
 //!    Whoever has no filter is called, so that is linear.
-//! 7. *High rates bloat memory.* Yes: inline delivery has no queue, and a lane has a bound. A class
+//! 7. *High rates bloat memory.* Yes: inline delivery has no queue; a lane and a queue have a bound. A class
 //!    with [`Nesting::Queued`] queues nested events without one.
 //! 8. *Large arguments are hard.* Yes: references are passed on as they are. Parameters by value
 //!    are cloned for each subscriber.
@@ -142,7 +147,7 @@
 //! 14. *Two doors that refuse each other's objects.* Yes: there is one.
 //! 15. *Not reliable, and losses go unnoticed.* In part: the wiring's changes can be followed
 //!     without a gap ([`Broker::follow_changes`]), and what a lane loses is told to the subscriber
-//!     and as a health event. Events do not survive the process and are not retried.
+//!     and as a health event. With a queue events survive the process and are tried again.
 //! 16. *The store belongs to one machine.* In part: records have a serde form to carry elsewhere.
 //!     Nothing replicates them.
 //! 17. *Statistics come late through the event system (KB 965230).* Yes: delivery is a call, and

@@ -200,6 +200,54 @@
 //!   it remembers survives the program where it is [`kept`](crate::Trigger::kept), but for the last
 //!   seconds before a crash: `triggers/kept.rs`.
 //!
+//! # What waits in queues
+//!
+//! A subscription with a [queue](crate::Queued). Tests are in `queued.rs` and the files beside it.
+//!
+//! | | a fire that waits | [`without_waiting`](crate::Queued::without_waiting) | in a transaction |
+//! | --- | --- | --- | --- |
+//! | an error or panic of the subscriber | is tried again, then a dead letter | the same | the same |
+//! | `kill -9` after the fire, or commit, returned | is delivered | may be lost | is delivered |
+//! | `kill -9` after the subscriber returned | may be delivered again | the same | the same |
+//! | a loss of power | what was synced is delivered | the same | the same |
+//! | a write error of the store | the fire fails | a notice | the commit fails |
+//! | damage to the database | is lost: the copy has the wiring | the same | the same |
+//! | the close of the broker | is delivered by the next | the same | the same |
+//!
+//! - *`kill -9`*: `examples/torture.rs` kills a program as often as one likes and compares what is
+//!   there with what was acknowledged; `crash.rs:
+//!   killed_program_loses_nothing_that_it_was_told_is_done` does so fifty times, and
+//!   `program_that_acknowledges_before_the_flush_is_caught` shows that it would notice. *Power* was
+//!   not cut; what reaches the device in which order is that of any commit.
+//! - *Write errors*: whichever call of the engine fails, and however much it has done: what was
+//!   accepted is delivered, and what was not fired is not: `faults.rs:
+//!   nothing_that_was_accepted_is_lost_whichever_call_fails`. A fire whose event is reported as
+//!   [`NotStored`](crate::Failure::NotStored) while the store is uncertain may be delivered.
+//! - *Order* is that of acceptance, for each value of a key if there is one; what is tried again
+//!   holds back what is behind it, unless the queue is relaxed: `queued.rs:
+//!   event_that_failed_is_tried_again_before_those_behind_it`,
+//!   `relaxed_queue_lets_others_pass_one_that_waits_for_its_next_attempt`,
+//!   `event_of_one_key_holds_back_no_other`.
+//! - *Once*: never promised. Effectively once it is where the subscriber's effect and its memory of
+//!   the [idempotency key](crate::EventContext::idempotency_key) are in one commit, such as a
+//!   [transaction](crate::Transaction) of the same broker. An effect elsewhere, a mail that is
+//!   sent, may happen twice.
+//! - *Attempts* that ended are counted and kept with their errors. One whose process died is not
+//!   counted, so an event that ends the process each time is tried for ever.
+//! - *Absence*: events wait for a component that is not registered, for an owner who is not logged
+//!   on, and, where the queue keeps its backlog, for a subscription that is switched off:
+//!   `queued.rs: events_wait_for_an_owner_who_is_not_logged_on`,
+//!   `subscription_that_is_switched_off_keeps_what_waits`. Removing the subscription gives up what
+//!   waits, as a health event says: `removed_subscription_gives_up_what_waits_and_says_so`.
+//! - *Dead letters* stay until they are replayed or purged: `queued.rs:
+//!   dead_letter_keeps_every_attempt_and_is_replayed_or_purged`.
+//! - *Evolution*: an event is stored with its schema and delivered by name: `evolution.rs:
+//!   waiting_event_is_delivered_by_name_and_one_that_nobody_can_take_is_a_dead_letter`.
+//! - *Transactions*: the event is stored if the commit is made, and not otherwise:
+//!   `transactions.rs: order_and_event_are_there_together_or_not_at_all`.
+//! - One broker of a process has the queues of a store; fires of others on the same store report
+//!   that: `queued.rs: second_broker_on_one_store_leaves_its_queues_alone`.
+//!
 //! # Who may do what
 //!
 //! - With an [`Authorizer`](crate::Authorizer), what is done through a view of a principal is done
@@ -237,7 +285,7 @@
 //!
 //! # What is not promised
 //!
-//! - Delivery of an event: it is attempted once, by the fire or from a lane.
+//! - Delivery of an event without a queue: it is attempted once, by the fire or from a lane.
 //! - What a class retains, after its broker is gone.
 //! - An end to a fire: a subscriber that does not return holds its publisher for ever, unless it
 //!   has a deadline or is detached; and a full lane does that waits for room.

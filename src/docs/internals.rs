@@ -166,6 +166,33 @@
 //! that does not come back is replaced, and ends if it does. A future is watched by the same timer
 //! and dropped by whoever polls it.
 //!
+//! # The path of an event through a queue
+//!
+//! A fire that finds subscriptions with queues goes through all of its subscribers first; then it
+//! has the event stored once for all of them, with the numbers of their queues, and waits for that
+//! if one of them asks for it. The *journal* writes for all who wait at once: whoever comes first
+//! writes, and what comes meanwhile is the next batch, as are the events that were delivered in
+//! the meantime and can go. The keys are [bulk](crate::Batch): they make no revision, and neither
+//! the change log nor the copy has them.
+//!
+//! When the event is stored it goes into the lane of each desk, as long as there is room for 256
+//! and nothing waits before it. Of what there is no room for, the number alone is in memory; it is
+//! read again when the lane has half emptied. In the lane it is a parcel with a *receipt*: whoever
+//! delivers says by it how that went, and a receipt that is dropped without a word puts the event
+//! back. So nothing has to be done for it when a subscription is edited, switched off or loses its
+//! component. What is to be tried again is parked with its lane, or, if the queue is relaxed, with
+//! the timers.
+//!
+//! An event that one subscription waits for is a key that is put and deleted, and nothing else.
+//! Where several do, what each of them has had of those that others wait for is written under its
+//! number. When a broker is opened, what is left of both says what waits for whom.
+//!
+//! Two cores of an AMD EPYC, release build, 2026-11, beside other builds; bench `queue`: 69,000
+//! events of 128 bytes a second through a queue that does not have its fires wait, 0.6 times what
+//! sled alone writes and removes with as many syncs; 121,000 a second out of a backlog; 536 bytes
+//! for an event for which a hundred wait. sled writes its pages over: 2.6 KB reach the disk for an
+//! event that was queued and delivered.
+//!
 //! # Locks
 //!
 //! `a -> b`: `b` may be taken while `a` is held, never the other way round.
@@ -196,6 +223,7 @@
 //! a change of a publisher object's properties or filters: alone
 //! the list of a parallel fire, a place on it, the queue of the pool: each alone
 //! a lane, the seats of a desk, the list of desks, a breaker: each alone
+//! a channel's roster, the wiring state -> the journal -> the pool of those who write
 //! the watch over a desk's calls -> the pool, notices, the breaker, what is parked -> the timers
 //! the watch over a pool -> the pool
 //! a change of registered publisher filters or predicates: alone
