@@ -1,9 +1,9 @@
 //! Three workers share what waits for one subscription, and each job goes to one of them.
 //!
-//! The subscription has a queue without an order, from which three jobs are delivered at a time, and
-//! its component is a pool of three. The first worker that is given a bad job fails, and another
-//! one takes it; jobs behind it do not wait. Watch for the counts: every job is done once, and all
-//! three workers took part.
+//! The subscription has a queue without an order, from which three jobs are delivered at a time,
+//! and its component is a pool of three. The first worker that is given a bad job fails, and
+//! another one takes it; jobs behind it do not wait. Watch for the counts: every job is done once,
+//! and all three workers took part.
 //!
 //! ```text
 //! cargo run --example competing_consumers

@@ -1,9 +1,9 @@
 //! The event being delivered, as its subscriber sees it.
 
 mod carried;
+mod event_id;
 
 use std::cell::Cell;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -14,14 +14,10 @@ use super::shown::shown;
 use super::trigger::Triggered;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::value::Value;
-use crate::value::id::uuid_id;
 
 pub(crate) use self::carried::{Carried, StoredFire, carried};
-
-uuid_id! {
-    /// The identity of one fired event.
-    EventId, 0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0021
-}
+pub use self::event_id::EventId;
+use self::event_id::event_id;
 
 /// How deep events may fire events on one thread.
 ///
@@ -252,14 +248,6 @@ impl Drawn {
             ..self
         }
     }
-}
-
-/// Returns an id that no other event has: some bits of it are random and the process's own, the
-/// others count.
-fn event_id(sequence: u64) -> EventId {
-    static PROCESS: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128() << 64);
-    let bits = *PROCESS | u128::from(sequence);
-    EventId::from_u128(Uuid::new_v8(bits.to_be_bytes()).as_u128())
 }
 
 impl Frame {

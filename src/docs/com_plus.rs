@@ -84,11 +84,11 @@
 //! - *A subscription may be stored before its class*, and is checked once the class is there.
 //! - *A subscription may name several methods.* In COM+ it is one or all, and a subset takes
 //!   several records ("Registering a Subscription").
-//! - *A transaction is of the store.* A [`Transaction`] takes subscriptions, the program's own bytes
-//!   ([`Tree`]) and events for those who have queues into one commit; all other subscribers are
-//!   called behind it. In COM+ a class that supports transactions carries the publisher's to its
-//!   subscribers, each of which can abort it (J. Loewy, "COM and .NET Component Services", chapter
-//!   9): a veto, which no subscriber has here.
+//! - *A transaction is of the store.* A [`Transaction`] takes subscriptions, the program's own
+//!   bytes ([`Tree`]) and events for those who have queues into one commit; all other subscribers
+//!   are called behind it. In COM+ a class that supports transactions carries the publisher's to
+//!   its subscribers, each of which can abort it (J. Loewy, "COM and .NET Component Services",
+//!   chapter 9): a veto, which no subscriber has here.
 //! - *There is one door.* COM+ has the catalog and the event system, and each refuses to change
 //!   what was made through the other.
 //! - *A per-user subscription* follows sessions that the program begins, at each broker by itself.
@@ -132,8 +132,8 @@
 //! 6. *Publishing is linear in the subscribers; about 100 is the limit ([MS-COMEV] 1.6).* Yes
 //!    where there are filters: many are found by index, and a fire's cost follows those that match.
 //!    Whoever has no filter is called, so that is linear.
-//! 7. *High rates bloat memory.* Yes: inline delivery has no queue; a lane and a queue have a bound. A class
-//!    with [`Nesting::Queued`] queues nested events without one.
+//! 7. *High rates bloat memory.* Yes: inline delivery has no queue; a lane and a queue have a
+//!    bound. A class with [`Nesting::Queued`] queues nested events without one.
 //! 8. *Large arguments are hard.* Yes: references are passed on as they are. Parameters by value
 //!    are cloned for each subscriber.
 //! 9. *The publisher cannot learn who failed.* Yes: the report and the failure hook name

@@ -206,7 +206,7 @@
 //!
 //! | | a fire that waits | [`without_waiting`](crate::Queued::without_waiting) | in a transaction |
 //! | --- | --- | --- | --- |
-//! | an error or panic of the subscriber | is tried again, then a dead letter | the same | the same |
+//! | an error or panic of the subscriber | is retried, then a dead letter | the same | the same |
 //! | `kill -9` after the fire, or commit, returned | is delivered | may be lost | is delivered |
 //! | `kill -9` after the subscriber returned | may be delivered again | the same | the same |
 //! | a loss of power | what was synced is delivered | the same | the same |

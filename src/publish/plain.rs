@@ -17,6 +17,7 @@ use crate::value::SubscriberError;
 use crate::value::untyped;
 
 /// Fires a plain lane, and shows its properties meanwhile.
+#[inline]
 pub(super) fn fire_lane<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],
@@ -42,6 +43,7 @@ pub(super) fn fire_lane<I: ?Sized>(
 }
 
 /// Calls every slot, and counts that.
+#[inline]
 pub(super) fn fire_plain<I: ?Sized>(
     channel: &Channel<I>,
     slots: &[PlainSlot<I>],

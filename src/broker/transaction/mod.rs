@@ -31,9 +31,9 @@ use crate::value::{EventInterface, ValueRef};
 /// either: [`Tree::get`](crate::Tree::get) reads what is committed. What must still be so when it
 /// is committed is said with [`expect`](TransactionTree::expect).
 ///
-/// It takes stored subscriptions, [trees](crate::Tree), and events. Other records, transient subscriptions
-/// and what has to do with components cannot take part. It has [`KEYS`](Self::KEYS) and
-/// [`BYTES`](Self::BYTES) at most; [`Broker::import`] takes more subscriptions at once.
+/// It takes stored subscriptions, [trees](crate::Tree), and events. Other records, transient
+/// subscriptions and what has to do with components cannot take part. It has [`KEYS`](Self::KEYS)
+/// and [`BYTES`](Self::BYTES) at most; [`Broker::import`] takes more subscriptions at once.
 ///
 /// # Examples
 ///
