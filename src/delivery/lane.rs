@@ -165,6 +165,7 @@ impl<T> Lane<T> {
         if state.ended {
             return Pushed::Ended(item);
         }
+        state.fit_line();
         let is_ready = state.push_last(item, key);
         self.count.store(state.line.len(), Ordering::Relaxed);
         drop(state);
@@ -387,10 +388,7 @@ impl<T> State<T> {
         if self.ended {
             return (Pushed::Ended(item), false);
         }
-        if self.bounds.keyed != self.line.is_keyed() && self.line.is_idle() {
-            // Not before: what waits stays in order, and so does all that comes behind it.
-            self.line = Line::new(self.bounds.keyed);
-        }
+        self.fit_line();
         if self.bounds.overflow == Overflow::Coalesce {
             match self.line.replace(item, key) {
                 Ok(older) => {
@@ -415,6 +413,14 @@ impl<T> State<T> {
             },
             Overflow::DropNewest => (Pushed::Dropped(item, self.line.miss(key)), false),
             _ => (Pushed::Full(item, self.line.miss(key)), false),
+        }
+    }
+
+    /// Tells events apart by keys, or not any more, as the bounds have it by now. Not while
+    /// something waits: that stays in order, and so does all that comes behind it.
+    fn fit_line(&mut self) {
+        if self.bounds.keyed != self.line.is_keyed() && self.line.is_idle() {
+            self.line = Line::new(self.bounds.keyed);
         }
     }
 

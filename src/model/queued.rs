@@ -22,6 +22,12 @@ use super::{Overflow, Problems, Retry, span};
 /// value, and those of others come at the same time. A [`relaxed`](Self::relaxed) queue has no
 /// order, and holds nothing back.
 ///
+/// Up to 256 of the events that wait are in memory. Where so many are held back by earlier ones of
+/// their keys, those of other keys wait with them.
+///
+/// The first broker of a process that opens a store has its queues until it is closed; fires of
+/// others report that they have none.
+///
 /// Only a subscription can ask for it, not a class for all of its subscriptions: what waits belongs
 /// to one that is there, whether its class is or not.
 ///
@@ -117,7 +123,8 @@ impl Queued {
         self
     }
 
-    /// Makes a dead letter of an event that was not delivered this long after it was fired.
+    /// Makes a dead letter of an event that was not delivered this long after it was fired. It is
+    /// looked at when its turn comes: while nobody can be called, events stay where they are.
     #[must_use]
     pub fn with_time_to_live(mut self, span: Duration) -> Self {
         self.time_to_live = Some(span);
@@ -131,8 +138,8 @@ impl Queued {
         self
     }
 
-    /// Has a fire return when the event is accepted, before it is stored: the fire is as quick as a
-    /// detached one, and a crash loses the last few events, up to what the disk takes at once.
+    /// Has a fire return when the event is accepted, before it is stored: it waits for nothing
+    /// until four thousand events are behind the disk, and a crash loses up to as many.
     #[must_use]
     pub fn without_waiting(mut self) -> Self {
         self.without_waiting = true;

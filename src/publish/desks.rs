@@ -142,14 +142,13 @@ impl Desks {
     fn vacate(&self, desk: Arc<Desk>, channel: ChannelKey, keeper: &Keeper, trash: &mut Trash) {
         let left = desk.vacate(channel.into());
         let is_vacant = desk.is_vacant();
-        if is_vacant {
-            self.journal.unseat(desk.id());
-        }
+        let queued = is_vacant.then(|| self.journal.unseat(desk.id()));
         let trigger = is_vacant.then(|| desk.without_trigger());
         if trigger.as_ref().is_some_and(Option::is_some) {
             keeper.forget(desk.id());
         }
         trash.add((left, trigger, desk));
+        trash.add(queued);
     }
 
     /// Returns whether no subscription has one.

@@ -86,11 +86,8 @@ impl<I: Facet + ?Sized> Post<I> {
         let Some(journal) = receipt.journal() else {
             return Handed::Nobody;
         };
-        if journal.is_expired(receipt, parcel.fire().time()) {
-            return next(journal.judge(parcel, receipt, QueueVerdict::Expired));
-        }
-        if let Some(due) = journal.due(receipt) {
-            return Handed::Later(due);
+        if let Some(withheld) = journal.withhold(parcel, receipt, parcel.fire().time()) {
+            return next(withheld);
         }
         if !self.target().is_there(&self.schema) {
             return Handed::Nobody;
@@ -211,6 +208,7 @@ fn outcome_of(refusal: Refusal) -> DeliveryOutcome {
         Refusal::Full => DeliveryOutcome::Failed(Failure::Overflow),
         Refusal::Dropped => DeliveryOutcome::Skipped(SkipReason::Dropped),
         Refusal::Closed => DeliveryOutcome::Failed(Failure::Closed),
+        Refusal::Gone => DeliveryOutcome::Skipped(SkipReason::Gone),
         Refusal::Unwritten(why) => DeliveryOutcome::Failed(Failure::NotStored(why)),
     }
 }

@@ -433,6 +433,64 @@ fn one_stored_event_serves_all_who_wait_for_it() {
     assert_eq!(stored(&store), 0);
 }
 
+/// What one queue has had of what another waits for is remembered by the numbers of the events.
+#[test]
+fn events_have_numbers_that_none_had_before_however_often_the_broker_is_opened() {
+    let (store, tape) = (shared(), Tape::new());
+    let broker = open(&store);
+    let stocks = queue(&broker, Queued::new());
+    let other = record(Queued::new()).to_builder().name("b").component("b");
+    let other = other.id(SubscriptionId::from("b")).build().unwrap();
+    broker.ensure(&other).unwrap();
+    taping(&broker, &tape);
+    for volume in 0..5 {
+        assert_eq!(stocks.traded("A", volume).accepted(), 2);
+    }
+    assert!(broker.idle(LONG));
+    broker.register_component(tape.component("b")).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take().len(), 10);
+    close(broker);
+    // Nothing waits, and what is fired now is as new as ever.
+    let broker = open(&store);
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.traded("B", 6).accepted(), 2);
+    close(broker);
+    let broker = open(&store);
+    taping(&broker, &tape);
+    broker.register_component(tape.component("b")).unwrap();
+    assert!(broker.idle(LONG));
+    let mut came = tape.take();
+    came.sort();
+    assert_eq!(came, ["b traded B 6", "ledger traded B 6"]);
+    close(broker);
+}
+
+#[test]
+fn new_queue_gets_nothing_that_was_for_one_that_is_gone() {
+    let (store, tape) = (shared(), Tape::new());
+    let broker = open(&store);
+    let stocks = queue(&broker, Queued::new());
+    let named = |name: &'static str| {
+        let other = record(Queued::new()).to_builder().name(name).component("b");
+        other.id(SubscriptionId::from(name)).build().unwrap()
+    };
+    broker.ensure(&named("gone")).unwrap();
+    assert_eq!(stocks.traded("A", 1).accepted(), 2);
+    broker.remove(SubscriptionId::from("gone")).unwrap();
+    close(broker);
+    let broker = open(&store);
+    broker.ensure(&named("new")).unwrap();
+    let stocks = broker.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.traded("B", 2).accepted(), 2);
+    close(broker);
+    let broker = open(&store);
+    broker.register_component(tape.component("b")).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take(), ["b traded B 2"]);
+    close(broker);
+}
+
 #[test]
 fn event_that_is_too_old_is_a_dead_letter() {
     let (clock, tape) = (VirtualClock::new(), Tape::new());

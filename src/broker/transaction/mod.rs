@@ -361,7 +361,8 @@ impl Transaction {
 }
 
 impl Committed {
-    /// Returns the revision of the commit, or the present one if there was nothing to write.
+    /// Returns the revision of the commit, or the present one if there was nothing to write but
+    /// events.
     pub fn revision(&self) -> Revision {
         self.revision
     }

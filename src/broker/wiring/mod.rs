@@ -103,7 +103,7 @@ impl Wiring {
         for gone in changes.removed.iter().filter(|gone| gone.may_be_queued()) {
             let id = gone.record.id();
             if let (Some(journal), None) = (&journal, state.subscriptions.get(id)) {
-                journal.forget(id);
+                trash.add(journal.forget(id));
             }
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ledger::Number;
+use super::writer::Appended;
 use super::{Journal, Receipt, Refusal};
 use crate::delivery::Parcel;
 use crate::error::{Error, ErrorKind, Result};
@@ -109,7 +110,7 @@ impl Journal {
             // Its values could be read when it was stored, so its record can.
             Err(_) => match self.stored_event(number) {
                 Some(event) => self.bury_event(queue, number, event, cause, why),
-                None => self.done(queue, number),
+                None => self.put_back_in(queue, number, receipt.epoch),
             },
         }
     }
@@ -184,7 +185,7 @@ impl Journal {
     pub(crate) fn dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<Retold>> {
         let store = self.store().ok_or_else(closed)?;
         // What was buried a moment ago is among them.
-        self.write_all();
+        self.write_all()?;
         let prefix = of.map_or_else(|| queue::DEAD_LETTERS.to_vec(), queue::dead_letters_of);
         let mut found = Vec::new();
         store.scan(&prefix, &mut |key, entry| {
@@ -219,15 +220,25 @@ impl Journal {
         }
     }
 
-    /// Has a dead letter delivered again, as an event that was fired when it was.
+    /// Has a dead letter delivered again, as an event that was fired when it was; of one that came
+    /// too late then, as one that is fired now.
     pub(crate) fn replay(&self, id: SubscriptionId, letter: u64) -> Result<()> {
         let key = queue::dead_letter_key(id, letter);
         let dead = self.dead_letter(&key)?;
+        if !self.state.lock().replaying.insert(key.clone()) {
+            return Err(no_letter());
+        }
+        let replayed = self.put_into_queue(id, dead, &key);
+        self.state.lock().replaying.remove(&key);
+        replayed
+    }
+
+    fn put_into_queue(&self, id: SubscriptionId, dead: DeadEvent, key: &[u8]) -> Result<()> {
         if let Some(open) = self.open_site.get() {
             // Nobody may have fired such an event since the broker was opened.
             open(dead.event.class.into(), dead.event.interface.into());
         }
-        let reserved = self.reserve(id, false).map_err(refused)?;
+        let reserved = self.reserve(id).map_err(refused)?;
         let to = dead.event.addressees.first().copied();
         let addressee = Addressee {
             queue: reserved,
@@ -236,21 +247,24 @@ impl Journal {
         };
         let mut event = dead.event;
         event.addressees = vec![addressee];
+        if DeadLetterCause::of(dead.cause) == DeadLetterCause::Expired {
+            event.time = self.staff.clock.now();
+        }
         let bytes = queue::encode_event(&event);
         let mut state = self.state.lock();
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(error) => {
+        let bytes = match (bytes, state.is_stopped) {
+            (Ok(bytes), false) => bytes,
+            (bytes, _) => {
                 state.release(&[addressee]);
-                return Err(error);
+                drop(state);
+                self.changed.notify_all();
+                return Err(bytes.err().unwrap_or_else(closed));
             }
         };
         state.last += 1;
         let number = state.last;
-        state
-            .pending
-            .append(number, bytes, None, vec![addressee], true);
-        state.pending.put(key, None);
+        let event = Appended::replayed(number, bytes, addressee, key.to_vec());
+        state.pending.append(event);
         drop(state);
         self.written(number).map_err(refused)
     }
@@ -260,23 +274,26 @@ impl Journal {
         let key = queue::dead_letter_key(id, letter);
         self.dead_letter(&key)?;
         let mut state = self.state.lock();
+        if state.replaying.contains(&key) {
+            return Err(no_letter());
+        }
         state.pending.put(key, None);
         drop(state);
-        self.write_all();
-        Ok(())
+        self.write_all()
     }
 
     fn dead_letter(&self, key: &[u8]) -> Result<DeadEvent> {
-        self.write_all();
+        self.write_all()?;
         let store = self.store().ok_or_else(closed)?;
         match store.get(key)? {
             Some(entry) => queue::decode_dead_event(&entry.value),
-            None => Err(Error::new(
-                ErrorKind::NotFound,
-                "there is no such dead letter",
-            )),
+            None => Err(no_letter()),
         }
     }
+}
+
+fn no_letter() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such dead letter")
 }
 
 fn reason(dead: &DeadEvent) -> String {
@@ -292,7 +309,8 @@ fn closed() -> Error {
 
 fn refused(refusal: Refusal) -> Error {
     match refusal {
-        Refusal::Closed => Error::new(ErrorKind::NotFound, "the subscription has no queue"),
+        Refusal::Gone => Error::new(ErrorKind::NotFound, "the subscription has no queue"),
+        Refusal::Closed => closed(),
         Refusal::Full | Refusal::Dropped => Error::new(
             ErrorKind::Unavailable,
             "the queue of the subscription is full",

@@ -1,5 +1,6 @@
 //! Filling the lanes of queues.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::delivery::lane::{Bounds, Pushed};
 use crate::delivery::{Carried, Desk, Parcel, StoredFire};
 use crate::error::Result;
 use crate::model::{Overflow, Queued, SubscriptionId};
+use crate::notices::Notice;
 use crate::store::Store;
 use crate::store::record::queue::{self, QueuedEvent, Tries};
 use crate::store::record::{self, Record, RecordKey};
@@ -20,18 +22,33 @@ use crate::value::{InterfaceSchema, ValueKey, drop_quietly};
 struct Meal {
     desk: Arc<Desk>,
     queue: u32,
+    epoch: u64,
     terms: Option<Arc<Queued>>,
     fresh: Vec<Addressed>,
     /// Those that are in the store alone.
     stored: Vec<(Number, Option<Tries>)>,
 }
 
+/// Who asks what comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Feeding {
+    /// Somebody who wants no more than what has just come.
+    Fresh,
+    /// Somebody who fills the lane.
+    First,
+    /// The same, who is at it.
+    Next,
+}
+
+/// How often a thread fills a lane before others have their turn.
+const MEALS: usize = 16;
+
 /// What became of an event that was to be read.
 enum Found {
     Event(Addressed),
-    /// It is there no more, or cannot be read: nobody can have it.
+    /// It is not for this queue.
     Nothing,
-    /// Nobody receives events of its class now.
+    /// It cannot be read, or nobody receives events of its class now.
     Stranded,
     /// The interface has no such event any more.
     Misfit(QueuedEvent, String),
@@ -45,62 +62,92 @@ impl Journal {
     pub(super) fn feed_soon(&self, id: SubscriptionId) {
         let state = self.state.lock();
         let is_hungry = state.ledger.find(id).is_some_and(|queue| {
-            queue.desk.is_some() && !(queue.tail.is_empty() && queue.fresh.is_empty())
+            let waits = !queue.tail.is_empty() && queue.is_hungry();
+            queue.desk.is_some() && !queue.is_feeding && (waits || !queue.fresh.is_empty())
         });
         let is_open = !state.is_stopped;
         drop(state);
         if let (true, true, Some(me)) = (is_hungry, is_open, self.me.upgrade()) {
             let feed = move || me.feed(id);
             // Stopped, where the broker was closed.
-            drop(self.staff.pool.submit(Box::new(feed)));
+            if self.staff.pool.submit(Box::new(feed)).is_err() {
+                self.feed_later(id);
+            }
         }
     }
 
-    /// Fills the lane of a subscription, if nobody else is at it.
-    pub(super) fn feed(&self, id: SubscriptionId) {
-        let mut is_first = true;
-        while let Some(meal) = self.next_meal(id, is_first) {
-            is_first = false;
-            if !self.serve(meal) {
+    /// Puts into the lane of a subscription what has just come, on a thread that has other things
+    /// to do: what is to be read is left to others.
+    pub(super) fn feed_fresh(&self, id: SubscriptionId) {
+        if let Some(meal) = self.next_meal(id, Feeding::Fresh) {
+            let queue = meal.queue;
+            let served = self.serve(meal);
+            self.leave_off(queue);
+            if !served {
                 return self.feed_later(id);
             }
         }
+        self.feed_soon(id);
+    }
+
+    /// Fills the lane of a subscription, if nobody else is at it.
+    fn feed(&self, id: SubscriptionId) {
+        let mut feeding = Feeding::First;
+        for _ in 0..MEALS {
+            let Some(meal) = self.next_meal(id, feeding) else {
+                return;
+            };
+            feeding = Feeding::Next;
+            let queue = meal.queue;
+            if !self.serve(meal) {
+                self.leave_off(queue);
+                return self.feed_later(id);
+            }
+        }
+        // Others wait for the thread.
+        if let Some(queue) = self.state.lock().ledger.find_mut(id) {
+            queue.is_feeding = false;
+        }
+        self.feed_soon(id);
     }
 
     /// Takes out what comes next; when there is nothing, whoever asks is not at it any more.
-    fn next_meal(&self, id: SubscriptionId, is_first: bool) -> Option<Meal> {
+    fn next_meal(&self, id: SubscriptionId, feeding: Feeding) -> Option<Meal> {
         let mut state = self.state.lock();
         let is_stopped = state.is_stopped;
         let queue = state.ledger.find_mut(id)?;
-        if is_first && std::mem::replace(&mut queue.is_feeding, true) {
+        if feeding != Feeding::Next && std::mem::replace(&mut queue.is_feeding, true) {
             return None;
         }
         let desk = queue.desk.as_ref().and_then(|desk| desk.upgrade());
-        let Some(desk) = desk.filter(|_| !is_stopped) else {
-            queue.is_feeding = false;
-            for event in std::mem::take(&mut queue.fresh) {
-                queue.put_back(event.number);
-            }
-            return None;
-        };
-        let fresh: Vec<_> = queue.fresh.drain(..).collect();
-        let stored = match fresh.is_empty() {
-            true => queue.next_to_read(),
-            false => Vec::new(),
-        };
-        if fresh.is_empty() && stored.is_empty() {
-            queue.is_feeding = false;
-            return None;
+        let mut left = VecDeque::new();
+        // What could not be read comes before what has come since.
+        let is_behind = |event: &Addressed| queue.tail.front().is_some_and(|it| *it < event.number);
+        if desk.is_none() || is_stopped || queue.fresh.front().is_some_and(is_behind) {
+            left = std::mem::take(&mut queue.fresh);
+            left.iter().for_each(|event| queue.put_back(event.number));
         }
+        let fresh: Vec<_> = queue.fresh.drain(..).collect();
+        let stored = match desk.is_some() && !is_stopped && fresh.is_empty() {
+            true if feeding != Feeding::Fresh => queue.next_to_read(),
+            _ => Vec::new(),
+        };
+        let is_over = fresh.is_empty() && stored.is_empty();
+        queue.is_feeding = !is_over;
         let stored = stored.into_iter();
+        let stored = stored.map(|number| (number, queue.tries(number).cloned()));
+        let (stored, terms) = (stored.collect(), queue.terms.clone());
+        let (queue, epoch) = (queue.number, queue.epoch);
+        drop(state);
+        drop_quietly(left);
+        let desk = desk.filter(|_| !is_over)?;
         Some(Meal {
             desk,
-            queue: queue.number,
-            terms: queue.terms.clone(),
-            stored: stored
-                .map(|number| (number, queue.tries(number).cloned()))
-                .collect(),
+            queue,
+            epoch,
+            terms,
             fresh,
+            stored,
         })
     }
 
@@ -109,25 +156,26 @@ impl Journal {
         let Meal {
             desk,
             queue,
+            epoch,
             terms,
             fresh,
             stored,
         } = meal;
-        let terms = terms.as_deref();
+        let (terms, at) = (terms.as_deref(), (queue, epoch));
         for event in fresh {
-            self.push(&desk, queue, terms, event, None);
+            self.push(&desk, at, terms, event, None);
         }
         let mut rest = stored.into_iter();
         while let Some((number, tries)) = rest.next() {
             match self.read(&desk, queue, number) {
-                Ok(Found::Event(event)) => self.push(&desk, queue, terms, event, tries.as_ref()),
+                Ok(Found::Event(event)) => self.push(&desk, at, terms, event, tries.as_ref()),
                 Ok(Found::Stranded) => self.strand(queue, number),
                 Ok(Found::Nothing) => self.done(queue, number),
                 Ok(Found::Misfit(event, why)) => self.bury_stored(queue, number, event, &why),
                 Err(_) => {
-                    self.put_back(queue, number);
-                    rest.for_each(|(number, _)| self.put_back(queue, number));
-                    self.leave_off(queue);
+                    self.put_back_in(queue, number, epoch);
+                    rest.for_each(|(number, _)| self.put_back_in(queue, number, epoch));
+                    drop_quietly(desk);
                     return false;
                 }
             }
@@ -139,14 +187,14 @@ impl Journal {
     fn push(
         &self,
         desk: &Arc<Desk>,
-        queue: u32,
+        at: (u32, u64),
         terms: Option<&Queued>,
         event: Addressed,
         tries: Option<&Tries>,
     ) {
         let (lane, number) = (event.lane, event.number);
         let key = key_of(terms, lane, number);
-        let parcel = QueuedParcel::new(&self.me, queue, event, tries);
+        let parcel = QueuedParcel::new(&self.me, at, event, tries);
         self.push_parcel(desk, terms, parcel, &key);
     }
 
@@ -163,7 +211,10 @@ impl Journal {
             overflow: Overflow::Fail,
             keyed: is_keyed(terms),
         };
-        desk.rebound(bounds);
+        // One that has no queue any more has bounds of its own.
+        if terms.is_some() {
+            desk.rebound(bounds);
+        }
         if let Pushed::Ended(parcel) = desk.accept_beyond(bounds, parcel, key) {
             drop_quietly(parcel);
         }
@@ -174,11 +225,18 @@ impl Journal {
         let Some(store) = self.store() else {
             return Ok(Found::Stranded);
         };
-        let Some(entry) = store.get(&queue::event_key(number))? else {
-            return Ok(Found::Nothing);
+        // One that cannot be read is kept as it is, as any record is.
+        let key = queue::event_key(number);
+        let Some(entry) = store.get(&key)? else {
+            return Ok(Found::Stranded);
         };
-        let Ok(event) = queue::decode_event(&entry.value) else {
-            return Ok(Found::Nothing);
+        let event = match queue::decode_event(&entry.value) {
+            Ok(event) => event,
+            Err(error) => {
+                let reason = error.to_string();
+                self.staff.notices.push(Notice::Quarantined { key, reason });
+                return Ok(Found::Stranded);
+            }
         };
         let site = (event.class.into(), event.interface.into());
         if desk.recipient(site).is_none() && !self.serves(desk, site) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::writer::Appended;
+use super::writer::{Appended, WritingHere, is_writing_here};
 use super::{Journal, Post, Refusal, dead, number_of};
 use crate::delivery::Parcel;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +18,7 @@ pub(crate) struct Joined {
     appended: Vec<Appended>,
     /// Queues that are known to the store with the batch.
     new: BTreeSet<u32>,
+    _here: WritingHere,
 }
 
 /// Events with places in the queues of those who wait for them.
@@ -44,25 +45,33 @@ impl Journal {
         for (parcel, posts) in events {
             reserved.add(parcel, posts)?;
         }
+        if is_writing_here() {
+            let message = "another commit of this thread has not ended";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
         let mut state = self.state.lock();
         loop {
             if state.pending.is_writing {
                 self.changed.wait(&mut state);
             } else if state.pending.has_events() {
                 // They have lower numbers, and come first.
-                let round = self.begin(&mut state);
+                let round = Self::begin(&mut state);
                 drop(state);
-                self.write(round);
+                self.write(round)?;
                 state = self.state.lock();
             } else {
                 break;
             }
+        }
+        if state.is_stopped {
+            return Err(Error::new(ErrorKind::Closed, "the broker is closed"));
         }
         state.pending.is_writing = true;
         let mut joined = Joined {
             journal: Arc::clone(self),
             appended: Vec::new(),
             new: BTreeSet::new(),
+            _here: WritingHere::begin(),
         };
         for (bytes, parcel, addressees) in std::mem::take(&mut reserved.events) {
             state.last += 1;
@@ -77,9 +86,9 @@ impl Journal {
                 }
             }
             let number = state.last;
-            joined
-                .appended
-                .push(Appended::new(number, parcel, addressees));
+            // Its bytes are in the batch.
+            let event = Appended::new(number, Vec::new(), &parcel, addressees, false);
+            joined.appended.push(event);
         }
         Ok(joined)
     }
@@ -89,15 +98,15 @@ impl Reserved<'_> {
     fn add(&mut self, parcel: &Arc<dyn Parcel>, posts: &[Post]) -> Result<()> {
         let mut addressees = Vec::new();
         for post in posts {
-            match self.journal.reserve(post.subscription, false) {
+            match self.journal.reserve(post.subscription) {
                 Ok(queue) => addressees.push(Addressee {
                     queue,
                     lane: post.lane,
                     why: number_of(post.why),
                 }),
-                Err(Refusal::Dropped) => {}
+                Err(Refusal::Dropped | Refusal::Gone) => {}
                 Err(refusal) => {
-                    self.journal.state.lock().release(&addressees);
+                    self.release(&addressees);
                     return Err(refused(post, refusal));
                 }
             }
@@ -109,7 +118,7 @@ impl Reserved<'_> {
                 Ok(())
             }
             Err(why) => {
-                self.journal.state.lock().release(&addressees);
+                self.release(&addressees);
                 let message = format!("the event cannot be stored: {why}");
                 Err(Error::new(ErrorKind::Invalid, message))
             }
@@ -117,14 +126,20 @@ impl Reserved<'_> {
     }
 }
 
+impl Reserved<'_> {
+    fn release(&self, addressees: &[Addressee]) {
+        self.journal.state.lock().release(addressees);
+        // Whoever waits for room.
+        self.journal.changed.notify_all();
+    }
+}
+
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         let events = std::mem::take(&mut self.events);
-        let mut state = self.journal.state.lock();
         for (_, _, addressees) in &events {
-            state.release(addressees);
+            self.release(addressees);
         }
-        drop(state);
         drop_quietly(events);
     }
 }
@@ -141,21 +156,23 @@ impl Joined {
                 queue.is_stored = true;
             }
         }
-        let mut feed = BTreeSet::new();
+        let (mut feed, mut parcels) = (BTreeSet::new(), Vec::new());
         for event in appended {
             event.release(&mut state);
-            state.enter(event, &mut feed);
+            parcels.push(state.enter(event, &mut feed));
         }
         drop(state);
+        drop_quietly(parcels);
         let journal = Arc::clone(&self.journal);
         drop(self);
-        feed.into_iter().for_each(|id| journal.feed(id));
+        feed.into_iter().for_each(|id| journal.feed_fresh(id));
         count
     }
 
     /// Says that nobody knows whether the batch was committed.
     pub(crate) fn doubted(self) {
         self.journal.state.lock().pending.is_uncertain = true;
+        self.journal.write_later();
     }
 }
 
@@ -182,7 +199,7 @@ fn refused(post: &Post, refusal: Refusal) -> Error {
             let message = format!("the queue of the subscription {id} is full");
             Error::new(ErrorKind::Unavailable, message)
         }
-        Refusal::Closed => Error::new(ErrorKind::Closed, "the broker is closed"),
+        Refusal::Closed | Refusal::Gone => Error::new(ErrorKind::Closed, "the broker is closed"),
         Refusal::Unwritten(why) => Error::new(ErrorKind::Unavailable, why),
     }
 }

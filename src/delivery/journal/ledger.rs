@@ -35,6 +35,12 @@ pub(super) struct Backlog {
     pub(super) fed: BTreeSet<Number>,
     /// Of those, what nobody has put into the lane yet.
     pub(super) fresh: VecDeque<Addressed>,
+    /// Those that wait for their next attempt and let others pass.
+    pub(super) later: BTreeSet<Number>,
+    /// Rises when what was fed is taken back.
+    pub(super) epoch: u64,
+    /// Whether somebody was told that it is full, since when it was.
+    pub(super) is_told_full: bool,
     /// Those of a class of which nobody receives now.
     pub(super) stranded: BTreeSet<Number>,
     /// How many are being written.
@@ -106,12 +112,18 @@ impl Ledger {
         self.waited_for.contains_key(&event)
     }
 
+    /// Gives queues greater numbers than this from now on.
+    pub(super) fn begin_behind(&mut self, last: u32) {
+        self.last_queue = self.last_queue.max(last);
+    }
+
     /// Takes in an event that is stored, for those of its addressees who have not had it. Returns
-    /// whether nobody waits for it.
+    /// whether all have: of one whose memory cannot be read nobody knows.
     pub(super) fn take_in(&mut self, event: Number, addressees: &[Addressee]) -> bool {
-        let mut count = 0;
+        let (mut count, mut unknown) = (0, false);
         for addressee in addressees {
             let Some(queue) = self.queues.get_mut(&addressee.queue) else {
+                unknown = true;
                 continue;
             };
             if !queue.has_had(event) {
@@ -119,7 +131,7 @@ impl Ledger {
                 count += 1;
             }
         }
-        self.wait_for(event, count)
+        self.wait_for(event, count) && !unknown
     }
 
     /// Notes that so many wait for an event. Returns whether nobody does.
@@ -156,12 +168,13 @@ impl Ledger {
         }
     }
 
-    /// Takes out the queue of a subscription that is gone, and returns its number, how many events
-    /// waited, and those for which nobody waits now.
-    pub(super) fn remove(&mut self, id: SubscriptionId) -> Option<(u32, usize, Vec<Number>)> {
+    /// Takes out the queue of a subscription that is gone, and returns it, to be dropped without a
+    /// lock, and the events for which nobody waits now.
+    pub(super) fn remove(&mut self, id: SubscriptionId) -> Option<(Backlog, Vec<Number>)> {
         let number = self.by_subscription.remove(&id)?;
         let queue = self.queues.remove(&number)?;
-        let all = queue.tail.iter().chain(&queue.fed).chain(&queue.stranded);
+        let all = queue.tail.iter().chain(&queue.fed).chain(&queue.later);
+        let all = all.chain(&queue.stranded);
         let mut left = Vec::new();
         for event in all {
             if let Some(count) = self.waited_for.get_mut(event) {
@@ -172,7 +185,7 @@ impl Ledger {
                 }
             }
         }
-        Some((number, queue.waiting(), left))
+        Some((queue, left))
     }
 
     /// Returns what is to be stored of a queue.
@@ -212,6 +225,9 @@ impl Backlog {
             fed: BTreeSet::new(),
             fresh: VecDeque::new(),
             stranded: BTreeSet::new(),
+            later: BTreeSet::new(),
+            epoch: 0,
+            is_told_full: false,
             reserved: 0,
             tries: HashMap::new(),
             done: BTreeSet::new(),
@@ -236,7 +252,7 @@ impl Backlog {
 
     /// Returns how many events wait.
     pub(super) fn waiting(&self) -> usize {
-        self.tail.len() + self.fed.len() + self.stranded.len()
+        self.tail.len() + self.fed.len() + self.later.len() + self.stranded.len()
     }
 
     /// Returns whether the next event can go to the lane as it is.
@@ -245,12 +261,17 @@ impl Backlog {
         is_seated && self.tail.is_empty() && self.fed.len() < WINDOW
     }
 
+    /// Returns whether there is room in the lane for those that are in the store alone.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.fed.len() <= WINDOW / 2
+    }
+
     /// Takes out what is to be put into the lane next and is in the store alone.
     pub(super) fn next_to_read(&mut self) -> Vec<Number> {
-        let room = WINDOW.saturating_sub(self.fed.len());
-        if room < WINDOW / 2 {
+        if !self.is_hungry() {
             return Vec::new();
         }
+        let room = WINDOW.saturating_sub(self.fed.len());
         let next: Vec<_> = self.tail.drain(..room.min(self.tail.len())).collect();
         self.fed.extend(&next);
         next
@@ -267,13 +288,15 @@ impl Backlog {
         let firsts = [
             self.tail.front().copied(),
             self.fed.first().copied(),
+            self.later.first().copied(),
             self.stranded.first().copied(),
         ];
         firsts.into_iter().flatten().min()
     }
 
     fn leave(&mut self, event: Number) -> bool {
-        if self.fed.remove(&event) || self.stranded.remove(&event) {
+        let sets = [&mut self.fed, &mut self.later, &mut self.stranded];
+        if sets.into_iter().any(|set| set.remove(&event)) {
             return true;
         }
         let place = self.tail.binary_search(&event);
@@ -281,7 +304,7 @@ impl Backlog {
     }
 
     /// Has an event wait behind those that were accepted before.
-    fn wait_for(&mut self, event: Number) {
+    pub(super) fn wait_for(&mut self, event: Number) {
         if self.tail.back().is_none_or(|last| *last < event) {
             self.tail.push_back(event);
         } else if let Err(place) = self.tail.binary_search(&event) {
@@ -291,8 +314,30 @@ impl Backlog {
 
     /// Puts an event that was fed back to those that are not.
     pub(super) fn put_back(&mut self, event: Number) {
-        if self.fed.remove(&event) {
+        if self.fed.remove(&event) || self.later.remove(&event) {
             self.wait_for(event);
+        }
+    }
+
+    /// Puts all events back at once that were fed: what is still on its way is nobody's. Returns
+    /// those that were on their way to the lane, to be dropped without a lock.
+    #[must_use]
+    pub(super) fn take_back(&mut self) -> VecDeque<Addressed> {
+        self.epoch += 1;
+        let mut fed = std::mem::take(&mut self.fed);
+        fed.append(&mut self.later);
+        fed.into_iter().for_each(|event| self.wait_for(event));
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Has an event that waits for its next attempt let others pass, or not any more.
+    pub(super) fn set_later(&mut self, event: Number, is_later: bool) {
+        let (from, to) = match is_later {
+            true => (&mut self.fed, &mut self.later),
+            false => (&mut self.later, &mut self.fed),
+        };
+        if from.remove(&event) {
+            to.insert(event);
         }
     }
 
@@ -347,7 +392,10 @@ mod tests {
     fn event_goes_when_the_last_who_waited_has_had_it() {
         let mut ledger = ledger(2);
         assert!(!ledger.take_in(7, &to(&[1, 2])));
-        assert!(ledger.take_in(8, &to(&[3])), "nobody has the number");
+        assert!(
+            !ledger.take_in(8, &to(&[3])),
+            "somebody may have the number"
+        );
         assert_eq!(ledger.done(1, 7), MEMORY);
         assert_eq!(ledger.done(1, 7), Due::default(), "for the second time");
         assert_eq!(ledger.done(2, 7), REMOVAL);
@@ -402,8 +450,8 @@ mod tests {
         let mut ledger = ledger(2);
         ledger.take_in(1, &to(&[1, 2]));
         ledger.take_in(2, &to(&[1]));
-        let gone = ledger.remove(SubscriptionId::from_u128(1));
-        assert_eq!(gone, Some((1, 2, vec![2])));
+        let (gone, left) = ledger.remove(SubscriptionId::from_u128(1)).unwrap();
+        assert_eq!((gone.number, gone.waiting(), left), (1, 2, vec![2]));
         assert_eq!(ledger.done(2, 1), REMOVAL);
     }
 }

@@ -16,7 +16,8 @@ mod receipt;
 mod verdict;
 mod writer;
 
-use std::collections::HashMap;
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -30,7 +31,7 @@ use self::ledger::{Ledger, Number};
 use self::owner::Owner;
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::verdict::{Next, Verdict as QueueVerdict};
-use self::writer::Pending;
+use self::writer::{Appended, Pending};
 use super::context::Carried;
 use super::desk::{Desk, Staff};
 use super::parcel::Parcel;
@@ -77,6 +78,8 @@ struct State {
     ledger: Ledger,
     pending: Pending,
     last: Number,
+    /// The keys of dead letters that are being replayed.
+    replaying: HashSet<Vec<u8>>,
     /// Holds the store's queues, if no other broker of the process does.
     owner: Option<Owner>,
     is_stopped: bool,
@@ -99,8 +102,20 @@ pub(crate) enum Refusal {
     Full,
     Dropped,
     Closed,
+    /// The subscription is gone.
+    Gone,
     /// It is not stored, or nobody can say whether it is; the text says why.
     Unwritten(String),
+}
+
+/// Why there is no place in a queue.
+#[derive(Debug, PartialEq, Eq)]
+enum Shortage {
+    /// There is none until something was delivered, for which a fire waits.
+    Wait,
+    Full,
+    Dropped,
+    Refused(Refusal),
 }
 
 impl Journal {
@@ -144,6 +159,8 @@ impl Journal {
         queue.unstrand();
         drop(state);
         drop(old);
+        // There may be room by the new terms for one who waits.
+        self.changed.notify_all();
         self.feed_soon(id);
     }
 
@@ -154,33 +171,37 @@ impl Journal {
         queue.is_some_and(|queue| queue.waiting() + queue.reserved > 0)
     }
 
-    /// Delivers nothing to the subscription for now; what waits is kept.
-    pub(crate) fn unseat(&self, id: SubscriptionId) {
+    /// Delivers nothing to the subscription for now; what waits is kept. What this returns is not
+    /// to be dropped under a lock.
+    #[must_use]
+    pub(crate) fn unseat(&self, id: SubscriptionId) -> Option<Box<dyn Any + Send>> {
         let mut state = self.state.lock();
-        let queue = state.ledger.find_mut(id);
-        let desk = queue.and_then(|queue| queue.desk.take());
+        let queue = state.ledger.find_mut(id)?;
+        let left = (queue.desk.take(), queue.take_back());
         drop(state);
-        drop(desk);
+        self.changed.notify_all();
+        Some(Box::new(left))
     }
 
-    /// Gives up what waits for a subscription that is gone, which is told.
-    pub(crate) fn forget(&self, id: SubscriptionId) {
+    /// Gives up what waits for a subscription that is gone, which is told. What this returns is not
+    /// to be dropped under a lock.
+    #[must_use]
+    pub(crate) fn forget(&self, id: SubscriptionId) -> Option<Box<dyn Any + Send>> {
         let mut state = self.state.lock();
-        let name = state.ledger.find(id).map(|queue| Arc::clone(&queue.name));
-        let (Some(name), Some((queue, count, left))) = (name, state.ledger.remove(id)) else {
-            return;
-        };
-        state.pending.forget(queue, left);
+        let (queue, left) = state.ledger.remove(id)?;
+        state.pending.forget(queue.number, left);
         drop(state);
+        let count = queue.waiting();
         if count > 0 {
             self.staff.notices.push(Notice::LaneDiscarded {
                 id: id.uuid(),
-                name: name.to_string(),
+                name: queue.name.to_string(),
                 count: count as u64,
             });
         }
         self.write_soon();
         self.changed.notify_all();
+        Some(Box::new(queue))
     }
 
     /// Returns how many events wait for a subscription.
@@ -196,10 +217,7 @@ impl Journal {
         posts: &[Post],
         may_block: bool,
     ) -> Vec<Result<(), Refusal>> {
-        let mut outcomes: Vec<_> = posts
-            .iter()
-            .map(|post| self.reserve(post.subscription, may_block))
-            .collect();
+        let mut outcomes = self.reserve_all(posts, may_block);
         let accepted = posts.iter().zip(&outcomes);
         let accepted: Vec<_> = accepted
             .filter_map(|(post, outcome)| Some((post, outcome.clone().ok()?)))
@@ -222,28 +240,56 @@ impl Journal {
         outcomes.into_iter().map(|it| it.map(drop)).collect()
     }
 
-    /// Keeps a place in a queue, and returns the queue's number.
-    fn reserve(&self, id: SubscriptionId, may_block: bool) -> Result<u32, Refusal> {
+    /// Keeps places in the queues, and returns their numbers. Whoever waits for room in one keeps
+    /// none in the others meanwhile, for which somebody else may wait.
+    fn reserve_all(&self, posts: &[Post], may_block: bool) -> Vec<Result<u32, Refusal>> {
         let mut state = self.state.lock();
         loop {
-            if state.is_stopped {
-                return Err(Refusal::Closed);
+            let mut waits = false;
+            let outcomes: Vec<_> = posts
+                .iter()
+                .map(|post| {
+                    let room = state.reserve(post.subscription);
+                    waits |= room == Err(Shortage::Wait);
+                    room
+                })
+                .collect();
+            if !(waits && may_block) {
+                let refused = |(post, outcome): (&Post, Result<u32, Shortage>)| {
+                    outcome.map_err(|why| self.refusal(&mut state, post.subscription, why))
+                };
+                return posts.iter().zip(outcomes).map(refused).collect();
             }
-            if state.owner.is_none() {
-                let why = "another broker of this process has the queues of the store";
-                return Err(Refusal::Unwritten(why.to_owned()));
+            for number in outcomes.into_iter().flatten() {
+                state.release_one(number);
             }
-            let queue = state.ledger.find_mut(id).ok_or(Refusal::Closed)?;
-            if !queue.is_full() {
-                queue.reserved += 1;
-                return Ok(queue.number);
-            }
-            match queue.terms.as_ref().map(|terms| terms.overflow()) {
-                Some(Overflow::DropNewest) => return Err(Refusal::Dropped),
-                Some(Overflow::Block) if may_block => self.changed.wait(&mut state),
-                _ => return Err(Refusal::Full),
-            }
+            self.changed.wait(&mut state);
         }
+    }
+
+    /// Keeps a place in a queue, and returns the queue's number.
+    fn reserve(&self, id: SubscriptionId) -> Result<u32, Refusal> {
+        let mut state = self.state.lock();
+        let outcome = state.reserve(id);
+        outcome.map_err(|why| self.refusal(&mut state, id, why))
+    }
+
+    fn refusal(&self, state: &mut State, id: SubscriptionId, why: Shortage) -> Refusal {
+        let refusal = match why {
+            Shortage::Wait | Shortage::Full => Refusal::Full,
+            Shortage::Dropped => Refusal::Dropped,
+            Shortage::Refused(refusal) => return refusal,
+        };
+        if let Some(queue) = state.ledger.find_mut(id)
+            && !std::mem::replace(&mut queue.is_told_full, true)
+        {
+            self.staff.notices.push(Notice::LaneOverflow {
+                id: id.uuid(),
+                name: queue.name.to_string(),
+                lost: 1,
+            });
+        }
+        refusal
     }
 
     /// Has an event written, and waits for that if it is to.
@@ -253,8 +299,20 @@ impl Journal {
         addressees: Vec<Addressee>,
         waits: bool,
     ) -> Result<(), Refusal> {
+        // Inside of a write of this thread it is stored right behind it.
+        let waits = waits && !writer::is_writing_here();
         let bytes = dead::encode(&**parcel, addressees.clone());
         let mut state = self.state.lock();
+        while state.pending.is_long() && !state.is_stopped && !writer::is_writing_here() {
+            // Those who do not wait for the disk wait where it falls behind.
+            self.changed.wait(&mut state);
+        }
+        if state.is_stopped {
+            state.release(&addressees);
+            drop(state);
+            self.changed.notify_all();
+            return Err(Refusal::Closed);
+        }
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(why) => {
@@ -268,7 +326,7 @@ impl Journal {
         let number = state.last;
         state
             .pending
-            .append(number, bytes, Some(Arc::clone(parcel)), addressees, waits);
+            .append(Appended::new(number, bytes, parcel, addressees, waits));
         drop(state);
         match waits {
             true => self.written(number),
@@ -279,10 +337,11 @@ impl Journal {
         }
     }
 
-    /// Puts back an event that was not delivered.
-    pub(super) fn put_back(&self, queue: u32, number: Number) {
+    /// Puts back an event that was not delivered, unless all were since it was fed.
+    pub(super) fn put_back_in(&self, queue: u32, number: Number, epoch: u64) {
         let mut state = self.state.lock();
-        let Some(queue) = state.ledger.get_mut(queue) else {
+        let queue = state.ledger.get_mut(queue);
+        let Some(queue) = queue.filter(|queue| queue.epoch == epoch) else {
             return;
         };
         queue.put_back(number);
@@ -307,7 +366,7 @@ impl Journal {
     /// Writes what is left, and lets go of the store's queues.
     pub(crate) fn close(&self) {
         self.writers.stop();
-        self.write_all();
+        drop(self.write_all());
         let mut state = self.state.lock();
         state.is_stopped = true;
         let owner = state.owner.take();
@@ -322,7 +381,8 @@ impl Journal {
         let rests = state.pending.is_empty() && !state.pending.is_writing;
         let is_fed = |queue: &ledger::Backlog| {
             let is_seated = queue.desk.as_ref().is_some_and(|it| it.strong_count() > 0);
-            !queue.is_feeding && (!is_seated || (queue.tail.is_empty() && queue.fresh.is_empty()))
+            let is_fed = queue.fresh.is_empty() && (queue.tail.is_empty() || !queue.is_hungry());
+            !queue.is_feeding && (!is_seated || is_fed)
         };
         (rests && state.ledger.all().all(is_fed)) || state.is_stopped
     }
@@ -333,12 +393,39 @@ impl Journal {
 }
 
 impl State {
+    /// Keeps a place in a queue, and returns its number.
+    fn reserve(&mut self, id: SubscriptionId) -> Result<u32, Shortage> {
+        if self.is_stopped {
+            return Err(Shortage::Refused(Refusal::Closed));
+        }
+        if self.owner.is_none() {
+            let why = "another broker of this process has the queues of the store";
+            return Err(Shortage::Refused(Refusal::Unwritten(why.to_owned())));
+        }
+        let queue = self.ledger.find_mut(id);
+        let queue = queue.ok_or(Shortage::Refused(Refusal::Gone))?;
+        if !queue.is_full() {
+            queue.reserved += 1;
+            queue.is_told_full = false;
+            return Ok(queue.number);
+        }
+        Err(match queue.terms.as_ref().map(|terms| terms.overflow()) {
+            Some(Overflow::DropNewest) => Shortage::Dropped,
+            Some(Overflow::Block) => Shortage::Wait,
+            _ => Shortage::Full,
+        })
+    }
+
+    fn release_one(&mut self, queue: u32) {
+        if let Some(queue) = self.ledger.get_mut(queue) {
+            queue.reserved = queue.reserved.saturating_sub(1);
+        }
+    }
+
     /// Gives places back that were kept.
     fn release(&mut self, addressees: &[Addressee]) {
         for addressee in addressees {
-            if let Some(queue) = self.ledger.get_mut(addressee.queue) {
-                queue.reserved = queue.reserved.saturating_sub(1);
-            }
+            self.release_one(addressee.queue);
         }
     }
 }

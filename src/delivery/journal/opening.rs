@@ -21,10 +21,15 @@ struct Found {
     events: BTreeMap<Number, Vec<Addressee>>,
     /// The classes of the events, and their interfaces.
     sites: BTreeSet<(Uuid, Uuid)>,
+    /// The greatest number that an event ever had, as far as anything tells.
+    last: Number,
+    /// The same of queues.
+    last_queue: u32,
 }
 
 impl Journal {
-    /// Takes over the queues of a store; those of subscriptions that are not there are given up.
+    /// Takes over the queues of a store. Nothing is deleted on suspicion: what cannot be read, and
+    /// what waits for somebody who is not there, is left as it is.
     pub(crate) fn open(
         &self,
         store: &Arc<dyn Store>,
@@ -34,28 +39,23 @@ impl Journal {
         let Some(owner) = Owner::of(store) else {
             return Ok(());
         };
-        let found = read(&**store)?;
+        let mut found = read(&**store)?;
         let mut state = self.state.lock();
         state.owner = Some(owner);
-        let mut gone = Vec::new();
-        for (number, memory) in found.queues {
+        for (number, memory) in std::mem::take(&mut found.queues) {
             let id = memory.subscription;
-            let name = name_of(id);
-            if name.is_none() {
-                gone.push(id);
-            }
-            let name = name.unwrap_or_else(|| Arc::from(""));
+            let name = name_of(id).unwrap_or_else(|| Arc::from(""));
             state.ledger.add(number, id, &name);
             if let Some(queue) = state.ledger.get_mut(number) {
                 queue.remember(memory);
                 queue.is_stored = true;
             }
         }
-        state.take_in(found.events);
+        let sites = std::mem::take(&mut found.sites);
+        state.take_in(found);
         drop(state);
-        gone.into_iter().for_each(|id| self.forget(id));
         if let Some(open) = self.open_site.get() {
-            for (class, interface) in found.sites {
+            for (class, interface) in sites {
                 open(class.into(), interface.into());
             }
         }
@@ -76,7 +76,7 @@ impl Journal {
             |number: &Number| removed.contains(number) || state.pending.is_removed(*number);
         let is_known = |number: &Number| state.ledger.knows(*number) || is_done(number);
         found.events.retain(|number, _| !is_known(number));
-        state.take_in(found.events);
+        state.take_in(found);
         state.pending.is_uncertain = false;
         let all: Vec<_> = state.ledger.all().map(|queue| queue.id).collect();
         drop(state);
@@ -86,9 +86,10 @@ impl Journal {
 }
 
 impl State {
-    fn take_in(&mut self, events: BTreeMap<Number, Vec<Addressee>>) {
-        for (number, addressees) in events {
-            self.last = self.last.max(number);
+    fn take_in(&mut self, found: Found) {
+        self.last = self.last.max(found.last);
+        self.ledger.begin_behind(found.last_queue);
+        for (number, addressees) in found.events {
             if self.ledger.take_in(number, &addressees) {
                 self.pending.remove(number);
             }
@@ -96,20 +97,46 @@ impl State {
     }
 }
 
+impl Found {
+    fn note(&mut self, number: Number) {
+        self.last = self.last.max(number);
+    }
+
+    fn note_queue(&mut self, number: u32) {
+        self.last_queue = self.last_queue.max(number);
+    }
+}
+
 fn read(store: &dyn Store) -> Result<Found> {
     let mut found = Found::default();
     store.scan(queue::QUEUES, &mut |key, entry| {
-        let number = queue::parse_queue_key(key);
-        if let (Some(number), Ok(memory)) = (number, queue::decode_queue(&entry.value)) {
-            found.queues.insert(number, memory);
+        if let Some(number) = queue::parse_queue_key(key) {
+            found.note_queue(number);
+            if let Ok(memory) = queue::decode_queue(&entry.value) {
+                let tries = memory.tries.iter().map(|(number, _)| *number);
+                let numbers = memory.done.iter().copied().chain(tries);
+                numbers.chain([memory.until]).for_each(|it| found.note(it));
+                found.queues.insert(number, memory);
+            }
         }
         ControlFlow::Continue(())
     })?;
     store.scan(queue::EVENTS, &mut |key, entry| {
-        let number = queue::parse_event_key(key);
-        if let (Some(number), Ok(event)) = (number, queue::decode_event(&entry.value)) {
-            found.sites.insert((event.class, event.interface));
-            found.events.insert(number, event.addressees);
+        if let Some(number) = queue::parse_event_key(key) {
+            found.note(number);
+            if let Ok(event) = queue::decode_event(&entry.value) {
+                let queues = event.addressees.iter().map(|to| to.queue);
+                queues.for_each(|queue| found.note_queue(queue));
+                found.sites.insert((event.class, event.interface));
+                found.events.insert(number, event.addressees);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    // A number that is given again would be that of an older letter too.
+    store.scan(queue::DEAD_LETTERS, &mut |key, _| {
+        if let Some((_, number)) = queue::parse_dead_letter_key(key) {
+            found.note(number);
         }
         ControlFlow::Continue(())
     })?;

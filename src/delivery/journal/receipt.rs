@@ -36,6 +36,8 @@ pub(crate) struct Receipt {
     pub(super) queue: u32,
     pub(super) number: Number,
     pub(super) lane: u64,
+    /// When it was fed: what was taken back since is nobody's to deliver.
+    pub(super) epoch: u64,
     is_judged: AtomicBool,
     progress: Mutex<Progress>,
 }
@@ -49,7 +51,7 @@ struct Progress {
 impl QueuedParcel {
     pub(super) fn new(
         journal: &Weak<Journal>,
-        queue: u32,
+        (queue, epoch): (u32, u64),
         addressed: Addressed,
         tries: Option<&Tries>,
     ) -> Arc<Self> {
@@ -65,6 +67,7 @@ impl QueuedParcel {
                 queue,
                 number: addressed.number,
                 lane: addressed.lane,
+                epoch,
                 is_judged: AtomicBool::new(false),
                 progress: Mutex::new(progress.unwrap_or_default()),
             },
@@ -106,7 +109,7 @@ impl Drop for Receipt {
         if !*self.is_judged.get_mut()
             && let Some(journal) = self.journal.upgrade()
         {
-            journal.put_back(self.queue, self.number);
+            journal.put_back_in(self.queue, self.number, self.epoch);
         }
     }
 }

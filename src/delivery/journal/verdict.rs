@@ -80,11 +80,16 @@ impl Journal {
         self.changed.notify_all();
         self.write_soon();
         if let Some(id) = id {
-            self.feed(id);
+            self.feed_soon(id);
         }
     }
 
-    fn failed(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, error: String) -> Next {
+    fn failed(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, mut error: String) -> Next {
+        if error.len() > LONGEST_ERROR {
+            let mut ends = (0..=LONGEST_ERROR).rev();
+            let end = ends.find(|end| error.is_char_boundary(*end));
+            error.truncate(end.unwrap_or_default());
+        }
         let (now, instant) = (self.staff.clock.now(), self.staff.clock.instant());
         let mut state = self.state.lock();
         let Some(queue) = state.ledger.get_mut(receipt.queue) else {
@@ -92,6 +97,10 @@ impl Journal {
             receipt.judge();
             return Next::Over;
         };
+        if queue.epoch != receipt.epoch {
+            // It was taken back meanwhile, and comes again.
+            return Next::Over;
+        }
         let terms = queue.terms.clone();
         let tries = queue.tries_mut(receipt.number);
         tries.attempts.push(Attempt { time: now, error });
@@ -112,7 +121,18 @@ impl Journal {
             return Next::Over;
         };
         let at = instant.checked_add(wait).unwrap_or(instant);
-        match terms.as_deref() {
+        self.again(parcel, receipt, terms.as_deref(), at)
+    }
+
+    /// Has an event delivered again at an instant.
+    fn again(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        receipt: &Receipt,
+        terms: Option<&Queued>,
+        at: Instant,
+    ) -> Next {
+        match terms {
             Some(terms) if terms.is_relaxed() => {
                 self.put_off(parcel, receipt, terms, at);
                 Next::Over
@@ -125,9 +145,11 @@ impl Journal {
     fn put_off(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, terms: &Queued, at: Instant) {
         let (me, parcel) = (self.me.clone(), Arc::clone(parcel));
         let key = key_of(Some(terms), receipt.lane, receipt.number);
-        let queue = receipt.queue;
+        let (queue, number) = (receipt.queue, receipt.number);
+        self.set_later(queue, number, true);
         let again = move || {
             let Some(journal) = me.upgrade() else { return };
+            journal.set_later(queue, number, false);
             let mut state = journal.state.lock();
             let queue = state.ledger.get_mut(queue);
             let seat = queue.and_then(|queue| {
@@ -143,25 +165,52 @@ impl Journal {
         self.staff.timers.at(at, Box::new(again));
     }
 
-    /// Returns whether an event comes too late for its queue.
-    pub(crate) fn is_expired(&self, receipt: &Receipt, fired: SystemTime) -> bool {
+    fn set_later(&self, queue: u32, number: Number, is_later: bool) {
         let mut state = self.state.lock();
-        let queue = state.ledger.get_mut(receipt.queue);
-        let span = queue.and_then(|queue| queue.terms.as_ref()?.time_to_live());
+        let queue = state.ledger.get_mut(queue);
+        let id = queue.map(|queue| {
+            queue.set_later(number, is_later);
+            queue.id
+        });
         drop(state);
-        let end = span.and_then(|span| fired.checked_add(span));
-        end.is_some_and(|end| self.staff.clock.now() >= end)
+        if let Some(id) = id.filter(|_| is_later) {
+            self.feed_soon(id);
+        }
     }
 
-    /// Returns when an attempt that was put off is due, if that is later than now.
-    pub(crate) fn due(&self, receipt: &Receipt) -> Option<Instant> {
-        let wait = receipt.due()?.duration_since(self.staff.clock.now()).ok()?;
-        if wait.is_zero() {
-            return None;
+    /// Returns what is done with an event that is not delivered now: it was taken back, it comes
+    /// too late, or its next attempt is not due.
+    pub(crate) fn withhold(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        receipt: &Receipt,
+        fired: SystemTime,
+    ) -> Option<Next> {
+        let mut state = self.state.lock();
+        let queue = state.ledger.get_mut(receipt.queue);
+        let terms = queue
+            .filter(|queue| queue.epoch == receipt.epoch)
+            .map(|queue| queue.terms.clone());
+        let is_stopped = state.is_stopped;
+        drop(state);
+        // Whoever drops it has it put back, unless it was.
+        let terms = terms.filter(|_| !is_stopped);
+        let Some(terms) = terms else {
+            return Some(Next::Over);
+        };
+        let span = terms.as_ref().and_then(|terms| terms.time_to_live());
+        let end = span.and_then(|span| fired.checked_add(span));
+        if end.is_some_and(|end| self.staff.clock.now() >= end) {
+            return Some(self.judge(parcel, receipt, Verdict::Expired));
         }
-        self.staff.clock.instant().checked_add(wait)
+        let wait = receipt.due()?.duration_since(self.staff.clock.now()).ok()?;
+        let at = self.staff.clock.instant().checked_add(wait)?;
+        (!wait.is_zero()).then(|| self.again(parcel, receipt, terms.as_deref(), at))
     }
 }
+
+/// What a person reads of an error; each of many is kept.
+const LONGEST_ERROR: usize = 4_096;
 
 /// Returns a wait that is up to a tenth longer or shorter.
 fn jittered(wait: Duration) -> Duration {

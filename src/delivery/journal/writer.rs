@@ -1,6 +1,8 @@
 //! Writing what the queues have to remember, for all who wait for it at once.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +10,12 @@ use super::ledger::Number;
 use super::{Journal, Refusal, State};
 use crate::delivery::Parcel;
 use crate::delivery::journal::receipt::Addressed;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::SubscriptionId;
 use crate::notices::Notice;
 use crate::store::Batch;
 use crate::store::record::queue::{self, Addressee};
-use crate::value::drop_quietly;
+use crate::value::{drop_quietly, panic_message};
 
 /// What is to be written.
 #[derive(Default)]
@@ -46,6 +48,8 @@ pub(super) struct Appended {
     parcel: Option<Arc<dyn Parcel>>,
     addressees: Vec<Addressee>,
     waits: bool,
+    /// The key of the dead letter that it was, which goes with it.
+    letter: Option<Vec<u8>>,
 }
 
 /// What is being written.
@@ -66,14 +70,37 @@ const MOST_AT_ONCE: usize = 1_000;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Appended {
-    /// Returns an event whose bytes are in a batch already.
-    pub(super) fn new(number: Number, parcel: Arc<dyn Parcel>, addressees: Vec<Addressee>) -> Self {
+    pub(super) fn new(
+        number: Number,
+        bytes: Vec<u8>,
+        parcel: &Arc<dyn Parcel>,
+        addressees: Vec<Addressee>,
+        waits: bool,
+    ) -> Self {
         Self {
             number,
-            bytes: Vec::new(),
-            parcel: Some(parcel),
+            bytes,
+            parcel: Some(Arc::clone(parcel)),
             addressees,
-            waits: false,
+            waits,
+            letter: None,
+        }
+    }
+
+    /// Returns an event that was a dead letter.
+    pub(super) fn replayed(
+        number: Number,
+        bytes: Vec<u8>,
+        addressee: Addressee,
+        letter: Vec<u8>,
+    ) -> Self {
+        Self {
+            number,
+            bytes,
+            parcel: None,
+            addressees: vec![addressee],
+            waits: true,
+            letter: Some(letter),
         }
     }
 
@@ -88,27 +115,45 @@ impl Appended {
     }
 }
 
+thread_local! {
+    /// Whether this thread is in the midst of a write, which it cannot wait for.
+    static WRITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether this thread is in the midst of a write.
+pub(super) fn is_writing_here() -> bool {
+    WRITING.try_with(Cell::get).unwrap_or_default()
+}
+
+/// A write of this thread, until it is dropped.
+pub(super) struct WritingHere(());
+
+impl WritingHere {
+    pub(super) fn begin() -> Self {
+        let _ = WRITING.try_with(|writing| writing.set(true));
+        Self(())
+    }
+}
+
+impl Drop for WritingHere {
+    fn drop(&mut self) {
+        let _ = WRITING.try_with(|writing| writing.set(false));
+    }
+}
+
 impl Pending {
     /// Returns whether events are to be written.
     pub(super) fn has_events(&self) -> bool {
         !self.appended.is_empty()
     }
 
-    pub(super) fn append(
-        &mut self,
-        number: Number,
-        bytes: Vec<u8>,
-        parcel: Option<Arc<dyn Parcel>>,
-        addressees: Vec<Addressee>,
-        waits: bool,
-    ) {
-        self.appended.push(Appended {
-            number,
-            bytes,
-            parcel,
-            addressees,
-            waits,
-        });
+    pub(super) fn append(&mut self, event: Appended) {
+        self.appended.push(event);
+    }
+
+    /// Returns whether so much is to be written that nothing more is taken for now.
+    pub(super) fn is_long(&self) -> bool {
+        self.appended.len() >= 4 * MOST_AT_ONCE
     }
 
     pub(super) fn remove(&mut self, event: Number) {
@@ -139,12 +184,13 @@ impl Pending {
             && self.changed.is_empty()
             && self.forgotten.is_empty()
             && self.pairs.is_empty()
+            && !self.is_uncertain
     }
 }
 
 impl Journal {
     /// Waits until an event is written, which this thread does itself if nobody is at it.
-    pub(super) fn written(&self, number: Number) -> Result<(), Refusal> {
+    pub(super) fn written(&self, number: Number) -> std::result::Result<(), Refusal> {
         let mut state = self.state.lock();
         loop {
             if let Some(refusal) = state.pending.failed.remove(&number) {
@@ -156,9 +202,9 @@ impl Journal {
             if state.pending.is_writing {
                 self.changed.wait(&mut state);
             } else {
-                let round = self.begin(&mut state);
+                let round = Self::begin(&mut state);
                 drop(state);
-                self.write(round);
+                drop(self.write(round));
                 state = self.state.lock();
             }
         }
@@ -176,32 +222,36 @@ impl Journal {
         let Some(me) = self.me.upgrade() else { return };
         let write = move || {
             me.state.lock().pending.is_called = false;
-            me.write_all();
+            drop(me.write_all());
         };
         // Stopped, where the broker is being closed, who writes what is left.
-        drop(self.writers.submit(Box::new(write)));
+        if self.writers.submit(Box::new(write)).is_err() {
+            self.state.lock().pending.is_called = false;
+            self.write_later();
+        }
     }
 
-    /// Writes until nothing is pending, or it cannot be written.
-    pub(super) fn write_all(&self) {
+    /// Writes until nothing is pending, or returns why it cannot be written.
+    pub(super) fn write_all(&self) -> Result<()> {
         loop {
             let mut state = self.state.lock();
             while state.pending.is_writing {
+                if is_writing_here() {
+                    return Ok(());
+                }
                 self.changed.wait(&mut state);
             }
             if state.pending.is_empty() {
-                return;
+                return Ok(());
             }
-            let round = self.begin(&mut state);
+            let round = Self::begin(&mut state);
             drop(state);
-            if !self.write(round) {
-                return;
-            }
+            self.write(round)?;
         }
     }
 
     /// Takes out what is written next.
-    pub(super) fn begin(&self, state: &mut State) -> Round {
+    pub(super) fn begin(state: &mut State) -> Round {
         let State {
             ledger, pending, ..
         } = state;
@@ -210,9 +260,10 @@ impl Journal {
             true => pending.appended.split_off(MOST_AT_ONCE),
             false => Vec::new(),
         };
+        let kept = pending.removed.len().saturating_sub(8 * MOST_AT_ONCE);
         let mut round = Round {
             appended: std::mem::replace(&mut pending.appended, rest),
-            removed: std::mem::take(&mut pending.removed),
+            removed: pending.removed.split_off(kept),
             changed: std::mem::take(&mut pending.changed),
             forgotten: std::mem::take(&mut pending.forgotten),
             pairs: std::mem::take(&mut pending.pairs),
@@ -225,6 +276,9 @@ impl Journal {
             round.changed.extend(new);
             let bytes = std::mem::take(&mut event.bytes);
             round.batch.put(queue::event_key(event.number), bytes);
+            if let Some(letter) = &event.letter {
+                round.batch.delete(letter.as_slice());
+            }
         }
         for number in &round.removed {
             round.batch.delete(queue::event_key(*number));
@@ -247,32 +301,34 @@ impl Journal {
         round
     }
 
-    /// Writes a round and tells those who wait. Returns whether it was written.
-    pub(super) fn write(&self, mut round: Round) -> bool {
+    /// Writes a round and tells those who wait.
+    pub(super) fn write(&self, mut round: Round) -> Result<()> {
+        let here = WritingHere::begin();
         let batch = std::mem::take(&mut round.batch);
-        let written = match self.store() {
+        let write = || match self.store() {
             Some(store) => {
                 let known = self.reconciled(&*store, &round.removed);
-                known.and_then(|()| store.commit(batch))
+                known.and_then(|()| store.commit(batch)).map(drop)
             }
             None => Err(Error::new(ErrorKind::Closed, "the broker is closed")),
         };
-        match written {
-            Ok(_) => {
-                self.end(round);
-                true
-            }
-            Err(error) => {
-                self.fail(round, &error);
-                false
-            }
+        // A store may be the user's own.
+        let written = catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|panic| {
+            let message = format!("the store panicked: {}", panic_message(panic));
+            Err(Error::new(ErrorKind::Uncertain, message))
+        });
+        drop(here);
+        match &written {
+            Ok(()) => self.end(round),
+            Err(error) => self.fail(round, error),
         }
+        written
     }
 
     /// Has those who wait for what was written get it.
     fn end(&self, round: Round) {
         let mut state = self.state.lock();
-        let mut feed = BTreeSet::new();
+        let (mut feed, mut parcels) = (BTreeSet::new(), Vec::new());
         for number in &round.changed {
             if let Some(queue) = state.ledger.get_mut(*number) {
                 queue.is_stored = true;
@@ -281,13 +337,14 @@ impl Journal {
         for event in round.appended {
             state.pending.through = event.number;
             state.release(&event.addressees);
-            state.enter(event, &mut feed);
+            parcels.push(state.enter(event, &mut feed));
         }
         state.pending.is_writing = false;
         drop(state);
         self.changed.notify_all();
+        drop_quietly(parcels);
         for id in feed {
-            self.feed(id);
+            self.feed_fresh(id);
         }
         self.write_soon();
     }
@@ -329,7 +386,7 @@ impl Journal {
     }
 
     /// Tries again after a pause.
-    fn write_later(&self) {
+    pub(super) fn write_later(&self) {
         let me = self.me.clone();
         let again = move || {
             if let Some(journal) = me.upgrade() {
@@ -342,8 +399,13 @@ impl Journal {
 }
 
 impl State {
-    /// Takes in an event that is stored.
-    pub(super) fn enter(&mut self, event: Appended, feed: &mut BTreeSet<SubscriptionId>) {
+    /// Takes in an event that is stored, and returns what of it is to be dropped without a lock.
+    #[must_use]
+    pub(super) fn enter(
+        &mut self,
+        event: Appended,
+        feed: &mut BTreeSet<SubscriptionId>,
+    ) -> Option<Arc<dyn Parcel>> {
         let mut count = 0;
         for to in &event.addressees {
             let Some(queue) = self.ledger.get_mut(to.queue) else {
@@ -361,12 +423,13 @@ impl State {
                         why: super::triggered_of(to.why),
                     });
                 }
-                None => queue.tail.push_back(event.number),
+                None => queue.wait_for(event.number),
             }
             feed.insert(queue.id);
         }
         if self.ledger.wait_for(event.number, count) {
             self.pending.remove(event.number);
         }
+        event.parcel
     }
 }

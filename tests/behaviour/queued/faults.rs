@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use loosely::testing::{FailedWrite, Fault, FaultyEngine};
 use loosely::{
-    Broker, DeliveryOutcome, Engine, Failure, LocalStore, Notice, Queued, Store, StoreOptions,
+    Broker, DeliveryOutcome, Engine, ErrorKind, Failure, LocalStore, Notice, Queued, Retry, Store,
+    StoreOptions,
 };
 
-use super::{LONG, builder, close, queue, taping};
+use super::{LONG, builder, close, component, queue, taping};
 use crate::support::{StockEvents, Tape};
 
 fn over(engine: &FaultyEngine) -> Arc<dyn Store> {
@@ -108,4 +109,26 @@ fn survives(failed_write: FailedWrite, nth: usize) {
         "{failed_write:?} {nth}: {lost:?} of {came:?}"
     );
     assert!(came.iter().all(|price| (1..=6).contains(price)));
+}
+
+#[test]
+fn dead_letter_that_cannot_be_replayed_stays_what_it_is() {
+    let engine = FaultyEngine::new();
+    let (broker, tape) = (broker(&engine), Tape::new());
+    let stocks = queue(&broker, Queued::new().with_retry(Retry::never()));
+    component(&broker, |_, _| Err("no".to_owned()));
+    stocks.traded("A", 1);
+    settled(&broker);
+    let letters = broker.dead_letters().unwrap();
+    engine.writes().from(1, Fault::fail("the disk is full"));
+    let error = broker.replay(&letters[0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    engine.writes().clear();
+    assert_eq!(broker.dead_letters().unwrap(), letters);
+    broker.unregister_component("ledger");
+    taping(&broker, &tape);
+    broker.replay(&letters[0]).unwrap();
+    settled(&broker);
+    assert_eq!(tape.take(), ["ledger traded A 1"]);
+    close(broker);
 }
