@@ -34,8 +34,9 @@ pub trait HealthEvents {
     /// - `kind` is `restored`, `lost`, `rolled_back`, `quarantined`, `store_unavailable`,
     ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
     ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `lane_overflow`,
-    ///   `lane_discarded`, `deadline_missed`, `breaker_opened`, `breaker_closed`, `pool_stuck`,
-    ///   `call_abandoned`, `sink_detached` or `notices_dropped`. A later version may have more.
+    ///   `lane_discarded`, `dead_letter`, `queue_failed`, `deadline_missed`, `breaker_opened`,
+    ///   `breaker_closed`, `pool_stuck`, `call_abandoned`, `sink_detached` or `notices_dropped`. A
+    ///   later version may have more.
     /// - `subject` is the id of the record, where it is about one, such as a subscription.
     /// - `text` is for a person.
     fn health_changed(&self, sequence: u64, kind: &str, subject: Option<Uuid>, text: &str);

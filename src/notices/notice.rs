@@ -112,8 +112,8 @@ pub enum Notice {
         /// the event cannot be read.
         reason: String,
     },
-    /// The lane of a subscription was full, and events for it were lost as its overflow policy
-    /// says. Told once for each time that it is full.
+    /// The lane or the queue of a subscription was full, and events for it were lost as its
+    /// overflow policy says. Told once for each time that it is full.
     LaneOverflow {
         /// The subscription's id.
         id: Uuid,
@@ -122,7 +122,7 @@ pub enum Notice {
         /// How many events were lost since the last notice about the lane.
         lost: u64,
     },
-    /// A lane was given up with events in it that are delivered to nobody.
+    /// A lane or a queue was given up with events in it that are delivered to nobody.
     LaneDiscarded {
         /// The subscription's id.
         id: Uuid,
