@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::desk::{Desk, Handed, Recipient, Site};
-use super::lane::{gather, linger};
 use super::line::Entry;
+use super::lingering::{gather, linger};
 use super::parcel::Parcel;
 use super::pool::Worker;
 use crate::value::{ValueKey, drop_quietly};

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::depth;
 use super::line::{Entry, Line};
+use super::lingering::linger;
 use crate::model::Overflow;
 use crate::value::{ValueKey, drop_quietly};
 
@@ -303,37 +303,6 @@ impl<T> Lane<T> {
     }
 }
 
-/// Waits a moment for `is_ready`, which is sooner true than a thread has gone to sleep and is woken
-/// where publisher and subscriber are at it at the same time.
-pub(super) fn linger(is_ready: impl Fn() -> bool) {
-    for _ in 0..LINGER {
-        if is_ready() {
-            return;
-        }
-        thread::yield_now();
-    }
-}
-
-/// Waits a moment while `count` rises, unless somebody else waits: a thread that comes for each
-/// event alone has the publisher wait for the lane at each.
-pub(super) fn gather(count: impl Fn() -> usize, others_wait: impl Fn() -> bool) {
-    let mut before = count();
-    for _ in 0..LINGER / 2 {
-        if before == 0 || before >= GATHERED || others_wait() {
-            return;
-        }
-        thread::yield_now();
-        let now = count();
-        if now == before {
-            return;
-        }
-        before = now;
-    }
-}
-
-/// How many events are worth it to come for them.
-const GATHERED: usize = 16;
-
 /// For how many events there has to be room before publishers are woken that wait for it, where
 /// lanes are large: as many as are taken at once.
 const MOST_WANTED_ROOM: usize = 64;
@@ -351,9 +320,6 @@ fn drop_some<T>(spent: [Option<T>; SPENT_AT_ONCE]) {
         drop_quietly(spent);
     }
 }
-
-/// Some microseconds, about what it takes to wake a thread.
-const LINGER: usize = 16;
 
 /// Returns whether the fire that this thread is inside of is itself inside of a delivery.
 fn is_nested() -> bool {

@@ -8,7 +8,9 @@ mod failure;
 mod idle;
 mod journal;
 mod lane;
+mod letter;
 mod line;
+mod lingering;
 mod nesting;
 mod numbered;
 mod parcel;
@@ -37,6 +39,7 @@ pub(crate) use self::journal::{
     Joined, Journal, LastResort, Next, QueueVerdict, Receipt, Refusal, Retold,
 };
 pub(crate) use self::lane::{Bounds, Gap, Lane, LaneCounts, Outlet, Pushed};
+pub(crate) use self::letter::Letter;
 pub(crate) use self::line::Entry;
 pub(crate) use self::nesting::{Held, hold, settle, wait};
 pub(crate) use self::numbered::{Numbered, Numbers};
@@ -47,5 +50,5 @@ pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
 pub(crate) use self::timers::Timers;
 pub use self::trigger::Triggered;
-pub(crate) use self::trigger::{HeldEvent, Keep, Letter, Sight, Terms, TriggerState, Verdict};
+pub(crate) use self::trigger::{HeldEvent, Keep, Sight, Terms, TriggerState, Verdict};
 pub(crate) use self::vigil::Overseen;

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::{Number, WINDOW};
-use super::receipt::{Addressed, QueuedParcel};
+use super::backlog::WINDOW;
+use super::ledger::Number;
+use super::receipt::Addressed;
 use super::{Journal, triggered_of};
 use crate::delivery::desk::Site;
 use crate::delivery::lane::{Bounds, Pushed};
@@ -194,7 +195,7 @@ impl Journal {
     ) {
         let (lane, number) = (event.lane, event.number);
         let key = key_of(terms, lane, number);
-        let parcel = QueuedParcel::new(&self.me, at, event, tries);
+        let parcel = event.into_letter(&self.me, at, tries);
         self.push_parcel(desk, terms, parcel, &key);
     }
 

@@ -1,12 +1,11 @@
 //! Which events wait for whom.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::receipt::Addressed;
-use crate::delivery::Desk;
-use crate::model::{Queued, SubscriptionId};
-use crate::store::record::queue::{Addressee, QueueMemory, Tries};
+use super::backlog::Backlog;
+use crate::model::SubscriptionId;
+use crate::store::record::queue::{Addressee, QueueMemory};
 
 /// The number of an event: those that were accepted later have greater ones.
 pub(super) type Number = u64;
@@ -21,43 +20,6 @@ pub(super) struct Ledger {
     last_queue: u32,
 }
 
-/// What waits for one subscription.
-pub(super) struct Backlog {
-    pub(super) number: u32,
-    pub(super) id: SubscriptionId,
-    pub(super) name: Arc<str>,
-    pub(super) terms: Option<Arc<Queued>>,
-    /// Where its events are delivered from; none while nobody receives.
-    pub(super) desk: Option<Weak<Desk>>,
-    /// Those that are not in memory.
-    pub(super) tail: VecDeque<Number>,
-    /// Those that are in the lane, in a hand, or on their way there.
-    pub(super) fed: BTreeSet<Number>,
-    /// Of those, what nobody has put into the lane yet.
-    pub(super) fresh: VecDeque<Addressed>,
-    /// Those that wait for their next attempt and let others pass.
-    pub(super) later: BTreeSet<Number>,
-    /// Rises when what was fed is taken back.
-    pub(super) epoch: u64,
-    /// Whether somebody was told that it is full, since when it was.
-    pub(super) is_told_full: bool,
-    /// Those of a class of which nobody receives now.
-    pub(super) stranded: BTreeSet<Number>,
-    /// How many are being written.
-    pub(super) reserved: usize,
-    /// What was tried with those that failed.
-    tries: HashMap<Number, Tries>,
-    /// Those that it has had, though it has not had all before, and others wait for.
-    done: BTreeSet<Number>,
-    last_done: Number,
-    /// It has had all of its events up to this one, as far as is stored.
-    until: Number,
-    /// Whether a thread is filling the lane.
-    pub(super) is_feeding: bool,
-    /// Whether it is known to the store.
-    pub(super) is_stored: bool,
-}
-
 /// What is to be written now that a queue is done with an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Due {
@@ -66,10 +28,6 @@ pub(super) struct Due {
     /// What the queue remembers has changed.
     pub(super) memory: bool,
 }
-
-/// How many events of a queue are in memory: enough for its threads to be at work while the next
-/// are read, and little where thousands of subscribers are behind.
-pub(super) const WINDOW: usize = 256;
 
 impl Ledger {
     /// Returns the queue of a subscription, made now if it has none.
@@ -210,149 +168,6 @@ impl Ledger {
             done: queue.done.iter().copied().collect(),
             tries: tries.into_iter().map(|(n, t)| (*n, t.clone())).collect(),
         })
-    }
-}
-
-impl Backlog {
-    fn new(number: u32, id: SubscriptionId, name: &Arc<str>) -> Self {
-        Self {
-            number,
-            id,
-            name: Arc::clone(name),
-            terms: None,
-            desk: None,
-            tail: VecDeque::new(),
-            fed: BTreeSet::new(),
-            fresh: VecDeque::new(),
-            stranded: BTreeSet::new(),
-            later: BTreeSet::new(),
-            epoch: 0,
-            is_told_full: false,
-            reserved: 0,
-            tries: HashMap::new(),
-            done: BTreeSet::new(),
-            last_done: 0,
-            until: 0,
-            is_feeding: false,
-            is_stored: false,
-        }
-    }
-
-    /// Takes over what was stored.
-    pub(super) fn remember(&mut self, memory: QueueMemory) {
-        self.until = memory.until;
-        self.last_done = memory.done.last().copied().unwrap_or(memory.until);
-        self.done = memory.done.into_iter().collect();
-        self.tries = memory.tries.into_iter().collect();
-    }
-
-    fn has_had(&self, event: Number) -> bool {
-        event <= self.until || self.done.contains(&event)
-    }
-
-    /// Returns how many events wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.tail.len() + self.fed.len() + self.later.len() + self.stranded.len()
-    }
-
-    /// Returns whether the next event can go to the lane as it is.
-    pub(super) fn has_room(&self) -> bool {
-        let is_seated = self.desk.as_ref().is_some_and(|it| it.strong_count() > 0);
-        is_seated && self.tail.is_empty() && self.fed.len() < WINDOW
-    }
-
-    /// Returns whether there is room in the lane for those that are in the store alone.
-    pub(super) fn is_hungry(&self) -> bool {
-        self.fed.len() <= WINDOW / 2
-    }
-
-    /// Takes out what is to be put into the lane next and is in the store alone.
-    pub(super) fn next_to_read(&mut self) -> Vec<Number> {
-        if !self.is_hungry() {
-            return Vec::new();
-        }
-        let room = WINDOW.saturating_sub(self.fed.len());
-        let next: Vec<_> = self.tail.drain(..room.min(self.tail.len())).collect();
-        self.fed.extend(&next);
-        next
-    }
-
-    /// Returns whether as many wait as may.
-    pub(super) fn is_full(&self) -> bool {
-        let capacity = self.terms.as_ref().map_or(usize::MAX, |it| it.capacity());
-        self.waiting() + self.reserved >= capacity
-    }
-
-    /// Returns the first event that waits.
-    fn first(&self) -> Option<Number> {
-        let firsts = [
-            self.tail.front().copied(),
-            self.fed.first().copied(),
-            self.later.first().copied(),
-            self.stranded.first().copied(),
-        ];
-        firsts.into_iter().flatten().min()
-    }
-
-    fn leave(&mut self, event: Number) -> bool {
-        let sets = [&mut self.fed, &mut self.later, &mut self.stranded];
-        if sets.into_iter().any(|set| set.remove(&event)) {
-            return true;
-        }
-        let place = self.tail.binary_search(&event);
-        place.is_ok_and(|place| self.tail.remove(place).is_some())
-    }
-
-    /// Has an event wait behind those that were accepted before.
-    pub(super) fn wait_for(&mut self, event: Number) {
-        if self.tail.back().is_none_or(|last| *last < event) {
-            self.tail.push_back(event);
-        } else if let Err(place) = self.tail.binary_search(&event) {
-            self.tail.insert(place, event);
-        }
-    }
-
-    /// Puts an event that was fed back to those that are not.
-    pub(super) fn put_back(&mut self, event: Number) {
-        if self.fed.remove(&event) || self.later.remove(&event) {
-            self.wait_for(event);
-        }
-    }
-
-    /// Puts all events back at once that were fed: what is still on its way is nobody's. Returns
-    /// those that were on their way to the lane, to be dropped without a lock.
-    #[must_use]
-    pub(super) fn take_back(&mut self) -> VecDeque<Addressed> {
-        self.epoch += 1;
-        let mut fed = std::mem::take(&mut self.fed);
-        fed.append(&mut self.later);
-        fed.into_iter().for_each(|event| self.wait_for(event));
-        std::mem::take(&mut self.fresh)
-    }
-
-    /// Has an event that waits for its next attempt let others pass, or not any more.
-    pub(super) fn set_later(&mut self, event: Number, is_later: bool) {
-        let (from, to) = match is_later {
-            true => (&mut self.fed, &mut self.later),
-            false => (&mut self.later, &mut self.fed),
-        };
-        if from.remove(&event) {
-            to.insert(event);
-        }
-    }
-
-    /// Has those of which nobody received be tried again.
-    pub(super) fn unstrand(&mut self) {
-        let stranded = std::mem::take(&mut self.stranded);
-        stranded.into_iter().for_each(|event| self.wait_for(event));
-    }
-
-    pub(super) fn tries(&self, event: Number) -> Option<&Tries> {
-        self.tries.get(&event)
-    }
-
-    pub(super) fn tries_mut(&mut self, event: Number) -> &mut Tries {
-        self.tries.entry(event).or_default()
     }
 }
 

@@ -6,12 +6,14 @@
 //! read again where there is none. Threads of the pool take it from there like any other, and say
 //! by its [receipt](receipt) how that went.
 
+mod backlog;
 mod dead;
 mod feeder;
 mod joined;
 mod ledger;
 mod opening;
 mod owner;
+mod places;
 mod receipt;
 mod verdict;
 mod writer;
@@ -37,7 +39,7 @@ use super::desk::{Desk, Staff};
 use super::parcel::Parcel;
 use super::pool::WorkerPool;
 use super::trigger::Triggered;
-use crate::model::{EventClassId, Overflow, Queued, SubscriptionId};
+use crate::model::{EventClassId, Queued, SubscriptionId};
 use crate::notices::Notice;
 use crate::store::Store;
 use crate::store::record::queue::Addressee;
@@ -106,16 +108,6 @@ pub(crate) enum Refusal {
     Gone,
     /// It is not stored, or nobody can say whether it is; the text says why.
     Unwritten(String),
-}
-
-/// Why there is no place in a queue.
-#[derive(Debug, PartialEq, Eq)]
-enum Shortage {
-    /// There is none until something was delivered, for which a fire waits.
-    Wait,
-    Full,
-    Dropped,
-    Refused(Refusal),
 }
 
 impl Journal {
@@ -240,58 +232,6 @@ impl Journal {
         outcomes.into_iter().map(|it| it.map(drop)).collect()
     }
 
-    /// Keeps places in the queues, and returns their numbers. Whoever waits for room in one keeps
-    /// none in the others meanwhile, for which somebody else may wait.
-    fn reserve_all(&self, posts: &[Post], may_block: bool) -> Vec<Result<u32, Refusal>> {
-        let mut state = self.state.lock();
-        loop {
-            let mut waits = false;
-            let outcomes: Vec<_> = posts
-                .iter()
-                .map(|post| {
-                    let room = state.reserve(post.subscription);
-                    waits |= room == Err(Shortage::Wait);
-                    room
-                })
-                .collect();
-            if !(waits && may_block) {
-                let refused = |(post, outcome): (&Post, Result<u32, Shortage>)| {
-                    outcome.map_err(|why| self.refusal(&mut state, post.subscription, why))
-                };
-                return posts.iter().zip(outcomes).map(refused).collect();
-            }
-            for number in outcomes.into_iter().flatten() {
-                state.release_one(number);
-            }
-            self.changed.wait(&mut state);
-        }
-    }
-
-    /// Keeps a place in a queue, and returns the queue's number.
-    fn reserve(&self, id: SubscriptionId) -> Result<u32, Refusal> {
-        let mut state = self.state.lock();
-        let outcome = state.reserve(id);
-        outcome.map_err(|why| self.refusal(&mut state, id, why))
-    }
-
-    fn refusal(&self, state: &mut State, id: SubscriptionId, why: Shortage) -> Refusal {
-        let refusal = match why {
-            Shortage::Wait | Shortage::Full => Refusal::Full,
-            Shortage::Dropped => Refusal::Dropped,
-            Shortage::Refused(refusal) => return refusal,
-        };
-        if let Some(queue) = state.ledger.find_mut(id)
-            && !std::mem::replace(&mut queue.is_told_full, true)
-        {
-            self.staff.notices.push(Notice::LaneOverflow {
-                id: id.uuid(),
-                name: queue.name.to_string(),
-                lost: 1,
-            });
-        }
-        refusal
-    }
-
     /// Has an event written, and waits for that if it is to.
     fn accept(
         &self,
@@ -379,7 +319,7 @@ impl Journal {
     pub(crate) fn rests(&self) -> bool {
         let state = self.state.lock();
         let rests = state.pending.is_empty() && !state.pending.is_writing;
-        let is_fed = |queue: &ledger::Backlog| {
+        let is_fed = |queue: &backlog::Backlog| {
             let is_seated = queue.desk.as_ref().is_some_and(|it| it.strong_count() > 0);
             let is_fed = queue.fresh.is_empty() && (queue.tail.is_empty() || !queue.is_hungry());
             !queue.is_feeding && (!is_seated || is_fed)
@@ -389,44 +329,6 @@ impl Journal {
 
     fn store(&self) -> Option<Arc<dyn Store>> {
         self.store.get()?.upgrade()
-    }
-}
-
-impl State {
-    /// Keeps a place in a queue, and returns its number.
-    fn reserve(&mut self, id: SubscriptionId) -> Result<u32, Shortage> {
-        if self.is_stopped {
-            return Err(Shortage::Refused(Refusal::Closed));
-        }
-        if self.owner.is_none() {
-            let why = "another broker of this process has the queues of the store";
-            return Err(Shortage::Refused(Refusal::Unwritten(why.to_owned())));
-        }
-        let queue = self.ledger.find_mut(id);
-        let queue = queue.ok_or(Shortage::Refused(Refusal::Gone))?;
-        if !queue.is_full() {
-            queue.reserved += 1;
-            queue.is_told_full = false;
-            return Ok(queue.number);
-        }
-        Err(match queue.terms.as_ref().map(|terms| terms.overflow()) {
-            Some(Overflow::DropNewest) => Shortage::Dropped,
-            Some(Overflow::Block) => Shortage::Wait,
-            _ => Shortage::Full,
-        })
-    }
-
-    fn release_one(&mut self, queue: u32) {
-        if let Some(queue) = self.ledger.get_mut(queue) {
-            queue.reserved = queue.reserved.saturating_sub(1);
-        }
-    }
-
-    /// Gives places back that were kept.
-    fn release(&mut self, addressees: &[Addressee]) {
-        for addressee in addressees {
-            self.release_one(addressee.queue);
-        }
     }
 }
 

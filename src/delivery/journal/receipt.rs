@@ -1,6 +1,5 @@
 //! An event of a queue on its way to the subscriber.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,9 +10,8 @@ use parking_lot::Mutex;
 use super::Journal;
 use super::ledger::Number;
 use crate::delivery::trigger::Triggered;
-use crate::delivery::{Carried, Parcel};
+use crate::delivery::{Letter, Parcel};
 use crate::store::record::queue::Tries;
-use crate::value::{InterfaceSchema, ValueRef};
 
 /// An event that is to be put into the lane of a queue.
 pub(super) struct Addressed {
@@ -23,14 +21,8 @@ pub(super) struct Addressed {
     pub(super) why: Option<Triggered>,
 }
 
-/// An event as one queue has it delivered. Whoever drops it without a verdict has it put back.
-pub(super) struct QueuedParcel {
-    parcel: Arc<dyn Parcel>,
-    why: Option<Triggered>,
-    receipt: Receipt,
-}
-
-/// What an event of a queue comes with: whoever delivers it says how that went.
+/// What an event of a queue comes with: whoever delivers it says how that went, and whoever drops
+/// it without a word has it put back.
 pub(crate) struct Receipt {
     journal: Weak<Journal>,
     pub(super) queue: u32,
@@ -48,30 +40,28 @@ struct Progress {
     due: Option<SystemTime>,
 }
 
-impl QueuedParcel {
-    pub(super) fn new(
+impl Addressed {
+    /// Returns the event as a queue has it delivered, in that epoch of its own, after these tries.
+    pub(super) fn into_letter(
+        self,
         journal: &Weak<Journal>,
         (queue, epoch): (u32, u64),
-        addressed: Addressed,
         tries: Option<&Tries>,
-    ) -> Arc<Self> {
+    ) -> Arc<dyn Parcel> {
         let progress = tries.map(|tries| Progress {
             attempts: u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX),
             due: tries.due,
         });
-        Arc::new(Self {
-            parcel: addressed.parcel,
-            why: addressed.why,
-            receipt: Receipt {
-                journal: Weak::clone(journal),
-                queue,
-                number: addressed.number,
-                lane: addressed.lane,
-                epoch,
-                is_judged: AtomicBool::new(false),
-                progress: Mutex::new(progress.unwrap_or_default()),
-            },
-        })
+        let receipt = Receipt {
+            journal: Weak::clone(journal),
+            queue,
+            number: self.number,
+            lane: self.lane,
+            epoch,
+            is_judged: AtomicBool::new(false),
+            progress: Mutex::new(progress.unwrap_or_default()),
+        };
+        Letter::queued(self.parcel, self.why, receipt)
     }
 }
 
@@ -111,40 +101,6 @@ impl Drop for Receipt {
         {
             journal.put_back_in(self.queue, self.number, self.epoch);
         }
-    }
-}
-
-impl Parcel for QueuedParcel {
-    fn schema(&self) -> &InterfaceSchema {
-        self.parcel.schema()
-    }
-
-    fn method(&self) -> usize {
-        self.parcel.method()
-    }
-
-    fn values(&self) -> Vec<ValueRef<'_>> {
-        self.parcel.values()
-    }
-
-    fn fire(&self) -> &Carried {
-        self.parcel.fire()
-    }
-
-    fn triggered(&self) -> Option<Triggered> {
-        self.why
-    }
-
-    fn receipt(&self) -> Option<&Receipt> {
-        Some(&self.receipt)
-    }
-
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self.parcel.as_any()
-    }
-
-    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        Arc::clone(&self.parcel).into_any()
     }
 }
 

@@ -200,6 +200,10 @@ impl Journal {
                 return Ok(());
             }
             if state.pending.is_writing {
+                if is_writing_here() {
+                    // It is stored right behind that.
+                    return Ok(());
+                }
                 self.changed.wait(&mut state);
             } else {
                 let round = Self::begin(&mut state);

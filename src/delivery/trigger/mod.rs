@@ -1,7 +1,6 @@
 //! What a trigger knows, and what it has delivered without an event.
 
 mod kept;
-mod letter;
 mod machine;
 mod pending;
 mod table;
@@ -13,13 +12,13 @@ use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
 
-pub(crate) use self::letter::Letter;
 use self::machine::Machine;
 use self::pending::Pending;
 use self::verdict::Output;
 pub(crate) use self::verdict::{HeldEvent, Sight, Verdict};
 use super::desk::Desk;
 use super::lane::{Bounds, Pushed};
+use super::letter::Letter;
 use super::timers::Timers;
 use crate::clock::Clock;
 use crate::model::{Binding, PredicateName, Subscription, Trigger};

@@ -19,7 +19,8 @@ fn over(engine: &FaultyEngine) -> Arc<dyn Store> {
     Arc::new(LocalStore::with_engine(engine.clone(), options).unwrap())
 }
 
-fn broker(engine: &FaultyEngine) -> Broker {
+/// Opens a broker over an engine, without a pause behind its failures.
+pub(super) fn broker(engine: &FaultyEngine) -> Broker {
     builder().store(over(engine)).open().unwrap()
 }
 

@@ -2,14 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use loosely::testing::{FailedWrite, Fault, FaultyEngine};
-use loosely::{
-    Broker, Engine, ErrorKind, EventContext, LocalStore, Overflow, Queued, Store, StoreOptions,
-    ValueRef,
-};
+use loosely::{Engine, ErrorKind, EventContext, Overflow, Queued, ValueRef};
 
+use super::faults::broker;
 use super::{LONG, builder, close, component, open, queue, record, shared, taping};
 use crate::support::{OnPrice, StockEvents, StockEventsPriceChanged, StockEventsTraded, Tape};
 
@@ -131,19 +128,12 @@ fn order_and_event_are_there_together_or_not_at_all() {
 
 fn agree(failed_write: FailedWrite, nth: usize) {
     let engine = FaultyEngine::with_failed_writes(failed_write);
-    let open = || -> Broker {
-        let options = StoreOptions::new().without_copy();
-        let options = options.back_off(Duration::ZERO, Duration::ZERO);
-        let store: Arc<dyn Store> =
-            Arc::new(LocalStore::with_engine(engine.clone(), options).unwrap());
-        builder().store(store).open().unwrap()
-    };
-    let broker = open();
-    let stocks = queue(&broker, Queued::new());
-    broker.tree("orders").unwrap().insert("0", "").unwrap();
+    let first = broker(&engine);
+    let stocks = queue(&first, Queued::new());
+    first.tree("orders").unwrap().insert("0", "").unwrap();
     engine.all().at(nth, Fault::fail("out of order"));
     for number in 1..=5 {
-        let mut order = broker.transaction();
+        let mut order = first.transaction();
         let mut orders = order.tree("orders").unwrap();
         orders.insert(number.to_string(), "").unwrap();
         order
@@ -152,13 +142,13 @@ fn agree(failed_write: FailedWrite, nth: usize) {
         let _ = order.commit();
     }
     engine.all().clear();
-    let _ = broker.close(LONG);
+    let _ = first.close(LONG);
     engine.reopen().unwrap();
-    let (broker, tape) = (open(), Tape::new());
-    taping(&broker, &tape);
-    broker.publisher::<dyn StockEvents>().unwrap();
-    assert!(broker.idle(LONG));
-    let orders = broker.tree("orders").unwrap();
+    let (second, tape) = (broker(&engine), Tape::new());
+    taping(&second, &tape);
+    second.publisher::<dyn StockEvents>().unwrap();
+    assert!(second.idle(LONG));
+    let orders = second.tree("orders").unwrap();
     let all = orders.starting_with("").unwrap().map(|it| it.unwrap().0);
     let ordered: BTreeSet<_> = all
         .map(|key| String::from_utf8(key).unwrap())
@@ -169,7 +159,7 @@ fn agree(failed_write: FailedWrite, nth: usize) {
         .map(|line| line.rsplit(' ').next().unwrap().to_owned())
         .collect();
     assert_eq!(ordered, told, "{failed_write:?} {nth}");
-    close(broker);
+    close(second);
 }
 
 #[test]

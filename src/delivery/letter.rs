@@ -3,15 +3,19 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::Triggered;
-use crate::delivery::{Carried, Parcel};
+use super::context::Carried;
+use super::journal::Receipt;
+use super::parcel::Parcel;
+use super::trigger::Triggered;
 use crate::value::{InterfaceSchema, ValueKey, ValueRef};
 
-/// A parcel for one subscription, with the reason why it gets it, and its key in the lane.
+/// A parcel for one subscription, with what it alone knows of it: the reason why it gets it, the
+/// key in its lane, the receipt of its queue.
 pub(crate) struct Letter {
     parcel: Arc<dyn Parcel>,
     triggered: Option<Triggered>,
     key: Option<ValueKey>,
+    receipt: Option<Receipt>,
 }
 
 impl Letter {
@@ -24,6 +28,21 @@ impl Letter {
             parcel,
             triggered,
             key: None,
+            receipt: None,
+        })
+    }
+
+    /// Returns the parcel as a queue has it delivered.
+    pub(super) fn queued(
+        parcel: Arc<dyn Parcel>,
+        triggered: Option<Triggered>,
+        receipt: Receipt,
+    ) -> Arc<dyn Parcel> {
+        Arc::new(Self {
+            parcel,
+            triggered,
+            key: None,
+            receipt: Some(receipt),
         })
     }
 
@@ -35,6 +54,7 @@ impl Letter {
         Arc::new(Self {
             triggered: parcel.triggered(),
             key: Some(key.clone()),
+            receipt: None,
             parcel,
         })
     }
@@ -63,6 +83,10 @@ impl Parcel for Letter {
 
     fn key(&self) -> Option<&ValueKey> {
         self.key.as_ref()
+    }
+
+    fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
     }
 
     fn as_any(&self) -> &(dyn Any + Send + Sync) {
