@@ -115,8 +115,8 @@
 //! # Twenty complaints
 //!
 //! What users of COM+ Events complained about, by source, and whether this version answers it;
-//! `complaints.rs` and `complaints_of_wiring.rs` under `tests/behaviour` show it, a test each, and
-//! say what they do not cover.
+//! `complaints.rs` and, beside it, `complaints_of_wiring.rs` and `complaints_of_delivery.rs` under
+//! `tests/behaviour` show it, a test each.
 //!
 //! 1. *A dead subscriber stops the publisher (KB 297146).* Yes: a weak subscriber that is gone is
 //!    skipped and removed, and one that hangs holds nobody up whose subscription has a deadline or

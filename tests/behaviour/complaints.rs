@@ -2,15 +2,8 @@
 //! what happens here instead. "KB" is Microsoft's knowledge base by number, "MS-COMEV" the open
 //! specification, "Lowy" Juval Lowy's COM and .NET Component Services, chapter 9, by section; other
 //! titles are pages of Microsoft's documentation. `docs::com_plus` has the list with its answers;
-//! from 11 on the tests are in `complaints_of_wiring.rs`.
-//!
-//! Not covered, as they need what is not built:
-//!
-//! - 1, the half about subscribers that hang, and 12, publishers that are blocked: delivery apart
-//!   from the publisher's thread, and deadlines.
-//! - 7, the half about overload where there is a queue between publisher and subscriber.
-//! - 15, events that get lost: durable queues, and sequence numbers that show a gap. Covered is
-//!   what is told of the wiring.
+//! from 11 on the tests are in `complaints_of_wiring.rs`, and what is a matter of delivery apart
+//! from the fire, of 1, 7, 12 and 15, is in `complaints_of_delivery.rs`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

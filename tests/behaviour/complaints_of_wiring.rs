@@ -1,6 +1,5 @@
 //! The rest of what users of COM+ Events complained about: order, identity, the store, tests,
-//! tools. [`complaints`](super::complaints) has the first ten, what the sources are called, and
-//! what is not yet covered.
+//! tools. [`complaints`](super::complaints) has the first ten, and what the sources are called.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

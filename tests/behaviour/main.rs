@@ -14,6 +14,7 @@ mod closing;
 mod coherence;
 mod collected;
 mod complaints;
+mod complaints_of_delivery;
 mod complaints_of_wiring;
 mod components;
 mod deadlines;
