@@ -166,7 +166,7 @@ pub use crate::broker::{
     Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
     HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged,
     HealthEventsLocalHandlers, HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget,
-    Mailbox, MailboxSubscription, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
+    Mailbox, MailboxSubscription, PastEvent, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
     SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction, TransactionTree, Tree,
     TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
     WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
@@ -191,10 +191,10 @@ pub use crate::filter::{
 pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
-    Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow, ParameterName,
-    PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
+    Firing, History, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow,
+    ParameterName, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
     PublisherFilterName, PublisherId, Queued, Retained, Retry, Revision, Right, Role, RoleName,
-    Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
+    Start, Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

@@ -238,7 +238,15 @@ fn open_queues(
         wiring.with(|state, _| state.subscriptions.get(id).map(shared))
     };
     wiring.queues_in(&around.journal);
-    around.journal.open(store, name_of)
+    around.journal.open(store, name_of)?;
+    wiring.with(|state, _| {
+        for class in state.classes.values() {
+            around
+                .journal
+                .keep(class.record.id(), class.record.history());
+        }
+    });
+    Ok(())
 }
 
 impl Drop for Core {

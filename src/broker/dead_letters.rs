@@ -8,7 +8,7 @@ use super::Broker;
 use crate::delivery::{DeadLetterCause, EventId, Retold};
 use crate::error::Result;
 use crate::model::{EventClassId, Right, SubscriptionId};
-use crate::value::Properties;
+use crate::value::{Properties, Value};
 
 /// An event that the [queue](crate::Queued) of a subscription gave up, with what was tried.
 ///
@@ -201,13 +201,6 @@ impl FailedAttempt {
 impl From<Retold> for DeadLetter {
     fn from(told: Retold) -> Self {
         let dead = told.dead;
-        let names = told.parameters.into_iter().map(Some);
-        let names = names.chain(std::iter::repeat(None));
-        let pairs = dead.event.values.into_iter().zip(names).enumerate();
-        let values = pairs.map(|(place, (value, name))| {
-            let name = name.unwrap_or_else(|| place.to_string());
-            (name, value)
-        });
         let attempts = dead.attempts.into_iter().map(|attempt| FailedAttempt {
             time: attempt.time,
             error: attempt.error,
@@ -218,7 +211,7 @@ impl From<Retold> for DeadLetter {
             name: dead.name,
             class: dead.event.class.into(),
             method: told.method,
-            values: values.collect(),
+            values: named_values(dead.event.values, told.parameters),
             event_id: dead.event.id.into(),
             fired: dead.event.time,
             cause: DeadLetterCause::of(dead.cause),
@@ -229,7 +222,21 @@ impl From<Retold> for DeadLetter {
     }
 }
 
-fn as_timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+/// Returns values by the names of their parameters, or by their places where those are not known.
+pub(super) fn named_values(values: Vec<Value>, names: Vec<String>) -> Properties {
+    let names = names.into_iter().map(Some).chain(std::iter::repeat(None));
+    let pairs = values.into_iter().zip(names).enumerate();
+    let pairs = pairs.map(|(place, (value, name))| {
+        let name = name.unwrap_or_else(|| place.to_string());
+        (name, value)
+    });
+    pairs.collect()
+}
+
+pub(super) fn as_timestamp<S: Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
     time.serialize(serializer)
 }

@@ -95,6 +95,19 @@ pub(crate) trait Recipient: Send + Sync {
     /// Delivers an event; `missed` are missing right before it. Panics of the subscriber do not get
     /// out.
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed;
+
+    /// Asks for the subscription what no fire has asked of an event.
+    fn screen(&self, parcel: &dyn Parcel) -> Screened;
+}
+
+/// What a past event is to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Screened {
+    /// It is for it, and stands in this of its lanes.
+    Wanted(u64),
+    Unwanted,
+    /// Nobody can say for now.
+    Later,
 }
 
 /// A number that changes with every event, apart from what publishers look at.

@@ -31,12 +31,12 @@ pub(crate) use self::context::{
     enter_by_id, enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
-pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
+pub(crate) use self::desk::{Desk, Handed, Recipient, Screened, Staff};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub use self::journal::DeadLetterCause;
 pub(crate) use self::journal::Post as QueuePost;
 pub(crate) use self::journal::{
-    Joined, Journal, LastResort, Next, QueueVerdict, Receipt, Refusal, Retold,
+    Joined, Journal, KeepPast, LastResort, Next, QueueVerdict, Recalled, Receipt, Refusal, Retold,
 };
 pub(crate) use self::lane::{Bounds, Gap, Lane, LaneCounts, Outlet, Pushed};
 pub(crate) use self::letter::Letter;

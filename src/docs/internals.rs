@@ -187,6 +187,12 @@
 //! Where several do, what each of them has had of those that others wait for is written under its
 //! number. When a broker is opened, what is left of both says what waits for whom.
 //!
+//! The history of a class is one more of those who wait for an event: its chronicle names no
+//! subscriber, and lets events go by count, age and bytes. A queue that begins with a past event
+//! gets the numbers that the chronicle has, and those of events whose fires began before it was in
+//! every snapshot; what no filter was asked about is asked when it is read.
+//! `delivery/journal/chronicle.rs` says why nothing is missed and nothing comes twice.
+//!
 //! Two cores of an AMD EPYC, release build, 2026-11, beside other builds; bench `queue`: 69,000
 //! events of 128 bytes a second through a queue that does not have its fires wait, 0.6 times what
 //! sled alone writes and removes with as many syncs; 121,000 a second out of a backlog; 536 bytes

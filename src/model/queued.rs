@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Overflow, Problems, Retry, span};
+use super::{Overflow, Problems, Retry, Start, span};
 
 /// Delivery by way of a durable queue: the event is stored before the fire returns, and the
 /// subscriber is called for it, on one of the broker's threads, until it returns without an error.
@@ -64,6 +64,8 @@ pub struct Queued {
     without_waiting: bool,
     #[serde(skip_serializing_if = "is_false")]
     keeps_backlog: bool,
+    #[serde(skip_serializing_if = "Start::is_new")]
+    start: Start,
 }
 
 impl Queued {
@@ -79,6 +81,7 @@ impl Queued {
             retry: Retry::default(),
             without_waiting: false,
             keeps_backlog: false,
+            start: Start::New,
         }
     }
 
@@ -155,6 +158,19 @@ impl Queued {
         self
     }
 
+    /// Begins with a past event of the class's [history](crate::History), and goes on with what is
+    /// fired: no event is left out between them, and none comes twice. Of past events too the
+    /// subscription gets those that its filter and its predicate let pass; the publisher's side is
+    /// not asked again, and one that demands a role of publishers gets none. Those beyond its time
+    /// to live are left out.
+    ///
+    /// Past events count for the capacity, but come beyond it.
+    #[must_use]
+    pub fn starting_at(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
     /// Returns how many events may wait.
     pub fn capacity(&self) -> usize {
         self.capacity
@@ -207,6 +223,11 @@ impl Queued {
     /// Returns whether events are queued while the subscription is switched off.
     pub fn keeps_backlog(&self) -> bool {
         self.keeps_backlog
+    }
+
+    /// Returns with which event the queue begins.
+    pub fn start(&self) -> Start {
+        self.start
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {

@@ -247,6 +247,7 @@ fn pass<I: Facet + ?Sized>(
         clearance: event.clearance.as_ref(),
         steering: event.steering.as_ref(),
         kept: None,
+        keeping: None,
         watch,
         part: FirePart::Whole,
     };

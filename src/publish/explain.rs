@@ -90,6 +90,7 @@ impl Explanation {
             clearance: clearance.as_deref(),
             steering: Some(&steering),
             kept: None,
+            keeping: None,
             watch: Watch::default(),
             part,
         };

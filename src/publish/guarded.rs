@@ -19,6 +19,7 @@ use super::plan::Plan;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::queueing::Outgoing;
+use super::recalling::Keeping;
 use super::report::Tally;
 use super::seat::Turn;
 use super::triggered;
@@ -255,6 +256,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     /// Returns the event for those who get it later.
     pub(super) fn parcel(&self, call: &impl Call<I>) -> Arc<dyn Parcel> {
         call.parcel()
+    }
+
+    /// Returns what the class keeps of the event, if it does.
+    pub(super) fn keeping(&self) -> Option<Keeping<'a>> {
+        self.row.keeping
     }
 
     /// Returns what the fire has for queues.

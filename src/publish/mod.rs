@@ -55,6 +55,7 @@ mod publisher_control;
 mod publisher_filter;
 mod pulse;
 mod queueing;
+mod recalling;
 mod receiving;
 mod reception;
 mod registered;

@@ -152,6 +152,9 @@ impl<I: Facet + ?Sized> Prepared<I> {
             entry: Arc::clone(entry),
             detail: Arc::new(detail),
         };
+        if let Bound::Post(post) = &target {
+            post.take_up_work(&plan, &sites.here, trash);
+        }
         Self {
             conditional: plan.has_conditions(),
             filtered,

@@ -15,8 +15,8 @@ use super::spans;
 use super::target::Bound;
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    DeliveryOutcome, Handed, Overseen, Parcel, Pass, Recipient, Refused, enter_by_id, hold, settle,
-    triggered,
+    DeliveryOutcome, Handed, Overseen, Parcel, Pass, Recipient, Refused, Screened, enter_by_id,
+    hold, settle, triggered,
 };
 use crate::value::{ValueKey, drop_quietly, panic_message, untyped};
 
@@ -50,6 +50,10 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
         fire.within_behind(missed, || self.deliver_here(parcel, pass, |_| {}));
         settle_quietly();
         Handed::Over
+    }
+
+    fn screen(&self, parcel: &dyn Parcel) -> Screened {
+        self.screened(parcel)
     }
 }
 

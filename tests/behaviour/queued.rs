@@ -2,6 +2,7 @@
 
 mod evolution;
 mod faults;
+mod histories;
 mod transactions;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

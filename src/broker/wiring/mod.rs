@@ -100,6 +100,13 @@ impl Wiring {
             self.listen(state);
         }
         let journal = self.journal.get().and_then(Weak::upgrade);
+        for class in &changes.classes {
+            if let Some(journal) = &journal {
+                let present = state.classes.get(&class.id());
+                let history = present.and_then(|it| it.record.history());
+                journal.keep(class.id(), history);
+            }
+        }
         for gone in changes.removed.iter().filter(|gone| gone.may_be_queued()) {
             let id = gone.record.id();
             if let (Some(journal), None) = (&journal, state.subscriptions.get(id)) {

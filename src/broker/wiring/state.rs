@@ -136,7 +136,7 @@ impl State {
     pub(super) fn put(&mut self, record: Record, revision: Revision, changes: &mut Changes) {
         match record {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
-            Record::Class(class) => self.put_class(class, changes),
+            Record::Class(class) => self.put_class(*class, changes),
             Record::Role(name, role) => {
                 changes.access = true;
                 let replaced = self.roles.insert(name, role);

@@ -206,18 +206,29 @@ impl Journal {
         (subscription, number): (SubscriptionId, u64),
         dead: DeadEvent,
     ) -> Retold {
-        let schema = self.schema_of(store, &dead.event);
-        let method = usize::try_from(dead.event.method).unwrap_or(usize::MAX);
-        let method = schema.as_ref().and_then(|it| it.methods().get(method));
-        let parameters = method.map(|it| it.parameters().iter());
-        let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
+        let (method, parameters) = self.names(store, &dead.event);
         Retold {
             subscription,
             number,
-            method: method.map(|method| method.name().to_owned()),
-            parameters: parameters.unwrap_or_default(),
+            method,
+            parameters,
             dead,
         }
+    }
+
+    /// Returns the names of an event's method and of its parameters, as far as they are known.
+    pub(super) fn names(
+        &self,
+        store: &dyn Store,
+        event: &QueuedEvent,
+    ) -> (Option<String>, Vec<String>) {
+        let schema = self.schema_of(store, event);
+        let method = usize::try_from(event.method).unwrap_or(usize::MAX);
+        let method = schema.as_ref().and_then(|it| it.methods().get(method));
+        let parameters = method.map(|it| it.parameters().iter());
+        let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
+        let method = method.map(|method| method.name().to_owned());
+        (method, parameters.unwrap_or_default())
     }
 
     /// Has a dead letter delivered again, as an event that was fired when it was; of one that came
@@ -303,7 +314,7 @@ fn reason(dead: &DeadEvent) -> String {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the broker is closed")
 }
 

@@ -7,9 +7,11 @@
 //! by its [receipt](receipt) how that went.
 
 mod backlog;
+mod chronicle;
 mod dead;
 mod feeder;
 mod joined;
+mod keeping;
 mod ledger;
 mod opening;
 mod owner;
@@ -21,14 +23,17 @@ mod writer;
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
+use self::chronicle::Kept;
 pub use self::dead::DeadLetterCause;
 pub(crate) use self::dead::Retold;
 pub(crate) use self::joined::Joined;
+pub(crate) use self::keeping::{KeepPast, Recalled};
 use self::ledger::{Ledger, Number};
 use self::owner::Owner;
 pub(crate) use self::receipt::Receipt;
@@ -57,6 +62,8 @@ pub(crate) struct Journal {
     open_site: OnceLock<OpenSite>,
     schemas: Mutex<Schemas>,
     state: Mutex<State>,
+    /// Rises whenever a queue that began with past events goes live; what its fires begin by.
+    mark: AtomicU64,
     /// Where publishers wait until their events are stored, or there is room for them.
     changed: Condvar,
 }
@@ -126,6 +133,7 @@ impl Journal {
             open_site: OnceLock::new(),
             schemas: Mutex::default(),
             state: Mutex::default(),
+            mark: AtomicU64::new(1),
             changed: Condvar::new(),
         })
     }
@@ -170,6 +178,9 @@ impl Journal {
         let mut state = self.state.lock();
         let queue = state.ledger.find_mut(id)?;
         let left = (queue.desk.take(), queue.take_back());
+        // What is fired while it is away is not for it.
+        let number = queue.number;
+        state.ledger.go_live(number, 0);
         drop(state);
         self.changed.notify_all();
         Some(Box::new(left))
@@ -202,34 +213,49 @@ impl Journal {
         state.ledger.find(id).map_or(0, |queue| queue.waiting())
     }
 
-    /// Has an event stored for these, and returns what became of that for each of them.
+    /// Has an event stored for these, and for the history of its class if it is to be. Returns what
+    /// became of that for each of them, and why the history lacks it if it does.
     pub(crate) fn append(
         &self,
         parcel: &Arc<dyn Parcel>,
         posts: &[Post],
+        keep: Option<&KeepPast>,
         may_block: bool,
-    ) -> Vec<Result<(), Refusal>> {
+    ) -> (Vec<Result<(), Refusal>>, Option<Refusal>) {
         let mut outcomes = self.reserve_all(posts, may_block);
+        let (kept, mut unkept) = match self.kept(keep, &**parcel) {
+            Ok(kept) => (kept, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         let accepted = posts.iter().zip(&outcomes);
         let accepted: Vec<_> = accepted
             .filter_map(|(post, outcome)| Some((post, outcome.clone().ok()?)))
             .collect();
-        if accepted.is_empty() {
-            return outcomes.into_iter().map(|it| it.map(drop)).collect();
+        if accepted.is_empty() && kept.is_none() {
+            return (
+                outcomes.into_iter().map(|it| it.map(drop)).collect(),
+                unkept,
+            );
         }
-        let waits = accepted.iter().any(|(post, _)| post.waits);
+        let waits = kept.is_some() && keep.is_some_and(|keep| keep.waits);
+        let waits = waits || accepted.iter().any(|(post, _)| post.waits);
         let addressees = accepted.iter().map(|(post, queue)| Addressee {
             queue: *queue,
             lane: post.lane,
             why: number_of(post.why),
         });
+        let addressees = addressees.chain(kept.as_ref().map(Kept::addressee));
         let addressees: Vec<_> = addressees.collect();
-        if let Err(refusal) = self.accept(parcel, addressees, waits) {
+        if let Err(refusal) = self.accept(parcel, addressees, kept, waits) {
             for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
                 *outcome = Err(refusal.clone());
             }
+            unkept = kept.map(|_| refusal).or(unkept);
         }
-        outcomes.into_iter().map(|it| it.map(drop)).collect()
+        (
+            outcomes.into_iter().map(|it| it.map(drop)).collect(),
+            unkept,
+        )
     }
 
     /// Has an event written, and waits for that if it is to.
@@ -237,6 +263,7 @@ impl Journal {
         &self,
         parcel: &Arc<dyn Parcel>,
         addressees: Vec<Addressee>,
+        kept: Option<Kept>,
         waits: bool,
     ) -> Result<(), Refusal> {
         // Inside of a write of this thread it is stored right behind it.
@@ -266,7 +293,7 @@ impl Journal {
         let number = state.last;
         state
             .pending
-            .append(Appended::new(number, bytes, parcel, addressees, waits));
+            .append(Appended::new(number, bytes, parcel, addressees, waits).kept(kept));
         drop(state);
         match waits {
             true => self.written(number),
@@ -329,6 +356,24 @@ impl Journal {
 
     fn store(&self) -> Option<Arc<dyn Store>> {
         self.store.get()?.upgrade()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the queue is full",
+            Self::Dropped => "the queue is full, and drops what is new",
+            Self::Closed => "the broker is closed",
+            Self::Gone => "the subscription is gone",
+            Self::Unwritten(why) => why,
+        })
+    }
+}
+
+impl Refusal {
+    fn elsewhere() -> Self {
+        Self::Unwritten("another broker of this process has the queues of the store".to_owned())
     }
 }
 
