@@ -201,9 +201,9 @@ pub use crate::publish::{
     Activity, AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher,
     DynamicWith, Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy,
     FireReport, Interest, InterestChanges, Latencies, MethodInterest, MethodMetrics, Metrics,
-    MetricsOptions, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
-    Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent, SubscriptionMetrics,
-    SubscriptionsView, With,
+    MetricsOptions, OlderEvent, ParameterInterest, Publisher, PublisherFilter,
+    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent,
+    SubscriptionMetrics, SubscriptionsView, Upcaster, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

@@ -18,7 +18,7 @@ use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
 use crate::publish::{
     Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, SubscriptionEntry, Surroundings,
-    Upkeep, restored,
+    Upcasters, Upkeep, restored,
 };
 use crate::store::{Batch, CommitSink, Store, Trash};
 
@@ -99,6 +99,7 @@ impl Core {
             desks: Desks::new(staff, &journal),
             journal,
             inboxes: Inboxes::default(),
+            upcasters: Upcasters::default(),
             escorts: WorkerPool::named("loosely-deadline", deadline_threads),
             pool,
             host: Arc::clone(&host) as _,

@@ -1,6 +1,18 @@
 //! Events of one version of an interface, for another.
 
-use crate::value::{EventMethod, InterfaceSchema, ValueRef};
+use crate::delivery::Parcel;
+use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueRef};
+
+/// Returns whether two schemas are one version of an interface, without taking fingerprints.
+pub(super) fn is_same(a: &InterfaceSchema, b: &InterfaceSchema) -> bool {
+    std::ptr::eq(a, b) || a == b
+}
+
+/// Returns whether a subscriber of an interface that has this schema can take an event.
+pub(super) fn fits(parcel: &dyn Parcel, to: &InterfaceSchema) -> bool {
+    let fired = parcel.schema();
+    is_same(fired, to) || event_in(fired, parcel.method(), &parcel.values(), to).is_some()
+}
 
 /// Returns the method at index `method` as another version of its interface has it, under its name
 /// or a former one.
@@ -37,6 +49,26 @@ pub(super) fn event_in<'v>(
     });
     let values: Vec<_> = values.collect();
     target.check(&values).ok()?;
+    Some((index, values))
+}
+
+/// Returns the method of this name, or former name, and the values as it takes them, as
+/// [`event_in`] does with those of another version.
+pub(super) fn named_in(
+    method: &str,
+    values: &Properties,
+    to: &InterfaceSchema,
+) -> Option<(usize, Vec<Value>)> {
+    let (index, target) = to.method(method)?;
+    let values = target.parameters().iter().map(|parameter| {
+        let former = parameter.aliases().iter().map(String::as_str);
+        let mut names = std::iter::once(parameter.name()).chain(former);
+        let value = names.find_map(|name| values.get(name));
+        value.cloned().unwrap_or(Value::Null)
+    });
+    let values: Vec<_> = values.collect();
+    let views: Vec<_> = values.iter().map(Value::view).collect();
+    target.check(&views).ok()?;
     Some((index, values))
 }
 

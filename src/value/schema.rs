@@ -346,6 +346,17 @@ impl SchemaHash {
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
+
+    /// Returns the fingerprint of these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+impl From<&InterfaceSchema> for SchemaHash {
+    fn from(schema: &InterfaceSchema) -> Self {
+        schema.hash()
+    }
 }
 
 fn find_parameter<'a>(all: &'a [Parameter], name: &str) -> Option<(usize, &'a Parameter)> {

@@ -3,6 +3,7 @@
 mod evolution;
 mod faults;
 mod transactions;
+mod upcasters;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
