@@ -163,17 +163,17 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, Committed, ComponentStatus, DeadLetter,
-    Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
+    Deduplicated, Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
     HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged,
     HealthEventsLocalHandlers, HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget,
-    Mailbox, MailboxSubscription, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
-    SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction, TransactionTree, Tree,
-    TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
-    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
-    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
-    WiringObject,
+    KeyWindow, Mailbox, MailboxSubscription, Once, Session, SpawnedFuture, Spawner,
+    SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction,
+    TransactionTree, Tree, TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS,
+    WiringChange, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
+    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,

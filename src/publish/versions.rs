@@ -28,13 +28,13 @@ pub(super) fn method_in<'s>(
 }
 
 /// Returns the method of an event in another version of its interface, and the values as it takes
-/// them: parameter by name, or former name, and NULL where there was none. Nothing, if there is no
-/// such method or the values do not fit.
+/// them: parameter by name, or former name, and its default where there was none. Nothing, if there
+/// is no such method or the values do not fit.
 pub(super) fn event_in<'v>(
     from: &InterfaceSchema,
     method: usize,
     values: &[ValueRef<'v>],
-    to: &InterfaceSchema,
+    to: &'v InterfaceSchema,
 ) -> Option<(usize, Vec<ValueRef<'v>>)> {
     let (index, target) = method_in(from, method, to)?;
     let source = from.methods().get(method)?;
@@ -45,7 +45,7 @@ pub(super) fn event_in<'v>(
     let values = target.parameters().iter().map(|parameter| {
         let former = parameter.aliases().iter().map(String::as_str);
         let mut names = std::iter::once(parameter.name()).chain(former);
-        names.find_map(value).unwrap_or(ValueRef::Null)
+        names.find_map(value).unwrap_or(parameter.default_value())
     });
     let values: Vec<_> = values.collect();
     target.check(&values).ok()?;
@@ -63,8 +63,8 @@ pub(super) fn named_in(
     let values = target.parameters().iter().map(|parameter| {
         let former = parameter.aliases().iter().map(String::as_str);
         let mut names = std::iter::once(parameter.name()).chain(former);
-        let value = names.find_map(|name| values.get(name));
-        value.cloned().unwrap_or(Value::Null)
+        let value = names.find_map(|name| values.get(name)).cloned();
+        value.unwrap_or_else(|| parameter.default_value().to_value())
     });
     let values: Vec<_> = values.collect();
     let views: Vec<_> = values.iter().map(Value::view).collect();

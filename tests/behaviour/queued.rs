@@ -2,6 +2,7 @@
 
 mod evolution;
 mod faults;
+mod once;
 mod transactions;
 mod upcasters;
 

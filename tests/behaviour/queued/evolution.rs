@@ -38,13 +38,31 @@ mod third {
 
     #[event_interface]
     pub(super) trait Orders {
-        fn placed(&self, count: i32, item: &str, note: Option<&str>);
+        fn placed(
+            &self,
+            count: i32,
+            item: &str,
+            note: Option<&str>,
+            #[event(default = "EUR")] currency: &str,
+            #[event(default = 2 + 5)] days: u8,
+            #[event(default = Some(1.5))] weight: Option<f64>,
+        );
     }
 }
 
 impl third::Orders for Tape {
-    fn placed(&self, count: i32, item: &str, note: Option<&str>) {
-        self.write(format!("{count} {item} {note:?}"));
+    fn placed(
+        &self,
+        count: i32,
+        item: &str,
+        note: Option<&str>,
+        currency: &str,
+        days: u8,
+        weight: Option<f64>,
+    ) {
+        self.write(format!(
+            "{count} {item} {note:?} {currency} {days} {weight:?}"
+        ));
     }
 }
 
@@ -56,24 +74,48 @@ fn wired(store: &Arc<dyn Store>) -> Broker {
     broker
 }
 
+/// Registers the subscriber of the third version, and nothing that publishes.
+fn listen(broker: &Broker, tape: &Tape) {
+    let tape = tape.clone();
+    let ledger = Component::new("ledger", move || tape.clone());
+    broker
+        .register_component(ledger.implements::<dyn third::Orders>())
+        .unwrap();
+    assert!(broker.idle(LONG));
+}
+
 /// Such a program goes by the schema in the store until its component says otherwise, and events
-/// came to it by their places.
+/// came to it by their places. The store knows no defaults.
 #[test]
-fn parameters_find_their_places_in_a_program_that_receives_and_publishes_nothing() {
+fn parameters_find_their_places_and_defaults_in_a_program_that_publishes_nothing() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let broker = wired(&store);
     let orders = broker.publisher::<dyn first::Orders>().unwrap();
     assert_eq!(orders.placed("pen", 3).accepted(), 1);
     drop(orders);
     close(broker);
+    // Its version is in the store from now on.
+    let broker = open(&store);
+    drop(broker.publisher::<dyn third::Orders>().unwrap());
+    close(broker);
     let (broker, tape) = (open(&store), Tape::new());
-    let taped = tape.clone();
-    let ledger = Component::new("ledger", move || taped.clone());
-    broker
-        .register_component(ledger.implements::<dyn third::Orders>())
-        .unwrap();
-    assert!(broker.idle(LONG));
-    assert_eq!(tape.take(), ["3 pen None"]);
+    listen(&broker, &tape);
+    assert_eq!(tape.take(), ["3 pen None EUR 7 Some(1.5)"]);
+    close(broker);
+}
+
+/// As above, for a program that the newer version was never stored by.
+#[test]
+fn component_of_a_newer_version_than_the_stores_has_its_own() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let broker = wired(&store);
+    let orders = broker.publisher::<dyn first::Orders>().unwrap();
+    orders.placed("pen", 3);
+    drop(orders);
+    close(broker);
+    let (broker, tape) = (open(&store), Tape::new());
+    listen(&broker, &tape);
+    assert_eq!(tape.take(), ["3 pen None EUR 7 Some(1.5)"]);
     close(broker);
 }
 
