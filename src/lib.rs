@@ -81,6 +81,9 @@
 //!   threads, and [`Overflow`] says what becomes of one too many. With a
 //!   [deadline](SubscriptionBuilder::deadline) a fire goes on without a subscriber that hangs, and
 //!   a [`Breaker`] leaves one alone that keeps failing.
+//! - A [`Queued`] subscription has its events stored until they were delivered, at least once. A
+//!   [`KeyWindow`] lets its subscriber do nothing twice, and an [`Upcaster`] makes events of an
+//!   older version of the interface fit the present one.
 //! - A [`Trigger`] says which of the events that pass the filter are worth a call: the first of
 //!   many, so many in an interval, none for too long.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
@@ -119,9 +122,8 @@
 //! turn. One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends
 //! the process.
 //!
-//! Not in this version: delivery that survives the process, monikers, events between processes or
-//! machines. A subscription may name a moniker, and then every event for it is a
-//! [failure](Failure::Activation) in the report.
+//! Not in this version: monikers, events between processes or machines. A subscription may name a
+//! moniker, and then every event for it is a [failure](Failure::Activation) in the report.
 //!
 //! # Features
 //!

@@ -58,8 +58,8 @@ impl Broker {
         Ok(())
     }
 
-    /// Has an upcaster asked about stored events that the subscriber's interface, as it is now, does
-    /// not have.
+    /// Has an upcaster asked about stored events that the subscriber's interface, as it is now,
+    /// does not have.
     ///
     /// Register upcasters before the components that receive the events, and each is there before
     /// it is needed: what is for a component that is not registered waits. An event that became a

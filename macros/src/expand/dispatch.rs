@@ -9,7 +9,8 @@ use crate::names::Names;
 use crate::parse::{Interface, Method, Parameter};
 use crate::record;
 
-/// Returns everything that `dyn Trait` implements, and the trait for subscribers of the crate's own.
+/// Returns everything that `dyn Trait` implements, and the trait for subscribers of the crate's
+/// own.
 pub(super) fn impls(interface: &Interface) -> TokenStream {
     let event_interface = event_interface(interface);
     let implemented_by = implemented_by(interface);

@@ -23,10 +23,11 @@ use crate::value::SubscriberError;
 
 /// The keys of the events that a subscriber has handled last, kept in the broker's store.
 ///
-/// A [queue](crate::Queued) delivers at least once: an event whose end was not stored before a crash
-/// comes again, and so does one whose subscriber failed after it had done its work. A subscriber
-/// that holds a window does that work inside of [`once`](Self::once), which knows the event by its
-/// [idempotency key](EventContext::idempotency_key) and leaves out what was done before.
+/// A [queue](crate::Queued) delivers at least once: an event whose end was not stored before a
+/// crash comes again, and so does one whose subscriber failed after it had done its work. A
+/// subscriber that holds a window does that work inside of [`once`](Self::once), which knows the
+/// event by its [idempotency key](EventContext::idempotency_key) and leaves out what was done
+/// before.
 ///
 /// The window holds so many keys of each subscription, the newest: 10,000 unless told otherwise
 /// ([`with_keys`](Self::with_keys)). All windows of one name at a broker are one, so the instances
@@ -44,8 +45,8 @@ use crate::value::SubscriberError;
 /// - all of it goes into the transaction, which is committed together with the key. What a
 ///   subscriber does elsewhere, such as a call over the network, is none of it; and
 /// - no more keys of the subscription came between two deliveries of the event than the window
-///   holds. In a strict queue none comes between two attempts; in a relaxed or keyed one, those that
-///   pass meanwhile; before a dead letter that is replayed, all that came since; and
+///   holds. In a strict queue none comes between two attempts; in a relaxed or keyed one, those
+///   that pass meanwhile; before a dead letter that is replayed, all that came since; and
 /// - it is delivered by brokers of this store, under the same subscription.
 ///
 /// A dead letter that is [replayed](Broker::replay) has the key that it had: if its work was
@@ -175,12 +176,12 @@ impl KeyWindow {
         self
     }
 
-    /// Does something in a transaction for the event that this thread delivers, unless that was done
-    /// before, and commits it together with the event's key.
+    /// Does something in a transaction for the event that this thread delivers, unless that was
+    /// done before, and commits it together with the event's key.
     ///
     /// The work sees what is committed, and not what it has put into the transaction. If it fails,
-    /// or panics, nothing is committed, and the next attempt does it; so it is if the commit meets a
-    /// [conflict](ErrorKind::Conflict).
+    /// or panics, nothing is committed, and the next attempt does it; so it is if the commit meets
+    /// a [conflict](ErrorKind::Conflict).
     ///
     /// # Errors
     ///

@@ -90,7 +90,7 @@ fn work_that_was_committed_is_not_done_again_though_its_end_was_lost() {
         std::thread::yield_now();
     }
     let _ = first.close(LONG);
-    engine.all().clear();
+    engine.writes().clear();
     engine.reopen().unwrap();
     let second = over(&engine);
     let (tree, before) = (second.tree("counts").unwrap(), Arc::new(AtomicU32::new(0)));
@@ -388,7 +388,7 @@ fn deduplicated_subscriber_is_not_called_again_where_the_end_alone_was_lost() {
         std::thread::yield_now();
     }
     let _ = first.close(LONG);
-    engine.all().clear();
+    engine.writes().clear();
     engine.reopen().unwrap();
     let second = over(&engine);
     assert_eq!(second.subscription_health(id()).unwrap().waiting(), 1);
