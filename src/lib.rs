@@ -81,6 +81,9 @@
 //!   threads, and [`Overflow`] says what becomes of one too many. With a
 //!   [deadline](SubscriptionBuilder::deadline) a fire goes on without a subscriber that hangs, and
 //!   a [`Breaker`] leaves one alone that keeps failing.
+//! - A [`Queued`] subscription has its events stored until they were delivered, at least once. A
+//!   [`KeyWindow`] lets its subscriber do nothing twice, and an [`Upcaster`] makes events of an
+//!   older version of the interface fit the present one.
 //! - A [`Trigger`] says which of the events that pass the filter are worth a call: the first of
 //!   many, so many in an interval, none for too long.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
@@ -119,9 +122,8 @@
 //! turn. One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends
 //! the process.
 //!
-//! Not in this version: delivery that survives the process, monikers, events between processes or
-//! machines. A subscription may name a moniker, and then every event for it is a
-//! [failure](Failure::Activation) in the report.
+//! Not in this version: monikers, events between processes or machines. A subscription may name a
+//! moniker, and then every event for it is a [failure](Failure::Activation) in the report.
 //!
 //! # Features
 //!
@@ -163,17 +165,17 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, Committed, ComponentStatus, DeadLetter,
-    Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
+    Deduplicated, Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
     HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged,
     HealthEventsLocalHandlers, HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget,
-    Mailbox, MailboxSubscription, PastEvent, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
-    SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction, TransactionTree, Tree,
-    TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
-    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
-    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
-    WiringObject,
+    KeyWindow, Mailbox, MailboxSubscription, Once, PastEvent, Session, SpawnedFuture, Spawner,
+    SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction,
+    TransactionTree, Tree, TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS,
+    WiringChange, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
+    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -201,9 +203,9 @@ pub use crate::publish::{
     Activity, AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher,
     DynamicWith, Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy,
     FireReport, Interest, InterestChanges, Latencies, MethodInterest, MethodMetrics, Metrics,
-    MetricsOptions, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
-    Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent, SubscriptionMetrics,
-    SubscriptionsView, With,
+    MetricsOptions, OlderEvent, ParameterInterest, Publisher, PublisherFilter,
+    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent,
+    SubscriptionMetrics, SubscriptionsView, Upcaster, With,
 };
 pub use crate::store::{
     Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Broker;
 use super::health;
+use super::once::Windows;
 use super::tree::Pipes;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
@@ -18,7 +19,7 @@ use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
 use crate::publish::{
     Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, SubscriptionEntry, Surroundings,
-    Upkeep, restored,
+    Upcasters, Upkeep, restored,
 };
 use crate::store::{Batch, CommitSink, Store, Trash};
 
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(super) policy: Arc<Policy>,
     /// What those who watch trees are told by.
     pub(super) pipes: Pipes,
+    /// What subscribers have handled.
+    pub(super) windows: Windows,
     closed: AtomicBool,
 }
 
@@ -99,6 +102,7 @@ impl Core {
             desks: Desks::new(staff, &journal),
             journal,
             inboxes: Inboxes::default(),
+            upcasters: Upcasters::default(),
             escorts: WorkerPool::named("loosely-deadline", deadline_threads),
             pool,
             host: Arc::clone(&host) as _,
@@ -122,6 +126,7 @@ impl Core {
             notices,
             policy,
             pipes: Pipes::default(),
+            windows: Windows::default(),
             closed: AtomicBool::new(false),
         });
         host.0.get_or_init(|| Arc::downgrade(&core));

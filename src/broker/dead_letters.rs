@@ -8,7 +8,7 @@ use super::Broker;
 use crate::delivery::{DeadLetterCause, EventId, Retold};
 use crate::error::Result;
 use crate::model::{EventClassId, Right, SubscriptionId};
-use crate::value::{Properties, Value};
+use crate::value::{Properties, SchemaHash, Value};
 
 /// An event that the [queue](crate::Queued) of a subscription gave up, with what was tried.
 ///
@@ -22,6 +22,7 @@ pub struct DeadLetter {
     number: u64,
     name: String,
     class: EventClassId,
+    schema: SchemaHash,
     method: Option<String>,
     values: Properties,
     event_id: EventId,
@@ -144,6 +145,12 @@ impl DeadLetter {
         self.class
     }
 
+    /// Returns the fingerprint of the interface as it was when the event was fired, by which an
+    /// [upcaster](crate::Upcaster) may know it.
+    pub fn schema(&self) -> SchemaHash {
+        self.schema
+    }
+
     /// Returns the event's method, if the schema that it was fired with is still known.
     pub fn method(&self) -> Option<&str> {
         self.method.as_deref()
@@ -210,6 +217,7 @@ impl From<Retold> for DeadLetter {
             number: told.number,
             name: dead.name,
             class: dead.event.class.into(),
+            schema: SchemaHash::from_bytes(dead.event.schema),
             method: told.method,
             values: named_values(dead.event.values, told.parameters),
             event_id: dead.event.id.into(),

@@ -209,6 +209,7 @@
 //! | an error or panic of the subscriber | is retried, then a dead letter | the same | the same |
 //! | `kill -9` after the fire, or commit, returned | is delivered | may be lost | is delivered |
 //! | `kill -9` after the subscriber returned | may be delivered again | the same | the same |
+//! | the same, of one that works [once](crate::KeyWindow) | has no effect | the same | the same |
 //! | a loss of power | what was synced is delivered | the same | the same |
 //! | a write error of the store | the fire fails | a notice | the commit fails |
 //! | damage to the database | is lost: the copy has the wiring | the same | the same |
@@ -236,10 +237,14 @@
 //!   ([`FireReport::unkept`](crate::FireReport::unkept)); what was kept is there whichever call of
 //!   the engine fails: `histories.rs: nothing_that_was_kept_is_lost_whichever_call_fails`. Nested
 //!   events come before the event around them: one is kept when its fire is over.
-//! - *Once*: never promised. Effectively once it is where the subscriber's effect and its memory of
-//!   the [idempotency key](crate::EventContext::idempotency_key) are in one commit, such as a
-//!   [transaction](crate::Transaction) of the same broker. An effect elsewhere, a mail that is
-//!   sent, may happen twice.
+//! - *Once*: never promised. Effectively once is what a subscriber does in the transaction of
+//!   [`KeyWindow::once`](crate::KeyWindow), as the key of the event is committed with it: whichever
+//!   call of the engine fails, `queued/once.rs:
+//!   every_accepted_event_is_handled_exactly_once_whichever_call_fails`, and as far as the window
+//!   goes back: `window_holds_so_many_keys_of_each_subscription_the_newest_across_reopening`. What
+//!   it does elsewhere, a mail that is sent, may happen twice, though not where the end of the
+//!   delivery alone was lost ([`Deduplicated`](crate::Deduplicated)):
+//!   `deduplicated_subscriber_is_not_called_again_where_the_end_alone_was_lost`.
 //! - *Attempts* that ended are counted and kept with their errors. One whose process died is not
 //!   counted, so an event that ends the process each time is tried for ever.
 //! - *Absence*: events wait for a component that is not registered, for an owner who is not logged
@@ -249,8 +254,11 @@
 //!   waits, as a health event says: `removed_subscription_gives_up_what_waits_and_says_so`.
 //! - *Dead letters* stay until they are replayed or purged: `queued.rs:
 //!   dead_letter_keeps_every_attempt_and_is_replayed_or_purged`.
-//! - *Evolution*: an event is stored with its schema and delivered by name: `evolution.rs:
-//!   waiting_event_is_delivered_by_name_and_one_that_nobody_can_take_is_a_dead_letter`.
+//! - *Evolution*: an event is stored with its schema and delivered by name, with defaults, or
+//!   through an [`Upcaster`](crate::Upcaster); what has no way is a dead letter, and can be
+//!   replayed once there is one: `queued/evolution.rs`, `queued/upcasters.rs`, and
+//!   `tests/evolution.rs` between processes. What a class retains, and what waits in lanes, is of
+//!   the program that runs, and meets no upcaster.
 //! - *Transactions*: the event is stored if the commit is made, and not otherwise:
 //!   `transactions.rs: order_and_event_are_there_together_or_not_at_all`.
 //! - One broker of a process has the queues of a store; fires of others on the same store report

@@ -183,6 +183,15 @@
 //! component. What is to be tried again is parked with its lane, or, if the queue is relaxed, with
 //! the timers.
 //!
+//! An event of another version of its interface stays as it was fired, in the store and in the
+//! lane; it is made one that fits right before the call, by name or by upcasters, and anew for
+//! every attempt. So a dead letter is what was fired, and can be replayed by either version.
+//!
+//! What a subscriber has handled once stands in a tree of the broker's own, a key for each event
+//! and subscription, which the transaction of its work expects to be absent and puts. The store
+//! alone says what was handled; in memory is the order in which keys make room, of those
+//! subscriptions that had an event since the broker was opened.
+//!
 //! An event that one subscription waits for is a key that is put and deleted, and nothing else.
 //! Where several do, what each of them has had of those that others wait for is written under its
 //! number. When a broker is opened, what is left of both says what waits for whom.
@@ -232,7 +241,8 @@
 //! a channel's roster, the wiring state -> the journal -> the pool of those who write
 //! the watch over a desk's calls -> the pool, notices, the breaker, what is parked -> the timers
 //! the watch over a pool -> the pool
-//! a change of registered publisher filters or predicates: alone
+//! a change of registered publisher filters, predicates or upcasters: alone
+//! a window of keys, the list of windows: each alone
 //! ```
 //!
 //! - *commit lock -> wiring state*: the store owns the order of changes, so its sinks are called

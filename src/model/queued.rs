@@ -11,7 +11,8 @@ use super::{Overflow, Problems, Retry, Start, span};
 ///
 /// That is *at least once*: a call whose end could not be stored, as the process died, is made
 /// again when the broker is opened, and [`EventContext::idempotency_key`] tells the subscriber that
-/// it is the same. An event is stored once, however many subscriptions wait for it.
+/// it is the same; a [`KeyWindow`](crate::KeyWindow) has it do nothing twice. An event is stored
+/// once, however many subscriptions wait for it.
 ///
 /// The target is a component: a live object is gone when the process is. While it is not
 /// registered, or the owner of a per-user subscription has no session, events wait. What fails is

@@ -8,7 +8,7 @@ use super::begun::Begun;
 use super::calling::Step;
 use super::facet::Facet;
 use super::guarded::Guarded;
-use super::payload::{self, Call};
+use super::payload::Call;
 use super::pipeline::failure_of;
 use super::post::Post;
 use super::receiving::settle_quietly;
@@ -93,15 +93,16 @@ impl<I: Facet + ?Sized> Post<I> {
         if !self.target().is_there(&self.schema) {
             return Handed::Nobody;
         }
-        if let Err(why) = payload::check(&**parcel, &self.schema) {
-            return next(journal.judge(parcel, receipt, QueueVerdict::Hopeless(why)));
-        }
+        let fitted = match self.around.upcasters.fitted(parcel, &self.schema) {
+            Ok(fitted) => fitted,
+            Err(why) => return next(journal.judge(parcel, receipt, QueueVerdict::Hopeless(why))),
+        };
         let Some(pass) = self.admit() else {
             return Handed::Back;
         };
         let mut verdict = Some(self.overrun());
         parcel.fire().within_attempt(receipt.attempt(), || {
-            self.deliver_here(parcel, pass, |outcome| verdict = verdict_of(outcome));
+            self.deliver_here(&fitted, pass, |outcome| verdict = verdict_of(outcome));
         });
         settle_quietly();
         match verdict {

@@ -3,7 +3,9 @@
 mod evolution;
 mod faults;
 mod histories;
+mod once;
 mod transactions;
+mod upcasters;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

@@ -329,7 +329,8 @@ impl State {
             Some(_) => return Ok(()),
             None => known.rust_type = Some(rust_type),
         }
-        if known.schema.hash() != schema.hash() {
+        // What the store has knows no defaults.
+        if known.schema.hash() != schema.hash() || schema.has_defaults() {
             known.schema = Arc::new(schema.clone());
             changes.interfaces.insert(id);
         }

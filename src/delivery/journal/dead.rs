@@ -26,8 +26,10 @@ pub enum DeadLetterCause {
     Failed,
     /// Its time to live was over.
     Expired,
-    /// The subscriber's interface, as it is now, has no event that takes its values.
-    Unfit,
+    /// The interface has changed since it was fired: as the subscriber has it, no event takes its
+    /// values, and no [upcaster](crate::Upcaster) made it one that does. Once there is one, or the
+    /// older program is back, it can be [replayed](crate::Broker::replay).
+    SchemaChanged,
 }
 
 /// A dead letter as the store has it.
@@ -44,7 +46,7 @@ impl DeadLetterCause {
         match self {
             Self::Failed => 0,
             Self::Expired => 1,
-            Self::Unfit => 2,
+            Self::SchemaChanged => 2,
         }
     }
 
@@ -52,7 +54,7 @@ impl DeadLetterCause {
         match number {
             0 => Self::Failed,
             1 => Self::Expired,
-            _ => Self::Unfit,
+            _ => Self::SchemaChanged,
         }
     }
 }
@@ -117,7 +119,7 @@ impl Journal {
 
     /// Makes a dead letter of an event that does not fit any more.
     pub(super) fn bury_stored(&self, queue: u32, number: Number, event: QueuedEvent, why: &str) {
-        self.bury_event(queue, number, event, DeadLetterCause::Unfit, why);
+        self.bury_event(queue, number, event, DeadLetterCause::SchemaChanged, why);
     }
 
     fn stored_event(&self, number: Number) -> Option<QueuedEvent> {

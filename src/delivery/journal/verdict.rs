@@ -53,7 +53,7 @@ impl Journal {
             }
             Verdict::Failed(error) => self.failed(parcel, receipt, error),
             Verdict::Hopeless(why) => {
-                self.bury(parcel, receipt, DeadLetterCause::Unfit, &why);
+                self.bury(parcel, receipt, DeadLetterCause::SchemaChanged, &why);
                 Next::Over
             }
             Verdict::Expired => {
