@@ -191,10 +191,10 @@ pub use crate::filter::{
 pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
-    Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow, ParameterName,
-    PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
+    Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, OffHours, Overflow,
+    ParameterName, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
     PublisherFilterName, PublisherId, Queued, Retained, Retry, Revision, Right, Role, RoleName,
-    Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
+    Schedule, Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
