@@ -83,6 +83,8 @@
 //!   a [`Breaker`] leaves one alone that keeps failing.
 //! - A [`Trigger`] says which of the events that pass the filter are worth a call: the first of
 //!   many, so many in an interval, none for too long.
+//! - A [`Schedule`] says when a subscription is delivered: from when on, until when, and in which
+//!   quiet hours not.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //! - A [`Session`] is a principal that is logged on at a broker: per-user subscriptions of which it

@@ -269,13 +269,13 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Delivers nothing before this time, whatever else its schedule says.
+    /// Delivers nothing before this time; the rest of the schedule stays.
     pub fn not_before(mut self, time: SystemTime) -> Self {
         self.schedule = self.schedule.not_before(time);
         self
     }
 
-    /// Delivers nothing from this time on, whatever else its schedule says.
+    /// Delivers nothing from this time on; the rest of the schedule stays.
     pub fn expires(mut self, time: SystemTime) -> Self {
         self.schedule = self.schedule.expires(time);
         self
@@ -343,10 +343,10 @@ impl SubscriptionBuilder {
     /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in
     /// the source: names that break their rules, no class and no interface, no target or more than
     /// one, an expiry that is not after the not-before time, quiet hours that are none or leave no
-    /// time, a time zone that this system does not know, a per-user subscription without an owner, a lane, deadline, breaker or trigger that cannot be, a filter, re-arm criteria or a
-    /// key that do not parse. [`Filter`](ErrorKind::Filter) if that filter is all
-    /// that is wrong. Of both kinds [`filter_error`](Error::filter_error) is what is wrong with the
-    /// filter.
+    /// time, a time zone that this system does not know, a per-user subscription without an owner,
+    /// a lane, deadline, breaker or trigger that cannot be, a filter, re-arm criteria or a key that
+    /// do not parse. [`Filter`](ErrorKind::Filter) if that filter is all that is wrong. Of both
+    /// kinds [`filter_error`](Error::filter_error) is what is wrong with the filter.
     pub fn build(self) -> Result<Subscription> {
         let mut problems = Problems::default();
         let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));

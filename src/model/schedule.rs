@@ -20,9 +20,10 @@ use super::quiet::{Hours, Window};
 /// [retains](crate::Retained) is for it.
 ///
 /// A [queued](crate::Queued) subscription keeps its events: those that are fired before its time or
-/// in its quiet hours wait, and are delivered in their order from then on. Its time to live goes on
-/// meanwhile. Once it has expired nothing more is accepted; what still waits is kept, and is
-/// delivered if the subscription gets a later end.
+/// in its quiet hours wait, and are delivered in their order from then on. Their time to live goes
+/// on meanwhile, and a queue that is full does what its overflow says. Once the subscription has
+/// expired nothing more is accepted; what still waits is kept, and is delivered if it gets a later
+/// end.
 ///
 /// # Quiet hours
 ///
@@ -36,12 +37,12 @@ use super::quiet::{Hours, Window};
 /// # Consistency
 ///
 /// No fire looks at a clock. A timer of the broker puts subscriptions in place when their time
-/// begins and takes them out when it ends, as an edit would, but for the commit: nothing is
+/// begins and takes them out when it ends, as an edit would, but for the commit: no record is
 /// written, and brokers that share a store do so each by itself. It does that behind the edge, as
 /// soon as a thread of the pool is free, so a fire at the very instant may still find the
-/// subscription as it was. The computer's clock is looked at anew at least once an hour: if it is
-/// put forward or back, that takes so long to be noticed. A broker that was closed changes nothing
-/// any more for publishers that are still held.
+/// subscription as it was. The computer's clock is looked at anew at least once an hour: that it was
+/// put forward or back, or that the computer slept, may take so long to be noticed. A broker that
+/// was closed changes nothing any more for publishers that are still held.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! A fire in which filters, times or targets are asked.
+//! A fire in which filters or targets are asked.
 
 use std::borrow::Borrow;
 use std::cell::Cell;

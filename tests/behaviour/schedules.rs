@@ -1,16 +1,19 @@
 //! Subscriptions that are delivered at some times and not at others.
 
+mod records;
+mod waiting;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use loosely::testing::VirtualClock;
 use loosely::{
-    Broker, DeliveryMode, ErrorKind, EventClass, FireOutcome, MemoryStore, OffHours, Problems,
-    Queued, Retained, Schedule, Stage, Store, Subscription, SubscriptionBuilder, SubscriptionId,
-    SubscriptionStatus,
+    Broker, DeliveryMode, FireOutcome, MemoryStore, OffHours, Schedule, Store, Subscription,
+    SubscriptionBuilder, SubscriptionId, SubscriptionStatus,
 };
 
-use crate::support::{StockEvents, StockEventsPublisher, Tape, live, subscription};
+use crate::support::{OnPrice, StockEvents, StockEventsPublisher, Tape, live, subscription};
 
 /// Far longer than anything takes that is waited for here.
 const LONG: Duration = Duration::from_secs(120);
@@ -105,10 +108,6 @@ impl std::str::FromStr for Time {
 
 fn a() -> SubscriptionBuilder {
     subscription("a", "x")
-}
-
-fn queued() -> SubscriptionBuilder {
-    a().delivery(Queued::new())
 }
 
 fn quiet(hours: &str) -> Schedule {
@@ -222,161 +221,6 @@ fn quiet_hours_follow_the_clocks_of_their_zone() {
 }
 
 #[test]
-fn events_of_quiet_hours_wait_in_a_queue_and_are_delivered_in_order() {
-    let rig = Rig::at("2026-11-06T21:00:00Z");
-    let id = rig.ensure(queued().schedule(quiet("22:00-06:00")).filter("price < 9"));
-    rig.fire(1.0);
-    rig.until(instant("2026-11-06T22:00:00Z"));
-    assert_eq!(rig.tape.take(), ["x A 1"]);
-    for price in [2.0, 3.0, 9.0, 4.0] {
-        let accepted = rig.stocks.price_changed("A", price).accepted();
-        assert_eq!(accepted, usize::from(price < 9.0));
-    }
-    assert_eq!(
-        rig.explained(),
-        "would be queued, quiet until 2026-11-07T06:00:00Z"
-    );
-    let until = OffHours::Quiet(instant("2026-11-07T06:00:00Z"));
-    assert_eq!(rig.status(id), SubscriptionStatus::OffHours(until));
-    rig.until(instant("2026-11-07T06:00:00Z") - NANO);
-    assert_eq!(rig.tape.len(), 0);
-    assert_eq!(rig.broker.subscription_health(id).unwrap().waiting(), 3);
-    // What waits is delivered by a later program, too.
-    let rig = rig.reopened();
-    assert!(rig.broker.idle(LONG));
-    assert_eq!((rig.fire(5.0), rig.tape.len()), (0, 0));
-    rig.until(instant("2026-11-07T06:00:00Z"));
-    rig.fire(6.0);
-    assert!(rig.broker.idle(LONG));
-    assert_eq!(
-        rig.tape.take(),
-        ["x A 2", "x A 3", "x A 4", "x A 5", "x A 6"]
-    );
-}
-
-#[test]
-fn event_in_a_queue_is_delivered_from_the_first_instant_on() {
-    let rig = Rig::at("2026-11-06T12:00:00Z");
-    let start = rig.clock.now();
-    rig.ensure(queued().not_before(start + DAY).expires(start + 2 * DAY));
-    assert_eq!(rig.stocks.price_changed("A", 1.0).accepted(), 1);
-    rig.until(start + DAY - NANO);
-    assert_eq!(rig.tape.len(), 0);
-    rig.until(start + DAY);
-    assert_eq!(rig.tape.take(), ["x A 1"]);
-}
-
-#[test]
-fn expired_queue_accepts_nothing_and_keeps_what_waits_until_it_gets_a_later_end() {
-    let rig = Rig::at("2026-11-06T12:00:00Z");
-    let start = rig.clock.now();
-    let night = quiet("14:00-20:00");
-    let id = rig.ensure(queued().schedule(night.clone().expires(start + 4 * HOUR)));
-    rig.until(start + 2 * HOUR);
-    assert_eq!(rig.stocks.price_changed("A", 1.0).accepted(), 1);
-    rig.until(start + 4 * HOUR);
-    let report = rig.stocks.price_changed("A", 2.0);
-    assert_eq!(report.outcome(), FireOutcome::NoSubscribers);
-    rig.until(start + DAY);
-    assert_eq!(rig.tape.len(), 0);
-    assert_eq!(rig.broker.subscription_health(id).unwrap().waiting(), 1);
-    let record = rig.broker.subscription(id).unwrap();
-    rig.broker.store(&record.with_schedule(night)).unwrap();
-    assert!(rig.broker.idle(LONG));
-    assert_eq!(rig.tape.take(), ["x A 1"]);
-}
-
-#[test]
-fn edit_of_the_schedule_counts_at_once_and_the_old_edges_are_forgotten() {
-    let rig = Rig::at("2026-11-06T23:00:00Z");
-    let id = rig.ensure(a().schedule(quiet("22:00-06:00")));
-    assert_eq!(rig.fire(1.0), 0);
-    let stored = || rig.broker.subscription(id).unwrap();
-    let noon = stored().with_schedule(quiet("12:00-13:00"));
-    rig.broker.store(&noon).unwrap();
-    assert_eq!(rig.fire(2.0), 1);
-    rig.until(instant("2026-11-07T12:00:00Z"));
-    assert_eq!(rig.fire(3.0), 0);
-    let always = stored().to_builder().without_times().build().unwrap();
-    rig.broker.store(&always).unwrap();
-    assert_eq!(rig.fire(4.0), 1);
-    rig.until(instant("2026-11-09T12:30:00Z"));
-    assert_eq!(
-        (rig.fire(5.0), rig.status(id)),
-        (1, SubscriptionStatus::Active)
-    );
-}
-
-#[test]
-fn subscription_that_is_switched_off_stays_so_when_its_time_begins() {
-    let rig = Rig::at("2026-11-06T23:00:00Z");
-    let id = rig.ensure(a().schedule(quiet("22:00-06:00")).disabled());
-    assert_eq!(rig.status(id), SubscriptionStatus::Disabled);
-    rig.until(instant("2026-11-07T06:00:00Z"));
-    assert_eq!((rig.fire(1.0), rig.explained()), (0, "disabled".to_owned()));
-    rig.broker.enable(id).unwrap();
-    assert_eq!(rig.fire(2.0), 1);
-    rig.until(instant("2026-11-07T22:00:00Z"));
-    rig.broker.disable(id).unwrap();
-    rig.broker.enable(id).unwrap();
-    assert_eq!(rig.fire(3.0), 0);
-}
-
-#[test]
-fn schedule_is_computed_anew_when_the_store_is_opened() {
-    let rig = Rig::at("2026-11-06T21:00:00Z");
-    rig.ensure(a().schedule(quiet("22:00-06:00")));
-    assert_eq!(rig.fire(1.0), 1);
-    rig.broker.close(LONG).unwrap();
-    let (clock, store) = (rig.clock.clone(), Arc::clone(&rig.store));
-    clock.advance(HOUR);
-    let rig = Rig::on(clock, store);
-    assert_eq!(rig.fire(2.0), 0);
-    rig.until(instant("2026-11-07T06:00:00Z"));
-    assert_eq!(rig.fire(3.0), 1);
-}
-
-#[test]
-fn brokers_of_one_store_follow_a_schedule_each_by_itself() {
-    let rig = Rig::at("2026-11-06T21:00:00Z");
-    let later = VirtualClock::starting_at(instant("2026-11-06T23:00:00Z"));
-    let other = Rig::on(later, Arc::clone(&rig.store));
-    rig.ensure(a().schedule(quiet("22:00-06:00")));
-    assert_eq!((rig.fire(1.0), other.fire(1.0)), (1, 0));
-    let revision = rig.broker.revision();
-    rig.until(instant("2026-11-06T22:00:00Z"));
-    other.until(instant("2026-11-07T06:00:00Z"));
-    assert_eq!((rig.fire(2.0), other.fire(2.0)), (0, 1));
-    assert_eq!(rig.broker.revision(), revision, "nothing was written");
-}
-
-#[test]
-fn guard_that_is_dropped_in_quiet_hours_leaves_nothing_to_begin() {
-    let rig = Rig::at("2026-11-06T23:00:00Z");
-    let record = live("live").schedule(quiet("22:00-06:00")).build().unwrap();
-    let [kept, dropped] = ["kept", "dropped"].map(|name| {
-        let listener = rig.tape.listener(name);
-        let weak = Arc::downgrade(&listener);
-        let record = record.to_builder().name(name).id(name).build().unwrap();
-        let guard = rig
-            .broker
-            .subscribe_with::<dyn StockEvents>(&record, listener);
-        (guard.unwrap(), weak)
-    });
-    drop(dropped.0);
-    assert_eq!(
-        dropped.1.strong_count(),
-        0,
-        "nobody keeps the object for later"
-    );
-    rig.until(instant("2026-11-07T06:00:00Z"));
-    assert_eq!(rig.fire(1.0), 1);
-    assert_eq!(rig.tape.take(), ["kept A 1"]);
-    drop(kept);
-    assert_eq!(rig.fire(2.0), 0);
-}
-
-#[test]
 fn private_subscription_has_quiet_hours_too() {
     let rig = Rig::at("2026-11-06T21:00:00Z");
     let record = live("own").schedule(quiet("22:00-06:00")).build().unwrap();
@@ -387,22 +231,6 @@ fn private_subscription_has_quiet_hours_too() {
     assert_eq!(rig.fire(2.0), 0);
     rig.until(instant("2026-11-07T06:00:00Z"));
     assert_eq!(rig.fire(3.0), 1);
-}
-
-#[test]
-fn subscription_whose_time_begins_is_given_what_is_retained() {
-    let rig = Rig::at("2026-11-06T21:00:00Z");
-    let class = EventClass::new("desk", "desk").with_retained(Retained::Last);
-    rig.broker.register_class::<dyn StockEvents>(class).unwrap();
-    let desk = rig.broker.publisher_of::<dyn StockEvents>("desk").unwrap();
-    rig.ensure(a().schedule(quiet("22:00-06:00")));
-    desk.price_changed("A", 1.0);
-    rig.until(instant("2026-11-06T22:00:00Z"));
-    desk.price_changed("A", 2.0);
-    desk.price_changed("A", 3.0);
-    rig.until(instant("2026-11-07T06:00:00Z"));
-    desk.price_changed("A", 4.0);
-    assert_eq!(rig.tape.take(), ["x A 1", "x A 3", "x A 4"]);
 }
 
 #[test]
@@ -452,61 +280,44 @@ fn thousand_schedules_begin_and_end_each_at_its_time() {
 }
 
 #[test]
-fn schedule_that_cannot_be_is_refused_with_all_that_is_wrong() {
-    let schedule = quiet("22-6").in_zone("Europe/Atlantis");
-    let error = a().schedule(schedule).build().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    let problems = std::error::Error::source(&error).unwrap();
-    let problems = problems.downcast_ref::<Problems>().unwrap();
-    let fields: Vec<_> = problems.iter().map(loosely::Problem::field).collect();
-    assert_eq!(fields, ["time_zone", "quiet"]);
-    let text = error.to_string() + &problems.to_string();
-    assert!(
-        text.contains("no time zone \"Europe/Atlantis\" is known"),
-        "{text}"
-    );
-    assert!(text.contains("\"22\" is no time"), "{text}");
-    let nothing = a().schedule(quiet("00:00-24:00")).build().unwrap_err();
-    assert_eq!(nothing.kind(), ErrorKind::Invalid);
-}
-
-#[test]
-fn schedule_is_written_by_people_and_found_by_criteria() {
-    let rig = Rig::at("2026-11-06T12:00:00Z");
-    let written = serde_json::json!({
-        "name": "a", "interface": "StockEvents", "component": "x",
-        "quiet": ["22:00-06:00", "00:00-24:00 sat sun"], "time_zone": "Europe/Berlin",
+fn fire_at_subscriptions_with_schedules_allocates_nothing() {
+    let rig = Rig::at("2026-11-06T21:00:00Z");
+    let calls = Arc::new(AtomicUsize::new(0));
+    let [open, early] = ["open", "early"].map(|name| {
+        let counted = Arc::clone(&calls);
+        let count = OnPrice(move |_: &str, _| _ = counted.fetch_add(1, Ordering::Relaxed));
+        let times = quiet("22:00-06:00").expires(rig.clock.now() + DAY);
+        let times = match name {
+            "early" => times.not_before(rig.clock.now() + HOUR),
+            _ => times,
+        };
+        let record = live(name).schedule(times).build().unwrap();
+        let guard = rig
+            .broker
+            .subscribe_with::<dyn StockEvents>(&record, Arc::new(count));
+        guard.unwrap()
     });
-    let record: Subscription = serde_json::from_value(written).unwrap();
-    let night = quiet("22:00-06:00").quiet("00:00-24:00 sat sun");
-    let night = night.in_zone("Europe/Berlin");
-    assert_eq!(*record.schedule(), night);
-    let json = serde_json::to_value(&record).unwrap();
-    let back: Subscription = serde_json::from_value(json).unwrap();
-    assert_eq!(back, record);
-    rig.broker.ensure(&record).unwrap();
-    rig.ensure(subscription("b", "x"));
-    for (criteria, count) in [
-        ("quiet = TRUE", 1),
-        ("quiet = FALSE", 1),
-        ("time_zone = 'Europe/Berlin'", 1),
-        ("time_zone IS NULL", 1),
-    ] {
-        let found = rig.broker.subscriptions(criteria).unwrap();
-        assert_eq!(found.len(), count, "{criteria}");
-    }
+    rig.fire(1.0);
+    let allocations = allocation_counter::measure(|| assert_eq!(rig.fire(2.0), 1));
+    assert_eq!(allocations.count_total, 0);
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    drop((open, early));
 }
 
 #[test]
-fn stage_of_a_subscription_in_its_quiet_hours_is_its_schedule() {
-    let rig = Rig::at("2026-11-06T23:00:00Z");
+fn interest_of_a_publisher_is_what_is_delivered_at_the_time() {
+    let rig = Rig::at("2026-11-06T21:00:00Z");
+    let interested = || {
+        rig.stocks
+            .interest()
+            .method("price_changed")
+            .unwrap()
+            .is_wanted()
+    };
     rig.ensure(a().schedule(quiet("22:00-06:00")));
-    let event = ["A".into(), 1.0.into()];
-    let told = rig.stocks.explain("price_changed", &event).unwrap();
-    let stage = told.line("a").unwrap().stage();
-    assert!(
-        matches!(stage, Stage::OffHours(OffHours::Quiet(_))),
-        "{told}"
-    );
-    assert_eq!(told.delivered(), 0);
+    assert!(interested());
+    rig.until(instant("2026-11-06T22:00:00Z"));
+    assert!(!interested());
+    rig.until(instant("2026-11-07T06:00:00Z"));
+    assert!(interested());
 }
