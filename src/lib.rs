@@ -84,8 +84,11 @@
 //! - A [`Queued`] subscription has its events stored until they were delivered, at least once. A
 //!   [`KeyWindow`] lets its subscriber do nothing twice, and an [`Upcaster`] makes events of an
 //!   older version of the interface fit the present one.
+//! - A class with a [`History`] keeps past events, and a queue [begins](Start) with one.
 //! - A [`Trigger`] says which of the events that pass the filter are worth a call: the first of
 //!   many, so many in an interval, none for too long.
+//! - A [`Schedule`] says when a subscription is delivered: from when on, until when, and in which
+//!   quiet hours not.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //! - A [`Session`] is a principal that is logged on at a broker: per-user subscriptions of which it
@@ -193,10 +196,10 @@ pub use crate::filter::{
 pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
-    Firing, History, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow,
+    Firing, History, InvalidName, MethodName, MethodSettings, Moniker, Nesting, OffHours, Overflow,
     ParameterName, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
     PublisherFilterName, PublisherId, Queued, Retained, Retry, Revision, Right, Role, RoleName,
-    Start, Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
+    Schedule, Start, Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{

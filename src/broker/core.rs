@@ -76,7 +76,7 @@ impl Core {
             metrics,
             last_resort,
         } = parts;
-        let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
+        let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy), &clock);
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));

@@ -48,7 +48,7 @@ pub(crate) use self::pool::{Worker, WorkerPool};
 pub(crate) use self::sentry::Sentry;
 pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
-pub(crate) use self::timers::Timers;
+pub(crate) use self::timers::{TimerKey, Timers};
 pub use self::trigger::Triggered;
 pub(crate) use self::trigger::{HeldEvent, Keep, Sight, Terms, TriggerState, Verdict};
 pub(crate) use self::vigil::Overseen;

@@ -115,6 +115,13 @@
 //!   `private_among_all.rs`.
 //! - A per-user subscription is called while its owner has a session at the broker that fires, and
 //!   not before or after: `sessions.rs`, and `examples/roaming.rs` to look at.
+//! - A subscription is called in the times of its [`Schedule`](crate::Schedule) and not before or
+//!   after, and no fire looks at a clock for it: `schedules.rs`, such as
+//!   `quiet_hours_over_midnight_are_quiet_to_the_nanosecond_every_day`,
+//!   `quiet_hours_follow_the_clocks_of_their_zone`. What a queue accepts meanwhile waits:
+//!   `schedules/waiting.rs:
+//!   events_of_quiet_hours_wait_in_a_queue_and_are_delivered_in_order`. What has expired stays:
+//!   `nothing_is_delivered_before_the_first_instant_or_from_the_last_on`.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
 //!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
 //!   place_in_store_order_is_kept_over_an_update`.

@@ -56,6 +56,12 @@
 //! log-on puts what its owner has from beside the lanes into them, and a log-off takes it out
 //! again.
 //!
+//! Schedules are followed in the same way. What one says at present is computed when its
+//! subscription is listed; the wiring has the next edge of each in order, and one timer for the
+//! first. When that goes off a thread of the pool lists those anew of which something else is true
+//! by now, a thousand at a time. Edges are times of day and the timer's clock is not the
+//! computer's, so both are compared every hour as long as there is a schedule.
+//!
 //! A private subscription is listed by its publisher object and its id, beside those that queries
 //! see. Each channel of the object's class has, for each object with private ones, lanes and, from
 //! sixty-four filters on, an index of their own; the lanes of everybody stay as they are. When the
@@ -97,7 +103,7 @@
 //! 2. *Match.* If every subscription of the method is ready to be called as it is, there is nothing
 //!    to match: the loop calls one target after another. Otherwise the event's values are borrowed
 //!    as `ValueRef`s and the publisher's properties are captured once. A few subscriptions are
-//!    asked in turn, times and filter. Many filtered ones are in an index: the values that it needs
+//!    asked in turn. Many filtered ones are in an index: the values that it needs
 //!    are copied out of the event, then the index is locked for reading, and what it finds is a
 //!    list of hits: for each subscription its place in store order, the number of its slot and the
 //!    number of its target. They are of two tables, of which the fire has a snapshot each: as long
@@ -217,6 +223,7 @@
 //! a channel's roster -> its publisher objects -> the roster of one -> its index
 //! a channel's roster -> component registry
 //! wiring state -> what a commit hands to the wiring
+//! wiring state -> the timers -> an alarm
 //! store commit lock -> flush progress
 //! store commit lock -> background duties
 //! store commit lock -> the engine's own locks

@@ -15,8 +15,9 @@ use super::{Overflow, Problems, Retry, Start, span};
 /// once, however many subscriptions wait for it.
 ///
 /// The target is a component: a live object is gone when the process is. While it is not
-/// registered, or the owner of a per-user subscription has no session, events wait. What fails is
-/// tried again as its [`Retry`] says, and then becomes a [dead letter](crate::DeadLetter).
+/// registered, the owner of a per-user subscription has no session, or its
+/// [`Schedule`](crate::Schedule) has quiet hours, events wait. What fails is tried again as its
+/// [`Retry`] says, and then becomes a [dead letter](crate::DeadLetter).
 ///
 /// Events come in the order in which they were accepted, one at a time; one that is to be tried
 /// again holds back those behind it. With a [key](Self::with_key) that is so for the events of each

@@ -93,7 +93,7 @@ pub enum FireOutcome {
     /// Nobody subscribed, or nobody who could be called.
     #[doc(alias = "EVENT_S_NOSUBSCRIBERS")]
     NoSubscribers,
-    /// There are subscriptions, but the publisher's side, filters, times or triggers kept the event
+    /// There are subscriptions, but the publisher's side, filters or triggers kept the event
     /// from all of them.
     AllFiltered,
     /// The event is delivered later, and failures reach the failure hook alone: it was fired inside

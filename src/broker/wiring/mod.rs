@@ -5,6 +5,7 @@ mod classes;
 mod entries;
 mod groups;
 mod listing;
+mod schedules;
 mod state;
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
 use super::wiring_changes::Teller;
+use crate::clock::Clock;
 use crate::component::Policy;
 use crate::delivery::Journal;
 use crate::model::{ComponentId, Revision};
@@ -43,10 +45,11 @@ impl Wiring {
         notices: Notices,
         progress: Option<Progress>,
         policy: Arc<Policy>,
+        clock: &Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(Arc::clone(clock))),
             policy,
             gone: Mutex::default(),
             notices,
@@ -99,6 +102,7 @@ impl Wiring {
         if changes.listeners {
             self.listen(state);
         }
+        self.arm(state);
         let journal = self.journal.get().and_then(Weak::upgrade);
         for class in &changes.classes {
             if let Some(journal) = &journal {
@@ -193,6 +197,7 @@ impl CommitSink for Wiring {
             state.telling.miss(previous, revision);
         }
         self.listen(&mut state);
+        self.arm(&mut state);
     }
 
     fn committed(&self, commit: &Commit<'_>, trash: &mut Trash) {
