@@ -109,9 +109,10 @@ use crate::value::SubscriberError;
 /// let broker = Broker::in_memory()?;
 /// broker.register_component(Component::activated("ledger", ledger).implements::<dyn Payments>())?;
 /// let queue = Subscription::builder("ledger").to::<dyn Payments>().component("ledger").queued();
-/// broker.ensure(&queue.build()?)?;
+/// let queue = queue.build()?;
+/// broker.ensure(&queue)?;
 /// broker.publisher::<dyn Payments>()?.paid("ann", 500);
-/// # while broker.subscription_health(queue.build()?.id()).is_some_and(|it| it.waiting() > 0) {
+/// # while broker.subscription_health(queue.id()).is_some_and(|it| it.waiting() > 0) {
 /// #     std::thread::yield_now();
 /// # }
 /// assert_eq!(broker.tree("balances")?.get("ann")?.as_deref(), Some(&b"500"[..]));
