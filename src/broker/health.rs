@@ -32,7 +32,7 @@ pub trait HealthEvents {
     /// - `sequence` rises by one from notice to notice of this broker; those that nobody was told
     ///   of have numbers too.
     /// - `kind` is `restored`, `lost`, `rolled_back`, `quarantined`, `store_unavailable`,
-    ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
+    ///   `store_reopened`, `not_compacted`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
     ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `lane_overflow`,
     ///   `lane_discarded`, `dead_letter`, `queue_failed`, `deadline_missed`, `breaker_opened`,
     ///   `breaker_closed`, `pool_stuck`, `call_abandoned`, `sink_detached` or `notices_dropped`. A
@@ -68,6 +68,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::Quarantined { .. } => "quarantined",
         Notice::StoreUnavailable { .. } => "store_unavailable",
         Notice::StoreReopened { .. } => "store_reopened",
+        Notice::NotCompacted { .. } => "not_compacted",
         Notice::CopyFailed { .. } => "copy_failed",
         Notice::FilterScanned { .. } => "filter_scanned",
         Notice::SubscriptionSuspended { .. } => "subscription_suspended",

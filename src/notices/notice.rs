@@ -54,6 +54,11 @@ pub enum Notice {
         /// The revision it holds.
         revision: Revision,
     },
+    /// The database takes more space than it needs and could not be written anew; it is as before.
+    NotCompacted {
+        /// What there was no room for, or the error met.
+        reason: String,
+    },
     /// The copy beside the database could not be written; it is tried again.
     CopyFailed {
         /// The error met.
@@ -232,6 +237,9 @@ impl fmt::Display for Notice {
             Self::StoreUnavailable { reason } => write!(f, "the store is unavailable: {reason}"),
             Self::StoreReopened { revision } => {
                 write!(f, "the store is available again at revision {revision}")
+            }
+            Self::NotCompacted { reason } => {
+                write!(f, "the database could not be compacted: {reason}")
             }
             Self::CopyFailed { reason } => {
                 write!(f, "the copy of the store could not be written: {reason}")

@@ -22,7 +22,7 @@ use super::memory::MemoryEngine;
 use super::options::{Durability, StoreOptions};
 use super::sink::{CommitSink, Trash};
 use super::witness::Witness;
-use super::{MemoryStore, Store};
+use super::{Compacted, MemoryStore, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 
@@ -148,6 +148,11 @@ impl<E: Engine> LocalStore<E> {
     pub(crate) fn durable_before(&self) -> Revision {
         let witness = self.shared.witness.as_ref();
         witness.map_or(Revision::ZERO, Witness::found)
+    }
+
+    #[cfg(feature = "sled")]
+    pub(crate) fn engine(&self) -> &E {
+        &self.shared.engine
     }
 
     /// Has the copy written soon, though nothing was committed.
@@ -288,6 +293,17 @@ impl<E: Engine> Store for LocalStore<E> {
         trash.dispose();
         outcome?;
         self.shared.make_durable(self.shared.flush.ticket())
+    }
+
+    fn compact(&self) -> Result<Compacted> {
+        let mut trash = Trash::default();
+        let outcome = {
+            let mut state = self.shared.state.lock();
+            self.shared.ready(&mut state, &mut trash)
+        };
+        trash.dispose();
+        outcome?;
+        self.shared.engine.compact()
     }
 
     fn close(&self) -> Result<()> {

@@ -9,6 +9,8 @@ mod pages;
 mod support;
 
 #[cfg(feature = "sled")]
+mod compaction;
+#[cfg(feature = "sled")]
 mod copy;
 #[cfg(feature = "sled")]
 mod damage;

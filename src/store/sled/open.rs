@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::SledEngine;
 use super::directory::Directory;
+use super::{Settings, SledEngine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notice;
@@ -15,7 +15,7 @@ use crate::store::form::{self, HEAD_KEY, Head};
 use crate::store::health::describe;
 use crate::store::load;
 use crate::store::local::First;
-use crate::store::{CommitSink, LocalStore, StoreOptions};
+use crate::store::{CommitSink, Compaction, LocalStore, StoreOptions};
 
 /// A store in a directory.
 ///
@@ -98,7 +98,8 @@ impl Opening<'_> {
 
     /// Opens what is there; `copied` is the revision of the copy, where it can be read.
     fn attempt(&self, copied: Revision) -> Result<SledStore> {
-        let engine = self.engine_at(self.directory.database())?;
+        let settings = Settings::of(&self.options);
+        let engine = self.engine_at(self.directory.database(), settings)?;
         let revision = load::head(&engine)?.revision;
         // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing
         // of it is listed to anybody then.
@@ -108,6 +109,8 @@ impl Opening<'_> {
             )));
         }
         let store = SledStore::over(engine, self.options.clone(), self.first)?;
+        // After the reading, which finds what is damaged: that is to be kept as it is.
+        store.engine().compact_if_worth(u64::MAX)?;
         let durable = store.durable_before();
         if durable > revision {
             store
@@ -155,7 +158,11 @@ impl Opening<'_> {
             revision: Revision::ZERO,
             pairs: Default::default(),
         });
-        let engine = self.engine_at(self.directory.restoring())?;
+        let settings = Settings {
+            compaction: Compaction::never(),
+            ..Settings::of(&self.options)
+        };
+        let engine = self.engine_at(self.directory.restoring(), settings)?;
         let mut head = Head {
             revision: after_loss(copied.revision),
             ..Head::EMPTY
@@ -176,8 +183,8 @@ impl Opening<'_> {
         Ok(head.count)
     }
 
-    fn engine_at(&self, path: PathBuf) -> Result<SledEngine> {
-        SledEngine::open_at(Arc::clone(&self.directory), path)
+    fn engine_at(&self, path: PathBuf, settings: Settings) -> Result<SledEngine> {
+        SledEngine::open_at(Arc::clone(&self.directory), path, settings)
     }
 }
 
