@@ -19,7 +19,7 @@ fn open(directory: &Path, compaction: Compaction) -> (SledStore, Notices) {
 }
 
 /// Writes so many keys of a hundred bytes and removes them again.
-fn fill_and_empty(store: &dyn Store, keys: usize) {
+pub(crate) fn fill_and_empty(store: &dyn Store, keys: usize) {
     for first in (0..keys).step_by(1_000) {
         let mut batch = Batch::new();
         for key in first..first + 1_000 {

@@ -238,7 +238,7 @@ fn acknowledged_commits_survive_kill_under_load() {
 fn acknowledged_commits_survive_a_kill_while_the_database_is_written_anew() {
     let _watchdog = watchdog();
     let root = tempfile::tempdir().unwrap();
-    for enough in 1..40 {
+    for enough in 1..16 {
         let directory = root.path().join((enough % 3).to_string());
         let acknowledged = acknowledged_before_kill("compact", &directory, enough);
         let notices = Notices::default();

@@ -16,6 +16,8 @@ mod copy;
 mod damage;
 #[cfg(all(feature = "sled", unix))]
 mod durability;
+#[cfg(all(feature = "sled", target_os = "linux"))]
+mod full_disk;
 #[cfg(feature = "sled")]
 mod opening;
 #[cfg(all(feature = "sled", unix))]
