@@ -20,5 +20,7 @@ mod durability;
 mod full_disk;
 #[cfg(feature = "sled")]
 mod opening;
+#[cfg(feature = "sled")]
+mod queue_damage;
 #[cfg(all(feature = "sled", unix))]
 mod transactions;

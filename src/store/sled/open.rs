@@ -15,6 +15,7 @@ use crate::store::form::{self, HEAD_KEY, Head};
 use crate::store::health::describe;
 use crate::store::load;
 use crate::store::local::First;
+use crate::store::witness::Word;
 use crate::store::{CommitSink, Compaction, LocalStore, StoreOptions};
 
 /// A store in a directory.
@@ -100,7 +101,9 @@ impl Opening<'_> {
     fn attempt(&self, copied: Revision) -> Result<SledStore> {
         let settings = Settings::of(&self.options);
         let engine = self.engine_at(self.directory.database(), settings)?;
-        let revision = load::head(&engine)?.revision;
+        let Head {
+            revision, batches, ..
+        } = load::head(&engine)?;
         // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing
         // of it is listed to anybody then.
         if copied > revision {
@@ -112,10 +115,17 @@ impl Opening<'_> {
         // After the reading, which finds what is damaged: that is to be kept as it is.
         store.engine().compact_if_worth(u64::MAX)?;
         let durable = store.durable_before();
-        if durable > revision {
-            store
-                .notices()
-                .push(Notice::RolledBack { revision, durable });
+        let lost = match durable {
+            Word {
+                revision: durable, ..
+            } if durable > revision => Some(Notice::RolledBack { revision, durable }),
+            durable if durable > Word { revision, batches } => {
+                Some(Notice::QueuesRolledBack { revision })
+            }
+            _ => None,
+        };
+        if let Some(notice) = lost {
+            store.notices().push(notice);
         }
         if copied < revision {
             store.copy_soon();
