@@ -1,9 +1,10 @@
 //! A word beside the database of how far it once was.
 //!
 //! sled drops the end of a damaged log and says nothing; what is left agrees with itself. So the
-//! revision of every flush, and how many batches there were, is written to a file of its own: a database that has less lost
-//! something. The file is not synced but at close. After a loss of power it may be behind, and then
-//! less is noticed; it is never ahead, as the database was synced first.
+//! revision of every flush, and how many batches there were, is written to a file of its own: a
+//! database that has less lost something. The file is not synced but at close. After a loss of
+//! power it may be behind, and then less is noticed; it is never ahead, as the database was synced
+//! first.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};

@@ -19,6 +19,8 @@ mod durability;
 #[cfg(all(feature = "sled", target_os = "linux"))]
 mod full_disk;
 #[cfg(feature = "sled")]
+mod idle;
+#[cfg(feature = "sled")]
 mod opening;
 #[cfg(feature = "sled")]
 mod queue_damage;
