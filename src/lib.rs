@@ -211,9 +211,9 @@ pub use crate::publish::{
     SubscriptionMetrics, SubscriptionsView, Upcaster, With,
 };
 pub use crate::store::{
-    Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,
-    LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, Prepared, RawChange, RawPair, Store,
-    StoreOptions, Trash,
+    Batch, Change, ChangeKind, Commit, CommitSink, Compacted, Compaction, Durability, Engine,
+    Entry, Listing, LocalStore, LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, Prepared,
+    Profile, RawChange, RawPair, Store, StoreOptions, Trash,
 };
 #[cfg(feature = "sled")]
 pub use crate::store::{SledEngine, SledStore};

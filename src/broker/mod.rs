@@ -5,6 +5,7 @@ mod builder;
 mod changes;
 mod check;
 mod classes;
+mod compaction;
 mod components;
 mod core;
 mod dead_letters;

@@ -46,6 +46,14 @@
 //! - *Commits that a damaged log lost* are noticed when the directory is opened, by a mark beside
 //!   the database, and reported as [`Notice::RolledBack`](crate::Notice::RolledBack). The mark is
 //!   synced at close alone: after a loss of power, a loss may go unnoticed.
+//! - *A compaction* changes no content, and a crash in any step of it leaves the old database or
+//!   the new one, whole: `compaction.rs:
+//!   crash_after_any_step_leaves_the_old_database_or_the_new_one_whole`, `durability.rs:
+//!   acknowledged_commits_survive_a_kill_while_the_database_is_written_anew`. Without room for both
+//!   the old one stays, as a notice says: `full_disk.rs:
+//!   database_is_not_written_anew_where_there_is_no_room_for_both`.
+//! - *An idle broker* writes nothing: `idle.rs:
+//!   idle_broker_with_events_that_wait_writes_nothing_in_a_day`.
 //! - *Revisions* are never given twice, not even after a crash: `durability.rs:
 //!   revision_lost_to_a_crash_is_not_given_again`.
 //! - *Ownership*: one process has the directory, and a second is refused: `durability.rs:
@@ -219,7 +227,7 @@
 //! | the same, of one that works [once](crate::KeyWindow) | has no effect | the same | the same |
 //! | a loss of power | what was synced is delivered | the same | the same |
 //! | a write error of the store | the fire fails | a notice | the commit fails |
-//! | damage to the database | is lost: the copy has the wiring | the same | the same |
+//! | damage to the database | may be lost, which is told | the same | the same |
 //! | the close of the broker | is delivered by the next | the same | the same |
 //!
 //! - *`kill -9`*: `examples/torture.rs` kills a program as often as one likes and compares what is
@@ -231,6 +239,15 @@
 //!   accepted is delivered, and what was not fired is not: `faults.rs:
 //!   nothing_that_was_accepted_is_lost_whichever_call_fails`. A fire whose event is reported as
 //!   [`NotStored`](crate::Failure::NotStored) while the store is uncertain may be delivered.
+//! - *Damage*, a bit flipped or a file cut short, at rest or while events are written: the broker
+//!   opens, and where an event is missing a notice says what was lost: `queue_damage.rs:
+//!   event_lost_by_a_flipped_bit_is_told`, `event_lost_by_a_file_cut_short_is_told`.
+//! - *A full disk* is an error that says so: what was acknowledged is delivered when there is room,
+//!   and the store opens itself again then: `full_disk.rs:
+//!   broker_on_a_full_disk_says_so_loses_nothing_and_goes_on_when_there_is_room`. So is one on
+//!   which a broker is opened:
+//!   `broker_that_is_opened_on_a_full_disk_opens_or_fails_and_leaves_all_as_it_was`. The tests need
+//!   the right to mount a small disk, and say so where they lack it.
 //! - *Order* is that of acceptance, for each value of a key if there is one; what is tried again
 //!   holds back what is behind it, unless the queue is relaxed: `queued.rs:
 //!   event_that_failed_is_tried_again_before_those_behind_it`,
