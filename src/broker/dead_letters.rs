@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::Broker;
 use crate::delivery::{DeadLetterCause, EventId, Retold};
-use crate::error::Result;
-use crate::model::{EventClassId, Right, SubscriptionId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{DeliveryMode, EventClassId, Right, SubscriptionId};
 use crate::value::{Properties, SchemaHash, Value};
 
 /// An event that the [queue](crate::Queued) of a subscription gave up, with what was tried.
@@ -90,6 +90,13 @@ impl Broker {
     #[doc(alias = "message mover")]
     pub fn replay(&self, letter: &DeadLetter) -> Result<()> {
         self.require_dead_letter(letter)?;
+        let present = self.present(letter.subscription);
+        let mode = present.as_ref().and_then(|it| it.record.delivery());
+        if mode.and_then(DeliveryMode::as_queued).is_none() {
+            // What waits since it had one may still be in its queue, which takes nothing new.
+            let message = format!("the subscription {:?} has no queue", letter.name);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
         let journal = &self.core.around.journal;
         journal.replay(letter.subscription, letter.number)
     }

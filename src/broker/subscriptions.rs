@@ -187,7 +187,7 @@ impl Broker {
             Some(present) => {
                 self.access().require_writing([&present.record])?;
                 let mut batch = Batch::new();
-                batch.delete(key);
+                self.delete_in(&mut batch, id);
                 self.core.commit(batch).map(|_| true)
             }
         }
@@ -212,9 +212,9 @@ impl Broker {
             for subscription in &removed {
                 let key = RecordKey::Subscription(subscription.id()).to_bytes();
                 if let Some(revision) = subscription.revision() {
-                    batch.expect_revision(key.clone(), revision);
+                    batch.expect_revision(key, revision);
                 }
-                batch.delete(key);
+                self.delete_in(&mut batch, subscription.id());
             }
             if batch.is_empty() {
                 self.core.check_open()

@@ -47,7 +47,7 @@ use super::trigger::Triggered;
 use crate::model::{EventClassId, Queued, SubscriptionId};
 use crate::notices::Notice;
 use crate::store::Store;
-use crate::store::record::queue::Addressee;
+use crate::store::record::queue::{Addressee, queue_key};
 use crate::value::{InterfaceId, InterfaceSchema, Value};
 
 /// The queues of a broker.
@@ -205,6 +205,14 @@ impl Journal {
         self.write_soon();
         self.changed.notify_all();
         Some(Box::new(queue))
+    }
+
+    /// Returns the key of what the queue of a subscription remembers, if it has one: without that
+    /// what is stored for the queue is for nobody.
+    pub(crate) fn memory_key(&self, id: SubscriptionId) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        let queue = state.ledger.find(id)?;
+        Some(queue_key(queue.number))
     }
 
     /// Returns how many events wait for a subscription.
