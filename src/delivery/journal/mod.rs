@@ -23,7 +23,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
 pub use self::dead::DeadLetterCause;
@@ -43,6 +42,7 @@ use crate::model::{EventClassId, Queued, SubscriptionId};
 use crate::notices::Notice;
 use crate::store::Store;
 use crate::store::record::queue::Addressee;
+use crate::sync::{Condvar, Mutex};
 use crate::value::{InterfaceId, InterfaceSchema, Value};
 
 /// The queues of a broker.
