@@ -33,5 +33,6 @@ pub(super) fn gather(count: impl Fn() -> usize, others_wait: impl Fn() -> bool) 
 /// How many events are worth it to come for them.
 const GATHERED: usize = 16;
 
-/// Some microseconds, about what it takes to wake a thread.
-const LINGER: usize = 16;
+/// Some microseconds, about what it takes to wake a thread. A model has no time to save, and is
+/// about those who come and go.
+const LINGER: usize = if cfg!(shuttle) { 2 } else { 16 };

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loosely::{Detached, Overflow};
 
-use crate::support::{Log, close, ensure, explore, memory, open, open_with, publisher, together};
+use crate::support::{
+    Log, close, ensure, explore, memory, open, open_with, pause, publisher, together,
+};
 
 #[test]
 fn every_event_of_two_publishers_is_delivered_once_and_in_order() {
@@ -16,6 +18,25 @@ fn every_event_of_two_publishers_is_delivered_once_and_in_order() {
 fn publishers_that_wait_for_room_lose_nothing() {
     explore(|| {
         two_publishers(Detached::with_capacity(1).with_overflow(Overflow::Block), 1);
+    });
+}
+
+/// Small, so that most orders differ in how the last event meets the thread that is leaving.
+#[test]
+fn event_that_comes_as_the_thread_leaves_the_lane_is_not_left_behind() {
+    explore(|| {
+        let (broker, log) = (open(&memory()), Log::default());
+        broker
+            .register_component(log.component("log"))
+            .expect("a component");
+        ensure(&broker, "log", Detached::new());
+        let ticks = publisher(&broker);
+        for number in 0..3 {
+            ticks.tick(0, number);
+            pause();
+        }
+        close(broker);
+        assert_eq!(log.from(0), [0, 1, 2]);
     });
 }
 
