@@ -161,6 +161,7 @@ mod model;
 mod notices;
 mod publish;
 mod store;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod value;

@@ -1,9 +1,7 @@
 //! What the clones of a broker share.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak, mpsc};
-use std::thread;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use super::Broker;
@@ -22,6 +20,8 @@ use crate::publish::{
     Upcasters, Upkeep, restored,
 };
 use crate::store::{Batch, CommitSink, Store, Trash};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{mpsc, thread};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
 pub(crate) struct Core {

@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::changes::WiringObject;
@@ -17,6 +16,7 @@ use crate::model::EventClassId;
 use crate::notices::{Heard, Notice, Notices};
 use crate::publish::Hook;
 use crate::store::record::RecordKey;
+use crate::sync::Mutex;
 
 /// Tells of what [`Broker::notices`](crate::Broker::notices) reports, when it happens.
 ///

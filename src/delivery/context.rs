@@ -76,7 +76,7 @@ struct Outer {
     drawn: Option<Drawn>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static FRAME: Frame = const {
         Frame {
             depth: Cell::new(0),

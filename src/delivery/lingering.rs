@@ -1,6 +1,6 @@
 //! Waiting for what will be there in a moment.
 
-use std::thread;
+use crate::sync::thread;
 
 /// Waits a moment for `is_ready`, which is sooner true than a thread has gone to sleep and is woken
 /// where publisher and subscriber are at it at the same time.
@@ -33,5 +33,6 @@ pub(super) fn gather(count: impl Fn() -> usize, others_wait: impl Fn() -> bool) 
 /// How many events are worth it to come for them.
 const GATHERED: usize = 16;
 
-/// Some microseconds, about what it takes to wake a thread.
-const LINGER: usize = 16;
+/// Some microseconds, about what it takes to wake a thread. A model has no time to save, and is
+/// about those who come and go.
+const LINGER: usize = if cfg!(shuttle) { 2 } else { 16 };

@@ -11,7 +11,7 @@
 //! component   registry and activation              index       which filters select an event
 //! store       commits, sled, memory, stored records    filter      parse, check, evaluate
 //! model       event classes, subscriptions, ids, names
-//! value       values, schemas, interfaces; beside it codec, clock, notices, error
+//! value       values, schemas, interfaces; beside it codec, clock, notices, sync, error
 //! ```
 //!
 //! Beside the floors stands `testing`, under the feature of that name: it uses what is public,
@@ -276,6 +276,10 @@
 //!   not wait for its lock.
 //! - *flush progress* and *duties* are taken for a moment by whoever commits, and call nobody while
 //!   held.
+//!
+//! The types of all these locks come from `src/sync.rs`, so that `tests/interleavings` can run
+//! commits, lanes, queues and closings in many orders of their threads, with a scheduler in the
+//! place of the system's.
 //!
 //! Three rules keep this list short. A subscriber, a factory, a publisher filter, a predicate, a
 //! failure hook and a user's `Drop` run with no lock held; so does `on_progress` of

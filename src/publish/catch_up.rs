@@ -1,7 +1,6 @@
 //! How a new subscription is given what was retained, and then what was fired meanwhile.
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use super::channel::Channel;
@@ -24,6 +23,7 @@ use crate::delivery::{
     DeliveryOutcome, Drawn, Failure, depth, drawn, enter_as, settle, show, wait,
 };
 use crate::store::Trash;
+use crate::sync::atomic::AtomicBool;
 use crate::value::{InterfaceSchema, Value, drop_quietly};
 
 /// A new subscription that is to be given what is retained, on the thread that made it new.

@@ -3,11 +3,7 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-
-use arc_swap::{ArcSwap, Guard};
-use parking_lot::Mutex;
 
 use super::catch_up::Seating;
 use super::class_facts::ClassFacts;
@@ -36,6 +32,9 @@ use crate::cache::SubscriptionCache;
 use crate::delivery::depth;
 use crate::model::{ComponentId, EventClass, Nesting};
 use crate::store::Trash;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{ArcSwap, Guard};
 use crate::value::{InterfaceSchema, Value, ValueRef};
 
 /// One interface of one class.

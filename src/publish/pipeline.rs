@@ -4,8 +4,6 @@ use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use arc_swap::Guard;
-
 use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::event_row::EventRow;
@@ -27,6 +25,7 @@ use super::steering::{Course, DefaultQuery};
 use super::with::{FirePart, Origin};
 use crate::cache::Snapshot;
 use crate::delivery::{Carried, DeliveryOutcome, Failure, Parcel, enter, settle};
+use crate::sync::Guard;
 use crate::value::untyped::SubscriberFailed;
 use crate::value::{SubscriberError, ValueRef, panic_message};
 

@@ -30,7 +30,7 @@ pub(crate) struct Gathered {
     pub(crate) undo: Vec<Box<dyn FnOnce() + Send>>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// What the fires for a transaction have gathered on this thread.
     static GATHERED: RefCell<Vec<Gathered>> = const { RefCell::new(Vec::new()) };
 }

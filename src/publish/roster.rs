@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::catch_up::Seating;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
@@ -21,6 +19,7 @@ use super::target::Components;
 use crate::cache::SubscriptionCache;
 use crate::model::{ComponentId, EventClass, Firing};
 use crate::store::Trash;
+use crate::sync::Mutex;
 
 /// From how many filtered subscriptions on a channel finds them by index.
 ///

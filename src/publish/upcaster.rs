@@ -5,11 +5,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use super::payload::{UntypedPayload, no_method};
 use super::versions::{fits, named_in};
 use crate::delivery::{Letter, Parcel};
+use crate::sync::RwLock;
 use crate::value::{
     InterfaceId, InterfaceSchema, Properties, SchemaHash, Value, ValueRef, panic_message,
 };

@@ -72,7 +72,7 @@ pub fn call(call: impl FnOnce() -> Result<(), SubscriberError>) -> Result<(), Su
     UNRAISED.take().map_or(Ok(()), Err)
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// The error of the untyped subscriber that returned last, where panics do not unwind.
     static UNRAISED: RefCell<Option<SubscriberError>> = const { RefCell::new(None) };
 }

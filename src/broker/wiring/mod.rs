@@ -10,8 +10,6 @@ mod state;
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
-
 pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
 use super::wiring_changes::Teller;
@@ -23,6 +21,7 @@ use crate::notices::{Notice, Notices};
 use crate::publish::{ObjectId, SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
 use crate::store::{Change, Commit, CommitSink, Listing, Trash};
+use crate::sync::Mutex;
 
 /// The records and channels of a broker. Guards hold it strongly, so that they still unsubscribe
 /// when the broker is gone; it holds no store.

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
@@ -22,6 +20,7 @@ use crate::publish::{
 };
 use crate::store::Trash;
 use crate::store::record::{Record, RecordKey, StoredSubscription};
+use crate::sync::Mutex;
 use crate::value::{InterfaceId, InterfaceSchema, RustType, SchemaHash};
 
 /// Everything under the one lock.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::Instant;
 
 use super::backlog::Told;
@@ -18,6 +17,7 @@ use crate::delivery::is_delivering;
 use crate::model::{EventClassId, Target};
 use crate::notices::Heard;
 use crate::publish::{Own, Publisher, Publishes, SubscriptionEntry, Surroundings};
+use crate::sync::thread;
 
 /// What the wiring needs to tell of itself.
 #[derive(Default)]

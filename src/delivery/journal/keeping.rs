@@ -1,6 +1,5 @@
 //! Keeping past events, and queues that begin with them.
 
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::chronicle::{Kept, Past};
@@ -10,6 +9,7 @@ use crate::delivery::Parcel;
 use crate::error::Result;
 use crate::model::{EventClassId, History, Start, SubscriptionId};
 use crate::store::record::queue::{self, QueuedEvent};
+use crate::sync::atomic::Ordering;
 use crate::value::InterfaceId;
 
 /// What a fire of a class with a history says of that.

@@ -23,10 +23,8 @@ mod writer;
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::{Condvar, Mutex};
 use uuid::Uuid;
 
 use self::chronicle::Kept;
@@ -48,6 +46,8 @@ use crate::model::{EventClassId, Queued, SubscriptionId};
 use crate::notices::Notice;
 use crate::store::Store;
 use crate::store::record::queue::{Addressee, queue_key};
+use crate::sync::atomic::AtomicU64;
+use crate::sync::{Condvar, Mutex};
 use crate::value::{InterfaceId, InterfaceSchema, Value};
 
 /// The queues of a broker.

@@ -1,17 +1,16 @@
 //! An event of a queue on its way to the subscriber.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::SystemTime;
-
-use parking_lot::Mutex;
 
 use super::Journal;
 use super::ledger::Number;
 use crate::delivery::trigger::Triggered;
 use crate::delivery::{Letter, Parcel};
 use crate::store::record::queue::Tries;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// An event that is to be put into the lane of a queue.
 pub(super) struct Addressed {

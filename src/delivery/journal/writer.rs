@@ -141,7 +141,7 @@ impl Appended {
     }
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// Whether this thread is in the midst of a write, which it cannot wait for.
     static WRITING: Cell<bool> = const { Cell::new(false) };
 }
