@@ -125,7 +125,9 @@ const QUEUE: &str = "\
     010000000000000000000000000000000005fbe803030201fbf10101fbe90301fba00f00026e6f01\
     0000";
 #[cfg(feature = "bincode")]
-const FOLLOWS: &str = "x";
+const FOLLOWS: &str = "\
+    02070000000000000000000000000000000602fbe703070000000000000000000000000000000601\
+    00";
 #[cfg(feature = "bincode")]
 const CHRONICLE: &str = "010100000000000000000000000000000001";
 #[cfg(feature = "bincode")]
