@@ -42,7 +42,7 @@ impl Machine for Gauge {
         let count = self.delivered.fetch_add(1, Ordering::Relaxed);
         match self.fails_at {
             0 => Ok(()),
-            each if count % each > 0 => Ok(()),
+            each if !count.is_multiple_of(each) => Ok(()),
             _ => Err(format!("the gauge of machine {machine} broke")),
         }
     }
