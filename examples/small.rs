@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = run(&directory);
     fs::remove_dir_all(&directory)?;
     outcome?;
-    match peak_mib() {
+    match status_mib("VmHWM:") {
         Some(mib) => println!("bar: small_peak_mib {mib:.1}"),
         None => println!("this system does not say how much memory was used"),
     }
@@ -50,6 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     let builder = Broker::builder().path(directory).profile(Profile::Small);
     let broker = builder.open()?;
+    if let Some(mib) = status_mib("VmRSS:") {
+        println!("opened with {mib:.1} MiB");
+    }
     let records = (0..SUBSCRIPTIONS).map(|sensor| {
         let record = Subscription::builder(format!("limit of sensor {sensor}"));
         let record = record.to::<dyn Sensors>().component("recorder");
@@ -86,12 +89,10 @@ fn run(directory: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Returns the most memory that this process ever had, where the system says it as Linux does.
-fn peak_mib() -> Option<f64> {
+/// Returns what the status of this process says under a name, where there is one as on Linux.
+fn status_mib(name: &str) -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
 }

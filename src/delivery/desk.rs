@@ -96,18 +96,8 @@ pub(crate) trait Recipient: Send + Sync {
     /// out.
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed;
 
-    /// Asks for the subscription what no fire has asked of an event.
-    fn screen(&self, parcel: &dyn Parcel) -> Screened;
-}
-
-/// What a past event is to a subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Screened {
-    /// It is for it, and stands in this of its lanes.
-    Wanted(u64),
-    Unwanted,
-    /// Nobody can say for now.
-    Later,
+    /// Returns in which of the subscription's lanes an event stands that does not name it.
+    fn lane_of_past(&self, parcel: &dyn Parcel) -> u64;
 }
 
 /// A number that changes with every event, apart from what publishers look at.

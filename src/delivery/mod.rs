@@ -31,7 +31,7 @@ pub(crate) use self::context::{
     enter_by_id, enter_number, enter_subscription, entered_subscription, is_delivering, triggered,
 };
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
-pub(crate) use self::desk::{Desk, Handed, Recipient, Screened, Staff};
+pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub use self::journal::DeadLetterCause;
 pub(crate) use self::journal::Post as QueuePost;

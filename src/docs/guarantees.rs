@@ -255,11 +255,11 @@
 //!   `event_of_one_key_holds_back_no_other`.
 //! - *The past*: a class with a [history](crate::History) keeps its events, subscribers or not. A
 //!   queue that [begins](crate::Start) with a past event has each one from there on, past and new,
-//!   none missed and none twice, however many fire meanwhile: `histories.rs:
+//!   none missed and none twice, however many fire meanwhile: `catching_up.rs:
 //!   no_event_is_left_out_or_comes_twice_between_the_past_and_the_present`; and `examples/replay.rs`
 //!   to look at. A fire whose event could not be kept says so in its report
 //!   ([`FireReport::unkept`](crate::FireReport::unkept)); what was kept is there whichever call of
-//!   the engine fails: `histories.rs: nothing_that_was_kept_is_lost_whichever_call_fails`. Nested
+//!   the engine fails: `catching_up.rs: nothing_that_was_kept_is_lost_whichever_call_fails`. Nested
 //!   events come before the event around them: one is kept when its fire is over.
 //! - *Once*: never promised. Effectively once is what a subscriber does in the transaction of
 //!   [`KeyWindow::once`](crate::KeyWindow), as the key of the event is committed with it: whichever

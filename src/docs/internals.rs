@@ -319,8 +319,8 @@
 //! # What is left of a queue
 //!
 //! sled uses segments of its file again once half of one is dead, so a broker that is busy reaches
-//! a length and stays there: 12 MB in five minutes and two million events of example `soak`, with 24
-//! MB of memory resident, the last quarter 1.03 times the second. What it does not do is give
+//! a length and stays there: 12 MB in five minutes and two million events of example `soak`, with
+//! 24 MB of memory resident, the last quarter 1.03 times the second. What it does not do is give
 //! back what a backlog took. So the engine looks, after every 65,536 keys, or up to four times as
 //! many where looking was for nothing, how much is live: it reads until that is more than a quarter
 //! of the file or 16 MiB. If it is less, it holds the lock for which every call waits, copies the

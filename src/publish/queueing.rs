@@ -11,6 +11,7 @@ use super::guarded::Guarded;
 use super::payload::Call;
 use super::pipeline::failure_of;
 use super::post::Post;
+use super::recalling::Screened;
 use super::receiving::settle_quietly;
 use super::report::Tally;
 use super::with::FirePart;
@@ -93,10 +94,24 @@ impl<I: Facet + ?Sized> Post<I> {
         if !self.target().is_there(&self.schema) {
             return Handed::Nobody;
         }
+        if receipt.is_past() && self.is_beside(&**parcel) {
+            return next(journal.judge(parcel, receipt, QueueVerdict::Delivered));
+        }
         let fitted = match self.around.upcasters.fitted(parcel, &self.schema) {
             Ok(fitted) => fitted,
             Err(why) => return next(journal.judge(parcel, receipt, QueueVerdict::Hopeless(why))),
         };
+        if receipt.is_past() {
+            let verdict = match self.screened(&*fitted) {
+                Screened::Wanted => None,
+                Screened::Later => return Handed::Nobody,
+                Screened::Unwanted => Some(QueueVerdict::Delivered),
+                Screened::Unasked(why) => Some(QueueVerdict::Failed(why)),
+            };
+            if let Some(verdict) = verdict {
+                return next(journal.judge(parcel, receipt, verdict));
+            }
+        }
         let Some(pass) = self.admit() else {
             return Handed::Back;
         };

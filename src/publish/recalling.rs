@@ -22,7 +22,7 @@ use super::versions::{event_in, method_in};
 use super::watch::Watch;
 use super::with::FirePart;
 use crate::clock::Clock;
-use crate::delivery::{DeliveryOutcome, Failure, KeepPast, Parcel, Screened, enter_by_id};
+use crate::delivery::{Failure, KeepPast, Parcel, enter_by_id};
 use crate::model::{EventClass, EventClassId, Start};
 use crate::notices::Notice;
 use crate::store::Trash;
@@ -120,17 +120,37 @@ impl<I: Facet + ?Sized> Post<I> {
 
     /// Has the queue begin with a past event of the class, if it is to and has not.
     pub(super) fn join_history(&self, site: &Site, trash: &mut Trash) {
-        let queue = self.queue.as_ref().filter(|_| self.entry.is_called());
-        let Some(queue) = queue else { return };
+        let Some(queue) = &self.queue else { return };
         let id = self.entry.record.id();
         let at = (site.class.id(), site.schema.id());
         if self.around.journal.join_at(id, at, queue.start()) {
             let around = Arc::clone(&self.around);
-            trash.afterwards(move || around.journal.go_live(id));
+            trash.afterwards(move || around.journal.go_live(id, at));
         }
     }
 
-    /// Asks for the subscription what no fire has asked of an event.
+    /// Returns in which of the subscription's lanes a past event stands.
+    pub(super) fn lane_of_past(&self, parcel: &dyn Parcel) -> u64 {
+        let values = parcel.values();
+        let event = event_in(parcel.schema(), parcel.method(), &values, &self.schema);
+        let (Some((method, values)), Some(screen)) = (event, self.screen.get()) else {
+            return 0;
+        };
+        let own = Arc::new(parcel.fire().properties());
+        let row = past_row(&values, &own, &screen.facts);
+        triggered::with_key(self.keys(), method, &row, digest)
+    }
+
+    /// Returns whether a past event is of a method that is none of the subscription's, as far as
+    /// that is known before upcasters are asked.
+    pub(super) fn is_beside(&self, parcel: &dyn Parcel) -> bool {
+        let method = method_in(parcel.schema(), parcel.method(), &self.schema);
+        let screen = self.screen.get();
+        let is_bound = |method| screen.is_none_or(|screen| screen.plan.is_bound_to(method));
+        method.is_some_and(|(method, _)| !is_bound(method))
+    }
+
+    /// Asks for the subscription what no fire has asked of an event that fits its interface.
     pub(super) fn screened(&self, parcel: &dyn Parcel) -> Screened {
         let Some(screen) = self.screen.get() else {
             return Screened::Later;
@@ -139,21 +159,16 @@ impl<I: Facet + ?Sized> Post<I> {
             return Screened::Later;
         }
         let values = parcel.values();
-        let (from, to) = (parcel.schema(), &*self.schema);
-        let Some((method, _)) = method_in(from, parcel.method(), to) else {
+        let event = event_in(parcel.schema(), parcel.method(), &values, &self.schema);
+        let Some((method, values)) = event else {
             return Screened::Unwanted;
         };
-        if !screen.plan.is_bound_to(method) || screen.plan.entry.record.publisher_role().is_some() {
+        if screen.plan.entry.record.publisher_role().is_some() || !screen.plan.is_bound_to(method) {
             return Screened::Unwanted;
         }
-        let Some((_, values)) = event_in(from, parcel.method(), &values, to) else {
-            // What the delivery makes of that is known there.
-            return Screened::Wanted(0);
-        };
-        let mut asked = Screened::Unwanted;
-        parcel.fire().within(|| {
-            asked = self.ask(screen, method, &values, parcel);
-        });
+        let mut asked = Screened::Later;
+        let ask = || asked = self.ask(screen, method, &values, parcel);
+        parcel.fire().within(ask);
         asked
     }
 
@@ -177,22 +192,28 @@ impl<I: Facet + ?Sized> Post<I> {
         if filter.is_some_and(|filter| filter.evaluate(&row) != Some(true)) {
             return Screened::Unwanted;
         }
-        if let Some(name) = plan.entry.record.predicate()
-            && let Some(event) = FilteredEvent::new(&self.schema, method, &row)
-        {
-            enter_by_id(plan.id);
-            match self.around.named.ask(name, &event) {
-                Ok(true) => {}
-                Ok(false) => return Screened::Unwanted,
-                Err(why) => {
-                    let outcome = DeliveryOutcome::Failed(Failure::Predicate(why));
-                    self.tell_late(outcome, parcel);
-                    return Screened::Unwanted;
-                }
-            }
+        let event = FilteredEvent::new(&self.schema, method, &row);
+        let (Some(name), Some(event)) = (plan.entry.record.predicate(), event) else {
+            return Screened::Wanted;
+        };
+        enter_by_id(plan.id);
+        match self.around.named.ask(name, &event) {
+            Ok(true) => Screened::Wanted,
+            Ok(false) => Screened::Unwanted,
+            Err(why) => Screened::Unasked(Failure::Predicate(why).to_string()),
         }
-        Screened::Wanted(triggered::with_key(self.keys(), method, &row, digest))
     }
+}
+
+/// What a past event is to a subscription.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Screened {
+    Wanted,
+    Unwanted,
+    /// Nobody can say for now.
+    Later,
+    /// It could not be asked, as the text says.
+    Unasked(String),
 }
 
 fn past_row<'a>(

@@ -15,8 +15,8 @@ use super::spans;
 use super::target::Bound;
 use super::watch::{Watch, Watched};
 use crate::delivery::{
-    DeliveryOutcome, Handed, Overseen, Parcel, Pass, Recipient, Refused, Screened, enter_by_id,
-    hold, settle, triggered,
+    DeliveryOutcome, Handed, Overseen, Parcel, Pass, Recipient, Refused, enter_by_id, hold, settle,
+    triggered,
 };
 use crate::value::{ValueKey, drop_quietly, panic_message, untyped};
 
@@ -52,8 +52,8 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
         Handed::Over
     }
 
-    fn screen(&self, parcel: &dyn Parcel) -> Screened {
-        self.screened(parcel)
+    fn lane_of_past(&self, parcel: &dyn Parcel) -> u64 {
+        self.lane_of_past(parcel)
     }
 }
 

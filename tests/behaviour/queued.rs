@@ -1,5 +1,6 @@
 //! Subscriptions whose events are stored until their subscriber has had them.
 
+mod catching_up;
 mod evolution;
 mod faults;
 mod histories;

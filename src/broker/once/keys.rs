@@ -148,6 +148,11 @@ impl Keys {
 }
 
 impl Running<'_> {
+    /// Has the keys of the subscription read anew.
+    pub(super) fn unload(&self) {
+        self.keys.state.lock().orders.remove(&self.subscription);
+    }
+
     pub(super) fn stored_key(&self) -> &[u8] {
         &self.stored_key
     }

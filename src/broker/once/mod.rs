@@ -304,7 +304,14 @@ impl Handling<'_> {
             Err(error) if error.kind() == ErrorKind::Conflict && self.is_done()? => {
                 Ok(Once::Before)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                drop(making);
+                if error.kind() == ErrorKind::Uncertain {
+                    // What is stored is known when it is read again.
+                    self.running.unload();
+                }
+                Err(error)
+            }
         }
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct Backlog {
     pub(super) is_stored: bool,
     /// Which past events are its own though they do not name it.
     pub(super) follows: Vec<Follow>,
+    /// How many past events wait, which count for no capacity, and the last number of one.
+    past: (usize, Number),
 }
 
 /// How many events of a queue are in memory: enough for its threads to be at work while the next
@@ -76,6 +78,7 @@ impl Backlog {
             is_feeding: false,
             is_stored: false,
             follows: Vec::new(),
+            past: (0, 0),
         }
     }
 
@@ -112,8 +115,23 @@ impl Backlog {
     pub(super) fn begin_with(&mut self, follow: Follow, mut past: Vec<Number>) -> Vec<Number> {
         self.follows.push(follow);
         past.retain(|event| !self.has_had(*event) && !self.is_waiting_for(*event));
-        past.iter().for_each(|event| self.wait_for(*event));
+        let mut all = Vec::from(std::mem::take(&mut self.tail));
+        all.extend(&past);
+        all.sort_unstable();
+        self.tail = all.into();
+        self.note_past(&past);
         past
+    }
+
+    /// Has a past event wait that it has followed before.
+    pub(super) fn wait_for_past(&mut self, event: Number) {
+        self.wait_for(event);
+        self.note_past(&[event]);
+    }
+
+    fn note_past(&mut self, events: &[Number]) {
+        let last = events.iter().copied().max().unwrap_or_default();
+        self.past = (self.past.0 + events.len(), self.past.1.max(last));
     }
 
     /// Notes that an event is its own though it does not name it.
@@ -159,7 +177,7 @@ impl Backlog {
     /// Returns whether as many wait as may.
     pub(super) fn is_full(&self) -> bool {
         let capacity = self.terms.as_ref().map_or(usize::MAX, |it| it.capacity());
-        self.waiting() + self.reserved >= capacity
+        (self.waiting() + self.reserved).saturating_sub(self.past.0) >= capacity
     }
 
     /// Returns the first event that waits.
@@ -174,6 +192,14 @@ impl Backlog {
     }
 
     pub(super) fn leave(&mut self, event: Number) -> bool {
+        let left = self.take_out(event);
+        if left && event <= self.past.1 {
+            self.past.0 = self.past.0.saturating_sub(1);
+        }
+        left
+    }
+
+    fn take_out(&mut self, event: Number) -> bool {
         let sets = [&mut self.fed, &mut self.later, &mut self.stranded];
         if sets.into_iter().any(|set| set.remove(&event)) {
             return true;

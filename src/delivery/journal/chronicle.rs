@@ -14,12 +14,12 @@
 //!
 //! What came unnamed was asked by no filter, and is asked when it is read.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 
 use super::ledger::{Ledger, Number};
 use crate::model::{EventClassId, History, Start, SubscriptionId};
-use crate::store::record::queue::{Addressee, Follow};
+use crate::store::record::queue::{Addressee, Follow, QueueRecord};
 use crate::value::InterfaceId;
 
 /// The past events of one class.
@@ -30,12 +30,33 @@ pub(super) struct Chronicle {
     /// In the order of their numbers.
     events: VecDeque<Past>,
     bytes: u64,
-    followers: Vec<Follower>,
+    /// The greatest number that an event of it had.
+    last: Number,
+    pub(super) is_stored: bool,
+    /// Whether nothing was left when that was last looked at.
+    is_empty: bool,
+}
+
+/// The queues that have past events: chronicle -> its followers. A chronicle that was given up may
+/// still have some, which wait for what it had.
+#[derive(Default)]
+pub(super) struct Followers(HashMap<u32, Following>);
+
+#[derive(Default)]
+struct Following {
+    all: Vec<Follower>,
     /// Events with this mark or a greater one name all followers that are to have them.
     settled: u64,
-    pub(super) is_stored: bool,
-    /// Whether it will be looked at when its oldest event is too old.
-    pub(super) is_timed: bool,
+}
+
+/// What became of a queue that may begin with a past event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Join {
+    /// It has begun before, or the class keeps no history. If it is still joining, it is to be told
+    /// when it is live.
+    Before { is_joining: bool },
+    /// It has begun now.
+    Begun { is_joining: bool },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,15 +110,15 @@ impl Chronicle {
             terms: None,
             events: VecDeque::new(),
             bytes: 0,
-            followers: Vec::new(),
-            settled: 0,
+            last: 0,
             is_stored: false,
-            is_timed: false,
+            is_empty: true,
         }
     }
 
     fn push(&mut self, past: Past) {
         self.bytes += u64::from(past.size);
+        self.last = self.last.max(past.number);
         let place = self.events.partition_point(|it| it.number < past.number);
         self.events.insert(place, past);
     }
@@ -153,14 +174,79 @@ impl Chronicle {
         number.unwrap_or(next)
     }
 
-    fn follower(&mut self, queue: u32, interface: InterfaceId) -> Option<&mut Follower> {
-        let mut all = self.followers.iter_mut();
+    /// Returns what is stored of it: the number with which it goes on where nothing is left.
+    pub(super) fn record(&self) -> QueueRecord {
+        QueueRecord::Chronicle {
+            class: self.class,
+            last: self.last,
+        }
+    }
+
+    /// Takes over with which number it goes on.
+    pub(super) fn go_on_behind(&mut self, last: Number) {
+        self.last = self.last.max(last);
+    }
+}
+
+impl Following {
+    fn settle(&mut self) {
+        let since = self.all.iter().map(|it| it.since.unwrap_or(u64::MAX));
+        self.settled = since.max().unwrap_or_default();
+    }
+}
+
+impl Followers {
+    fn add(&mut self, chronicle: u32, follower: Follower) {
+        let following = self.0.entry(chronicle).or_default();
+        following.all.push(follower);
+        following.settle();
+    }
+
+    fn find(&self, chronicle: u32, queue: u32, interface: InterfaceId) -> Option<&Follower> {
+        let mut all = self.0.get(&chronicle)?.all.iter();
         all.find(|it| it.queue == queue && it.interface == interface)
     }
 
-    fn settle(&mut self) {
-        let since = self.followers.iter().map(|it| it.since.unwrap_or(u64::MAX));
-        self.settled = since.max().unwrap_or_default();
+    /// Returns the queues for which an event is, since they join, that does not name them.
+    fn joining(&self, kept: &Kept, named: &[Addressee]) -> Vec<u32> {
+        let following = self.0.get(&kept.chronicle);
+        let following = following.filter(|it| kept.mark < it.settled);
+        let all = following.map_or(&[][..], |it| &it.all);
+        let joining = all.iter().filter(|it| {
+            it.interface == kept.past.interface
+                && it.since.is_none_or(|since| kept.mark < since)
+                && named.iter().all(|to| to.queue != it.queue)
+        });
+        joining.map(|it| it.queue).collect()
+    }
+
+    /// Returns the queues of which this event may be that does not name them.
+    fn of(&self, chronicle: u32, past: &Past, named: &[Addressee]) -> Vec<u32> {
+        let all = self.0.get(&chronicle).map_or(&[][..], |it| &it.all);
+        let of = all.iter().filter(|it| {
+            it.interface == past.interface && named.iter().all(|to| to.queue != it.queue)
+        });
+        of.map(|it| it.queue).collect()
+    }
+
+    fn go_live(&mut self, chronicle: u32, queue: u32, interface: InterfaceId, mark: u64) {
+        let Some(following) = self.0.get_mut(&chronicle) else {
+            return;
+        };
+        for follower in &mut following.all {
+            if follower.queue == queue && follower.interface == interface {
+                follower.since = follower.since.or(Some(mark));
+            }
+        }
+        following.settle();
+    }
+
+    fn forget(&mut self, queue: u32) {
+        for following in self.0.values_mut() {
+            following.all.retain(|it| it.queue != queue);
+            following.settle();
+        }
+        self.0.retain(|_, following| !following.all.is_empty());
     }
 }
 
@@ -203,6 +289,16 @@ impl Ledger {
         self.let_go(gone)
     }
 
+    /// Returns the chronicles in which nothing is left since this was last asked.
+    pub(super) fn emptied(&mut self) -> Vec<u32> {
+        let all = self.chronicles.iter_mut();
+        let emptied = all.filter_map(|(number, chronicle)| {
+            let is_told = std::mem::replace(&mut chronicle.is_empty, chronicle.events.is_empty());
+            (chronicle.is_empty && !is_told).then_some(*number)
+        });
+        emptied.collect()
+    }
+
     /// Gives up a chronicle. Returns the events for which nobody waits now.
     pub(super) fn close_chronicle(&mut self, number: u32) -> Vec<Number> {
         let gone = self.chronicles.remove(&number);
@@ -210,26 +306,12 @@ impl Ledger {
         self.let_go(events.into_iter().map(|it| it.number))
     }
 
-    /// Returns the queues for which an event is, since they join, that does not name them.
-    fn joining(&self, kept: &Kept, named: &[Addressee]) -> Vec<u32> {
-        let chronicle = self.chronicles.get(&kept.chronicle);
-        let chronicle = chronicle.filter(|it| kept.mark < it.settled);
-        let followers = chronicle.map_or(&[][..], |it| &it.followers);
-        let followers = followers.iter().filter(|it| {
-            it.interface == kept.past.interface && it.since.is_none_or(|since| kept.mark < since)
-        });
-        let queues = followers.map(|it| it.queue);
-        queues
-            .filter(|queue| named.iter().all(|to| to.queue != *queue))
-            .collect()
-    }
-
     /// Notes that an event is about to be stored. Returns what is to be stored with it.
     pub(super) fn announce(&mut self, kept: Option<&Kept>, named: &[Addressee]) -> Vec<u32> {
         let Some(kept) = kept else {
             return Vec::new();
         };
-        let mut changed = self.joining(kept, named);
+        let mut changed = self.followers.joining(kept, named);
         for queue in &changed {
             self.extend_follow(*queue, kept);
         }
@@ -249,7 +331,7 @@ impl Ledger {
     /// Enters an event that is stored into its chronicle. Returns for which queues it is beside
     /// those that it names, if it has a chronicle.
     pub(super) fn enter(&mut self, kept: &Kept, named: &[Addressee]) -> Option<Vec<u32>> {
-        let joining = self.joining(kept, named);
+        let joining = self.followers.joining(kept, named);
         self.chronicles.get_mut(&kept.chronicle)?.push(kept.past);
         for queue in &joining {
             self.extend_follow(*queue, kept);
@@ -260,26 +342,20 @@ impl Ledger {
         Some(joining)
     }
 
-    /// Takes a stored event into a chronicle again, and to those queues that have followed it.
-    /// Returns how many wait for it by that.
+    /// Takes a stored event into a chronicle again, if that is there, and to those queues that have
+    /// followed it. Returns how many wait for it by that.
     pub(super) fn reenter(&mut self, number: u32, past: Past, named: &[Addressee]) -> u32 {
-        let Some(chronicle) = self.chronicles.get_mut(&number) else {
-            return 0;
-        };
-        chronicle.push(past);
-        let followers = chronicle.followers.iter();
-        let followers: Vec<_> = followers
-            .filter(|it| it.interface == past.interface)
-            .map(|it| it.queue)
-            .filter(|queue| named.iter().all(|to| to.queue != *queue))
-            .collect();
-        let mut count = 1;
-        for queue in followers {
+        let mut count = 0;
+        if let Some(chronicle) = self.chronicles.get_mut(&number) {
+            chronicle.push(past);
+            count += 1;
+        }
+        for queue in self.followers.of(number, &past, named) {
             if let Some(backlog) = self.get_mut(queue)
                 && backlog.has_followed(number, &past)
                 && !backlog.has_had(past.number)
             {
-                backlog.wait_for(past.number);
+                backlog.wait_for_past(past.number);
                 count += 1;
             }
         }
@@ -288,44 +364,46 @@ impl Ledger {
 
     /// Takes over what a queue has followed before.
     pub(super) fn follow_again(&mut self, queue: u32, follow: &Follow) {
-        if let Some(chronicle) = self.chronicles.get_mut(&follow.chronicle) {
-            chronicle.followers.push(Follower {
-                queue,
-                interface: follow.interface,
-                since: Some(0),
-            });
-        }
+        let follower = Follower {
+            queue,
+            interface: follow.interface,
+            since: Some(0),
+        };
+        self.followers.add(follow.chronicle, follower);
     }
 
-    /// Has a queue begin with a past event of a class, unless it has begun. Returns whether it
-    /// joins, and is to be told when it is live.
+    /// Has a queue begin with a past event of a class, unless it has begun. One that is older than
+    /// the history has heard of all that is in it.
     pub(super) fn join(
         &mut self,
         id: SubscriptionId,
         (class, interface): (EventClassId, InterfaceId),
         start: Start,
         next: Number,
-    ) -> bool {
+    ) -> Join {
         let queue = self.find(id).map(|queue| queue.number);
         let (Some(number), Some(queue)) = (self.chronicle_of(class), queue) else {
-            return false;
+            return Join::Before { is_joining: false };
         };
-        let Some(chronicle) = self.chronicles.get_mut(&number) else {
-            return false;
-        };
-        if let Some(follower) = chronicle.follower(queue, interface) {
-            return follower.since.is_none();
+        if let Some(follower) = self.followers.find(number, queue, interface) {
+            let is_joining = follower.since.is_none();
+            return Join::Before { is_joining };
         }
-        let is_new = start == Start::New;
-        chronicle.followers.push(Follower {
+        let is_joining = start != Start::New && queue > number;
+        let follower = Follower {
             queue,
             interface,
-            since: is_new.then_some(0),
-        });
-        chronicle.settle();
-        let from = chronicle.first(start, next);
-        let past = chronicle.from(from).filter(|it| it.interface == interface);
-        let past: Vec<_> = past.map(|it| it.number).collect();
+            since: (!is_joining).then_some(0),
+        };
+        self.followers.add(number, follower);
+        let begin = |chronicle: &Chronicle| match is_joining {
+            true => chronicle.first(start, next),
+            false => next,
+        };
+        let chronicle = self.chronicles.get(&number);
+        let from = chronicle.map_or(next, begin);
+        let past = chronicle.map(|it| it.from(from).filter(|it| it.interface == interface));
+        let past: Vec<_> = past.into_iter().flatten().map(|it| it.number).collect();
         let follow = Follow {
             chronicle: number,
             interface,
@@ -334,26 +412,23 @@ impl Ledger {
         };
         let past = self.get_mut(queue).map(|it| it.begin_with(follow, past));
         self.wait_also(past.unwrap_or_default());
-        !is_new
+        Join::Begun { is_joining }
     }
 
-    /// Says that every fire from this mark on names the queue where it is to.
-    pub(super) fn go_live(&mut self, queue: u32, mark: u64) {
-        for chronicle in self.chronicles.values_mut() {
-            for follower in &mut chronicle.followers {
-                if follower.queue == queue && follower.since.is_none() {
-                    follower.since = Some(mark);
-                }
-            }
-            chronicle.settle();
+    /// Says that every fire of the site from this mark on names the queue where it is to.
+    pub(super) fn go_live(
+        &mut self,
+        queue: u32,
+        (class, interface): (EventClassId, InterfaceId),
+        mark: u64,
+    ) {
+        if let Some(chronicle) = self.chronicle_of(class) {
+            self.followers.go_live(chronicle, queue, interface, mark);
         }
     }
 
     /// Forgets a queue that is gone.
     pub(super) fn unfollow(&mut self, queue: u32) {
-        for chronicle in self.chronicles.values_mut() {
-            chronicle.followers.retain(|it| it.queue != queue);
-            chronicle.settle();
-        }
+        self.followers.forget(queue);
     }
 }

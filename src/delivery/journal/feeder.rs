@@ -8,7 +8,7 @@ use super::backlog::WINDOW;
 use super::ledger::Number;
 use super::receipt::Addressed;
 use super::{Journal, triggered_of};
-use crate::delivery::desk::{Screened, Site};
+use crate::delivery::desk::Site;
 use crate::delivery::lane::{Bounds, Pushed};
 use crate::delivery::{Carried, Desk, Parcel, StoredFire};
 use crate::error::Result;
@@ -254,21 +254,22 @@ impl Journal {
             Ok(parcel) => parcel,
             Err(why) => return Ok(Found::Misfit(event, why)),
         };
-        let (lane, why) = match addressee {
-            Some(addressee) => (addressee.lane, triggered_of(addressee.why)),
-            // A past event, which no fire has asked for it.
-            None if self.is_late(terms, event.time) => return Ok(Found::Nothing),
-            None => match desk.recipient(site).map(|it| it.screen(&*parcel)) {
-                Some(Screened::Wanted(lane)) => (lane, None),
-                Some(Screened::Unwanted) => return Ok(Found::Nothing),
-                Some(Screened::Later) | None => return Ok(Found::Stranded),
-            },
+        // A past event does not name it, and was asked by no fire.
+        let is_past = addressee.is_none();
+        if is_past && self.is_late(terms, event.time) {
+            return Ok(Found::Nothing);
+        }
+        let lane_of_past = || {
+            let recipient = desk.recipient(site);
+            recipient.map_or(0, |it| it.lane_of_past(&*parcel))
         };
+        let lane = addressee.map_or_else(lane_of_past, |to| to.lane);
         Ok(Found::Event(Addressed {
             number,
             parcel,
             lane,
-            why,
+            why: addressee.and_then(|to| triggered_of(to.why)),
+            is_past,
         }))
     }
 

@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-use super::chronicle::{Kept, Past};
+use super::chronicle::{Join, Kept, Past};
 use super::ledger::Number;
 use super::{Journal, Refusal, State, dead};
 use crate::delivery::Parcel;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClassId, History, Start, SubscriptionId};
 use crate::store::record::queue::{self, QueuedEvent};
 use crate::sync::atomic::Ordering;
@@ -55,6 +55,11 @@ impl Journal {
         self.trim_when_due();
     }
 
+    /// Returns whether past events of a class are kept.
+    pub(crate) fn keeps(&self, class: EventClassId) -> bool {
+        self.state.lock().ledger.chronicle_of(class).is_some()
+    }
+
     /// Returns how far the journal is, for a fire that begins.
     pub(crate) fn mark(&self) -> u64 {
         self.mark.load(Ordering::Acquire)
@@ -70,25 +75,28 @@ impl Journal {
     ) -> bool {
         let mut state = self.state.lock();
         let next = state.last + 1;
-        let joins = state.ledger.join(id, site, start, next);
+        let joined = state.ledger.join(id, site, start, next);
         let queue = state.ledger.find(id).map(|queue| queue.number);
-        if let Some(queue) = queue.filter(|_| joins) {
+        if let (Join::Begun { .. }, Some(queue)) = (&joined, queue) {
             state.pending.change(queue);
         }
         drop(state);
-        if joins {
-            self.write_soon();
-            self.feed_soon(id);
+        match joined {
+            Join::Before { is_joining } => is_joining,
+            Join::Begun { is_joining } => {
+                self.write_soon();
+                self.feed_soon(id);
+                is_joining
+            }
         }
-        joins
     }
 
-    /// Says that every fire from now on has the subscription in its snapshot.
-    pub(crate) fn go_live(&self, id: SubscriptionId) {
+    /// Says that every fire of the site from now on has the subscription in its snapshot.
+    pub(crate) fn go_live(&self, id: SubscriptionId, site: (EventClassId, InterfaceId)) {
         let mut state = self.state.lock();
         let mark = self.mark.fetch_add(1, Ordering::AcqRel) + 1;
         if let Some(queue) = state.ledger.find(id).map(|queue| queue.number) {
-            state.ledger.go_live(queue, mark);
+            state.ledger.go_live(queue, site, mark);
         }
     }
 
@@ -134,6 +142,10 @@ impl Journal {
         // What was accepted a moment ago is among them.
         self.write_all()?;
         let state = self.state.lock();
+        if state.owner.is_none() {
+            let why = Refusal::elsewhere().to_string();
+            return Err(Error::new(ErrorKind::Unavailable, why));
+        }
         let number = state.ledger.chronicle_of(class);
         let chronicle = number.and_then(|number| state.ledger.chronicles.get(&number));
         let numbers: Vec<_> = chronicle
@@ -164,30 +176,32 @@ impl Journal {
 
     /// Takes out of the chronicles what is beyond their limits, now and whenever something is.
     pub(super) fn trim_when_due(&self) {
-        let now = self.staff.clock.now();
+        let (now, instant) = (self.staff.clock.now(), self.staff.clock.instant());
         let mut state = self.state.lock();
         state.trim(now);
-        let mut due = None;
-        for chronicle in state.ledger.chronicles.values_mut() {
-            if let Some(end) = chronicle.due().filter(|_| !chronicle.is_timed) {
-                chronicle.is_timed = true;
-                due = Some(due.map_or(end, |due: SystemTime| due.min(end)));
-            }
-        }
+        let due = state.ledger.chronicles.values().filter_map(|it| it.due());
+        let wait = due
+            .min()
+            .map(|due| due.duration_since(now).unwrap_or_default());
+        let at = wait.and_then(|wait| instant.checked_add(wait));
+        let Some(at) = at.filter(|at| state.trims_at.is_none_or(|set| *at < set)) else {
+            return;
+        };
+        state.trims_at = Some(at);
         drop(state);
-        let Some(due) = due else { return };
         let me = self.me.clone();
         let trim = move || {
             let Some(journal) = me.upgrade() else { return };
-            for chronicle in journal.state.lock().ledger.chronicles.values_mut() {
-                chronicle.is_timed = false;
+            let mut state = journal.state.lock();
+            // Another one was set for an earlier instant.
+            if state.trims_at != Some(at) {
+                return;
             }
+            state.trims_at = None;
+            drop(state);
             journal.trim_when_due();
             journal.write_soon();
         };
-        let wait = due.duration_since(now).unwrap_or_default();
-        let at = self.staff.clock.instant();
-        let at = at.checked_add(wait).unwrap_or(at);
         self.staff.timers.at(at, Box::new(trim));
     }
 }
@@ -199,6 +213,10 @@ impl State {
         for number in all {
             let gone = self.ledger.trim(number, now);
             self.pending.remove_all(gone);
+        }
+        for number in self.ledger.emptied() {
+            // With which number it goes on is not to be forgotten.
+            self.pending.change(number);
         }
     }
 }

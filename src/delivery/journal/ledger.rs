@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::backlog::Backlog;
-use super::chronicle::{Chronicle, Past};
+use super::chronicle::{Chronicle, Followers, Past};
 use crate::model::SubscriptionId;
 use crate::store::record::queue::{Addressee, QueueMemory, QueueRecord};
 
@@ -21,6 +21,7 @@ pub(super) struct Ledger {
     last_queue: u32,
     /// The past events of classes; numbered as queues are.
     pub(super) chronicles: HashMap<u32, Chronicle>,
+    pub(super) followers: Followers,
 }
 
 /// What is to be written now that a queue is done with an event.
@@ -89,8 +90,9 @@ impl Ledger {
         let event = past.number;
         let (mut count, mut unknown) = (0, false);
         for addressee in addressees {
+            // One that was given up may have followers still.
+            count += self.reenter(addressee.queue, past, addressees);
             if self.chronicles.contains_key(&addressee.queue) {
-                count += self.reenter(addressee.queue, past, addressees);
                 continue;
             }
             let Some(queue) = self.queues.get_mut(&addressee.queue) else {
@@ -175,7 +177,7 @@ impl Ledger {
     /// Returns what is to be stored under a number.
     pub(super) fn record(&mut self, number: u32) -> Option<QueueRecord> {
         match self.chronicles.get(&number) {
-            Some(chronicle) => Some(QueueRecord::Chronicle(chronicle.class)),
+            Some(chronicle) => Some(chronicle.record()),
             None => self.memory(number).map(QueueRecord::Queue),
         }
     }
@@ -200,6 +202,7 @@ impl Ledger {
             queue.last_done.min(first.saturating_sub(1))
         });
         let until = until.max(queue.until);
+        queue.until = until;
         queue
             .done
             .retain(|done| *done > until && waited_for.contains_key(done));

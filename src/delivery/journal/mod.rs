@@ -24,6 +24,7 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use uuid::Uuid;
 
@@ -92,6 +93,8 @@ struct State {
     /// Holds the store's queues, if no other broker of the process does.
     owner: Option<Owner>,
     is_stopped: bool,
+    /// When the chronicles are looked at for events that are too old.
+    trims_at: Option<Instant>,
 }
 
 /// Who is to have an event.
@@ -178,9 +181,6 @@ impl Journal {
         let mut state = self.state.lock();
         let queue = state.ledger.find_mut(id)?;
         let left = (queue.desk.take(), queue.take_back());
-        // What is fired while it is away is not for it.
-        let number = queue.number;
-        state.ledger.go_live(number, 0);
         drop(state);
         self.changed.notify_all();
         Some(Box::new(left))

@@ -95,7 +95,12 @@ impl Ledger {
         let mut follows = Vec::new();
         for (number, record) in queues {
             match record {
-                QueueRecord::Chronicle(class) => _ = self.add_chronicle(number, class),
+                QueueRecord::Chronicle { class, last } => {
+                    self.add_chronicle(number, class);
+                    if let Some(chronicle) = self.chronicles.get_mut(&number) {
+                        chronicle.go_on_behind(last);
+                    }
+                }
                 QueueRecord::Queue(memory) => {
                     let id = memory.subscription;
                     let name = name_of(id).unwrap_or_else(|| Arc::from(""));
@@ -133,8 +138,9 @@ impl Found {
 
     /// Notes the numbers in what a queue remembers.
     fn note_memory(&mut self, record: &QueueRecord) {
-        let QueueRecord::Queue(memory) = record else {
-            return;
+        let memory = match record {
+            QueueRecord::Queue(memory) => memory,
+            QueueRecord::Chronicle { last, .. } => return self.note(*last),
         };
         let tries = memory.tries.iter().map(|(number, _)| *number);
         let follows = memory.follows.iter();

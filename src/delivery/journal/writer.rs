@@ -299,7 +299,11 @@ impl Journal {
             appended: std::mem::replace(&mut pending.appended, rest),
             removed: pending.removed.split_off(kept),
             changed: std::mem::take(&mut pending.changed),
-            forgotten: std::mem::take(&mut pending.forgotten),
+            // What such a queue had goes first: of one whose number nobody knows all is left.
+            forgotten: match kept {
+                0 => std::mem::take(&mut pending.forgotten),
+                _ => BTreeSet::new(),
+            },
             pairs: std::mem::take(&mut pending.pairs),
             batch: Batch::new(),
         };
@@ -450,6 +454,7 @@ impl State {
                         parcel: Arc::clone(parcel),
                         lane: to.lane,
                         why: super::triggered_of(to.why),
+                        is_past: false,
                     });
                 }
                 None => queue.wait_for(event.number),

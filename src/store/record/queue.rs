@@ -57,7 +57,11 @@ pub(crate) struct Addressee {
 pub(crate) enum QueueRecord {
     Queue(QueueMemory),
     /// The past events of a class, which wait for nobody.
-    Chronicle(EventClassId),
+    Chronicle {
+        class: EventClassId,
+        /// The number of its last event: the next ones have greater ones.
+        last: u64,
+    },
 }
 
 /// What one queue remembers.
@@ -155,6 +159,7 @@ struct QueueV2 {
 #[derive(Serialize, Deserialize)]
 struct ChronicleV1 {
     class: [u8; 16],
+    last: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -246,9 +251,9 @@ pub(crate) fn decode_event(bytes: &[u8]) -> Result<QueuedEvent> {
 pub(crate) fn encode_queue(record: &QueueRecord) -> Result<Vec<u8>> {
     let memory = match record {
         QueueRecord::Queue(memory) => memory,
-        QueueRecord::Chronicle(class) => {
-            let class = class.uuid().into_bytes();
-            return codec::encode(&StoredQueue::Chronicle(ChronicleV1 { class }));
+        QueueRecord::Chronicle { class, last } => {
+            let (class, last) = (class.uuid().into_bytes(), *last);
+            return codec::encode(&StoredQueue::Chronicle(ChronicleV1 { class, last }));
         }
     };
     let base = QueueV1::from(memory);
@@ -277,8 +282,9 @@ pub(crate) fn decode_queue(bytes: &[u8]) -> Result<QueueRecord> {
     let (base, follows) = match codec::decode(bytes)? {
         StoredQueue::V1(base) => (base, Vec::new()),
         StoredQueue::V2(QueueV2 { base, follows }) => (base, follows),
-        StoredQueue::Chronicle(ChronicleV1 { class }) => {
-            return Ok(QueueRecord::Chronicle(Uuid::from_bytes(class).into()));
+        StoredQueue::Chronicle(ChronicleV1 { class, last }) => {
+            let class = Uuid::from_bytes(class).into();
+            return Ok(QueueRecord::Chronicle { class, last });
         }
     };
     let follow = |(chronicle, interface, from, count): (_, _, u64, u64)| Follow {

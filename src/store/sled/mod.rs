@@ -240,7 +240,7 @@ impl fmt::Debug for SledEngine {
 impl Database {
     fn open(path: &Path, settings: &Settings) -> Result<Self> {
         create_private(path).map_err(|error| io(path, error))?;
-        let db = open_db(path, settings)?;
+        let db = open_db(path, settings.cache_bytes)?;
         sections::undo(&db)?;
         let prepare = || {
             make_private(path)?;
@@ -300,13 +300,13 @@ impl Database {
 /// Opens sled's database, waiting out threads of an earlier one that still hold its file.
 ///
 /// The directory is ours by then, so nobody else can.
-fn open_db(path: &Path, settings: &Settings) -> Result<Db> {
+fn open_db(path: &Path, cache_bytes: u64) -> Result<Db> {
     let what = format!("open the database {}", path.display());
     let mut attempts = RELEASE_ATTEMPTS;
     loop {
         let config = Config::new()
             .path(path)
-            .cache_capacity(settings.cache_bytes)
+            .cache_capacity(cache_bytes)
             .flush_every_ms(None);
         match guarded(&what, || config.open()) {
             Err(error) if error.kind() == ErrorKind::Locked && attempts > 0 => {

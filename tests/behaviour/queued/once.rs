@@ -75,7 +75,7 @@ fn counted(broker: &Broker) -> BTreeMap<u64, usize> {
 
 #[test]
 fn work_that_was_committed_is_not_done_again_though_its_end_was_lost() {
-    let engine = FaultyEngine::new();
+    let engine = FaultyEngine::with_failed_writes(FailedWrite::Nothing);
     let first = over(&engine);
     let stocks = queue(&first, Queued::new());
     let (failing, tree) = (engine.clone(), first.tree("counts").unwrap());

@@ -64,6 +64,13 @@ fn following() -> QueueMemory {
     }
 }
 
+fn chronicle() -> QueueRecord {
+    QueueRecord::Chronicle {
+        class: EventClassId::from_u128(1),
+        last: 300,
+    }
+}
+
 fn dead() -> DeadEvent {
     DeadEvent {
         event: event(),
@@ -81,7 +88,7 @@ fn all_kinds_are_read_back_as_this_build_writes_them() {
         decode_event(&encode_event(&event()).unwrap()).unwrap(),
         event()
     );
-    let chronicle = QueueRecord::Chronicle(EventClassId::from_u128(1));
+    let chronicle = chronicle();
     let queues = [memory(), following()].map(QueueRecord::Queue);
     for record in queues.into_iter().chain([chronicle]) {
         assert_eq!(
@@ -109,7 +116,7 @@ fn bytes_of_every_version_stay_as_they_are() {
     let queue = |memory| hex(encode_queue(&QueueRecord::Queue(memory)).unwrap());
     assert_eq!(queue(memory()), QUEUE);
     assert_eq!(queue(following()), format!("0102{}{FOLLOWS}", &QUEUE[4..]));
-    let chronicle = QueueRecord::Chronicle(EventClassId::from_u128(1));
+    let chronicle = chronicle();
     assert_eq!(hex(encode_queue(&chronicle).unwrap()), CHRONICLE);
     let dead = hex(encode_dead_event(&dead()).unwrap());
     assert_eq!(dead, format!("{EVENT}{DEAD}"));
@@ -129,7 +136,7 @@ const FOLLOWS: &str = "\
     02070000000000000000000000000000000602fbe703070000000000000000000000000000000601\
     00";
 #[cfg(feature = "bincode")]
-const CHRONICLE: &str = "010100000000000000000000000000000001";
+const CHRONICLE: &str = "010100000000000000000000000000000001fb2c01";
 #[cfg(feature = "bincode")]
 const DEAD: &str = "\
     066c656467657200106e6f206d6f726520617474656d707473fb70170001fba00f00026e6f";
