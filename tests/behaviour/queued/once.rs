@@ -362,7 +362,7 @@ fn deduplicated_subscriber_is_called_until_it_succeeds_and_not_again() {
 
 #[test]
 fn deduplicated_subscriber_is_not_called_again_where_the_end_alone_was_lost() {
-    let engine = FaultyEngine::new();
+    let engine = FaultyEngine::with_failed_writes(FailedWrite::Nothing);
     let (first, tape) = (over(&engine), Tape::new());
     let stocks = queue(&first, Queued::new());
     let register = |broker: &Broker| {
