@@ -17,6 +17,8 @@ pub(crate) struct Backlog {
     flowed: bool,
     /// Which components may have been called since then.
     served: [bool; COMPONENTS],
+    /// Whether anything was on its way since then: who calls may not be through with it.
+    is_busy: bool,
 }
 
 /// An event that is to be delivered.
@@ -37,6 +39,8 @@ pub(crate) struct Due {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Lane,
+    /// At once, behind a commit.
+    Apart,
     Queue,
     Keyed(Option<char>),
 }
@@ -65,7 +69,7 @@ impl Due {
     }
 
     pub(crate) fn is_queued(&self) -> bool {
-        self.way != Way::Lane
+        !matches!(self.way, Way::Lane | Way::Apart)
     }
 
     fn is(&self, call: &Call) -> bool {
@@ -81,12 +85,14 @@ impl Due {
 impl Backlog {
     pub(crate) fn add(&mut self, due: Due) {
         self.dues.push(due);
+        self.is_busy = true;
     }
 
     /// Says that a component may be called now, and whether queued events are delivered.
     pub(crate) fn touch(&mut self, component: usize, flows: bool) {
         self.served[component] = true;
         self.flowed |= flows;
+        self.is_busy |= flows && !self.dues.is_empty();
     }
 
     /// Says that nobody knows what was delivered to whom.
@@ -143,7 +149,9 @@ impl Backlog {
         });
         due.attempts = call.attempt;
         due.is_vague = false;
-        let is_over = !call.failed || !due.is_queued() || due.attempts == ATTEMPTS;
+        // One whose last attempt was stored, but not its end, is tried as often again.
+        let is_last = due.attempts.is_multiple_of(ATTEMPTS);
+        let is_over = !call.failed || !due.is_queued() || is_last;
         match is_over {
             false => {
                 let behind = self.dues.iter().position(|it| it.number > due.number);
@@ -163,8 +171,11 @@ impl Backlog {
     fn place_of(&self, call: &Call) -> Option<usize> {
         let is_next = |place: &usize| {
             let due = &self.dues[*place];
-            let is_held_back =
-                |before: &Due| before.way == due.way && before.certainty == Certainty::Must;
+            let is_held_back = |before: &Due| {
+                before.way == due.way
+                    && due.way != Way::Apart
+                    && before.certainty == Certainty::Must
+            };
             let holds_back =
                 due.certainty != Certainty::GivenUp && self.dues[..*place].iter().any(is_held_back);
             due.is(call) && (self.flowed || !due.is_queued()) && !holds_back
@@ -187,6 +198,7 @@ impl Backlog {
         let waits = |due: &Due| due.is_queued() && due.certainty != Certainty::GivenUp && !flows;
         self.dues.retain(waits);
         self.settling.clear();
+        self.is_busy = false;
         self.flowed = flows;
         self.served = [false; COMPONENTS];
         if let Some(component) = component {
@@ -266,8 +278,14 @@ impl Backlog {
         Some(letter)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.dues.is_empty()
+    /// Returns whether nothing waits, and nobody is at anything.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.dues.is_empty() && !self.is_busy
+    }
+
+    /// Returns whether somebody may be at an event.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     /// Returns whether an event waits in the queue of which this is true.

@@ -1,25 +1,21 @@
 //! A case: each operation is done by the program and by the model, and both are compared.
 
-use std::collections::BTreeMap;
+use loosely::ErrorKind;
 
-use loosely::{ErrorKind, SubscriptionStatus};
-
-use crate::model::{Called, Model, Outcome};
-use crate::operations::{
-    Bound, CLASSES, Crash, Instances, Mode, Operation, SLOTS, Shot, Staff, Step, TREES, Wish,
-};
-use crate::program::{LONG, Medium, Program, text, tree_name};
-use crate::records::{class_id, class_of, id_of, is_bound, slot_of};
+use crate::model::{Model, Outcome};
+use crate::operations::{Bound, Crash, Instances, Mode, Operation, SLOTS, Shot, Staff, Step, Wish};
+use crate::program::{LONG, Medium, Program};
+use crate::records::{class_of, id_of, is_bound, slot_of};
 use crate::subscriber::Call;
 
 pub(crate) struct Machine {
-    program: Program,
-    model: Model,
+    pub(crate) program: Program,
+    pub(crate) model: Model,
     /// The number of the next event.
     serial: u64,
 }
 
-type Checked = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
 
 /// Plays a case, and says what was not as expected.
 pub(crate) fn play(operations: &[Operation], medium: Medium) -> Checked {
@@ -79,20 +75,6 @@ impl Machine {
         self.check_called(operation, serial, &called)?;
         see(&mut self.model, &calls)?;
         self.check_slots(operation)
-    }
-
-    /// Compares the subscriptions that an operation names: all of them would take longer than
-    /// everything else.
-    fn check_slots(&self, operation: &Operation) -> Checked {
-        for slot in operation.slots() {
-            let found = self.program.broker.subscription(id_of(slot));
-            let found = found.map(|record| record.without_revision());
-            let expected = self.model.records.get(&slot).map(|it| it.wish.to_record());
-            if found != expected {
-                return Err(format!("slot {slot} is {found:?}, not {expected:?}"));
-            }
-        }
-        Ok(())
     }
 
     /// Returns the dead letter that an operation is about, before it is done.
@@ -196,7 +178,7 @@ impl Machine {
             record.is_some_and(|record| match record.wish.mode {
                 Mode::Queued | Mode::Keyed | Mode::Keeping => false,
                 Mode::Detached => backlog.any_queued(|_| true),
-                Mode::Unsaid | Mode::Inline => !backlog.is_empty(),
+                Mode::Unsaid | Mode::Inline => !backlog.is_quiet(),
             })
         };
         let reaches = |slot: usize| shots.iter().any(|shot| is_bound(slot, *shot));
@@ -215,16 +197,31 @@ impl Machine {
                 (0..SLOTS)
                     .any(|slot| self.waits(slot, is_such) || (is_removed(slot) && fails(slot)))
             }
+            Operation::Ensure(wish) | Operation::Store(wish) | Operation::Update(wish, _) => {
+                self.is_moved(wish)
+            }
             Operation::Fire(_) => self.is_behind(operation),
             Operation::Transaction(steps) => {
                 let is_racing = |step: &Step| match step {
                     Step::Remove(slot) => fails(*slot),
+                    Step::Ensure(wish) | Step::Store(wish) => self.is_moved(wish),
                     _ => false,
                 };
                 steps.iter().any(is_racing) || self.is_behind(operation)
             }
+            Operation::Crash(Crash { during, .. }) => during
+                .as_deref()
+                .is_some_and(|during| self.is_racing(during)),
             _ => false,
         }
+    }
+
+    /// Returns whether a wish may have what is in the lane of its slot stored in a queue, or what is
+    /// in its queue delivered by other rules.
+    fn is_moved(&self, wish: &Wish) -> bool {
+        let record = self.model.records.get(&wish.slot);
+        let is_moved = record.is_some_and(|it| it.wish.mode.is_queued() != wish.mode.is_queued());
+        is_moved && self.model.backlogs[wish.slot].is_busy()
     }
 
     fn waits(&self, slot: usize, is_such: impl Fn(&Shot) -> bool) -> bool {
@@ -245,51 +242,6 @@ impl Machine {
             let is_called = called.iter().any(|called| Some(called.slot) == slot);
             is_fire && call.serial == serial && is_called
         })
-    }
-
-    /// Checks whom a fire has called itself, and in which order.
-    fn check_called(&self, operation: &Operation, serial: u64, calls: &[Call]) -> Checked {
-        let Operation::Fire(shot) = operation else {
-            return Ok(());
-        };
-        let class = self.model.classes[shot.class];
-        let is_parallel = class.is_some_and(|class| class.value.parallel);
-        let expected = self.model.called.iter().map(|called| {
-            let fails = self.model.flawed[called.component] && shot.amount < 0;
-            (*called, (serial, shot.symbol, shot.amount, 1, fails))
-        });
-        let found = calls.iter().filter_map(|call| {
-            let slot = slot_of(call.subscription)?;
-            let called = Called {
-                slot,
-                component: call.component,
-                priority: self.model.records.get(&slot)?.wish.priority,
-            };
-            let what = (
-                call.serial,
-                call.symbol,
-                call.amount,
-                call.attempt,
-                call.failed,
-            );
-            Some((called, what))
-        });
-        let (mut expected, mut found): (Vec<_>, Vec<_>) = (expected.collect(), found.collect());
-        if is_parallel {
-            // Those of one priority come in any order.
-            expected.sort_by_key(|(called, _)| (-called.priority, called.slot));
-            let is_ordered = found.is_sorted_by_key(|(called, _)| -called.priority);
-            if !is_ordered {
-                return Err(format!(
-                    "{found:?} came in another order than their priorities'"
-                ));
-            }
-            found.sort_by_key(|(called, _)| (-called.priority, called.slot));
-        }
-        match found == expected {
-            true => Ok(()),
-            false => Err(format!("it called {found:?}, not {expected:?}")),
-        }
     }
 
     /// Waits until nothing is left to do, and compares all there is.
@@ -412,79 +364,6 @@ impl Machine {
             self.program.forget_read();
         }
         self.count()
-    }
-
-    fn check_all(&self, model: &Model) -> Checked {
-        self.check_records(model)?;
-        self.check_classes(model)?;
-        self.check_trees(model)?;
-        let found = self.program.letters()?;
-        let expected = model.letters();
-        match found == expected {
-            true => Ok(()),
-            false => Err(format!("dead letters {found:?}, not {expected:?}")),
-        }
-    }
-
-    fn check_records(&self, model: &Model) -> Checked {
-        let found = self.program.broker.subscriptions("ALL").map_err(text)?;
-        let found: Vec<_> = found.into_iter().map(|it| it.without_revision()).collect();
-        let expected = model.in_store_order();
-        let records: Vec<_> = expected.iter().map(|it| it.wish.to_record()).collect();
-        if found != records {
-            return Err(format!("{found:#?} are stored, not {records:#?}"));
-        }
-        for record in expected {
-            let slot = record.wish.slot;
-            let is_known = |class: &usize| model.classes[*class].is_some();
-            let known = match class_of(slot) {
-                Some(class) => is_known(&class),
-                None => (0..CLASSES).any(|class| is_known(&class)),
-            };
-            let expected = match (record.wish.enabled, known) {
-                (false, _) => SubscriptionStatus::Disabled,
-                (true, true) => SubscriptionStatus::Active,
-                (true, false) => SubscriptionStatus::Unchecked,
-            };
-            let found = self.program.broker.status(id_of(slot));
-            if found.as_ref() != Some(&expected) {
-                return Err(format!("slot {slot} is {found:?}, not {expected:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_classes(&self, model: &Model) -> Checked {
-        for (class, expected) in model.classes.iter().enumerate() {
-            let found = self.program.broker.class(class_id(class));
-            let of = |class: &loosely::EventClass| {
-                let detached = class.delivery().is_some();
-                let text = class.description().map(str::to_owned);
-                (class.firing(), detached, text)
-            };
-            let expected = expected.map(|it| of(&it.value.new_class(class)));
-            let found = found.as_ref().map(of);
-            if found != expected {
-                return Err(format!("class {class} is {found:?}, not {expected:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_trees(&self, model: &Model) -> Checked {
-        for tree in 0..TREES {
-            let broker = &self.program.broker;
-            let pairs = broker.tree(tree_name(tree)).map_err(text)?;
-            let pairs = pairs.starting_with("").map_err(text)?;
-            let pairs: Result<Vec<_>, _> = pairs.collect();
-            let pairs = pairs.map_err(text)?.into_iter();
-            let found: BTreeMap<_, _> = pairs.map(|(key, value)| (key[0], value[0])).collect();
-            let expected = &model.trees[tree];
-            if found != *expected {
-                return Err(format!("tree {tree} is {found:?}, not {expected:?}"));
-            }
-        }
-        Ok(())
     }
 }
 

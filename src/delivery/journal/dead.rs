@@ -32,6 +32,9 @@ pub enum DeadLetterCause {
     SchemaChanged,
 }
 
+/// The key of a dead letter, and its stored form.
+pub(super) type Letter = (Vec<u8>, Vec<u8>);
+
 /// A dead letter as the store has it.
 pub(crate) struct Retold {
     pub(crate) subscription: SubscriptionId,
@@ -151,10 +154,12 @@ impl Journal {
             time: self.staff.clock.now(),
             attempts: tries.attempts,
         };
-        if !self.is_resolved(id, number, &dead) {
-            self.keep_dead(id, number, dead);
-        }
-        self.done(queue, number);
+        // Stored in one write, or a crash between two would leave a letter that still waits.
+        let letter = match self.is_resolved(id, number, &dead) {
+            true => None,
+            false => self.letter_of(id, number, dead),
+        };
+        self.done_with(queue, number, letter);
     }
 
     /// Offers an event to whoever is to have a last look at those that are given up.
@@ -170,17 +175,17 @@ impl Journal {
         })
     }
 
-    fn keep_dead(&self, id: SubscriptionId, number: Number, dead: DeadEvent) {
-        if let Ok(bytes) = queue::encode_dead_event(&dead) {
-            let key = queue::dead_letter_key(id, number);
-            self.state.lock().pending.put(key, Some(bytes));
-        }
+    /// Tells of a dead letter, and returns it as it is stored.
+    fn letter_of(&self, id: SubscriptionId, number: Number, dead: DeadEvent) -> Option<Letter> {
+        let bytes = queue::encode_dead_event(&dead).ok();
+        let letter = bytes.map(|bytes| (queue::dead_letter_key(id, number), bytes));
         self.staff.notices.push(Notice::DeadLetter {
             id: id.uuid(),
             reason: reason(&dead),
             attempts: dead.attempts.len(),
             name: dead.name,
         });
+        letter
     }
 
     /// Returns the dead letters, those of one subscription if one is named.
