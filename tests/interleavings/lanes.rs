@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loosely::{Detached, Overflow};
 
 use crate::support::{
-    Log, close, ensure, explore, memory, open, open_with, pause, publisher, together,
+    Log, close, ensure, explore, memory, open, open_with, publisher, rest, together,
 };
 
 #[test]
@@ -33,7 +33,7 @@ fn event_that_comes_as_the_thread_leaves_the_lane_is_not_left_behind() {
         let ticks = publisher(&broker);
         for number in 0..3 {
             ticks.tick(0, number);
-            pause();
+            rest();
         }
         close(broker);
         assert_eq!(log.from(0), [0, 1, 2]);

@@ -7,6 +7,7 @@ use loosely::{
     Broker, BrokerBuilder, Component, DeliveryMode, EventClass, MemoryStore, Store, Subscription,
     SubscriptionBuilder, event_interface,
 };
+use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
@@ -41,6 +42,12 @@ pub(crate) fn together(parts: Vec<Box<dyn FnOnce() + Send>>) {
 /// Lets others go on at this point, where the crate has nothing in which they could.
 pub(crate) fn pause() {
     AtomicBool::new(false).load(Ordering::Relaxed);
+}
+
+/// Lets others do something, or much.
+pub(crate) fn rest() {
+    let steps = thread_rng().gen_range(0..60);
+    (0..steps).for_each(|_| pause());
 }
 
 /// What subscribers have written down: from whom, and its number.
