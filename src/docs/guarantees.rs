@@ -256,8 +256,8 @@
 //! - *The past*: a class with a [history](crate::History) keeps its events, subscribers or not. A
 //!   queue that [begins](crate::Start) with a past event has each one from there on, past and new,
 //!   none missed and none twice, however many fire meanwhile: `catching_up.rs:
-//!   no_event_is_left_out_or_comes_twice_between_the_past_and_the_present`; and `examples/replay.rs`
-//!   to look at. A fire whose event could not be kept says so in its report
+//!   no_event_is_left_out_or_comes_twice_between_the_past_and_the_present`; and
+//!   `examples/replay.rs` to look at. A fire whose event could not be kept says so in its report
 //!   ([`FireReport::unkept`](crate::FireReport::unkept)); what was kept is there whichever call of
 //!   the engine fails: `catching_up.rs: nothing_that_was_kept_is_lost_whichever_call_fails`. Nested
 //!   events come before the event around them: one is kept when its fire is over.

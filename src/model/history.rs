@@ -14,8 +14,8 @@ use super::{Problems, span};
 /// history has let go.
 ///
 /// The broker that has the queues of the store keeps it (see [`Queued`](crate::Queued)); what
-/// others of the process fire is not kept, as their reports say. In memory, a past event takes about
-/// a hundred bytes.
+/// others of the process fire is not kept, as their reports say. In memory, a past event takes
+/// about a hundred bytes.
 ///
 /// The history keeps what is fired from when it is asked for. Where the class does not ask for one
 /// any more, it is given up when the class is next made ready for publishers.
@@ -51,8 +51,8 @@ pub struct History {
 ///
 /// It says so once, when the queue is made. From then on the queue remembers what it has had, and
 /// an edit takes it nowhere else: to have events again, remove the subscription and store it anew.
-/// Their idempotency keys are the same then; a [`KeyWindow`](crate::KeyWindow) that knows them is to
-/// [forget](crate::KeyWindow::forget) them first. A queue that is older than the history of its
+/// Their idempotency keys are the same then; a [`KeyWindow`](crate::KeyWindow) that knows them is
+/// to [forget](crate::KeyWindow::forget) them first. A queue that is older than the history of its
 /// class has heard of all that is in it, and begins with none of it.
 ///
 /// A class that [retains](crate::Retained) events too gives a queue that begins with a past event

@@ -40,9 +40,9 @@ use super::quiet::{Hours, Window};
 /// begins and takes them out when it ends, as an edit would, but for the commit: no record is
 /// written, and brokers that share a store do so each by itself. It does that behind the edge, as
 /// soon as a thread of the pool is free, so a fire at the very instant may still find the
-/// subscription as it was. The computer's clock is looked at anew at least once an hour: that it was
-/// put forward or back, or that the computer slept, may take so long to be noticed. A broker that
-/// was closed changes nothing any more for publishers that are still held.
+/// subscription as it was. The computer's clock is looked at anew at least once an hour: that it
+/// was put forward or back, or that the computer slept, may take so long to be noticed. A broker
+/// that was closed changes nothing any more for publishers that are still held.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

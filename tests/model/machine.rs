@@ -216,8 +216,8 @@ impl Machine {
         }
     }
 
-    /// Returns whether a wish may have what is in the lane of its slot stored in a queue, or what is
-    /// in its queue delivered by other rules.
+    /// Returns whether a wish may have what is in the lane of its slot stored in a queue, or what
+    /// is in its queue delivered by other rules.
     fn is_moved(&self, wish: &Wish) -> bool {
         let record = self.model.records.get(&wish.slot);
         let is_moved = record.is_some_and(|it| it.wish.mode.is_queued() != wish.mode.is_queued());

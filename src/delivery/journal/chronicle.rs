@@ -7,10 +7,10 @@
 //!
 //! A queue that begins with a past event *joins* the chronicle: under the lock of the journal it
 //! gets what the chronicle has by then, and from then on each event that is entered and does not
-//! name it. For a fire that began before the subscription was in its snapshot does not name it. When
-//! every snapshot has it the queue is *live*, with a mark that is greater than that of every fire
-//! before; an event with that mark or a greater one was fired by a snapshot that has the queue, and
-//! is the queue's if it names it. So each event comes from one side, and from one only.
+//! name it. For a fire that began before the subscription was in its snapshot does not name it.
+//! When every snapshot has it the queue is *live*, with a mark that is greater than that of every
+//! fire before; an event with that mark or a greater one was fired by a snapshot that has the
+//! queue, and is the queue's if it names it. So each event comes from one side, and from one only.
 //!
 //! What came unnamed was asked by no filter, and is asked when it is read.
 
