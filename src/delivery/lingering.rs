@@ -33,6 +33,5 @@ pub(super) fn gather(count: impl Fn() -> usize, others_wait: impl Fn() -> bool) 
 /// How many events are worth it to come for them.
 const GATHERED: usize = 16;
 
-/// Some microseconds, about what it takes to wake a thread. In a model it would have the thread
-/// give way to all others each time, and so never leave while they go on.
-const LINGER: usize = if cfg!(shuttle) { 0 } else { 16 };
+/// Some microseconds, about what it takes to wake a thread.
+const LINGER: usize = 16;
