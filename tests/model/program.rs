@@ -74,8 +74,10 @@ impl Program {
 
     /// Cuts the power, if it is not.
     pub(crate) fn cut(&self, kept: usize) {
-        if let Medium::Memory(engine) = &self.medium {
-            engine.cut_power(kept);
+        match &self.medium {
+            Medium::Memory(engine) => engine.cut_power(kept),
+            #[cfg(feature = "sled")]
+            Medium::Directory(_) => {}
         }
     }
 
@@ -90,8 +92,10 @@ impl Program {
 
     /// Begins again with what is on the medium.
     pub(crate) fn restart(&mut self, flawed: [bool; COMPONENTS]) -> Result<(), String> {
-        if let Medium::Memory(engine) = &mut self.medium {
-            *engine = engine.restarted();
+        match &mut self.medium {
+            Medium::Memory(engine) => *engine = engine.restarted(),
+            #[cfg(feature = "sled")]
+            Medium::Directory(_) => {}
         }
         (self.broker, self.store) = open(&self.medium)?;
         self.publishers = Default::default();
