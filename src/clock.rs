@@ -9,12 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
-
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::hand::HandClock;
 #[cfg(any(test, feature = "testing"))]
 pub use self::virtual_clock::VirtualClock;
+use crate::sync::{Condvar, Mutex};
 
 /// Where the broker reads the time, and waits for it.
 pub(crate) trait Clock: fmt::Debug + Send + Sync + 'static {

@@ -7,10 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 pub use self::notice::Notice;
 use crate::clock::Alarm;
+use crate::sync::{Condvar, Mutex};
 
 /// Collects notices until somebody drains them; the oldest give way when nobody does.
 ///

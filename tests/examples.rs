@@ -178,6 +178,19 @@ fn workers_share_the_jobs_of_one_queue_and_each_is_done_once() {
 
 #[cfg(feature = "sled")]
 #[test]
+fn whoever_comes_late_has_the_past_and_then_the_present() {
+    let expected = [
+        "nobody listens, and 1000 readings are kept",
+        "the chart's subscription: Added",
+        "the chart's subscription: Present",
+        "3000 readings drawn, each once and in order: true",
+        "2000 are kept, from Some(U64(1000)) on",
+    ];
+    assert_says("replay", &expected);
+}
+
+#[cfg(feature = "sled")]
+#[test]
 fn order_and_event_are_there_together_whenever_the_program_was_killed() {
     let expected = [
         "killed 5 times, orders: some",

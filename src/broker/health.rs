@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::changes::WiringObject;
@@ -17,6 +16,7 @@ use crate::model::EventClassId;
 use crate::notices::{Heard, Notice, Notices};
 use crate::publish::Hook;
 use crate::store::record::RecordKey;
+use crate::sync::Mutex;
 
 /// Tells of what [`Broker::notices`](crate::Broker::notices) reports, when it happens.
 ///
@@ -31,12 +31,12 @@ pub trait HealthEvents {
     ///
     /// - `sequence` rises by one from notice to notice of this broker; those that nobody was told
     ///   of have numbers too.
-    /// - `kind` is `restored`, `lost`, `rolled_back`, `queues_rolled_back`, `quarantined`, `store_unavailable`,
-    ///   `store_reopened`, `not_compacted`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
-    ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `lane_overflow`,
-    ///   `lane_discarded`, `dead_letter`, `queue_failed`, `deadline_missed`, `breaker_opened`,
-    ///   `breaker_closed`, `pool_stuck`, `call_abandoned`, `sink_detached` or `notices_dropped`. A
-    ///   later version may have more.
+    /// - `kind` is `restored`, `lost`, `rolled_back`, `queues_rolled_back`, `quarantined`,
+    ///   `store_unavailable`, `store_reopened`, `not_compacted`, `copy_failed`, `filter_scanned`,
+    ///   `subscription_suspended`, `gap` (changes of the wiring that nobody is told of), `denied`,
+    ///   `not_retained`, `lane_overflow`, `lane_discarded`, `dead_letter`, `queue_failed`,
+    ///   `deadline_missed`, `breaker_opened`, `breaker_closed`, `pool_stuck`, `call_abandoned`,
+    ///   `sink_detached` or `notices_dropped`. A later version may have more.
     /// - `subject` is the id of the record, where it is about one, such as a subscription.
     /// - `text` is for a person.
     fn health_changed(&self, sequence: u64, kind: &str, subject: Option<Uuid>, text: &str);

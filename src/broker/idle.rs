@@ -1,9 +1,9 @@
 //! Waiting until the broker has nothing to do.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Broker;
+use crate::sync::thread;
 
 impl Broker {
     /// Waits until nothing is left to do that was begun or is due by now: what fires handed to

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::delivery::Failure;
 use crate::publish::{Inbox, Reception};
+use crate::sync::Mutex;
 use crate::value::drop_quietly;
 
 /// Wakes whoever awaits the future of a reception once its deadline is over, to drop it.

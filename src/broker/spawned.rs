@@ -6,8 +6,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use parking_lot::Mutex;
-
 use super::Broker;
 use super::late::Late;
 use super::stream::all_of;
@@ -16,6 +14,7 @@ use crate::delivery::{Entry, Failure, Parcel, Pass, Refused};
 use crate::error::Result;
 use crate::model::Subscription;
 use crate::publish::{Body, Collector, Hand, Inbox, InboxTarget, Reception, typed};
+use crate::sync::Mutex;
 use crate::value::{
     AsyncSubscriber, EventInterface, HandlerFuture, SubscriberError, ValueKey, drop_quietly,
     panic_message,

@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::Broker;
 use super::transient::SubscriptionGuard;
 use crate::delivery::{Entry, Failure, Parcel};
@@ -19,6 +17,7 @@ use crate::publish::{
     Body, Collector, DynamicEvent, Hand, Inbox, InboxTarget, Reception, Streamed, StreamedEvent,
     dynamic, typed,
 };
+use crate::sync::{Condvar, Mutex};
 use crate::value::{EventInterface, InterfaceId, SubscriberError};
 
 /// The events of a subscription, to be taken one by one: an iterator that waits for the next one,

@@ -4,8 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::Broker;
 use super::classes::claim;
 use super::wiring::Wiring;
@@ -13,6 +11,7 @@ use crate::delivery::is_delivering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Subscription, SubscriptionId, Target};
 use crate::publish::{Inbox, LiveObject, LiveTarget, ObjectId, SubscriptionEntry, SubscriptionKey};
+use crate::sync::{Condvar, Mutex};
 use crate::value::{EventInterface, ImplementedBy, InterfaceId, RustType, Subscriber};
 
 /// A live object that can be subscribed to the interface `I`: an `Arc` of what implements the

@@ -45,13 +45,12 @@ mod slots;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use arc_swap::{ArcSwap, Guard};
 
 use smallvec::SmallVec;
 
 pub(crate) use self::slots::{Root, SlotTable, Slots};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{ArcSwap, Guard};
 use crate::value::panic_message;
 
 /// The subscriptions of one class and interface, generic over what a slot is.

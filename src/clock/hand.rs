@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::{Alarm, Clock, Rings, Waiter};
+use crate::sync::{Condvar, Mutex};
 
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]

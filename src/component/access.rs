@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use arc_swap::ArcSwap;
 
 use crate::model::{EventClass, Principal, Right, Role, RoleName};
 use crate::notices::{Notice, Notices};
+use crate::sync::ArcSwap;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::panic_message;
 
 /// Decides who may do what, for a broker that was given it.

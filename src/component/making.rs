@@ -3,10 +3,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::{ActivationError, Strand};
 use crate::model::ComponentId;
+use crate::sync::{Condvar, Mutex};
 
 /// Sees to it that of each singleton there is one, however many threads need it first.
 #[derive(Debug, Default)]

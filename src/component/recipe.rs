@@ -7,14 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use super::shared::Shared;
 use super::shelf::Shelf;
 use super::sweeper::{Expiry, Sweeper};
 use super::{Activation, ActivationError, ComponentPolicy};
 use crate::error::{Error, ErrorKind};
 use crate::model::ComponentId;
+use crate::sync::RwLock;
 use crate::value::{
     InterfaceId, InterfaceSchema, RustType, Subscriber, SubscriberError, panic_message,
 };

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use super::lease::{Activated, Lease};
 use super::making::Makers;
 use super::recipe::{Instance, Keeping, Recipe};
@@ -14,6 +12,7 @@ use super::{Activation, ActivationError};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::model::ComponentId;
+use crate::sync::RwLock;
 
 /// The components of a broker.
 #[derive(Debug)]

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use super::recipe::Instance;
 use super::sweeper::{Expiry, Sweep};
 use crate::store::Trash;
+use crate::sync::Mutex;
 
 /// One instance for all calls, while there are calls.
 pub(super) struct Shared {

@@ -2,10 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
 
 use super::policy::Pool;
 use super::recipe::Instance;
@@ -14,6 +11,8 @@ use super::{ActivationError, Strand};
 use crate::clock::{Alarm, Clock};
 use crate::model::ComponentId;
 use crate::store::Trash;
+use crate::sync::Mutex;
+use crate::sync::thread;
 
 /// The instances of a pool: those that are idle, and the places of those that are not.
 pub(super) struct Shelf {

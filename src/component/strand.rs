@@ -16,7 +16,7 @@ pub(crate) struct Strand(Arc<Outer>);
 /// The strand that waits for this one, if one does.
 struct Outer(Option<Strand>);
 
-thread_local! {
+crate::sync::thread_local! {
     /// Made when it is first asked for, as few threads ever wait for one another.
     static CURRENT: RefCell<Option<Strand>> = const { RefCell::new(None) };
 }

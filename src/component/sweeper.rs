@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
 
 use crate::clock::{Alarm, Clock, Waiter};
 use crate::store::Trash;
+use crate::sync::Mutex;
+use crate::sync::thread;
 
 /// Who keeps instances that may be idle for too long.
 pub(super) trait Sweep: Send + Sync {

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::model::Breaker;
+use crate::sync::Mutex;
 
 /// How a subscription's breaker stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

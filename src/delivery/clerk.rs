@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::desk::{Desk, Handed, Recipient, Site};
 use super::line::Entry;
 use super::lingering::{gather, linger};
 use super::parcel::Parcel;
 use super::pool::Worker;
+use crate::sync::atomic::Ordering;
 use crate::value::{ValueKey, drop_quietly};
 
 /// A thread that takes what waits.

@@ -76,7 +76,7 @@ struct Outer {
     drawn: Option<Drawn>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static FRAME: Frame = const {
         Frame {
             depth: Cell::new(0),
@@ -115,9 +115,10 @@ impl EventContext {
         self.drawn.event_id()
     }
 
-    /// Returns a key that every attempt to deliver this event through this subscription has, and
-    /// no other delivery: a subscriber that remembers the keys of what it has done does nothing
-    /// twice. It is made of the ids of event and subscription.
+    /// Returns a key that every attempt to deliver this event through this subscription has, and no
+    /// other delivery: a subscriber that remembers the keys of what it has done does nothing twice.
+    /// A [`KeyWindow`](crate::KeyWindow) remembers them for it. The key is made of the ids of event
+    /// and subscription.
     pub fn idempotency_key(&self) -> Uuid {
         let event = self.event_id().uuid();
         Uuid::new_v5(&event, self.subscription.uuid().as_bytes())

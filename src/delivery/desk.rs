@@ -2,11 +2,9 @@
 //! and how its subscriber does.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::breaker::Fuse;
@@ -22,6 +20,8 @@ use super::vigil::Vigil;
 use crate::clock::Clock;
 use crate::model::{EventClassId, SubscriptionId};
 use crate::notices::{Notice, Notices};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::value::{InterfaceId, ValueKey, drop_quietly};
 
 /// Where the events of one subscription wait that are delivered apart from their fires.
@@ -95,6 +95,9 @@ pub(crate) trait Recipient: Send + Sync {
     /// Delivers an event; `missed` are missing right before it. Panics of the subscriber do not get
     /// out.
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed;
+
+    /// Returns in which of the subscription's lanes an event stands that does not name it.
+    fn lane_of_past(&self, parcel: &dyn Parcel) -> u64;
 }
 
 /// A number that changes with every event, apart from what publishers look at.

@@ -1,9 +1,9 @@
 //! Waiting until nothing waits any more.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// Tells those who wait for lanes to be empty that one is.
 #[derive(Debug, Default)]

@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::depth;
 use super::line::{Entry, Line};
 use super::lingering::linger;
 use crate::model::Overflow;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::value::{ValueKey, drop_quietly};
 
 /// Events that were accepted for a subscription and wait for whoever takes them: a thread of the

@@ -1,6 +1,6 @@
 //! Waiting for what will be there in a moment.
 
-use std::thread;
+use crate::sync::thread;
 
 /// Waits a moment for `is_ready`, which is sooner true than a thread has gone to sleep and is woken
 /// where publisher and subscriber are at it at the same time.

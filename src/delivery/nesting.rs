@@ -16,7 +16,7 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Held(VecDeque<Waiting>);
 
-thread_local! {
+crate::sync::thread_local! {
     static WAITING: RefCell<VecDeque<Waiting>> = const { RefCell::new(VecDeque::new()) };
     /// Whether anything waits: what every fire looks at, so that it need not look into the queue.
     static PENDING: Cell<bool> = const { Cell::new(false) };

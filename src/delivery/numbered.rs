@@ -14,7 +14,7 @@ pub(crate) trait Numbered {
 /// While it is kept, the fire that this thread is inside of may name subscriptions by number.
 pub(crate) struct Numbers(());
 
-thread_local! {
+crate::sync::thread_local! {
     /// Of each fire that this thread is inside of and that goes by numbers, the innermost last.
     static NUMBERED: RefCell<Vec<Arc<dyn Numbered>>> = const { RefCell::new(Vec::new()) };
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Weak;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::breaker::{BreakerState, Change, Judgement, Pass, Refused};
 use super::clerk::Clerk;
 use super::desk::{Desk, Handed, Site};
 use crate::model::Breaker;
+use crate::sync::atomic::Ordering;
 use crate::value::ValueKey;
 
 /// The keys whose events wait for something else than a thread, each in the hand of nobody but

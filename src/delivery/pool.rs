@@ -4,13 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use parking_lot::Mutex;
-
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::channel::{Receiver, Sender, unbounded};
+use crate::sync::thread;
 use crate::value::panic_message;
 
 /// What a thread of the pool is to do.
@@ -70,7 +69,7 @@ pub(crate) struct Worker {
 /// sign of something badly wrong long before, and some hundreds of megabytes of stacks at most.
 pub(crate) const MOST_HELD: usize = 64;
 
-thread_local! {
+crate::sync::thread_local! {
     /// The worker that this thread is.
     static WORKER: RefCell<Option<Arc<Worker>>> = const { RefCell::new(None) };
 

@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::pool::WorkerPool;
 use super::timers::Timers;
 use crate::clock::Clock;
 use crate::notices::{Notice, Notices};
+use crate::sync::Mutex;
 
 /// Looks after a pool in which tasks wait: where all threads are held up by calls that do not
 /// return, it has others started in their place, and says so.

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::context::depth;
 use crate::value::{Properties, Value, ValueRef};
 
-thread_local! {
+crate::sync::thread_local! {
     static STACK: RefCell<Stack> = const {
         RefCell::new(Stack {
             fires: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-thread_local! {
+crate::sync::thread_local! {
     /// Those that run on this thread, by address.
     static RUNNING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }

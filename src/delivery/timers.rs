@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::Instant;
-
-use parking_lot::Mutex;
 
 use crate::clock::{Alarm, Clock, Waiter};
 use crate::store::Trash;
+use crate::sync::Mutex;
+use crate::sync::thread;
 use crate::value::panic_message;
 
 /// The tasks of a broker that are to be done at instants of its clock.

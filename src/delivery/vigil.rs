@@ -4,11 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::idle::Idle;
 use super::timers::{TimerKey, Timers};
 use crate::clock::Clock;
+use crate::sync::Mutex;
 
 /// The calls of a desk that have a deadline.
 ///

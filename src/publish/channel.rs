@@ -3,11 +3,7 @@
 use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-
-use arc_swap::{ArcSwap, Guard};
-use parking_lot::Mutex;
 
 use super::catch_up::Seating;
 use super::class_facts::ClassFacts;
@@ -36,6 +32,9 @@ use crate::cache::SubscriptionCache;
 use crate::delivery::depth;
 use crate::model::{ComponentId, EventClass, Nesting};
 use crate::store::Trash;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{ArcSwap, Guard};
 use crate::value::{InterfaceSchema, Value, ValueRef};
 
 /// One interface of one class.
@@ -296,6 +295,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let mut fresh = Roster::new(sites, self.meter.clone());
         let sites = fresh.sites.clone();
         let mut privates = HashMap::new();
+        self.keep_history(&sites.here.class);
         let seats = self.keep.follow(&self.schema, &sites.here.class, trash);
         let mut seating = Seating::new(self, Some(seats));
         compile_all(&entries, &sites, |part, details| {
@@ -331,6 +331,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         roster.adopt_class(class, trash);
         self.privates.adopt(class, trash);
         if self.key.class == class.id() {
+            self.keep_history(class);
             let facts = ClassFacts::new(&roster.sites.here, &self.around.clock);
             self.know(facts, trash);
         }

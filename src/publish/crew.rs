@@ -3,9 +3,6 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::{Condvar, Mutex};
 
 use super::calling::{self, outcome_of};
 use super::channel::Channel;
@@ -16,6 +13,8 @@ use super::surroundings::Surroundings;
 use super::watch::Watch;
 use crate::component::Strand;
 use crate::delivery::{DeliveryOutcome, Held, Parcel, hold};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
 use crate::value::{InterfaceSchema, drop_quietly};
 
 /// What became of one of the subscribers.

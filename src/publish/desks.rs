@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use super::entry::{SubscriptionEntry, SubscriptionKey};
 use super::keeper::Keeper;
 use super::surroundings::ChannelKey;
 use crate::delivery::{Desk, Journal, Staff};
 use crate::store::Trash;
+use crate::sync::Mutex;
 use crate::value::drop_quietly;
 
 /// Finds the desk of a subscription that is made ready again.

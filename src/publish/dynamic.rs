@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use super::channel::AnyChannel;
 use super::explain::Explanation;
 use super::interest::Interest;
@@ -15,6 +13,7 @@ use super::with::Origin;
 use crate::delivery::{depth, settle, wait};
 use crate::error::Result;
 use crate::model::{EventClass, EventClassId, PublisherId};
+use crate::sync::RwLock;
 use crate::value::{InterfaceSchema, Value, ValueRef};
 
 /// Where the channel of a class and interface is found; the untyped one gives way to the typed one

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use super::calling::Step;
 use super::facet::Facet;
 use super::guarded::Guarded;
@@ -19,6 +17,7 @@ use crate::clock::{Alarm, Clock};
 use crate::component::Strand;
 use crate::delivery::{Desk, Failure, Held, Parcel, Pass, hold, settle, triggered};
 use crate::notices::Notice;
+use crate::sync::Mutex;
 use crate::value::{drop_quietly, panic_message};
 
 /// A call that goes on on another thread, and for which the fire is to wait.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
-
 use crate::component::{HeldRoles, Policy, Subject};
 use crate::model::{EventClass, Principal, Right};
+use crate::sync::{ArcSwap, Guard};
 
 /// Stands before a publisher object that was made for a principal; the broker's own have none.
 ///

@@ -5,10 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::delivery::{Delivery, Telling};
 use crate::model::EventClassId;
+use crate::sync::Mutex;
 use crate::value::panic_message;
 
 /// Hears of every delivery that failed, or was skipped although the subscription asked for the

@@ -3,11 +3,9 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::live::LiveObject;
@@ -18,6 +16,8 @@ use crate::delivery::{
     Parcel, Pass, Pushed, Refused, WorkerPool,
 };
 use crate::model::{Detached, EventClassId, Subscription};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::value::{InterfaceId, Subscriber, ValueKey, drop_quietly};
 
 /// The lane of a subscription whose subscriber comes for its events itself.

@@ -3,9 +3,6 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::LocalKey;
-
-use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::entry::Rank;
 use super::facet::Facet;
@@ -22,6 +19,8 @@ use crate::delivery::{Numbered, Numbers, enter_by_id, enter_number};
 use crate::filter::Row;
 use crate::index::{Columns, PredicateIndex, Scratch};
 use crate::model::SubscriptionId;
+use crate::sync::LocalKey;
+use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::value::panic_message;
 
 /// The filtered subscriptions of a channel, found by what they select.
@@ -314,7 +313,7 @@ struct Reader {
     last: Option<(usize, usize, Arc<Columns>)>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// Taken by a fire while it matches: one that is nested inside a value's own code makes
     /// another.
     static READER: Cell<Option<Box<Reader>>> = const { Cell::new(None) };

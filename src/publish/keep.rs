@@ -1,10 +1,7 @@
 //! What a channel retains, and for whom it was looked up.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-
-use parking_lot::Mutex;
 
 use super::channel::AnyChannel;
 use super::kept::{KeptEvent, Rule, Shelf};
@@ -12,6 +9,8 @@ use super::seat::Seat;
 use super::versions::method_in;
 use crate::model::{EventClass, SubscriptionId};
 use crate::store::Trash;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::value::{InterfaceSchema, ValueKey};
 
 /// The retained events of one interface of one class, whichever channel stands for it now: the one

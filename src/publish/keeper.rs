@@ -7,8 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::entry::SubscriptionEntry;
 use crate::clock::Clock;
 use crate::delivery::{Timers, TriggerState, WorkerPool};
@@ -16,6 +14,7 @@ use crate::error::Result;
 use crate::model::SubscriptionId;
 use crate::store::record::trigger::{self, TriggerMemory};
 use crate::store::{Batch, Store};
+use crate::sync::Mutex;
 use crate::value::{drop_quietly, panic_message};
 
 /// Writes what kept triggers know, [`PAUSE`] after it has changed and when the broker is closed.

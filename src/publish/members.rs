@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::{ArcSwapOption, Guard};
-
 use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
@@ -13,6 +11,7 @@ use super::prepared::Prepared;
 use super::site::Sites;
 use crate::model::SubscriptionId;
 use crate::store::Trash;
+use crate::sync::{ArcSwapOption, Guard};
 use crate::value::drop_quietly;
 
 /// The subscriptions of a method that are switched on, in the order of calling, as records.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::channel::Channel;
 use super::event_row::EventRow;
 use super::facet::Facet;
@@ -19,6 +17,7 @@ use super::report::{FireReport, Tally};
 use super::roster::Roster;
 use super::steered;
 use super::steering::{Course, DefaultQuery};
+use crate::sync::Mutex;
 
 /// The subscriptions of a lane that an event may reach, in the order of calling.
 enum Part<'a, I: ?Sized> {

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-
 use super::publisher_filter::{FilteredEvent, PublisherFilter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::PredicateName;
+use crate::sync::ArcSwap;
+use crate::sync::Mutex;
 use crate::value::{drop_quietly, panic_message};
 
 /// The code of a predicate.

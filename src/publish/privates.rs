@@ -5,8 +5,6 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, RwLock};
-
 use super::channel::Channel;
 use super::entry::SubscriptionEntry;
 use super::facet::Facet;
@@ -21,6 +19,7 @@ use super::surroundings::Upkeep;
 use crate::cache::SubscriptionCache;
 use crate::model::EventClass;
 use crate::store::Trash;
+use crate::sync::{Mutex, RwLock};
 
 /// A publisher object, whichever id it was given: no other one of the process has the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

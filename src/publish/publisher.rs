@@ -3,11 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 use super::channel::{AnyChannel, Channel};
 use super::explain::Explanation;
@@ -23,6 +19,9 @@ use super::with::{Origin, With};
 use crate::delivery::{depth, wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EventClass, EventClassId, PUBLISHER_ID, PublisherId};
+use crate::sync::ArcSwap;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::value::view::fields;
 use crate::value::{
     ConversionError, EventInterface, EventMethod, InterfaceEvent, InterfaceSchema, Properties,
@@ -124,7 +123,7 @@ impl Own {
     }
 
     /// Returns the publisher filters and default queries as they are now.
-    pub(super) fn steering(&self) -> arc_swap::Guard<Arc<Steering>> {
+    pub(super) fn steering(&self) -> crate::sync::Guard<Arc<Steering>> {
         self.steering.load()
     }
 
@@ -141,7 +140,7 @@ impl Own {
     }
 
     /// Returns the properties as they are now.
-    pub(crate) fn properties(&self) -> arc_swap::Guard<Arc<Properties>> {
+    pub(crate) fn properties(&self) -> crate::sync::Guard<Arc<Properties>> {
         self.properties.load()
     }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::catch_up::Seating;
 use super::entry::{Rank, SubscriptionEntry};
 use super::facet::Facet;
@@ -21,6 +19,7 @@ use super::target::Components;
 use crate::cache::SubscriptionCache;
 use crate::model::{ComponentId, EventClass, Firing};
 use crate::store::Trash;
+use crate::sync::Mutex;
 
 /// From how many filtered subscriptions on a channel finds them by index.
 ///
@@ -41,7 +40,7 @@ pub(super) struct Roster<I: ?Sized> {
     pub(super) components: Components<I>,
     /// Method -> whether the class says who selects its subscriptions, or has its events retained.
     watched: Box<[bool]>,
-    /// Those that are switched off, or whose owner is not logged on.
+    /// Those that are switched off or out of their times, or whose owner is not logged on.
     resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
     loose: BTreeMap<Rank, Arc<Prepared<I>>>,

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use arc_swap::ArcSwapOption;
 use smallvec::SmallVec;
 
 use super::columns::SubscriptionCriteria;
@@ -12,6 +11,7 @@ use super::publisher_filter::Source;
 use super::site::Site;
 use super::surroundings::Surroundings;
 use crate::model::Subscription;
+use crate::sync::ArcSwapOption;
 use crate::value::{EventMethod, InterfaceId, InterfaceSchema, drop_quietly};
 
 /// What one publisher object says.

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use parking_lot::Mutex;
-
 use super::publisher_filter::{FilteredEvent, PublisherFilter};
 use super::selection::Selection;
 use crate::delivery::DeliveryOutcome;
 use crate::model::SubscriptionId;
+use crate::sync::Mutex;
 
 /// The publisher filter that gives each event to one subscriber, and events of the same key to the
 /// same one.

@@ -197,6 +197,7 @@ fn held(
         clearance: None,
         steering: None,
         kept: None,
+        keeping: None,
         watch: Watch::default(),
         part: FirePart::Whole,
     };
@@ -265,7 +266,7 @@ pub(super) fn with_key<R>(
     done
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static KEY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 

@@ -1,10 +1,7 @@
 //! What is done on a thread of its own: flushes at intervals, and the copy.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
 
 use super::copy;
 use super::engine::Engine;
@@ -14,6 +11,8 @@ use super::options::{Durability, StoreOptions};
 use crate::clock::{Alarm, Waiter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
+use crate::sync::Mutex;
+use crate::sync::thread::{self, JoinHandle};
 
 /// What is to be done, and when.
 #[derive(Debug, Default)]

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::batch::{Batch, Entry, Write, conflict, is_bulk, not_quiet};
 use super::engine::{Engine, RawChange};
@@ -16,6 +15,7 @@ use super::sink::{Change, Commit, CommitSink, Trash};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notice;
+use crate::sync::atomic::Ordering;
 
 /// Everything under the commit lock.
 pub(crate) struct State {

@@ -1,10 +1,8 @@
 //! Waiting for durability together: one flush serves all who wait for what it covers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::{Condvar, Mutex};
-
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// Counts what was applied and what is durable.
 ///

@@ -1,6 +1,5 @@
 //! When a store may be used: failure, recovery and closing.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::commit::State;
@@ -11,6 +10,7 @@ use super::local::{CLOSED, OPEN, Shared, TORN, closed};
 use super::sink::Trash;
 use crate::error::{Error, ErrorKind, Result};
 use crate::notices::Notice;
+use crate::sync::atomic::Ordering;
 
 /// Whether commits are taken; what readers may do is `access`, as they do not wait for the lock.
 pub(crate) enum Health {

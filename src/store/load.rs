@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use parking_lot::Mutex;
-
 use super::batch::Entry;
 use super::engine::{Engine, RawPair};
 use super::form::{self, BEGUN_KEY, HEAD_KEY, Head, LOG_PREFIX};
@@ -12,6 +10,7 @@ use super::history::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::{Notice, Notices};
+use crate::sync::Mutex;
 
 /// What an engine was found to hold.
 #[derive(Debug)]

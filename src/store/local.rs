@@ -3,10 +3,6 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-
-use parking_lot::Mutex;
 
 use super::background::Duties;
 use super::batch::{Batch, Entry};
@@ -25,6 +21,9 @@ use super::witness::{Witness, Word};
 use super::{Compacted, MemoryStore, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::thread::JoinHandle;
 
 /// Keeps the contract of [`Store`] over an [`Engine`]; the one commit path of the crate.
 ///

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Bound;
 
-use parking_lot::RwLock;
-
 use super::engine::{Engine, RawChange, RawPair};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sync::RwLock;
 
 /// Keeps pairs in memory; they are gone with it.
 #[derive(Default)]

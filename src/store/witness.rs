@@ -10,9 +10,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-use parking_lot::Mutex;
-
 use crate::model::Revision;
+use crate::sync::Mutex;
 
 /// The file, two slots written in turn so that one is whole at any time.
 ///

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::faults::Faults;
+use crate::sync::Mutex;
 use crate::{Engine, MemoryEngine, RawChange, RawPair, Result};
 
 /// An [`Engine`] that fails when it is told to, and counts what is asked of it; a clone is the same

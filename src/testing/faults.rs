@@ -5,9 +5,8 @@ use std::ops::RangeInclusive;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::gate::{Gate, Passage};
+use crate::sync::Mutex;
 use crate::{Error, ErrorKind, Result};
 
 /// What happens to a call in place of nothing.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// A gate at which calls stand still while it is closed, as it is at first: see
 /// [`Fault::block`](super::Fault::block).

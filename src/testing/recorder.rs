@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::expectation::{Expectation, what_came};
 use super::faults::Faults;
 use super::recorded::RecordedEvent;
 use crate::publish::LiveTarget;
+use crate::sync::{Condvar, Mutex};
 use crate::{
     Component, Event, EventInterface, IntoSubscriber, IntoTarget, Subscriber, SubscriberError,
 };

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
-
 use super::watch::{TreeEvent, TreeWatch};
 use crate::model::Revision;
 use crate::store::{Change, Commit, CommitSink, Listing, Store, Trash};
+use crate::sync::{Condvar, Mutex};
 
 /// Between the commits of a store and one who watches: changes that wait to be taken. Bounded, and
 /// a commit never waits for it.

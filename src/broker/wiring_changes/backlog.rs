@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::ThreadId;
 
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use crate::notices::Notice;
 use crate::publish::SubscriptionEntry;
 use crate::store::Commit;
 use crate::store::record::RecordKey;
+use crate::sync::thread::ThreadId;
 use crate::value::InterfaceSchema;
 
 /// The part of the wiring's state that is about telling of it.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 use std::time::Instant;
 
 use super::backlog::Told;
@@ -18,6 +17,7 @@ use crate::delivery::is_delivering;
 use crate::model::{EventClassId, Target};
 use crate::notices::Heard;
 use crate::publish::{Own, Publisher, Publishes, SubscriptionEntry, Surroundings};
+use crate::sync::thread;
 
 /// What the wiring needs to tell of itself.
 #[derive(Default)]
@@ -65,6 +65,11 @@ impl Teller {
     /// Says what surrounds the channels, before anything is listed.
     pub(in crate::broker) fn begin(&self, around: &Arc<Surroundings>) {
         self.around.get_or_init(|| Arc::clone(around));
+    }
+
+    /// Returns what surrounds the channels.
+    pub(in crate::broker) fn around(&self) -> Option<&Arc<Surroundings>> {
+        self.around.get()
     }
 }
 

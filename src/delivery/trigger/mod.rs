@@ -10,8 +10,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use self::machine::Machine;
 use self::pending::Pending;
 use self::verdict::Output;
@@ -22,6 +20,7 @@ use super::letter::Letter;
 use super::timers::Timers;
 use crate::clock::Clock;
 use crate::model::{Binding, PredicateName, Subscription, Trigger};
+use crate::sync::{Mutex, MutexGuard};
 use crate::value::drop_quietly;
 
 /// Why a subscription's [`Trigger`](crate::Trigger) has an event delivered.

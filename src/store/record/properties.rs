@@ -16,7 +16,7 @@ pub(super) enum ValueV1 {
     Bool(bool),
     I64(i64),
     U64(u64),
-    F64(f64),
+    F64(#[serde(with = "float")] f64),
     Str(String),
     Bytes(Vec<u8>),
     Uuid([u8; 16]),
@@ -31,6 +31,36 @@ pub(super) enum ValueV1 {
 pub(super) struct TimeV1 {
     pub(super) seconds: i64,
     pub(super) nanoseconds: u32,
+}
+
+/// JSON has no number for what is not finite, so that is text there.
+mod float {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() && !value.is_finite() {
+            return serializer.collect_str(value);
+        }
+        serializer.serialize_f64(*value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        if !deserializer.is_human_readable() {
+            return f64::deserialize(deserializer);
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(value) => value.parse().map_err(D::Error::custom),
+        }
+    }
 }
 
 pub(super) fn store_bag(bag: &Properties) -> BagV1 {
@@ -127,6 +157,8 @@ impl From<TimeV1> for SystemTime {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
+
     use super::*;
 
     #[test]
@@ -141,5 +173,25 @@ mod tests {
                 assert_eq!(SystemTime::from(TimeV1::from(time)), time);
             }
         }
+    }
+
+    /// A NaN was written as null, and the record that had it could not be read any more; and
+    /// 25555.555855555554 was read as the number below it.
+    #[test]
+    fn float_is_read_from_json_as_it_was_written() {
+        for value in [
+            25555.555855555554,
+            2.0,
+            -0.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ] {
+            let json = serde_json::to_vec(&ValueV1::from(&Value::F64(value))).unwrap();
+            let read = Value::from(serde_json::from_slice::<ValueV1>(&json).unwrap());
+            assert_eq!(format!("{read:?}"), format!("{:?}", Value::F64(value)));
+        }
+        let whole: ValueV1 = serde_json::from_slice(br#"{"F64":2}"#).unwrap();
+        assert_eq!(Value::from(whole), Value::F64(2.0));
     }
 }
