@@ -52,6 +52,7 @@ fn main() -> Result<()> {
     println!("during maintenance: the pager is silent");
 
     clock.advance(HOUR);
+    broker.idle(HOUR);
     loads.measured("web", 95);
     loads.measured("backup", 95);
     pager.expect("measured").with("service", "web").once();

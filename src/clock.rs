@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use self::hand::HandClock;
 #[cfg(any(test, feature = "testing"))]
 pub use self::virtual_clock::VirtualClock;
-#[cfg(any(test, feature = "testing"))]
 use crate::sync::{Condvar, Mutex};
 
 /// Where the broker reads the time, and waits for it.

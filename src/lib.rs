@@ -81,8 +81,14 @@
 //!   threads, and [`Overflow`] says what becomes of one too many. With a
 //!   [deadline](SubscriptionBuilder::deadline) a fire goes on without a subscriber that hangs, and
 //!   a [`Breaker`] leaves one alone that keeps failing.
+//! - A [`Queued`] subscription has its events stored until they were delivered, at least once. A
+//!   [`KeyWindow`] lets its subscriber do nothing twice, and an [`Upcaster`] makes events of an
+//!   older version of the interface fit the present one.
+//! - A class with a [`History`] keeps past events, and a queue [begins](Start) with one.
 //! - A [`Trigger`] says which of the events that pass the filter are worth a call: the first of
 //!   many, so many in an interval, none for too long.
+//! - A [`Schedule`] says when a subscription is delivered: from when on, until when, and in which
+//!   quiet hours not.
 //! - A name stands for an id wherever one is taken: `"alarm"` is the id made of this name, the same
 //!   in every process.
 //! - A [`Session`] is a principal that is logged on at a broker: per-user subscriptions of which it
@@ -119,9 +125,8 @@
 //! turn. One process owns a store directory. With `panic = "abort"`, a subscriber that panics ends
 //! the process.
 //!
-//! Not in this version: delivery that survives the process, monikers, events between processes or
-//! machines. A subscription may name a moniker, and then every event for it is a
-//! [failure](Failure::Activation) in the report.
+//! Not in this version: monikers, events between processes or machines. A subscription may name a
+//! moniker, and then every event for it is a [failure](Failure::Activation) in the report.
 //!
 //! # Features
 //!
@@ -164,17 +169,17 @@ mod value;
 // The public interface is:
 pub use crate::broker::{
     Availability, Bags, Broker, BrokerBuilder, Cascade, Committed, ComponentStatus, DeadLetter,
-    Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
+    Deduplicated, Ensured, EventStream, FailedAttempt, FinalFailure, HEALTH_EVENTS, HealthEvents,
     HealthEventsAsyncHandlers, HealthEventsEvent, HealthEventsHandlers, HealthEventsHealthChanged,
     HealthEventsLocalHandlers, HealthEventsPublisher, Imported, IntoSubscriber, IntoTarget,
-    Mailbox, MailboxSubscription, Session, SpawnedFuture, Spawner, SubscriptionBuilder,
-    SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction, TransactionTree, Tree,
-    TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS, WiringChange, WiringChanges,
-    WiringChangesAsyncHandlers, WiringChangesEvent, WiringChangesHandlers,
-    WiringChangesLocalHandlers, WiringChangesPublisher, WiringChangesRecordChanged, WiringContents,
-    WiringContentsAsyncHandlers, WiringContentsContentChanged, WiringContentsEvent,
-    WiringContentsHandlers, WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed,
-    WiringObject,
+    KeyWindow, Mailbox, MailboxSubscription, Once, PastEvent, Session, SpawnedFuture, Spawner,
+    SubscriptionBuilder, SubscriptionGuard, SubscriptionHealth, SubscriptionStatus, Transaction,
+    TransactionTree, Tree, TreeEvent, TreeRange, TreeWatch, WIRING_CHANGES, WIRING_CONTENTS,
+    WiringChange, WiringChanges, WiringChangesAsyncHandlers, WiringChangesEvent,
+    WiringChangesHandlers, WiringChangesLocalHandlers, WiringChangesPublisher,
+    WiringChangesRecordChanged, WiringContents, WiringContentsAsyncHandlers,
+    WiringContentsContentChanged, WiringContentsEvent, WiringContentsHandlers,
+    WiringContentsLocalHandlers, WiringContentsPublisher, WiringFeed, WiringObject,
 };
 pub use crate::component::{
     AccessRequest, Activation, ActivationError, Authorizer, Component, ComponentPolicy, Pool,
@@ -192,24 +197,24 @@ pub use crate::filter::{
 pub use crate::index::{FilterCost, IndexHelp};
 pub use crate::model::{
     Binding, Breaker, ClassName, ComponentId, DeliveryMode, Detached, EventClass, EventClassId,
-    Firing, InvalidName, MethodName, MethodSettings, Moniker, Nesting, Overflow, ParameterName,
-    PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
+    Firing, History, InvalidName, MethodName, MethodSettings, Moniker, Nesting, OffHours, Overflow,
+    ParameterName, PredicateName, Principal, Problem, Problems, PropertyDeclaration, PropertyName,
     PublisherFilterName, PublisherId, Queued, Retained, Retry, Revision, Right, Role, RoleName,
-    Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
+    Schedule, Start, Subscription, SubscriptionId, SubscriptionName, Target, Trigger, TriggerKind,
 };
 pub use crate::notices::{Notice, Notices};
 pub use crate::publish::{
     Activity, AskedValue, AskedValues, BagEquality, Candidate, DynamicEvent, DynamicPublisher,
     DynamicWith, Explained, Explanation, FilteredEvent, FireError, FireOutcome, FirePolicy,
     FireReport, Interest, InterestChanges, Latencies, MethodInterest, MethodMetrics, Metrics,
-    MetricsOptions, ParameterInterest, Publisher, PublisherFilter, PublisherFilterSource,
-    Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent, SubscriptionMetrics,
-    SubscriptionsView, With,
+    MetricsOptions, OlderEvent, ParameterInterest, Publisher, PublisherFilter,
+    PublisherFilterSource, Publishes, Selection, Stage, StickyByKey, Streamed, StreamedEvent,
+    SubscriptionMetrics, SubscriptionsView, Upcaster, With,
 };
 pub use crate::store::{
-    Batch, Change, ChangeKind, Commit, CommitSink, Durability, Engine, Entry, Listing, LocalStore,
-    LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, Prepared, RawChange, RawPair, Store,
-    StoreOptions, Trash,
+    Batch, Change, ChangeKind, Commit, CommitSink, Compacted, Compaction, Durability, Engine,
+    Entry, Listing, LocalStore, LoggedChange, LoggedCommit, MemoryEngine, MemoryStore, Prepared,
+    Profile, RawChange, RawPair, Store, StoreOptions, Trash,
 };
 #[cfg(feature = "sled")]
 pub use crate::store::{SledEngine, SledStore};

@@ -1,5 +1,6 @@
 //! What generated code needs; not part of the public interface.
 
+pub use crate::broker::{deduplicated, deduplicated_fallible};
 pub use crate::index::door as index;
 pub use crate::publish::LiveTarget;
 pub use crate::value::event_value::{ReferencedValue, record_type};

@@ -114,6 +114,57 @@ fn hello_delivers_the_event_that_passes_the_filter() {
     );
 }
 
+/// Returns the number behind a name in what an example prints.
+#[track_caller]
+fn bar(output: &str, name: &str) -> f64 {
+    let prefix = format!("bar: {name} ");
+    let value = output.lines().find_map(|line| line.strip_prefix(&prefix));
+    value.unwrap().parse().unwrap()
+}
+
+#[test]
+fn broker_of_the_small_profile_stays_below_32_mib_of_memory() {
+    let Outcome {
+        code,
+        output,
+        errors,
+    } = run("small", &[]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(output.contains("2000 readings received"), "{output}");
+    if cfg!(target_os = "linux") {
+        let opened = output.lines().find_map(|line| {
+            let line = line.strip_prefix("opened with ")?;
+            line.strip_suffix(" MiB")
+        });
+        let opened: f64 = opened.unwrap().parse().unwrap();
+        // A program that is not optimized takes three times as much before it has done anything.
+        let (base, most) = match cfg!(debug_assertions) {
+            true => (opened, 22.0),
+            false => (0.0, 32.0),
+        };
+        assert!(bar(&output, "small_peak_mib") - base <= most, "{output}");
+    }
+}
+
+#[test]
+fn soak_prints_what_it_takes_over_time_and_sums_it_up() {
+    for arguments in [&["--seconds", "2"][..], &["--seconds", "1", "--small"]] {
+        let Outcome {
+            code,
+            output,
+            errors,
+        } = run("soak", arguments);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert!(output.contains("resident MB"), "{output}");
+        let rows = output.lines().filter(|line| !line.starts_with("bar: "));
+        assert_eq!(rows.count(), 21, "{output}");
+        assert!(bar(&output, "soak_file_mb") > 0.0, "{output}");
+        if cfg!(target_os = "linux") {
+            assert!(bar(&output, "soak_rss_growth") > 0.0, "{output}");
+        }
+    }
+}
+
 #[test]
 fn workers_share_the_jobs_of_one_queue_and_each_is_done_once() {
     let expected = [
@@ -122,6 +173,19 @@ fn workers_share_the_jobs_of_one_queue_and_each_is_done_once() {
         "30 jobs done by 3 workers",
     ];
     assert_says("competing_consumers", &expected);
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn whoever_comes_late_has_the_past_and_then_the_present() {
+    let expected = [
+        "nobody listens, and 1000 readings are kept",
+        "the chart's subscription: Added",
+        "the chart's subscription: Present",
+        "3000 readings drawn, each once and in order: true",
+        "2000 are kept, from Some(U64(1000)) on",
+    ];
+    assert_says("replay", &expected);
 }
 
 #[cfg(feature = "sled")]

@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
-use syn::{Attribute, Ident, LitStr, Path, Token};
+use syn::{Attribute, Expr, Ident, LitStr, Path, Token};
 
 use crate::errors::Errors;
 use crate::names::{Case, Names, plain};
@@ -102,6 +102,31 @@ pub(crate) fn names_of(
     rename_all: Option<Case>,
     errors: &mut Errors,
 ) -> Names {
+    named_by(ident, attributes, attribute, rename_all, None, errors)
+}
+
+/// Returns the names of a parameter, as [`names_of`] does, and the value that it has where an event
+/// has none.
+pub(crate) fn names_and_default(
+    ident: &Ident,
+    attributes: &[Attribute],
+    rename_all: Option<Case>,
+    errors: &mut Errors,
+) -> (Names, Option<Expr>) {
+    let mut default = None;
+    let taken = Some(&mut default);
+    let names = named_by(ident, attributes, "event", rename_all, taken, errors);
+    (names, default)
+}
+
+fn named_by(
+    ident: &Ident,
+    attributes: &[Attribute],
+    attribute: &str,
+    rename_all: Option<Case>,
+    mut default: Option<&mut Option<Expr>>,
+    errors: &mut Errors,
+) -> Names {
     let (mut renamed, mut aliases) = (None, Vec::new());
     for attribute in named(attributes, attribute) {
         let parsed = attribute.parse_nested_meta(|meta| {
@@ -109,6 +134,11 @@ pub(crate) fn names_of(
                 renamed = text(&meta, errors)?;
             } else if meta.path.is_ident("alias") {
                 aliases.extend(text(&meta, errors)?);
+            } else if let Some(default) = &mut default {
+                if !meta.path.is_ident("default") {
+                    return unknown_key(&meta, "`rename`, `alias`, `default`", errors);
+                }
+                **default = Some(meta.value()?.parse()?);
             } else {
                 unknown_key(&meta, "`rename`, `alias`", errors)?;
             }

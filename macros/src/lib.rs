@@ -77,7 +77,10 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// On a method or a parameter, `#[event(rename = "...")]` gives the name outside Rust and
 /// `#[event(alias = "...")]`, which may be repeated, a former one: subscriptions and queued events
-/// that use it still fit.
+/// that use it still fit. On a parameter, `#[event(default = value)]` is what it has in queued
+/// events of a version that did not have it, where it would be NULL: a value of the owned type,
+/// such as `3`, `"EUR"` or `Some(Currency::EUR)`. It is what this program says, and no part of the
+/// schema.
 ///
 /// ```
 /// # use loosely::{EventInterface, event_interface};

@@ -4,12 +4,12 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, ItemTrait, Pat, PatType,
-    Path, PathArguments, ReturnType, Signature, Token, TraitItem, TraitItemFn, Type,
+    Attribute, Expr, FnArg, GenericArgument, GenericParam, Generics, Ident, ItemTrait, Pat,
+    PatType, Path, PathArguments, ReturnType, Signature, Token, TraitItem, TraitItemFn, Type,
     TypeParamBound, Visibility, parse_quote,
 };
 
-use crate::attributes::{ContainerOptions, named, names_of};
+use crate::attributes::{ContainerOptions, named, names_and_default, names_of};
 use crate::errors::Errors;
 use crate::names::{Case, EventNames, Names, plain, refuse_repeated};
 use crate::shape::{Shape, at, ungrouped};
@@ -58,6 +58,8 @@ pub(crate) struct Parameter {
     pub(crate) ty: Type,
     /// The form of the type.
     pub(crate) shape: Shape,
+    /// The value that it has where an event of an older version has none.
+    pub(crate) default: Option<Expr>,
 }
 
 impl Interface {
@@ -219,7 +221,7 @@ impl Parameter {
             );
             return None;
         };
-        let names = names_of(ident, &parameter.attrs, "event", rename_all, errors);
+        let (names, default) = names_and_default(ident, &parameter.attrs, rename_all, errors);
         for name in names.all().filter(|name| RESERVED.contains(&name.as_str())) {
             let message = format!(
                 "`{name}` means something else in filter criteria: name the parameter otherwise, \
@@ -238,6 +240,7 @@ impl Parameter {
             names,
             ty: (*parameter.ty).clone(),
             shape,
+            default,
         })
     }
 }

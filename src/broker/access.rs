@@ -47,6 +47,7 @@ impl Broker {
     ///
     /// - [`register_component`](Self::register_component),
     ///   [`unregister_component`](Self::unregister_component) and [`components`](Self::components);
+    /// - [`register_upcaster`](Self::register_upcaster);
     /// - [`register_publisher_filter`](Self::register_publisher_filter),
     ///   [`register_predicate`](Self::register_predicate) and their opposites, which are code of
     ///   the program that classes and subscriptions call by name, and see records whole;

@@ -18,7 +18,10 @@ use crate::notices::Notices;
 use crate::publish::{FailureHook, Hook, MetricsOptions};
 #[cfg(feature = "sled")]
 use crate::store::SledStore;
-use crate::store::{CommitSink, Durability, LocalStore, MemoryEngine, Store, StoreOptions, record};
+use crate::store::{
+    CommitSink, Compaction, Durability, LocalStore, MemoryEngine, Profile, Store, StoreOptions,
+    record,
+};
 
 /// All that can be chosen when a broker is opened.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub struct BrokerBuilder {
     store: Option<Arc<dyn Store>>,
     durability: Option<Durability>,
     copy: Copying,
+    compaction: Option<Compaction>,
+    profile: Profile,
     hook: Option<FailureHook>,
     progress: Option<Progress>,
     authorizer: Option<Box<dyn Authorizer>>,
@@ -88,6 +93,21 @@ impl BrokerBuilder {
     #[must_use]
     pub fn without_copy(mut self) -> Self {
         self.copy = Copying::Never;
+        self
+    }
+
+    /// Says when the database is written anew, to give back space that a queue has taken.
+    #[must_use]
+    pub fn compaction(mut self, compaction: Compaction) -> Self {
+        self.compaction = Some(compaction);
+        self
+    }
+
+    /// Sets the broker up for so much memory; a store that is given was set up when it was opened.
+    /// What is chosen by itself goes before, in whatever order.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 
@@ -210,13 +230,18 @@ impl BrokerBuilder {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if a store was given and a path, a durability, anything
-    /// about the copy or [`on_progress`](Self::on_progress) too; else as [`Broker::open`].
+    /// about the copy or compaction, or [`on_progress`](Self::on_progress) too; else as
+    /// [`Broker::open`].
     pub fn open(self) -> Result<Broker> {
         self.check()?;
         let notices = Notices::default();
         let hook = self.hook.map(Hook::new).unwrap_or_default();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let profile = self.profile;
+        let compaction = self.compaction.unwrap_or(profile.compaction());
         let mut options = StoreOptions::new()
+            .profile(profile)
+            .compaction(compaction)
             .by_clock(Arc::clone(&clock))
             .durability(self.durability.unwrap_or_default())
             .notices(notices.clone());
@@ -247,9 +272,9 @@ impl BrokerBuilder {
             policy: Arc::new(Policy::new(self.authorizer, notices.clone())),
             notices,
             progress: self.progress,
-            threads: self.threads.unwrap_or_else(WorkerPool::usual_limit),
-            deadline_threads: self.deadline_threads.unwrap_or(DEADLINE_THREADS),
-            retained_keys: self.retained_keys.unwrap_or(RETAINED_KEYS),
+            threads: (self.threads.or(profile.threads())).unwrap_or_else(WorkerPool::usual_limit),
+            deadline_threads: self.deadline_threads.unwrap_or(profile.deadline_threads()),
+            retained_keys: self.retained_keys.unwrap_or(profile.retained_keys()),
             clock,
             metrics: self.metrics,
             last_resort: self.last_resort,
@@ -269,6 +294,10 @@ impl BrokerBuilder {
             Self {
                 progress: Some(_), ..
             } => "someone to tell of its progress",
+            Self {
+                compaction: Some(_),
+                ..
+            } => "terms of compaction",
             Self { copy, .. } if *copy != Copying::AsTheStoreDoes => "a rule for the copy",
             _ => return Ok(()),
         };
@@ -276,13 +305,6 @@ impl BrokerBuilder {
         Err(Error::new(ErrorKind::Invalid, message))
     }
 }
-
-/// How many calls with deadlines there may be at a time, unless told otherwise: their threads do
-/// little but wait, and so many that do not return are a sign of something badly wrong.
-const DEADLINE_THREADS: usize = 64;
-
-/// How many events of one method are retained, unless told otherwise.
-const RETAINED_KEYS: usize = 65_536;
 
 #[cfg(feature = "sled")]
 fn open_directory(

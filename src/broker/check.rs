@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{FilterCost, IndexHelp};
-use crate::model::{Binding, EventClass, EventClassId, Subscription, SubscriptionId};
+use crate::model::{Binding, EventClass, EventClassId, OffHours, Subscription, SubscriptionId};
 use crate::notices::Notice;
 use crate::publish::{Compared, CompiledFilter, Misfit, Site, check_handling, compile, filter_of};
 
@@ -19,6 +19,8 @@ pub enum SubscriptionStatus {
     Disabled,
     /// It is a per-user one, and its owner is not logged on: has no session at this broker.
     OwnerAbsent,
+    /// Its schedule has nothing delivered to it now, and says this of it.
+    OffHours(OffHours),
     /// No class that it is bound to is known here, so its filter was not checked yet.
     Unchecked,
     /// It does not fit any class that it is bound to, or names a predicate, which nobody can ask in
@@ -48,11 +50,12 @@ impl Broker {
         if !record.is_enabled() {
             return Some(SubscriptionStatus::Disabled);
         }
-        Some(match self.examine(record) {
-            Ok(_) if entry.absent => SubscriptionStatus::OwnerAbsent,
-            Ok(checked) if checked.known => SubscriptionStatus::Active,
-            Ok(_) => SubscriptionStatus::Unchecked,
-            Err(error) => SubscriptionStatus::Suspended(error.to_string()),
+        Some(match (self.examine(record), entry.off_hours()) {
+            (Err(error), _) => SubscriptionStatus::Suspended(error.to_string()),
+            (Ok(_), _) if entry.absent => SubscriptionStatus::OwnerAbsent,
+            (Ok(checked), _) if !checked.known => SubscriptionStatus::Unchecked,
+            (Ok(_), Some(off)) => SubscriptionStatus::OffHours(off.clone()),
+            (Ok(_), None) => SubscriptionStatus::Active,
         })
     }
 

@@ -5,6 +5,7 @@ use super::classes::claim;
 use crate::component::{Component, ComponentPolicy, Recipe};
 use crate::error::Result;
 use crate::model::{ComponentId, Target};
+use crate::publish::Upcaster;
 
 /// One component: registered here, named by subscriptions, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,23 @@ impl Broker {
         if self.core.registry.register(recipe, claim_all)? {
             self.core.wiring.rebind(id);
         }
+        Ok(())
+    }
+
+    /// Has an upcaster asked about stored events that the subscriber's interface, as it is now,
+    /// does not have.
+    ///
+    /// Register upcasters before the components that receive the events, and each is there before
+    /// it is needed: what is for a component that is not registered waits. An event that became a
+    /// dead letter before is not asked about again by itself; [`replay`](Self::replay) it. There
+    /// may be several for one interface, asked in the order in which they were registered.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
+    pub fn register_upcaster(&self, upcaster: Upcaster) -> Result<()> {
+        self.core.check_open()?;
+        self.core.around.upcasters.add(upcaster);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Broker;
 use super::health;
+use super::once::Windows;
 use super::tree::Pipes;
 use super::wiring::{Progress, Wiring};
 use crate::clock::Clock;
@@ -16,7 +17,7 @@ use crate::model::{Revision, SubscriptionId};
 use crate::notices::Notices;
 use crate::publish::{
     Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, SubscriptionEntry, Surroundings,
-    Upkeep, restored,
+    Upcasters, Upkeep, restored,
 };
 use crate::store::{Batch, CommitSink, Store, Trash};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(super) policy: Arc<Policy>,
     /// What those who watch trees are told by.
     pub(super) pipes: Pipes,
+    /// What subscribers have handled.
+    pub(super) windows: Windows,
     closed: AtomicBool,
 }
 
@@ -73,7 +76,7 @@ impl Core {
             metrics,
             last_resort,
         } = parts;
-        let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy));
+        let wiring = Wiring::new(notices.clone(), progress, Arc::clone(&policy), &clock);
         let host = Arc::new(WeakBroker(OnceLock::new()));
         let upkeep: Weak<dyn Upkeep> = Arc::downgrade(&(Arc::clone(&wiring) as Arc<dyn Upkeep>));
         let registry = Arc::new(Registry::new(Arc::clone(&clock)));
@@ -99,6 +102,7 @@ impl Core {
             desks: Desks::new(staff, &journal),
             journal,
             inboxes: Inboxes::default(),
+            upcasters: Upcasters::default(),
             escorts: WorkerPool::named("loosely-deadline", deadline_threads),
             pool,
             host: Arc::clone(&host) as _,
@@ -122,6 +126,7 @@ impl Core {
             notices,
             policy,
             pipes: Pipes::default(),
+            windows: Windows::default(),
             closed: AtomicBool::new(false),
         });
         host.0.get_or_init(|| Arc::downgrade(&core));
@@ -238,7 +243,15 @@ fn open_queues(
         wiring.with(|state, _| state.subscriptions.get(id).map(shared))
     };
     wiring.queues_in(&around.journal);
-    around.journal.open(store, name_of)
+    around.journal.open(store, name_of)?;
+    wiring.with(|state, _| {
+        for class in state.classes.values() {
+            around
+                .journal
+                .keep(class.record.id(), class.record.history());
+        }
+    });
+    Ok(())
 }
 
 impl Drop for Core {

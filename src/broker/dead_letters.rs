@@ -6,9 +6,9 @@ use serde::{Serialize, Serializer};
 
 use super::Broker;
 use crate::delivery::{DeadLetterCause, EventId, Retold};
-use crate::error::Result;
-use crate::model::{EventClassId, Right, SubscriptionId};
-use crate::value::Properties;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{DeliveryMode, EventClassId, Right, SubscriptionId};
+use crate::value::{Properties, SchemaHash, Value};
 
 /// An event that the [queue](crate::Queued) of a subscription gave up, with what was tried.
 ///
@@ -22,6 +22,7 @@ pub struct DeadLetter {
     number: u64,
     name: String,
     class: EventClassId,
+    schema: SchemaHash,
     method: Option<String>,
     values: Properties,
     event_id: EventId,
@@ -89,6 +90,13 @@ impl Broker {
     #[doc(alias = "message mover")]
     pub fn replay(&self, letter: &DeadLetter) -> Result<()> {
         self.require_dead_letter(letter)?;
+        let present = self.present(letter.subscription);
+        let mode = present.as_ref().and_then(|it| it.record.delivery());
+        if mode.and_then(DeliveryMode::as_queued).is_none() {
+            // What waits since it had one may still be in its queue, which takes nothing new.
+            let message = format!("the subscription {:?} has no queue", letter.name);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
         let journal = &self.core.around.journal;
         journal.replay(letter.subscription, letter.number)
     }
@@ -142,6 +150,12 @@ impl DeadLetter {
     /// Returns the event's class.
     pub fn class(&self) -> EventClassId {
         self.class
+    }
+
+    /// Returns the fingerprint of the interface as it was when the event was fired, by which an
+    /// [upcaster](crate::Upcaster) may know it.
+    pub fn schema(&self) -> SchemaHash {
+        self.schema
     }
 
     /// Returns the event's method, if the schema that it was fired with is still known.
@@ -201,13 +215,6 @@ impl FailedAttempt {
 impl From<Retold> for DeadLetter {
     fn from(told: Retold) -> Self {
         let dead = told.dead;
-        let names = told.parameters.into_iter().map(Some);
-        let names = names.chain(std::iter::repeat(None));
-        let pairs = dead.event.values.into_iter().zip(names).enumerate();
-        let values = pairs.map(|(place, (value, name))| {
-            let name = name.unwrap_or_else(|| place.to_string());
-            (name, value)
-        });
         let attempts = dead.attempts.into_iter().map(|attempt| FailedAttempt {
             time: attempt.time,
             error: attempt.error,
@@ -217,8 +224,9 @@ impl From<Retold> for DeadLetter {
             number: told.number,
             name: dead.name,
             class: dead.event.class.into(),
+            schema: SchemaHash::from_bytes(dead.event.schema),
             method: told.method,
-            values: values.collect(),
+            values: named_values(dead.event.values, told.parameters),
             event_id: dead.event.id.into(),
             fired: dead.event.time,
             cause: DeadLetterCause::of(dead.cause),
@@ -229,7 +237,21 @@ impl From<Retold> for DeadLetter {
     }
 }
 
-fn as_timestamp<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+/// Returns values by the names of their parameters, or by their places where those are not known.
+pub(super) fn named_values(values: Vec<Value>, names: Vec<String>) -> Properties {
+    let names = names.into_iter().map(Some).chain(std::iter::repeat(None));
+    let pairs = values.into_iter().zip(names).enumerate();
+    let pairs = pairs.map(|(place, (value, name))| {
+        let name = name.unwrap_or_else(|| place.to_string());
+        (name, value)
+    });
+    pairs.collect()
+}
+
+pub(super) fn as_timestamp<S: Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
     time.serialize(serializer)
 }

@@ -31,12 +31,12 @@ pub trait HealthEvents {
     ///
     /// - `sequence` rises by one from notice to notice of this broker; those that nobody was told
     ///   of have numbers too.
-    /// - `kind` is `restored`, `lost`, `rolled_back`, `quarantined`, `store_unavailable`,
-    ///   `store_reopened`, `copy_failed`, `filter_scanned`, `subscription_suspended`, `gap`
-    ///   (changes of the wiring that nobody is told of), `denied`, `not_retained`, `lane_overflow`,
-    ///   `lane_discarded`, `dead_letter`, `queue_failed`, `deadline_missed`, `breaker_opened`,
-    ///   `breaker_closed`, `pool_stuck`, `call_abandoned`, `sink_detached` or `notices_dropped`. A
-    ///   later version may have more.
+    /// - `kind` is `restored`, `lost`, `rolled_back`, `queues_rolled_back`, `quarantined`,
+    ///   `store_unavailable`, `store_reopened`, `not_compacted`, `copy_failed`, `filter_scanned`,
+    ///   `subscription_suspended`, `gap` (changes of the wiring that nobody is told of), `denied`,
+    ///   `not_retained`, `lane_overflow`, `lane_discarded`, `dead_letter`, `queue_failed`,
+    ///   `deadline_missed`, `breaker_opened`, `breaker_closed`, `pool_stuck`, `call_abandoned`,
+    ///   `sink_detached` or `notices_dropped`. A later version may have more.
     /// - `subject` is the id of the record, where it is about one, such as a subscription.
     /// - `text` is for a person.
     fn health_changed(&self, sequence: u64, kind: &str, subject: Option<Uuid>, text: &str);
@@ -65,9 +65,11 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::Restored { .. } => "restored",
         Notice::Lost { .. } => "lost",
         Notice::RolledBack { .. } => "rolled_back",
+        Notice::QueuesRolledBack { .. } => "queues_rolled_back",
         Notice::Quarantined { .. } => "quarantined",
         Notice::StoreUnavailable { .. } => "store_unavailable",
         Notice::StoreReopened { .. } => "store_reopened",
+        Notice::NotCompacted { .. } => "not_compacted",
         Notice::CopyFailed { .. } => "copy_failed",
         Notice::FilterScanned { .. } => "filter_scanned",
         Notice::SubscriptionSuspended { .. } => "subscription_suspended",

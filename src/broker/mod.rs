@@ -5,6 +5,7 @@ mod builder;
 mod changes;
 mod check;
 mod classes;
+mod compaction;
 mod components;
 mod core;
 mod dead_letters;
@@ -15,6 +16,8 @@ mod import;
 mod late;
 mod mailbox;
 mod metrics;
+mod once;
+mod past_events;
 mod pile;
 mod privates;
 mod publisher_filters;
@@ -53,6 +56,10 @@ pub use self::health::{
 pub use self::import::Imported;
 pub use self::mailbox::{Mailbox, MailboxSubscription};
 pub use self::metrics::SubscriptionHealth;
+pub use self::once::{Deduplicated, KeyWindow, Once};
+#[doc(hidden)]
+pub use self::once::{deduplicated, deduplicated_fallible};
+pub use self::past_events::PastEvent;
 pub use self::sessions::Session;
 pub use self::spawned::{SpawnedFuture, Spawner};
 pub use self::stream::EventStream;

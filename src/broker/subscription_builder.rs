@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{Filter, check_name};
 use crate::model::{
     Binding, ComponentId, DeliveryMode, EventClassId, Handling, MethodName, MethodNames, Moniker,
-    PredicateName, Principal, Problems, PublisherId, Revision, RoleName, Subscription,
+    PredicateName, Principal, Problems, PublisherId, Revision, RoleName, Schedule, Subscription,
     SubscriptionId, SubscriptionName, SubscriptionParts, Target, Trigger, check_per_user,
     check_rules, identity,
 };
@@ -28,8 +28,7 @@ pub struct SubscriptionBuilder {
     targets: Vec<TargetText>,
     enabled: bool,
     priority: i32,
-    not_before: Option<SystemTime>,
-    expires: Option<SystemTime>,
+    schedule: Schedule,
     owner: Option<String>,
     per_user: bool,
     filter: Option<String>,
@@ -64,8 +63,7 @@ impl Subscription {
             targets: Vec::new(),
             enabled: true,
             priority: 0,
-            not_before: None,
-            expires: None,
+            schedule: Schedule::new(),
             owner: None,
             per_user: false,
             filter: None,
@@ -108,8 +106,7 @@ impl Subscription {
             targets: Vec::new(),
             enabled: parts.enabled,
             priority: parts.priority,
-            not_before: parts.not_before,
-            expires: parts.expires,
+            schedule: parts.schedule,
             owner: parts.owner.map(Into::into),
             per_user: parts.per_user,
             filter: parts.filter.as_deref().map(str::to_owned),
@@ -266,21 +263,27 @@ impl SubscriptionBuilder {
         self
     }
 
-    /// Delivers nothing before this time.
-    pub fn not_before(mut self, time: SystemTime) -> Self {
-        self.not_before = Some(time);
+    /// Says when events are delivered: from when on, until when, and in which hours not.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
         self
     }
 
-    /// Delivers nothing from this time on.
+    /// Delivers nothing before this time; the rest of the schedule stays.
+    pub fn not_before(mut self, time: SystemTime) -> Self {
+        self.schedule = self.schedule.not_before(time);
+        self
+    }
+
+    /// Delivers nothing from this time on; the rest of the schedule stays.
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.expires = Some(time);
+        self.schedule = self.schedule.expires(time);
         self
     }
 
     /// Delivers at any time.
     pub fn without_times(mut self) -> Self {
-        (self.not_before, self.expires) = (None, None);
+        self.schedule = Schedule::new();
         self
     }
 
@@ -339,11 +342,11 @@ impl SubscriptionBuilder {
     ///
     /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong at once, as [`Problems`] in
     /// the source: names that break their rules, no class and no interface, no target or more than
-    /// one, an expiry that is not after the not-before time, a per-user subscription without an
-    /// owner, a lane, deadline, breaker or trigger that cannot be, a filter, re-arm criteria or a
-    /// key that do not parse. [`Filter`](ErrorKind::Filter) if that filter is all
-    /// that is wrong. Of both kinds [`filter_error`](Error::filter_error) is what is wrong with the
-    /// filter.
+    /// one, an expiry that is not after the not-before time, quiet hours that are none or leave no
+    /// time, a time zone that this system does not know, a per-user subscription without an owner,
+    /// a lane, deadline, breaker or trigger that cannot be, a filter, re-arm criteria or a key that
+    /// do not parse. [`Filter`](ErrorKind::Filter) if that filter is all that is wrong. Of both
+    /// kinds [`filter_error`](Error::filter_error) is what is wrong with the filter.
     pub fn build(self) -> Result<Subscription> {
         let mut problems = Problems::default();
         let name = problems.take("name", SubscriptionName::try_from(self.name.as_str()));
@@ -362,7 +365,7 @@ impl SubscriptionBuilder {
         let predicate = predicate.and_then(|name| problems.take("predicate", name));
         let publisher_role = self.publisher_role.map(RoleName::try_from);
         let publisher_role = publisher_role.and_then(|name| problems.take("publisher_role", name));
-        check_rules(&binding, self.not_before, self.expires, &mut problems);
+        check_rules(&binding, &self.schedule, &mut problems);
         let target = target(self.present_target, self.targets, &mut problems);
         self.handling.check(&mut problems);
         if let Some(target) = &target {
@@ -385,8 +388,7 @@ impl SubscriptionBuilder {
             target,
             enabled: self.enabled,
             priority: self.priority,
-            not_before: self.not_before,
-            expires: self.expires,
+            schedule: self.schedule,
             owner,
             per_user: self.per_user,
             filter: self.filter.map(Into::into),

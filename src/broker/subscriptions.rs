@@ -126,13 +126,14 @@ impl Broker {
     ///
     /// The columns are those of the record: `id`, `name`, `class`, `interface`, `publisher`,
     /// `method`, `component`, `moniker`, `transient`, `enabled`, `priority`, `not_before`,
-    /// `expires`, `owner`, `per_user`, `filter`, `predicate`, `publisher_role`, `description`,
-    /// `delivery`, `deadline`, `breaker`, `trigger`, `revision`, `for_publisher.NAME`,
-    /// `for_subscriber.NAME`; COM+'s names for them are taken too, such as `EventClassID` and
-    /// `MethodName`. `method` is a list, NULL for all methods: `method = 'price_changed'` is true
-    /// of a subscription that names this method among others. `delivery` is `'inline'`,
-    /// `'detached'`, or NULL where the class decides; `breaker` the failures that open one;
-    /// `trigger` is `'becoming_true'`, `'at_most'`, `'once_within'`, `'absence'`, or NULL.
+    /// `expires`, `quiet`, `time_zone`, `owner`, `per_user`, `filter`, `predicate`,
+    /// `publisher_role`, `description`, `delivery`, `deadline`, `breaker`, `trigger`, `revision`,
+    /// `for_publisher.NAME`, `for_subscriber.NAME`; COM+'s names for them are taken too, such as
+    /// `EventClassID` and `MethodName`. `method` is a list, NULL for all methods: `method =
+    /// 'price_changed'` is true of a subscription that names this method among others. `delivery`
+    /// is `'inline'`, `'detached'`, or NULL where the class decides; `quiet` whether there are
+    /// quiet hours; `breaker` the failures that open one; `trigger` is `'becoming_true'`,
+    /// `'at_most'`, `'once_within'`, `'absence'`, or NULL.
     ///
     /// # Errors
     ///
@@ -186,7 +187,7 @@ impl Broker {
             Some(present) => {
                 self.access().require_writing([&present.record])?;
                 let mut batch = Batch::new();
-                batch.delete(key);
+                self.delete_in(&mut batch, id);
                 self.core.commit(batch).map(|_| true)
             }
         }
@@ -211,9 +212,9 @@ impl Broker {
             for subscription in &removed {
                 let key = RecordKey::Subscription(subscription.id()).to_bytes();
                 if let Some(revision) = subscription.revision() {
-                    batch.expect_revision(key.clone(), revision);
+                    batch.expect_revision(key, revision);
                 }
-                batch.delete(key);
+                self.delete_in(&mut batch, subscription.id());
             }
             if batch.is_empty() {
                 self.core.check_open()

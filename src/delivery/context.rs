@@ -115,9 +115,10 @@ impl EventContext {
         self.drawn.event_id()
     }
 
-    /// Returns a key that every attempt to deliver this event through this subscription has, and
-    /// no other delivery: a subscriber that remembers the keys of what it has done does nothing
-    /// twice. It is made of the ids of event and subscription.
+    /// Returns a key that every attempt to deliver this event through this subscription has, and no
+    /// other delivery: a subscriber that remembers the keys of what it has done does nothing twice.
+    /// A [`KeyWindow`](crate::KeyWindow) remembers them for it. The key is made of the ids of event
+    /// and subscription.
     pub fn idempotency_key(&self) -> Uuid {
         let event = self.event_id().uuid();
         Uuid::new_v5(&event, self.subscription.uuid().as_bytes())

@@ -95,6 +95,9 @@ pub(crate) trait Recipient: Send + Sync {
     /// Delivers an event; `missed` are missing right before it. Panics of the subscriber do not get
     /// out.
     fn deliver(&self, parcel: &Arc<dyn Parcel>, missed: u64) -> Handed;
+
+    /// Returns in which of the subscription's lanes an event stands that does not name it.
+    fn lane_of_past(&self, parcel: &dyn Parcel) -> u64;
 }
 
 /// A number that changes with every event, apart from what publishers look at.

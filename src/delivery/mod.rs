@@ -36,7 +36,7 @@ pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
 pub use self::journal::DeadLetterCause;
 pub(crate) use self::journal::Post as QueuePost;
 pub(crate) use self::journal::{
-    Joined, Journal, LastResort, Next, QueueVerdict, Receipt, Refusal, Retold,
+    Joined, Journal, KeepPast, LastResort, Next, QueueVerdict, Recalled, Receipt, Refusal, Retold,
 };
 pub(crate) use self::lane::{Bounds, Gap, Lane, LaneCounts, Outlet, Pushed};
 pub(crate) use self::letter::Letter;
@@ -48,7 +48,7 @@ pub(crate) use self::pool::{Worker, WorkerPool};
 pub(crate) use self::sentry::Sentry;
 pub(crate) use self::shown::{Shown, show};
 pub(crate) use self::telling::Telling;
-pub(crate) use self::timers::Timers;
+pub(crate) use self::timers::{TimerKey, Timers};
 pub use self::trigger::Triggered;
 pub(crate) use self::trigger::{HeldEvent, Keep, Sight, Terms, TriggerState, Verdict};
 pub(crate) use self::vigil::Overseen;

@@ -108,7 +108,11 @@
 //! - *A queue* is one of the subscription ([`Queued`](crate::Queued)), in the store beside it. COM+
 //!   composes queued components with events, on either side of the class; here it is the
 //!   subscriber's side, as the publisher is the same program. The retry ladder is
-//!   [`Retry::com_plus`](crate::Retry::com_plus) ("Queued Components, Errors").
+//!   [`Retry::com_plus`](crate::Retry::com_plus) ("Queued Components, Errors"). The player of COM+
+//!   takes the message and calls the component in one transaction, so that both happen or neither;
+//!   here the component says what is to happen once ([`KeyWindow::once`](crate::KeyWindow::once)).
+//! - *An interface may change while events wait for it*: by name, by default, or through an
+//!   [`Upcaster`](crate::Upcaster). A COM interface never changes, so a recorded call always fits.
 //!
 //! Not in this version: partitions, and remote activation by MachineName.
 //!

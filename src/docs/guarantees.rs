@@ -46,6 +46,14 @@
 //! - *Commits that a damaged log lost* are noticed when the directory is opened, by a mark beside
 //!   the database, and reported as [`Notice::RolledBack`](crate::Notice::RolledBack). The mark is
 //!   synced at close alone: after a loss of power, a loss may go unnoticed.
+//! - *A compaction* changes no content, and a crash in any step of it leaves the old database or
+//!   the new one, whole: `compaction.rs:
+//!   crash_after_any_step_leaves_the_old_database_or_the_new_one_whole`, `durability.rs:
+//!   acknowledged_commits_survive_a_kill_while_the_database_is_written_anew`. Without room for both
+//!   the old one stays, as a notice says: `full_disk.rs:
+//!   database_is_not_written_anew_where_there_is_no_room_for_both`.
+//! - *An idle broker* writes nothing: `idle.rs:
+//!   idle_broker_with_events_that_wait_writes_nothing_in_a_day`.
 //! - *Revisions* are never given twice, not even after a crash: `durability.rs:
 //!   revision_lost_to_a_crash_is_not_given_again`.
 //! - *Ownership*: one process has the directory, and a second is refused: `durability.rs:
@@ -115,6 +123,13 @@
 //!   `private_among_all.rs`.
 //! - A per-user subscription is called while its owner has a session at the broker that fires, and
 //!   not before or after: `sessions.rs`, and `examples/roaming.rs` to look at.
+//! - A subscription is called in the times of its [`Schedule`](crate::Schedule) and not before or
+//!   after, and no fire looks at a clock for it: `schedules.rs`, such as
+//!   `quiet_hours_over_midnight_are_quiet_to_the_nanosecond_every_day`,
+//!   `quiet_hours_follow_the_clocks_of_their_zone`. What a queue accepts meanwhile waits:
+//!   `schedules/waiting.rs:
+//!   events_of_quiet_hours_wait_in_a_queue_and_are_delivered_in_order`. What has expired stays:
+//!   `nothing_is_delivered_before_the_first_instant_or_from_the_last_on`.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
 //!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
 //!   place_in_store_order_is_kept_over_an_update`.
@@ -209,9 +224,10 @@
 //! | an error or panic of the subscriber | is retried, then a dead letter | the same | the same |
 //! | `kill -9` after the fire, or commit, returned | is delivered | may be lost | is delivered |
 //! | `kill -9` after the subscriber returned | may be delivered again | the same | the same |
+//! | the same, of one that works [once](crate::KeyWindow) | has no effect | the same | the same |
 //! | a loss of power | what was synced is delivered | the same | the same |
 //! | a write error of the store | the fire fails | a notice | the commit fails |
-//! | damage to the database | is lost: the copy has the wiring | the same | the same |
+//! | damage to the database | may be lost, which is told | the same | the same |
 //! | the close of the broker | is delivered by the next | the same | the same |
 //!
 //! - *`kill -9`*: `examples/torture.rs` kills a program as often as one likes and compares what is
@@ -223,15 +239,36 @@
 //!   accepted is delivered, and what was not fired is not: `faults.rs:
 //!   nothing_that_was_accepted_is_lost_whichever_call_fails`. A fire whose event is reported as
 //!   [`NotStored`](crate::Failure::NotStored) while the store is uncertain may be delivered.
+//! - *Damage*, a bit flipped or a file cut short, at rest or while events are written: the broker
+//!   opens, and where an event is missing a notice says what was lost: `queue_damage.rs:
+//!   event_lost_by_a_flipped_bit_is_told`, `event_lost_by_a_file_cut_short_is_told`.
+//! - *A full disk* is an error that says so: what was acknowledged is delivered when there is room,
+//!   and the store opens itself again then: `full_disk.rs:
+//!   broker_on_a_full_disk_says_so_loses_nothing_and_goes_on_when_there_is_room`. So is one on
+//!   which a broker is opened:
+//!   `broker_that_is_opened_on_a_full_disk_opens_or_fails_and_leaves_all_as_it_was`. The tests need
+//!   the right to mount a small disk, and say so where they lack it.
 //! - *Order* is that of acceptance, for each value of a key if there is one; what is tried again
 //!   holds back what is behind it, unless the queue is relaxed: `queued.rs:
 //!   event_that_failed_is_tried_again_before_those_behind_it`,
 //!   `relaxed_queue_lets_others_pass_one_that_waits_for_its_next_attempt`,
 //!   `event_of_one_key_holds_back_no_other`.
-//! - *Once*: never promised. Effectively once it is where the subscriber's effect and its memory of
-//!   the [idempotency key](crate::EventContext::idempotency_key) are in one commit, such as a
-//!   [transaction](crate::Transaction) of the same broker. An effect elsewhere, a mail that is
-//!   sent, may happen twice.
+//! - *The past*: a class with a [history](crate::History) keeps its events, subscribers or not. A
+//!   queue that [begins](crate::Start) with a past event has each one from there on, past and new,
+//!   none missed and none twice, however many fire meanwhile: `catching_up.rs:
+//!   no_event_is_left_out_or_comes_twice_between_the_past_and_the_present`; and
+//!   `examples/replay.rs` to look at. A fire whose event could not be kept says so in its report
+//!   ([`FireReport::unkept`](crate::FireReport::unkept)); what was kept is there whichever call of
+//!   the engine fails: `catching_up.rs: nothing_that_was_kept_is_lost_whichever_call_fails`. Nested
+//!   events come before the event around them: one is kept when its fire is over.
+//! - *Once*: never promised. Effectively once is what a subscriber does in the transaction of
+//!   [`KeyWindow::once`](crate::KeyWindow), as the key of the event is committed with it: whichever
+//!   call of the engine fails, `queued/once.rs:
+//!   every_accepted_event_is_handled_exactly_once_whichever_call_fails`, and as far as the window
+//!   goes back: `window_holds_so_many_keys_of_each_subscription_the_newest_across_reopening`. What
+//!   it does elsewhere, a mail that is sent, may happen twice, though not where the end of the
+//!   delivery alone was lost ([`Deduplicated`](crate::Deduplicated)):
+//!   `deduplicated_subscriber_is_not_called_again_where_the_end_alone_was_lost`.
 //! - *Attempts* that ended are counted and kept with their errors. One whose process died is not
 //!   counted, so an event that ends the process each time is tried for ever.
 //! - *Absence*: events wait for a component that is not registered, for an owner who is not logged
@@ -241,8 +278,11 @@
 //!   waits, as a health event says: `removed_subscription_gives_up_what_waits_and_says_so`.
 //! - *Dead letters* stay until they are replayed or purged: `queued.rs:
 //!   dead_letter_keeps_every_attempt_and_is_replayed_or_purged`.
-//! - *Evolution*: an event is stored with its schema and delivered by name: `evolution.rs:
-//!   waiting_event_is_delivered_by_name_and_one_that_nobody_can_take_is_a_dead_letter`.
+//! - *Evolution*: an event is stored with its schema and delivered by name, with defaults, or
+//!   through an [`Upcaster`](crate::Upcaster); what has no way is a dead letter, and can be
+//!   replayed once there is one: `queued/evolution.rs`, `queued/upcasters.rs`, and
+//!   `tests/evolution.rs` between processes. What a class retains, and what waits in lanes, is of
+//!   the program that runs, and meets no upcaster.
 //! - *Transactions*: the event is stored if the commit is made, and not otherwise:
 //!   `transactions.rs: order_and_event_are_there_together_or_not_at_all`.
 //! - One broker of a process has the queues of a store; fires of others on the same store report

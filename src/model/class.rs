@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Breaker, ClassName, DeliveryMode, EventClassId, Firing, MethodSettings, Principal, Problems,
-    PropertyName, PublisherId, Revision, Right, span,
+    Breaker, ClassName, DeliveryMode, EventClassId, Firing, History, MethodSettings, Principal,
+    Problems, PropertyName, PublisherId, Revision, Right, span,
 };
 use crate::error::Error;
 use crate::value::{InterfaceId, Properties, Value, ValueType};
@@ -73,6 +73,8 @@ pub struct EventClass {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) breaker: Option<Box<Breaker>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) history: Option<Box<History>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<Revision>,
 }
 
@@ -134,6 +136,7 @@ impl EventClass {
             delivery: None,
             deadline: None,
             breaker: None,
+            history: None,
             revision: None,
         }
     }

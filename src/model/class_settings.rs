@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::handling::check_calls;
 use super::{
-    Breaker, DeliveryMode, EventClass, Firing, MethodSettings, Problems, Retained, Right, RoleName,
+    Breaker, DeliveryMode, EventClass, Firing, History, MethodSettings, Problems, Retained, Right,
+    RoleName,
 };
 use crate::value::EventMethod;
 
@@ -152,6 +153,20 @@ impl EventClass {
         self
     }
 
+    /// Keeps past events, for subscriptions that [begin](crate::Start) with one.
+    #[must_use]
+    pub fn with_history(mut self, history: History) -> Self {
+        self.history = Some(Box::new(history));
+        self
+    }
+
+    /// Keeps no past events.
+    #[must_use]
+    pub fn without_history(mut self) -> Self {
+        self.history = None;
+        self
+    }
+
     /// Gives a right to those who have this role. A right that no role has is everybody's.
     ///
     /// So it is for [`RoleAuthorizer`](crate::RoleAuthorizer); an authorizer of one's own goes by
@@ -208,6 +223,11 @@ impl EventClass {
         self.breaker.as_deref()
     }
 
+    /// Returns which past events are kept, if any are.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_deref()
+    }
+
     /// Returns the roles that have a right, by name; none if everybody has it.
     pub fn roles_with(&self, right: Right) -> impl ExactSizeIterator<Item = &str> {
         let roles = self.access.get(&right);
@@ -235,6 +255,9 @@ impl EventClass {
         if matches!(self.delivery(), Some(DeliveryMode::Queued(_))) {
             let rule = "a queue is a subscription's, and cannot be the default of a class";
             problems.add("delivery", rule);
+        }
+        if let Some(history) = self.history() {
+            history.check(problems);
         }
         for (_, role) in self.access() {
             problems.take("access", RoleName::try_from(role));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breaker, DeliveryMode, Problems, Subscription, Target, Trigger, span};
+use super::{Breaker, DeliveryMode, Problems, Start, Subscription, Target, Trigger, span};
 
 /// What few subscriptions say, in one place.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,6 +51,12 @@ impl Handling {
         );
         if let Some(trigger) = &self.trigger {
             trigger.check(problems);
+        }
+        if let (Some(DeliveryMode::Queued(queued)), Some(_)) = (&self.delivery, &self.trigger)
+            && queued.start() != Start::New
+        {
+            let rule = "a trigger does not see past events: a queue begins with new ones";
+            problems.add("trigger", rule);
         }
     }
 

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Overflow, Problems, Retry, span};
+use super::{Overflow, Problems, Retry, Start, span};
 
 /// Delivery by way of a durable queue: the event is stored before the fire returns, and the
 /// subscriber is called for it, on one of the broker's threads, until it returns without an error.
 ///
 /// That is *at least once*: a call whose end could not be stored, as the process died, is made
 /// again when the broker is opened, and [`EventContext::idempotency_key`] tells the subscriber that
-/// it is the same. An event is stored once, however many subscriptions wait for it.
+/// it is the same; a [`KeyWindow`](crate::KeyWindow) has it do nothing twice. An event is stored
+/// once, however many subscriptions wait for it.
 ///
 /// The target is a component: a live object is gone when the process is. While it is not
-/// registered, or the owner of a per-user subscription has no session, events wait. What fails is
-/// tried again as its [`Retry`] says, and then becomes a [dead letter](crate::DeadLetter).
+/// registered, the owner of a per-user subscription has no session, or its
+/// [`Schedule`](crate::Schedule) has quiet hours, events wait. What fails is tried again as its
+/// [`Retry`] says, and then becomes a [dead letter](crate::DeadLetter).
 ///
 /// Events come in the order in which they were accepted, one at a time; one that is to be tried
 /// again holds back those behind it. With a [key](Self::with_key) that is so for the events of each
@@ -64,6 +66,8 @@ pub struct Queued {
     without_waiting: bool,
     #[serde(skip_serializing_if = "is_false")]
     keeps_backlog: bool,
+    #[serde(skip_serializing_if = "Start::is_new")]
+    start: Start,
 }
 
 impl Queued {
@@ -79,6 +83,7 @@ impl Queued {
             retry: Retry::default(),
             without_waiting: false,
             keeps_backlog: false,
+            start: Start::New,
         }
     }
 
@@ -155,6 +160,19 @@ impl Queued {
         self
     }
 
+    /// Begins with a past event of the class's [history](crate::History), and goes on with what is
+    /// fired: no event is left out between them, and none comes twice. Of past events too the
+    /// subscription gets those that its filter and its predicate let pass; the publisher's side is
+    /// not asked again, and one that demands a role of publishers gets none. Those beyond its time
+    /// to live are left out.
+    ///
+    /// Past events count for the capacity, but come beyond it.
+    #[must_use]
+    pub fn starting_at(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
     /// Returns how many events may wait.
     pub fn capacity(&self) -> usize {
         self.capacity
@@ -207,6 +225,11 @@ impl Queued {
     /// Returns whether events are queued while the subscription is switched off.
     pub fn keeps_backlog(&self) -> bool {
         self.keeps_backlog
+    }
+
+    /// Returns with which event the queue begins.
+    pub fn start(&self) -> Start {
+        self.start
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::{
     Binding, BindingPool, Handling, PredicateName, Principal, Problems, Revision, RoleName,
-    SubscriptionId, SubscriptionName, Target,
+    Schedule, SubscriptionId, SubscriptionName, Target,
 };
 use crate::error::Error;
 use crate::value::Properties;
@@ -39,8 +39,7 @@ pub struct Subscription {
 /// What few subscriptions have.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Rare {
-    not_before: Option<SystemTime>,
-    expires: Option<SystemTime>,
+    schedule: Option<Box<Schedule>>,
     owner: Option<Principal>,
     per_user: bool,
     predicate: Option<PredicateName>,
@@ -61,8 +60,7 @@ pub(crate) struct SubscriptionParts {
     pub(crate) target: Target,
     pub(crate) enabled: bool,
     pub(crate) priority: i32,
-    pub(crate) not_before: Option<SystemTime>,
-    pub(crate) expires: Option<SystemTime>,
+    pub(crate) schedule: Schedule,
     pub(crate) owner: Option<Principal>,
     pub(crate) per_user: bool,
     pub(crate) filter: Option<Arc<str>>,
@@ -78,8 +76,7 @@ pub(crate) struct SubscriptionParts {
 impl Subscription {
     pub(crate) fn from_parts(parts: SubscriptionParts) -> Self {
         let rare = Rare {
-            not_before: parts.not_before,
-            expires: parts.expires,
+            schedule: parts.schedule.boxed(),
             owner: parts.owner,
             per_user: parts.per_user,
             predicate: parts.predicate,
@@ -111,8 +108,7 @@ impl Subscription {
             target: self.target.clone(),
             enabled: self.enabled,
             priority: self.priority,
-            not_before: rare.not_before,
-            expires: rare.expires,
+            schedule: rare.schedule.map(|it| *it).unwrap_or_default(),
             owner: rare.owner,
             per_user: rare.per_user,
             filter: self.filter.clone(),
@@ -161,14 +157,20 @@ impl Subscription {
         self.priority
     }
 
+    /// Returns when it is delivered.
+    pub fn schedule(&self) -> &Schedule {
+        let schedule = self.rare().and_then(|rare| rare.schedule.as_deref());
+        schedule.unwrap_or(Schedule::ALWAYS)
+    }
+
     /// Returns the time before which nothing is delivered.
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.rare()?.not_before
+        self.schedule().begin()
     }
 
     /// Returns the time from which on nothing is delivered.
     pub fn expires(&self) -> Option<SystemTime> {
-        self.rare()?.expires
+        self.schedule().end()
     }
 
     /// Returns the owner.
@@ -278,6 +280,13 @@ impl Subscription {
         self
     }
 
+    /// Returns the same subscription with this schedule; storing it checks that.
+    #[must_use]
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.change_rare(|rare| rare.schedule = schedule.boxed());
+        self
+    }
+
     /// Returns the same subscription with this owner.
     pub(crate) fn with_owner(mut self, owner: Principal) -> Self {
         self.change_rare(|rare| rare.owner = Some(owner));
@@ -294,8 +303,7 @@ impl Subscription {
     /// Checks what the types of the fields leave open.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         let mut problems = Problems::default();
-        let (not_before, expires) = (self.not_before(), self.expires());
-        check_rules(&self.binding, not_before, expires, &mut problems);
+        check_rules(&self.binding, self.schedule(), &mut problems);
         check_per_user(self.is_per_user(), self.owner().is_some(), &mut problems);
         if let Some(handling) = self.handling() {
             handling.check(&mut problems);
@@ -342,25 +350,11 @@ impl Rare {
 }
 
 /// Finds what is wrong with fields that are well each for itself.
-pub(crate) fn check_rules(
-    binding: &Binding,
-    not_before: Option<SystemTime>,
-    expires: Option<SystemTime>,
-    problems: &mut Problems,
-) {
+pub(crate) fn check_rules(binding: &Binding, schedule: &Schedule, problems: &mut Problems) {
     if binding.class.is_none() && binding.interface.is_none() {
         problems.add("binding", "neither a class nor an interface is named");
     }
-    for (field, time) in [("not_before", not_before), ("expires", expires)] {
-        if let Some(Err(error)) = time.map(jiff::Timestamp::try_from) {
-            problems.add(field, error);
-        }
-    }
-    if let (Some(from), Some(until)) = (not_before, expires)
-        && until <= from
-    {
-        problems.add("expires", "is not after the not-before time");
-    }
+    schedule.check(problems);
 }
 
 /// Finds that nobody is there whose session could be waited for.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Binding, Breaker, ComponentId, DeliveryMode, EventClassId, Handling, MethodNames, Moniker,
-    PredicateName, Principal, PublisherId, Revision, RoleName, Subscription, SubscriptionId,
-    SubscriptionName, SubscriptionParts, Target, Trigger, identity, span,
+    PredicateName, Principal, PublisherId, Revision, RoleName, Schedule, Subscription,
+    SubscriptionId, SubscriptionName, SubscriptionParts, Target, Trigger, identity, span,
 };
 use crate::value::{InterfaceId, Properties};
 
@@ -46,6 +46,10 @@ struct Written {
     not_before: Option<jiff::Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<jiff::Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    quiet: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<Principal>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -96,8 +100,10 @@ impl Serialize for Subscription {
             publisher_role: parts.publisher_role,
             enabled: parts.enabled,
             priority: parts.priority,
-            not_before: time(parts.not_before)?,
-            expires: time(parts.expires)?,
+            not_before: time(parts.schedule.begin())?,
+            expires: time(parts.schedule.end())?,
+            quiet: parts.schedule.quiet_hours().to_vec(),
+            time_zone: parts.schedule.time_zone().map(str::to_owned),
             owner: parts.owner,
             per_user: parts.per_user,
             for_publisher: parts.for_publisher,
@@ -151,8 +157,14 @@ impl<'de> Deserialize<'de> for Subscription {
             target,
             enabled: written.enabled,
             priority: written.priority,
-            not_before: written.not_before.map(Into::into),
-            expires: written.expires.map(Into::into),
+            schedule: Schedule::from_parts(
+                (
+                    written.not_before.map(Into::into),
+                    written.expires.map(Into::into),
+                ),
+                written.quiet,
+                written.time_zone,
+            ),
             owner,
             per_user: written.per_user,
             filter: written.filter.map(Into::into),

@@ -26,8 +26,8 @@ use super::{Problems, span};
 /// came for longest is forgotten, and begins anew.
 ///
 /// The state begins anew too when the subscription gets another trigger, filter, predicate or
-/// binding, when it was switched off or its owner was away, and when the broker is opened, unless
-/// it is [kept](Self::kept).
+/// binding, when it was switched off, out of the times of its [`Schedule`](crate::Schedule) or its
+/// owner was away, and when the broker is opened, unless it is [kept](Self::kept).
 ///
 /// ```
 /// use std::time::Duration;

@@ -14,7 +14,8 @@ use crate::value::Revision;
 pub enum Notice {
     /// The database was damaged or gone and was made anew from its copy.
     Restored {
-        /// The revision that the copy holds; every commit after it is lost.
+        /// The revision that the copy holds; every commit after it is lost, and so is
+        /// all that waited in queues, which no copy has.
         revision: Revision,
         /// How many records came back.
         records: u64,
@@ -37,6 +38,12 @@ pub enum Notice {
         /// The revision that was durable once; every commit between the two is lost.
         durable: Revision,
     },
+    /// The database lost the latest of what was written for queues, and no other commit: events
+    /// that were accepted may be missing, and events that were delivered may come again.
+    QueuesRolledBack {
+        /// The revision that it holds.
+        revision: Revision,
+    },
     /// One stored record cannot be read; it is kept as it is and served to nobody.
     Quarantined {
         /// The key of the record.
@@ -53,6 +60,11 @@ pub enum Notice {
     StoreReopened {
         /// The revision it holds.
         revision: Revision,
+    },
+    /// The database takes more space than it needs and could not be written anew; it is as before.
+    NotCompacted {
+        /// What there was no room for, or the error met.
+        reason: String,
     },
     /// The copy beside the database could not be written; it is tried again.
     CopyFailed {
@@ -208,7 +220,8 @@ impl fmt::Display for Notice {
                 write!(
                     f,
                     "the store was restored from its copy: {records} records of revision \
-                     {revision}, all later commits are lost ({reason})"
+                     {revision}, all later commits and all that waited in queues are lost \
+                     ({reason})"
                 )?;
                 match moved_to {
                     Some(path) => write!(f, "; the damaged files are in {}", path.display()),
@@ -217,8 +230,8 @@ impl fmt::Display for Notice {
             }
             Self::Lost { moved_to, reason } => write!(
                 f,
-                "the store was opened empty, everything in it is lost ({reason}); the damaged \
-                 files are in {}",
+                "the store was opened empty, everything in it is lost, what waited in queues \
+                 too ({reason}); the damaged files are in {}",
                 moved_to.display()
             ),
             Self::RolledBack { revision, durable } => write!(
@@ -226,12 +239,20 @@ impl fmt::Display for Notice {
                 "the store lost commits: it was durable up to revision {durable} and is found at \
                  {revision}"
             ),
+            Self::QueuesRolledBack { revision } => write!(
+                f,
+                "the store lost the latest of its queues, at revision {revision}: events that were \
+                 accepted may be missing, and others come again"
+            ),
             Self::Quarantined { key, reason } => {
                 write!(f, "record {} cannot be read: {reason}", key.escape_ascii())
             }
             Self::StoreUnavailable { reason } => write!(f, "the store is unavailable: {reason}"),
             Self::StoreReopened { revision } => {
                 write!(f, "the store is available again at revision {revision}")
+            }
+            Self::NotCompacted { reason } => {
+                write!(f, "the database could not be compacted: {reason}")
             }
             Self::CopyFailed { reason } => {
                 write!(f, "the copy of the store could not be written: {reason}")
@@ -351,8 +372,8 @@ mod tests {
         };
         assert_eq!(
             notice.to_string(),
-            "the store was opened empty, everything in it is lost (bad checksum); the damaged \
-             files are in wiring/damaged-1"
+            "the store was opened empty, everything in it is lost, what waited in queues too \
+             (bad checksum); the damaged files are in wiring/damaged-1"
         );
     }
 

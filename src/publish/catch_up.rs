@@ -22,6 +22,7 @@ use super::with::FirePart;
 use crate::delivery::{
     DeliveryOutcome, Drawn, Failure, depth, drawn, enter_as, settle, show, wait,
 };
+use crate::model::Start;
 use crate::store::Trash;
 use crate::sync::atomic::AtomicBool;
 use crate::value::{InterfaceSchema, Value, drop_quietly};
@@ -92,7 +93,8 @@ impl<'a, I: Facet + ?Sized> Seating<'a, I> {
             trash.add(seat.renew(Box::new(move || work.begin())));
         }
         let seat = known.unwrap_or_else(|| {
-            if self.seats.as_ref().is_some_and(|seats| seats.begins) {
+            let begins = self.seats.as_ref().is_some_and(|seats| seats.begins);
+            if begins || self.has_past(prepared) {
                 return Arc::new(Seat::caught_up());
             }
             let seat = Arc::new(Seat::behind(&self.is_late));
@@ -103,6 +105,16 @@ impl<'a, I: Facet + ?Sized> Seating<'a, I> {
         });
         keep.sit(prepared.id, Arc::clone(&seat));
         prepared.sit(seat);
+    }
+
+    /// Returns whether a subscription is given what is retained with the other past events.
+    fn has_past(&self, prepared: &Prepared<I>) -> bool {
+        let queue = prepared
+            .reached()
+            .post()
+            .and_then(|post| post.queue.as_ref());
+        let begins = queue.is_some_and(|queue| queue.start() != Start::New);
+        begins && self.channel.around.journal.keeps(self.channel.key.class)
     }
 
     /// Takes the seats of those who are gone and of whom nothing takes the place.
@@ -247,6 +259,7 @@ fn pass<I: Facet + ?Sized>(
         clearance: event.clearance.as_ref(),
         steering: event.steering.as_ref(),
         kept: None,
+        keeping: None,
         watch,
         part: FirePart::Whole,
     };

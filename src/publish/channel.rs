@@ -295,6 +295,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         let mut fresh = Roster::new(sites, self.meter.clone());
         let sites = fresh.sites.clone();
         let mut privates = HashMap::new();
+        self.keep_history(&sites.here.class);
         let seats = self.keep.follow(&self.schema, &sites.here.class, trash);
         let mut seating = Seating::new(self, Some(seats));
         compile_all(&entries, &sites, |part, details| {
@@ -330,6 +331,7 @@ impl<I: Facet + ?Sized> AnyChannel for Channel<I> {
         roster.adopt_class(class, trash);
         self.privates.adopt(class, trash);
         if self.key.class == class.id() {
+            self.keep_history(class);
             let facts = ClassFacts::new(&roster.sites.here, &self.around.clock);
             self.know(facts, trash);
         }

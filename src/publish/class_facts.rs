@@ -42,9 +42,9 @@ impl ClassFacts {
     }
 
     /// Returns whether a fire shows its subscribers more than what the system and the publisher
-    /// object have: properties of the class, or the time of another clock.
+    /// object have: properties of the class, or the time of another clock; or whether it is kept.
     pub(super) fn shows_more(&self) -> bool {
-        !self.defaults.is_empty() || self.clock.is_some()
+        !self.defaults.is_empty() || self.clock.is_some() || self.record.history().is_some()
     }
 
     /// Shows what the fire that this thread is inside of has, until what this returns is dropped.

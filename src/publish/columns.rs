@@ -71,6 +71,8 @@ const SUBSCRIPTION: Columns = &[
     ("priority", &[], Type::I32),
     ("not_before", &[], Type::Time),
     ("expires", &[], Type::Time),
+    ("quiet", &[], Type::Bool),
+    ("time_zone", &[], Type::Str),
     ("owner", &["OwnerSID", "UserName"], Type::Str),
     ("per_user", &["PerUser"], Type::Bool),
     ("filter", &["FilterCriteria"], Type::Str),
@@ -228,6 +230,8 @@ impl Row for SubscriptionRow<'_> {
             "expires" => subscription
                 .expires()
                 .map_or(ValueRef::Null, ValueRef::Time),
+            "quiet" => ValueRef::Bool(!subscription.schedule().quiet_hours().is_empty()),
+            "time_zone" => text(subscription.schedule().time_zone()),
             "owner" => text(subscription.owner().map(AsRef::as_ref)),
             "per_user" => ValueRef::Bool(subscription.is_per_user()),
             "filter" => text(subscription.filter()),

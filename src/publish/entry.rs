@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::live::LiveObject;
 use super::privates::ObjectId;
 use super::site::CompiledFilter;
-use crate::model::{DeliveryMode, Subscription, SubscriptionId};
+use crate::model::{DeliveryMode, OffHours, Subscription, SubscriptionId};
 use crate::store::record::StoredSubscription;
 
 /// A subscription as the broker lists it, stored or transient: one for all who serve it.
@@ -24,6 +24,8 @@ pub(crate) struct SubscriptionEntry {
     pub(crate) live: Option<Arc<dyn LiveObject>>,
     /// Whether it is a per-user one whose owner has no session at the broker that lists it.
     pub(crate) absent: bool,
+    /// Why its schedule has nothing delivered to it, as of the last look at that.
+    pub(crate) off_hours: Option<Box<OffHours>>,
 }
 
 /// A subscription that came, with its filter as far as it was compiled before any lock was taken.
@@ -52,6 +54,7 @@ impl SubscriptionEntry {
             ensured: None,
             live: Some(live),
             absent: false,
+            off_hours: None,
         }
     }
 
@@ -93,7 +96,12 @@ impl SubscriptionEntry {
 
     /// Returns whether its subscriber is called.
     pub(crate) fn is_called(&self) -> bool {
-        self.record.is_enabled() && !self.absent
+        self.record.is_enabled() && !self.absent && self.off_hours.is_none()
+    }
+
+    /// Returns why its schedule has nothing delivered to it, if that is so.
+    pub(crate) fn off_hours(&self) -> Option<&OffHours> {
+        self.off_hours.as_deref()
     }
 
     /// Returns whether something may wait for it in a queue, of today's record or an earlier one.
@@ -101,20 +109,17 @@ impl SubscriptionEntry {
         self.live.is_none()
     }
 
-    /// Returns whether its events wait for it to be switched on, or for its owner to log on.
+    /// Returns whether its events wait for it to be switched on, for its owner to log on, or for
+    /// its time to begin.
     fn is_waiting(&self) -> bool {
         let queued = self.record.delivery().and_then(DeliveryMode::as_queued);
-        queued.is_some_and(|queued| self.record.is_enabled() || queued.keeps_backlog())
+        let keeps = queued.is_some_and(|it| self.record.is_enabled() || it.keeps_backlog());
+        keeps && !matches!(self.off_hours(), Some(OffHours::Expired(_)))
     }
 
     /// Returns whether delivery depends on more than the event and the filter.
     pub(super) fn has_conditions(&self) -> bool {
-        let record = &self.record;
-        self.is_timed() || record.publisher_role().is_some() || record.predicate().is_some()
-    }
-
-    pub(super) fn is_timed(&self) -> bool {
-        self.record.not_before().is_some() || self.record.expires().is_some()
+        self.record.publisher_role().is_some() || self.record.predicate().is_some()
     }
 }
 
@@ -132,6 +137,7 @@ impl From<StoredSubscription> for SubscriptionEntry {
             ensured: stored.ensured,
             live: None,
             absent: false,
+            off_hours: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use super::class_facts::ClassFacts;
 use super::entry::SubscriptionEntry;
 use super::gate::Clearance;
 use super::kept::KeptEvent;
+use super::recalling::Keeping;
 use super::steering::{Course, Steering};
 use super::watch::Watch;
 use super::with::FirePart;
@@ -28,6 +29,8 @@ pub(super) struct EventRow<'a> {
     pub(super) steering: Option<&'a Arc<Steering>>,
     /// What its method retains of it.
     pub(super) kept: Option<Kept<'a>>,
+    /// What its class keeps of it.
+    pub(super) keeping: Option<Keeping<'a>>,
     pub(super) watch: Watch,
     pub(super) part: FirePart,
 }

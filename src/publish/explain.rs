@@ -13,7 +13,7 @@ use super::watch::Watch;
 use super::with::Origin;
 use crate::delivery::{Sight, SkipReason, Verdict};
 use crate::filter::Decision;
-use crate::model::{Firing, SubscriptionId};
+use crate::model::{Firing, OffHours, SubscriptionId};
 use crate::value::ValueRef;
 
 /// What a fire would do: every subscription that is bound to the method, in the order of calling,
@@ -50,10 +50,8 @@ pub enum Stage {
     Denied,
     /// It demands a role, this one, that the principal lacks who would fire the event.
     PublisherRole(String),
-    /// Its not-before time is still to come.
-    TooEarly,
-    /// Its expiry time has passed.
-    Expired,
+    /// Its schedule has nothing delivered to it now.
+    OffHours(OffHours),
     /// Its filter is not true of the event; the decision names the predicate and its values.
     FilteredOut(Decision),
     /// Its predicate, of this name, does not let the event pass. It was asked.
@@ -68,6 +66,8 @@ pub enum Stage {
     Busy,
     /// Its breaker is open.
     BreakerOpen,
+    /// It would be queued, and wait there for what its schedule says.
+    Waiting(OffHours),
     /// It would be called: it has no filter, or the decision says what in it is true.
     Delivered(Option<Decision>),
 }
@@ -90,6 +90,7 @@ impl Explanation {
             clearance: clearance.as_deref(),
             steering: Some(&steering),
             kept: None,
+            keeping: None,
             watch: Watch::default(),
             part,
         };
@@ -176,20 +177,15 @@ fn stage<I: Facet + ?Sized>(
     if prepared.is_absent() {
         return Stage::OwnerAbsent;
     }
+    let off_hours = prepared.off_hours();
+    if let Some(off) = off_hours.filter(|_| !prepared.entry.is_served()) {
+        return Stage::OffHours(off.clone());
+    }
     if query.is_some_and(|query| !query.matches(&prepared.entry.record)) {
         return Stage::Withheld;
     }
     if let Some(why) = prepared.suspended() {
         return Stage::Suspended(why.to_owned());
-    }
-    if prepared.is_timed() {
-        let now = channel.around.clock.now();
-        if prepared.is_early(now) {
-            return Stage::TooEarly;
-        }
-        if prepared.is_expired(now) {
-            return Stage::Expired;
-        }
     }
     let mut decision = prepared
         .predicate(method)
@@ -211,6 +207,9 @@ fn stage<I: Facet + ?Sized>(
     let trigger = prepared.trigger();
     if trigger.is_some_and(|it| it.foresee(method, row, Sight::Match) == Verdict::Suppressed) {
         return Stage::Suppressed(decision);
+    }
+    if let Some(off) = off_hours {
+        return Stage::Waiting(off.clone());
     }
     if let Some(why) = prepared.obstacle(&channel.schema) {
         return Stage::Unavailable(why);
@@ -307,8 +306,8 @@ impl fmt::Display for Stage {
             Self::Withheld => f.write_str("withheld by the default query"),
             Self::Refused(name) => write!(f, "refused by the predicate {name:?}"),
             Self::Suspended(why) => write!(f, "suspended, {why}"),
-            Self::TooEarly => f.write_str("not yet, its time is still to come"),
-            Self::Expired => f.write_str("expired"),
+            Self::OffHours(off) => write!(f, "{off}"),
+            Self::Waiting(off) => write!(f, "would be queued, {off}"),
             Self::FilteredOut(decision) => write!(f, "filtered out, {decision}"),
             Self::Suppressed(None) => f.write_str("suppressed by its trigger"),
             Self::Suppressed(Some(decision)) => {

@@ -20,7 +20,7 @@ pub(crate) trait Facet: Send + Sync + 'static {
         arguments: &[ValueRef<'_>],
     ) -> Result<(), SubscriberError>;
 
-    /// Delivers an event, if it has a form that takes no more.
+    /// Delivers an event, if it is in this interface's own form.
     fn deliver(&self, parcel: &dyn Parcel) -> Option<Result<(), SubscriberError>>;
 
     /// Returns a component's instance as this interface.
@@ -75,9 +75,8 @@ impl Facet for dyn Subscriber {
         }
     }
 
-    fn deliver(&self, parcel: &dyn Parcel) -> Option<Result<(), SubscriberError>> {
-        let values = parcel.values();
-        Some(self.invoke(parcel.schema(), parcel.method(), &values))
+    fn deliver(&self, _parcel: &dyn Parcel) -> Option<Result<(), SubscriberError>> {
+        None
     }
 
     fn cast(

@@ -1,10 +1,9 @@
-//! A fire in which filters, times or targets are asked.
+//! A fire in which filters or targets are asked.
 
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::calling::{self, Step, outcome_of};
 use super::catch_up::turn;
@@ -19,6 +18,7 @@ use super::plan::Plan;
 use super::prepared::{Prepared, Reached};
 use super::publisher_filter::FilteredEvent;
 use super::queueing::Outgoing;
+use super::recalling::Keeping;
 use super::report::Tally;
 use super::seat::Turn;
 use super::triggered;
@@ -34,7 +34,6 @@ pub(super) struct Guarded<'a, I: ?Sized> {
     method: usize,
     row: EventRow<'a>,
     /// The time of day, read once and only if a slot asks.
-    now: Cell<Option<SystemTime>>,
     /// Whether a singleton was made, however its call went.
     made: Cell<bool>,
     outgoing: Outgoing<I>,
@@ -81,7 +80,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             channel,
             method,
             row,
-            now: Cell::new(None),
             made: Cell::new(false),
             outgoing: Outgoing::default(),
         }
@@ -257,6 +255,11 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         call.parcel()
     }
 
+    /// Returns what the class keeps of the event, if it does.
+    pub(super) fn keeping(&self) -> Option<Keeping<'a>> {
+        self.row.keeping
+    }
+
     /// Returns what the fire has for queues.
     pub(super) fn outgoing(&self) -> &Outgoing<I> {
         &self.outgoing
@@ -297,7 +300,7 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
     pub(super) fn withhold_from(&self, reached: Reached<'_, I>, filters: Filters) -> Option<Step> {
         let plan = reached.plan();
         if reached.is_conditional()
-            && let Some(step) = self.withhold(plan)
+            && let Some(step) = withhold(plan)
         {
             return Some(step);
         }
@@ -342,17 +345,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
         }
     }
 
-    /// Returns what becomes of a subscription that is suspended or out of its time.
-    fn withhold(&self, plan: &Plan) -> Option<Step> {
-        if let Some(why) = plan.suspended() {
-            return Some(Step::Skipped(SkipReason::Suspended(why.to_owned())));
-        }
-        let timed = plan.is_timed().then(|| self.now());
-        timed
-            .is_some_and(|now| plan.is_early(now) || plan.is_expired(now))
-            .then_some(Step::FilteredOut)
-    }
-
     /// Returns what becomes of a subscription whose predicate does not let the event pass.
     fn ask_predicate(&self, plan: &Plan) -> Option<Step> {
         let name = plan.entry.record.predicate()?;
@@ -363,14 +355,6 @@ impl<'a, I: Facet + ?Sized> Guarded<'a, I> {
             Ok(false) => Some(Step::FilteredOut),
             Err(why) => Some(Step::Failed(Failure::Predicate(why))),
         }
-    }
-
-    fn now(&self) -> SystemTime {
-        self.now.get().unwrap_or_else(|| {
-            let now = self.channel.around.clock.now();
-            self.now.set(Some(now));
-            now
-        })
     }
 
     /// Takes singletons that were made into the snapshot, and objects that are gone out of it.
@@ -406,6 +390,12 @@ impl<'a, I: Facet + ?Sized> Lineup<I> for Vec<Reached<'a, I>> {
     fn get<'s>(&'s self, place: &'s Self::Place) -> Option<Reached<'s, I>> {
         Some(*place)
     }
+}
+
+/// Returns what becomes of a subscription that is suspended.
+fn withhold(plan: &Plan) -> Option<Step> {
+    let why = plan.suspended()?;
+    Some(Step::Skipped(SkipReason::Suspended(why.to_owned())))
 }
 
 /// Counts how one delivery ended, or has the report say it.

@@ -17,7 +17,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     /// and calls as many subscribers at a time as the class lets it; returns what became of each:
     /// nothing of one that is too new for the event.
     ///
-    /// Filters, times, roles and predicates are asked before, on the publisher's thread, in order;
+    /// Filters, roles and predicates are asked before, on the publisher's thread, in order;
     /// whether a subscription still waits for what is retained, when it is the turn of its
     /// priority. Those of the highest priority are called, and when they have returned those of the
     /// next: a priority says who must be through before others hear of the event.

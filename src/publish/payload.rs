@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::facet::Facet;
-use super::versions::event_in;
+use super::versions::{event_in, is_same};
 use crate::delivery::{Carried, Parcel, carried};
 use crate::value::view::fields;
 use crate::value::{
@@ -110,10 +110,21 @@ impl UntypedPayload {
         values: &[ValueRef<'_>],
         fire: Carried,
     ) -> Arc<dyn Parcel> {
+        let values = values.iter().map(ValueRef::to_value).collect();
+        Self::owned(schema, method, values, fire)
+    }
+
+    /// Returns the event with these values.
+    pub(super) fn owned(
+        schema: &Arc<InterfaceSchema>,
+        method: usize,
+        values: Vec<Value>,
+        fire: Carried,
+    ) -> Arc<dyn Parcel> {
         Arc::new(Self {
             schema: Arc::clone(schema),
             method,
-            values: values.iter().map(ValueRef::to_value).collect(),
+            values,
             fire,
         })
     }
@@ -163,18 +174,8 @@ impl Parcel for UntypedPayload {
     }
 }
 
-/// Returns Ok if a subscriber of an interface that has this schema can take the event, or says why
-/// none can.
-pub(super) fn check(parcel: &dyn Parcel, schema: &InterfaceSchema) -> Result<(), String> {
-    let fired = parcel.schema();
-    let is_same = std::ptr::eq(fired, schema) || fired.hash() == schema.hash();
-    if is_same || event_in(fired, parcel.method(), &parcel.values(), schema).is_some() {
-        return Ok(());
-    }
-    Err(no_method(parcel))
-}
-
-fn no_method(parcel: &dyn Parcel) -> String {
+/// Says that an interface has no event that is this one.
+pub(super) fn no_method(parcel: &dyn Parcel) -> String {
     let method = parcel.schema().methods().get(parcel.method());
     let method = method.map_or("?", |method| method.name());
     format!("the interface has no method {method:?} that takes the event")
@@ -190,7 +191,7 @@ pub(super) fn deliver<I: Facet + ?Sized>(
         return delivered;
     }
     let values = parcel.values();
-    if std::ptr::eq(parcel.schema(), schema) {
+    if is_same(parcel.schema(), schema) {
         return target.invoke(schema, parcel.method(), &values);
     }
     // It was fired before the interface's type was known, or with another version of it.

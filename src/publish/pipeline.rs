@@ -1,6 +1,7 @@
 //! The pipeline of a fire: snapshot, match, delivery, report.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::channel::Channel;
@@ -15,6 +16,7 @@ use super::payload::{Call, LentCall};
 use super::plain::{call_all, fire_lane, fire_plain, go_on};
 use super::posted;
 use super::privates::PrivateLanes;
+use super::recalling::{self, Keeping};
 use super::report::{FireReport, Tally};
 use super::retaining;
 use super::spans::{self, FireSpan};
@@ -149,6 +151,7 @@ where
             && !own.is_steered()
             && span.is_none()
             && part == FirePart::Whole
+            && channel.class_facts().record.history().is_none()
         {
             let facts = channel.class_facts();
             let show = || facts.show(lent, &own.properties());
@@ -187,6 +190,7 @@ fn fire_filtered<I: Facet + ?Sized>(
         clearance: clearance.as_deref(),
         steering: steering.as_deref(),
         kept: None,
+        keeping: None,
         watch,
         part,
     };
@@ -203,13 +207,27 @@ fn fire_filtered<I: Facet + ?Sized>(
         // Only now, so that nobody is missed who came between.
         snapshot = channel.cache.load();
     }
+    let is_done = Cell::new(false);
+    let keep = facts.keep(channel.key.class, &channel.around);
+    // Behind a transaction it was kept with that.
+    if let Some(keep) = keep.filter(|_| !matches!(part, FirePart::Others(_))) {
+        row.keeping = Some(Keeping {
+            keep,
+            is_done: &is_done,
+        });
+        // Behind the mark, so that whoever is live by that is in it.
+        snapshot = channel.cache.load();
+    }
     let course = row.course(&facts, &channel.schema, method);
     loop {
         let Some(lane) = snapshot.method(method) else {
-            return FireReport::default();
+            let mut report = FireReport::default();
+            recalling::keep_alone(channel, method, &row, call, &mut report);
+            return report;
         };
         let (private, course) = (private.as_deref(), course.as_ref());
-        if let Some(report) = fire_guarded(channel, lane, private, method, course, row, call) {
+        if let Some(mut report) = fire_guarded(channel, lane, private, method, course, row, call) {
+            recalling::keep_alone(channel, method, &row, call, &mut report);
             channel.watched(method, watch, &report);
             return report;
         }
@@ -245,7 +263,7 @@ fn fire_guarded<I: Facet + ?Sized>(
                 slots, prepared, ..
             },
             None,
-        ) if !row.watch.is_on() && row.part == FirePart::Whole => {
+        ) if !row.watch.is_on() && row.part == FirePart::Whole && row.keeping.is_none() => {
             let Some(_entered) = row.enter(channel.key.class) else {
                 return Some(too_deep(channel, prepared.iter().map(|it| &it.entry)));
             };

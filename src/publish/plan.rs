@@ -1,7 +1,6 @@
 //! What is done for a subscription, whoever receives.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::entry::SubscriptionEntry;
 use super::metrics::SubscriptionMeter;
@@ -9,7 +8,7 @@ use super::prepared::Detail;
 use super::seat::Seat;
 use super::watch::Watched;
 use crate::filter::Predicate;
-use crate::model::SubscriptionId;
+use crate::model::{OffHours, SubscriptionId};
 
 /// What is known of a subscription at one interface but its target.
 #[derive(Clone)]
@@ -35,6 +34,11 @@ impl Plan {
         self.entry.absent
     }
 
+    /// Returns why its schedule has nothing delivered to it, if that is so.
+    pub(crate) fn off_hours(&self) -> Option<&OffHours> {
+        self.entry.off_hours()
+    }
+
     /// Returns why it is not called although it is stored and enabled.
     pub(crate) fn suspended(&self) -> Option<&str> {
         self.detail.suspended.as_deref()
@@ -45,8 +49,7 @@ impl Plan {
         self.entry.record.priority() != 0
     }
 
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, so that a
-    /// fire has to ask.
+    /// Returns whether it may be suspended or closed to a publisher, so that a fire has to ask.
     pub(super) fn has_conditions(&self) -> bool {
         self.detail.suspended.is_some() || self.entry.has_conditions()
     }
@@ -82,27 +85,6 @@ impl Plan {
     /// Returns the re-arm filter of its trigger on `method`.
     pub(crate) fn rearm(&self, method: usize) -> Option<&Predicate> {
         on_method(self.detail.rearm.as_deref()?, method)
-    }
-
-    /// Returns whether delivery depends on the time of day.
-    pub(crate) fn is_timed(&self) -> bool {
-        self.entry.is_timed()
-    }
-
-    /// Returns whether the event comes too early.
-    pub(crate) fn is_early(&self, now: SystemTime) -> bool {
-        self.entry
-            .record
-            .not_before()
-            .is_some_and(|from| now < from)
-    }
-
-    /// Returns whether the subscription is over.
-    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
-        self.entry
-            .record
-            .expires()
-            .is_some_and(|until| now >= until)
     }
 }
 

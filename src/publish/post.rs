@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::begun::Begun;
 use super::calling::{self, Callee, Step};
@@ -15,6 +15,7 @@ use super::payload::Call;
 use super::pipeline::failure_of;
 use super::plan::Plan;
 use super::policy::Policy;
+use super::recalling::Screen;
 use super::reception::Attendant;
 use super::site::Site;
 use super::surroundings::{ChannelKey, Surroundings};
@@ -52,6 +53,8 @@ pub(super) struct Post<I: ?Sized> {
     /// What is counted of the subscription and of the methods, if anything is.
     meter: Option<Arc<SubscriptionMeter>>,
     methods: Option<Arc<ChannelMeter>>,
+    /// What past events are asked, if the queue begins with one.
+    pub(super) screen: OnceLock<Box<Screen>>,
 }
 
 impl<I: Facet + ?Sized> Post<I> {
@@ -114,13 +117,21 @@ impl<I: Facet + ?Sized> Post<I> {
             },
             around: Arc::clone(around),
             schema: Arc::clone(&site.schema),
+            screen: OnceLock::new(),
         });
-        post.open_queue();
-        if let Some(trigger) = &post.trigger {
-            // Some of it may be overdue: behind the seat, so that somebody is there to receive it.
-            trigger.recall(site, &post.keys, &around.clock);
-        }
         Bound::Post(post)
+    }
+
+    /// Begins what goes on without a fire, now that all is known of the subscription: its queue,
+    /// and what of its trigger is overdue.
+    pub(super) fn take_up_work(&self, plan: &Plan, site: &Site, trash: &mut Trash) {
+        self.prepare_screen(plan, site);
+        self.open_queue();
+        self.join_history(site, trash);
+        if let Some(trigger) = &self.trigger {
+            // Behind the seat, so that somebody is there to receive it.
+            trigger.recall(site, &self.keys, &self.around.clock);
+        }
     }
 
     /// Has the subscription's queue, if it has one or had, deliver from the desk.
@@ -152,6 +163,7 @@ impl<I: Facet + ?Sized> Post<I> {
             schema: Arc::clone(&self.schema),
             meter: self.meter.clone(),
             methods: self.methods.clone(),
+            screen: self.screen.clone(),
         })
     }
 

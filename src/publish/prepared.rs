@@ -79,8 +79,8 @@ impl Detail {
     ) -> Self {
         let scope = sites.here.bound(entry.record.binding());
         if !entry.is_served() {
-            // Nobody asks its filter before it is switched on, or its owner logs on: as another
-            // entry.
+            // Nobody asks its filter before it is switched on, its owner logs on or its time
+            // begins: as another entry.
             return Self {
                 scope,
                 predicates: Predicates::new(),
@@ -152,6 +152,9 @@ impl<I: Facet + ?Sized> Prepared<I> {
             entry: Arc::clone(entry),
             detail: Arc::new(detail),
         };
+        if let Bound::Post(post) = &target {
+            post.take_up_work(&plan, &sites.here, trash);
+        }
         Self {
             conditional: plan.has_conditions(),
             filtered,
@@ -364,8 +367,8 @@ impl<'a, I: ?Sized> Reached<'a, I> {
         Prepared::of_index(self.plan, self.target)
     }
 
-    /// Returns whether it may be suspended, out of its time or closed to a publisher, or has to
-    /// wait for its turn, so that a fire has to ask.
+    /// Returns whether it may be suspended or closed to a publisher, or has to wait for its turn,
+    /// so that a fire has to ask.
     #[inline]
     pub(super) fn is_conditional(&self) -> bool {
         self.conditional

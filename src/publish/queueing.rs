@@ -8,16 +8,17 @@ use super::begun::Begun;
 use super::calling::Step;
 use super::facet::Facet;
 use super::guarded::Guarded;
-use super::payload::{self, Call};
+use super::payload::Call;
 use super::pipeline::failure_of;
 use super::post::Post;
+use super::recalling::Screened;
 use super::receiving::settle_quietly;
 use super::report::Tally;
 use super::with::FirePart;
 use crate::component::ActivationError;
 use crate::delivery::{
-    DeliveryOutcome, Failure, Handed, Next, Parcel, QueuePost, QueueVerdict, Receipt, Refusal,
-    SkipReason, Triggered, depth,
+    DeliveryOutcome, Failure, Handed, KeepPast, Next, Parcel, QueuePost, QueueVerdict, Receipt,
+    Refusal, SkipReason, Triggered, depth,
 };
 use crate::value::drop_quietly;
 
@@ -25,6 +26,7 @@ use crate::value::drop_quietly;
 pub(crate) struct Gathered {
     pub(crate) parcel: Arc<dyn Parcel>,
     pub(crate) posts: Vec<QueuePost>,
+    pub(crate) keep: Option<KeepPast>,
     /// Takes back what was decided for it, where it is not stored.
     pub(crate) undo: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -34,7 +36,7 @@ crate::sync::thread_local! {
     static GATHERED: RefCell<Vec<Gathered>> = const { RefCell::new(Vec::new()) };
 }
 
-fn keep(gathered: Gathered) {
+fn gather(gathered: Gathered) {
     GATHERED.with_borrow_mut(|all| all.push(gathered));
 }
 
@@ -74,7 +76,7 @@ impl<I: Facet + ?Sized> Post<I> {
             why: parcel.triggered(),
             waits: false,
         };
-        let outcomes = self.around.journal.append(parcel, &[post], false);
+        let (outcomes, _) = self.around.journal.append(parcel, &[post], None, false);
         for refusal in outcomes.into_iter().filter_map(Result::err) {
             self.tell_late(outcome_of(refusal), &**parcel);
         }
@@ -92,15 +94,30 @@ impl<I: Facet + ?Sized> Post<I> {
         if !self.target().is_there(&self.schema) {
             return Handed::Nobody;
         }
-        if let Err(why) = payload::check(&**parcel, &self.schema) {
-            return next(journal.judge(parcel, receipt, QueueVerdict::Hopeless(why)));
+        if receipt.is_past() && self.is_beside(&**parcel) {
+            return next(journal.judge(parcel, receipt, QueueVerdict::Delivered));
+        }
+        let fitted = match self.around.upcasters.fitted(parcel, &self.schema) {
+            Ok(fitted) => fitted,
+            Err(why) => return next(journal.judge(parcel, receipt, QueueVerdict::Hopeless(why))),
+        };
+        if receipt.is_past() {
+            let verdict = match self.screened(&*fitted) {
+                Screened::Wanted => None,
+                Screened::Later => return Handed::Nobody,
+                Screened::Unwanted => Some(QueueVerdict::Delivered),
+                Screened::Unasked(why) => Some(QueueVerdict::Failed(why)),
+            };
+            if let Some(verdict) = verdict {
+                return next(journal.judge(parcel, receipt, verdict));
+            }
         }
         let Some(pass) = self.admit() else {
             return Handed::Back;
         };
         let mut verdict = Some(self.overrun());
         parcel.fire().within_attempt(receipt.attempt(), || {
-            self.deliver_here(parcel, pass, |outcome| verdict = verdict_of(outcome));
+            self.deliver_here(&fitted, pass, |outcome| verdict = verdict_of(outcome));
         });
         settle_quietly();
         match verdict {
@@ -122,7 +139,7 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
     /// failed. The fire waits for that, if one of them asks for it.
     pub(super) fn hand_in(&self, call: &impl Call<I>, tally: &mut Tally) {
         let letters = self.outgoing().0.take();
-        if !letters.is_empty() {
+        if !letters.is_empty() || self.keeping().is_some() {
             self.store(letters, call, tally);
         }
     }
@@ -136,23 +153,37 @@ impl<I: Facet + ?Sized> Guarded<'_, I> {
             Err(panic) => {
                 let why = failure_of(panic).to_string();
                 let failed = || DeliveryOutcome::Failed(Failure::Panicked(why.clone()));
-                let letters = letters.iter();
-                return letters.for_each(|letter| self.refuse(letter, failed(), tally));
+                let refuse = |letter| self.refuse(letter, failed(), tally);
+                letters.iter().for_each(refuse);
+                if self.keeping().is_some() {
+                    tally.leave_out(why);
+                }
+                return;
             }
         };
         let posts: Vec<_> = letters.iter().map(Letter::post).collect();
+        let keep = self.keeping().map(|keeping| {
+            keeping.is_done.set(true);
+            keeping.keep
+        });
         if self.part() == FirePart::Queues {
             let undo = letters.into_iter();
             let undo = undo.filter_map(|letter| self.undoing(letter)).collect();
-            return keep(Gathered {
+            return gather(Gathered {
                 parcel,
                 posts,
+                keep,
                 undo,
             });
         }
         let journal = &self.channel().around.journal;
         // Inside of a delivery the thread may be the one that is to make the room.
-        let outcomes = journal.append(&parcel, &posts, depth() <= 1);
+        let (outcomes, unkept) = journal.append(&parcel, &posts, keep.as_ref(), depth() <= 1);
+        if let Some(refusal) = unkept {
+            let why = refusal.to_string();
+            self.channel().tell_of_unkept(&why);
+            tally.leave_out(why);
+        }
         for (letter, outcome) in letters.iter().zip(outcomes) {
             if let Err(refusal) = outcome {
                 self.refuse(letter, outcome_of(refusal), tally);
@@ -221,7 +252,7 @@ fn next(next: Next) -> Handed {
 }
 
 /// Returns a number by which keys are told apart, the same in every process: FNV-1a; 0 for no key.
-fn digest(key: &[u8]) -> u64 {
+pub(super) fn digest(key: &[u8]) -> u64 {
     if key.is_empty() {
         return 0;
     }

@@ -51,6 +51,10 @@ impl<I: Facet + ?Sized> Recipient for Post<I> {
         settle_quietly();
         Handed::Over
     }
+
+    fn lane_of_past(&self, parcel: &dyn Parcel) -> u64 {
+        self.lane_of_past(parcel)
+    }
 }
 
 /// Fires what waited for the end of an event: it is over, whatever the one around it does.

@@ -72,6 +72,8 @@ struct Lines {
     deliveries: Vec<Delivery>,
     failed: usize,
     withheld: usize,
+    /// Why the history of the class lacks the event, if it does.
+    unkept: Option<String>,
 }
 
 /// The answer in one word, as COM+ gives it (MS-COMEV; `EVENT_S_...` and `EVENT_E_...`), and one
@@ -91,7 +93,7 @@ pub enum FireOutcome {
     /// Nobody subscribed, or nobody who could be called.
     #[doc(alias = "EVENT_S_NOSUBSCRIBERS")]
     NoSubscribers,
-    /// There are subscriptions, but the publisher's side, filters, times or triggers kept the event
+    /// There are subscriptions, but the publisher's side, filters or triggers kept the event
     /// from all of them.
     AllFiltered,
     /// The event is delivered later, and failures reach the failure hook alone: it was fired inside
@@ -107,7 +109,7 @@ pub enum FireOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FirePolicy {
-    /// One failed subscriber is an error.
+    /// One failed subscriber is an error, and an event that its class could not keep.
     NoFailures,
     /// Only a fire in which all who were called failed is an error, as for a COM+ publisher.
     NotAllFailed,
@@ -152,6 +154,11 @@ impl FireReport {
             })),
             ..Self::default()
         }
+    }
+
+    /// Notes why the history of the class lacks the event.
+    pub(super) fn leave_out(&mut self, why: String) {
+        self.lines.get_or_insert_default().unkept = Some(why);
     }
 
     fn end(&self) -> End {
@@ -204,6 +211,11 @@ impl FireReport {
         self.lines().iter().filter(deferred).count()
     }
 
+    /// Returns why the event is not in the [history](crate::History) of its class, if it should be.
+    pub fn unkept(&self) -> Option<&str> {
+        self.lines.as_ref()?.unkept.as_deref()
+    }
+
     /// Returns a line for each subscription that failed, was skipped or gets the event later, in
     /// the order of calling.
     pub fn lines(&self) -> &[Delivery] {
@@ -246,7 +258,7 @@ impl FireReport {
     /// whenever the fire was denied.
     pub fn into_result(self, policy: FirePolicy) -> Result<Self, FireError> {
         let broken = match policy {
-            FirePolicy::NoFailures => self.failed() > 0,
+            FirePolicy::NoFailures => self.failed() > 0 || self.unkept().is_some(),
             FirePolicy::NotAllFailed => self.outcome() == FireOutcome::AllFailed,
             FirePolicy::OneDelivered => {
                 self.delivered == 0 && self.accepted == 0 && self.outcome() != FireOutcome::Queued
@@ -289,7 +301,11 @@ impl fmt::Display for FireReport {
         if self.suppressed > 0 {
             write!(f, "{} suppressed, ", self.suppressed)?;
         }
-        write!(f, "{} failed", self.failed())
+        write!(f, "{} failed", self.failed())?;
+        match self.unkept() {
+            Some(why) => write!(f, "; not kept: {why}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -344,6 +360,11 @@ impl Tally {
 
     pub(super) fn suppress(&mut self, count: usize) {
         self.report.suppressed += u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
+    /// Notes why the history of the class lacks the event.
+    pub(super) fn leave_out(&mut self, why: String) {
+        self.report.leave_out(why);
     }
 
     pub(super) fn withhold(&mut self, count: usize) {

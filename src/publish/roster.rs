@@ -40,7 +40,7 @@ pub(super) struct Roster<I: ?Sized> {
     pub(super) components: Components<I>,
     /// Method -> whether the class says who selects its subscriptions, or has its events retained.
     watched: Box<[bool]>,
-    /// Those that are switched off, or whose owner is not logged on.
+    /// Those that are switched off or out of their times, or whose owner is not logged on.
     resting: BTreeMap<Rank, Arc<Prepared<I>>>,
     /// Those that no index has, in the order of calling.
     loose: BTreeMap<Rank, Arc<Prepared<I>>>,

@@ -132,7 +132,7 @@ impl<'a> Selection<'a> {
         self.len() == 0
     }
 
-    /// Matches the event against the subscription's own filter and times, calls the subscriber, and
+    /// Matches the event against the subscription's own filter, calls the subscriber, and
     /// returns what became of it. What the subscriber fails with is returned too, and is in the
     /// report.
     ///

@@ -11,6 +11,7 @@ use super::keeper::Keeper;
 use super::metrics::Meters;
 use super::named::Named;
 use super::privates::ObjectId;
+use super::upcaster::Upcasters;
 use crate::clock::Clock;
 use crate::component::Registry;
 use crate::delivery::{Journal, Timers, WorkerPool};
@@ -50,6 +51,8 @@ pub(crate) struct Surroundings {
     pub(crate) desks: Desks,
     /// What waits for those who have a queue.
     pub(crate) journal: Arc<Journal>,
+    /// What makes events of older versions of interfaces fit.
+    pub(crate) upcasters: Upcasters,
     /// Keeps what triggers know.
     pub(crate) keeper: Arc<Keeper>,
     /// Where events wait for subscribers that come for them.

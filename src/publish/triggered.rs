@@ -197,6 +197,7 @@ fn held(
         clearance: None,
         steering: None,
         kept: None,
+        keeping: None,
         watch: Watch::default(),
         part: FirePart::Whole,
     };

@@ -1,6 +1,18 @@
 //! Events of one version of an interface, for another.
 
-use crate::value::{EventMethod, InterfaceSchema, ValueRef};
+use crate::delivery::Parcel;
+use crate::value::{EventMethod, InterfaceSchema, Properties, Value, ValueRef};
+
+/// Returns whether two schemas are one version of an interface, without taking fingerprints.
+pub(super) fn is_same(a: &InterfaceSchema, b: &InterfaceSchema) -> bool {
+    std::ptr::eq(a, b) || a == b
+}
+
+/// Returns whether a subscriber of an interface that has this schema can take an event.
+pub(super) fn fits(parcel: &dyn Parcel, to: &InterfaceSchema) -> bool {
+    let fired = parcel.schema();
+    is_same(fired, to) || event_in(fired, parcel.method(), &parcel.values(), to).is_some()
+}
 
 /// Returns the method at index `method` as another version of its interface has it, under its name
 /// or a former one.
@@ -16,13 +28,13 @@ pub(super) fn method_in<'s>(
 }
 
 /// Returns the method of an event in another version of its interface, and the values as it takes
-/// them: parameter by name, or former name, and NULL where there was none. Nothing, if there is no
-/// such method or the values do not fit.
+/// them: parameter by name, or former name, and its default where there was none. Nothing, if there
+/// is no such method or the values do not fit.
 pub(super) fn event_in<'v>(
     from: &InterfaceSchema,
     method: usize,
     values: &[ValueRef<'v>],
-    to: &InterfaceSchema,
+    to: &'v InterfaceSchema,
 ) -> Option<(usize, Vec<ValueRef<'v>>)> {
     let (index, target) = method_in(from, method, to)?;
     let source = from.methods().get(method)?;
@@ -33,10 +45,30 @@ pub(super) fn event_in<'v>(
     let values = target.parameters().iter().map(|parameter| {
         let former = parameter.aliases().iter().map(String::as_str);
         let mut names = std::iter::once(parameter.name()).chain(former);
-        names.find_map(value).unwrap_or(ValueRef::Null)
+        names.find_map(value).unwrap_or(parameter.default_value())
     });
     let values: Vec<_> = values.collect();
     target.check(&values).ok()?;
+    Some((index, values))
+}
+
+/// Returns the method of this name, or former name, and the values as it takes them, as
+/// [`event_in`] does with those of another version.
+pub(super) fn named_in(
+    method: &str,
+    values: &Properties,
+    to: &InterfaceSchema,
+) -> Option<(usize, Vec<Value>)> {
+    let (index, target) = to.method(method)?;
+    let values = target.parameters().iter().map(|parameter| {
+        let former = parameter.aliases().iter().map(String::as_str);
+        let mut names = std::iter::once(parameter.name()).chain(former);
+        let value = names.find_map(|name| values.get(name)).cloned();
+        value.unwrap_or_else(|| parameter.default_value().to_value())
+    });
+    let values: Vec<_> = values.collect();
+    let views: Vec<_> = values.iter().map(Value::view).collect();
+    target.check(&views).ok()?;
     Some((index, values))
 }
 

@@ -75,7 +75,9 @@ impl State {
 
     /// Takes what the engine was found to hold when it was opened again.
     pub(crate) fn reload(&mut self, loaded: Loaded) {
+        let batches = self.head.batches;
         self.head = loaded.head;
+        self.counted(batches);
         self.history = loaded.history;
         self.given(loaded.begun);
         self.fresh = true;
@@ -84,6 +86,11 @@ impl State {
     /// Says that a revision was given once, though the engine may not know of it.
     pub(crate) fn given(&mut self, revision: Revision) {
         self.given = self.given.max(revision);
+    }
+
+    /// Says that so many batches were written once, though the engine may not know of it.
+    pub(crate) fn counted(&mut self, batches: u64) {
+        self.head.batches = self.head.batches.max(batches);
     }
 
     /// Returns the revision after which this opening's numbers begin.
@@ -226,6 +233,7 @@ impl<E: Engine> Shared<E> {
             head: Head {
                 revision,
                 clean: false,
+                batches: state.head.batches.saturating_add(1),
                 ..state.head
             },
             raw: Vec::with_capacity(batch.len() + 3),
@@ -271,6 +279,7 @@ impl<E: Engine> Shared<E> {
             state.history.trimmed();
         }
         state.head = plan.head;
+        self.batches.store(plan.head.batches, Ordering::Release);
         self.latest
             .store(plan.head.revision.get(), Ordering::Release);
         Ok(self.flush.applied())

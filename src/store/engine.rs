@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use super::compaction::Compacted;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A key and its raw value, as an engine keeps them.
@@ -60,6 +61,18 @@ pub trait Engine: Debug + Send + Sync + 'static {
             ErrorKind::Unavailable,
             "this engine cannot be opened again",
         ))
+    }
+
+    /// Gives back the space that nothing live needs, while others may call; they wait.
+    ///
+    /// By default it does nothing, and says that nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// Any error: everything is as before, or cannot be used until [`reopen`](Self::reopen)
+    /// returned, with all that was applied.
+    fn compact(&self) -> Result<Compacted> {
+        Ok(Compacted::default())
     }
 
     /// Releases everything; later calls return [`ErrorKind::Closed`]. A second close does nothing.

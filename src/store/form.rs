@@ -6,7 +6,7 @@
 //!
 //! | key | payload |
 //! | --- | --- |
-//! | `\0head` | format, clean, count, digest: see [`Head`] |
+//! | `\0head` | format, clean, count, digest, batches, if there were any: see [`Head`] |
 //! | `\0begun` | none; its revision is the one after which the present numbers begin |
 //! | `\0log` and a revision (8 bytes, big endian) | what that commit changed: [`LoggedCommit`] |
 //!
@@ -46,6 +46,9 @@ pub(crate) struct Head {
     pub(crate) count: u64,
     /// The fingerprints of all pairs, combined by XOR, so that a commit need not read the others.
     pub(crate) digest: u64,
+    /// How many batches were written. Those of bulk keys alone have no revision, and by this their
+    /// loss is noticed too. Stored behind the rest if it is not 0, so as to be read as it ever was.
+    pub(crate) batches: u64,
 }
 
 impl Head {
@@ -54,6 +57,7 @@ impl Head {
         clean: true,
         count: 0,
         digest: 0,
+        batches: 0,
     };
 
     pub(crate) fn add(&mut self, pair: &Sealed<'_>) {
@@ -67,11 +71,14 @@ impl Head {
     }
 
     pub(crate) fn seal(&self) -> Vec<u8> {
-        let mut payload = Vec::with_capacity(21);
+        let mut payload = Vec::with_capacity(29);
         payload.extend(FORMAT.to_be_bytes());
         payload.push(u8::from(self.clean));
         payload.extend(self.count.to_be_bytes());
         payload.extend(self.digest.to_be_bytes());
+        if self.batches > 0 {
+            payload.extend(self.batches.to_be_bytes());
+        }
         seal(HEAD_KEY, self.revision, &payload)
     }
 
@@ -89,6 +96,10 @@ impl Head {
             clean,
             count: reader.u64()?,
             digest: reader.u64()?,
+            batches: match reader.0 {
+                [] => 0,
+                _ => reader.u64()?,
+            },
         })
     }
 }
@@ -283,6 +294,7 @@ mod tests {
             clean: true,
             count: 2,
             digest: 0xff,
+            batches: 0,
         };
         let raw = head.seal();
         assert_eq!(
@@ -290,6 +302,11 @@ mod tests {
             *b"\0\0\0\0\0\0\0\x05\0\0\0\x01\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\xff"
         );
         assert_eq!(Head::unseal(&raw).unwrap(), head);
+        let head = Head { batches: 7, ..head };
+        let counted = head.seal();
+        assert_eq!(counted[12..33], raw[12..]);
+        assert_eq!(counted[33..], 7_u64.to_be_bytes());
+        assert_eq!(Head::unseal(&counted).unwrap(), head);
     }
 
     #[test]

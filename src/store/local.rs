@@ -17,8 +17,8 @@ use super::load::{self, Quarantine};
 use super::memory::MemoryEngine;
 use super::options::{Durability, StoreOptions};
 use super::sink::{CommitSink, Trash};
-use super::witness::Witness;
-use super::{MemoryStore, Store};
+use super::witness::{Witness, Word};
+use super::{Compacted, MemoryStore, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::sync::Mutex;
@@ -48,6 +48,8 @@ pub(crate) struct Shared<E> {
     pub(crate) access: AtomicU8,
     /// `state.head.revision`, for those who do not want to wait for the commit lock.
     pub(crate) latest: AtomicU64,
+    /// `state.head.batches`, likewise.
+    pub(crate) batches: AtomicU64,
     pub(crate) flush: Flush,
     /// None where the options name no file for it.
     pub(crate) witness: Option<Witness>,
@@ -127,7 +129,8 @@ impl<E: Engine> LocalStore<E> {
             state.sinks.push(Attached::new(prefix, sink));
         }
         if let Some(witness) = &witness {
-            state.given(witness.found());
+            state.given(witness.found().revision);
+            state.counted(witness.found().batches);
         }
         let shared = Arc::new(Shared::new(engine, options, state, quarantine, witness));
         let worker = Duties::start(&shared)?;
@@ -142,11 +145,16 @@ impl<E: Engine> LocalStore<E> {
         &self.shared.options.notices
     }
 
-    /// Returns the greatest revision that was durable before this opening, as far as is known.
+    /// Returns how far it was durable before this opening, as far as is known.
     #[cfg(feature = "sled")]
-    pub(crate) fn durable_before(&self) -> Revision {
+    pub(crate) fn durable_before(&self) -> Word {
         let witness = self.shared.witness.as_ref();
-        witness.map_or(Revision::ZERO, Witness::found)
+        witness.map_or(Word::default(), Witness::found)
+    }
+
+    #[cfg(feature = "sled")]
+    pub(crate) fn engine(&self) -> &E {
+        &self.shared.engine
     }
 
     /// Has the copy written soon, though nothing was committed.
@@ -289,6 +297,17 @@ impl<E: Engine> Store for LocalStore<E> {
         self.shared.make_durable(self.shared.flush.ticket())
     }
 
+    fn compact(&self) -> Result<Compacted> {
+        let mut trash = Trash::default();
+        let outcome = {
+            let mut state = self.shared.state.lock();
+            self.shared.ready(&mut state, &mut trash)
+        };
+        trash.dispose();
+        outcome?;
+        self.shared.engine.compact()
+    }
+
     fn close(&self) -> Result<()> {
         let mut trash = Trash::default();
         let outcome = self.shut_down(&mut trash);
@@ -322,6 +341,7 @@ impl<E: Engine> Shared<E> {
     ) -> Self {
         Self {
             latest: AtomicU64::new(state.head.revision.get()),
+            batches: AtomicU64::new(state.head.batches),
             state: Mutex::new(state),
             access: AtomicU8::new(OPEN),
             flush: Flush::default(),
@@ -335,7 +355,10 @@ impl<E: Engine> Shared<E> {
 
     /// Makes everything applied durable, and leaves word of it.
     pub(crate) fn sync_engine(&self) -> Result<()> {
-        let covered = Revision::from(self.latest.load(Ordering::Acquire));
+        let covered = Word {
+            revision: Revision::from(self.latest.load(Ordering::Acquire)),
+            batches: self.batches.load(Ordering::Acquire),
+        };
         self.engine.sync()?;
         if let Some(witness) = &self.witness {
             witness.record(covered);

@@ -15,6 +15,7 @@ use crate::model::Revision;
 mod background;
 mod batch;
 mod commit;
+mod compaction;
 #[cfg(any(test, feature = "sled"))]
 mod copied;
 mod copy;
@@ -27,6 +28,7 @@ mod load;
 mod local;
 mod memory;
 mod options;
+mod profile;
 pub(crate) mod record;
 mod sink;
 #[cfg(feature = "sled")]
@@ -37,12 +39,14 @@ mod witness;
 #[cfg(feature = "sled")]
 pub use self::sled::{SledEngine, SledStore};
 pub use batch::{Batch, Entry, Prepared};
+pub use compaction::{Compacted, Compaction};
 pub use engine::{Engine, RawChange, RawPair};
 pub use history::{ChangeKind, LoggedChange, LoggedCommit};
 pub(crate) use load::PAGE;
 pub use local::LocalStore;
 pub use memory::MemoryEngine;
 pub use options::{Durability, StoreOptions};
+pub use profile::Profile;
 pub use sink::{Change, Commit, CommitSink, Listing, Trash};
 
 /// A store that lives and dies with the process.
@@ -157,6 +161,19 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// `Uncertain` when that failed, `Unavailable` and `Closed` as for a commit.
     fn sync(&self) -> Result<()>;
+
+    /// Gives back the space that the store takes and does not need; whoever reads or writes waits
+    /// meanwhile. Nothing that was committed changes.
+    ///
+    /// By default it does nothing, and says that nothing is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) when there is no room, or the medium fails: it takes
+    /// what it took before; `Unavailable` and `Closed` as for a commit.
+    fn compact(&self) -> Result<Compacted> {
+        Ok(Compacted::default())
+    }
 
     /// Flushes, detaches every sink and releases what the store owns; all later calls are `Closed`.
     ///

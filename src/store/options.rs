@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::notices::Notices;
+use crate::store::{Compaction, Profile};
 
 /// When an acknowledged commit survives a crash.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct StoreOptions {
     pub(crate) copy_path: Option<PathBuf>,
     pub(crate) witness_path: Option<PathBuf>,
     pub(crate) back_off: (Duration, Duration),
+    pub(crate) compaction: Compaction,
+    pub(crate) cache_bytes: u64,
     pub(crate) notices: Notices,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -36,11 +39,13 @@ impl StoreOptions {
     pub fn new() -> Self {
         Self {
             durability: Durability::Immediate,
-            history_limit: HISTORY_LIMIT,
+            history_limit: Profile::Standard.history_limit(),
             copy_every: Some(COPY_EVERY),
             copy_path: None,
             witness_path: None,
             back_off: (BACK_OFF_FIRST, BACK_OFF_LAST),
+            compaction: Profile::Standard.compaction(),
+            cache_bytes: Profile::Standard.cache_bytes(),
             notices: Notices::default(),
             clock: Arc::new(SystemClock),
         }
@@ -84,6 +89,34 @@ impl StoreOptions {
         self
     }
 
+    /// Chooses cache, change log and compaction for so much memory; what is chosen by itself
+    /// afterwards goes before.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.cache_bytes = profile.cache_bytes();
+        self.history_limit = profile.history_limit();
+        self.compaction = profile.compaction();
+        self
+    }
+
+    /// Says when the database is written anew, to give back space; by default as
+    /// [`Compaction::new`] does.
+    #[must_use]
+    pub fn compaction(mut self, compaction: Compaction) -> Self {
+        self.compaction = compaction;
+        self
+    }
+
+    /// Lets the database keep so many bytes of itself in memory, at least 64 KiB; 128 MiB unless
+    /// told otherwise.
+    ///
+    /// Publishers and queues read little of it; it matters for whoever scans many records.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes.max(64 << 10);
+        self
+    }
+
     /// Sends what the store has to report to this collection.
     #[must_use]
     pub fn notices(mut self, notices: Notices) -> Self {
@@ -117,10 +150,6 @@ impl Default for StoreOptions {
         Self::new()
     }
 }
-
-/// A watcher that was away for a few thousand changes resumes; one away longer lists again, which
-/// by then costs about as much. At 40 bytes a key the log stays below a megabyte.
-const HISTORY_LIMIT: usize = 16_384;
 
 /// What a restored store may lack, against rewriting all the wiring over and over.
 const COPY_EVERY: Duration = Duration::from_secs(180);

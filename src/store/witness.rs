@@ -1,9 +1,10 @@
 //! A word beside the database of how far it once was.
 //!
 //! sled drops the end of a damaged log and says nothing; what is left agrees with itself. So the
-//! revision of every flush is written to a file of its own: a database that has less lost
-//! something. The file is not synced but at close. After a loss of power it may be behind, and then
-//! less is noticed; it is never ahead, as the database was synced first.
+//! revision of every flush, and how many batches there were, is written to a file of its own: a
+//! database that has less lost something. The file is not synced but at close. After a loss of
+//! power it may be behind, and then less is noticed; it is never ahead, as the database was synced
+//! first.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -14,17 +15,25 @@ use crate::sync::Mutex;
 
 /// The file, two slots written in turn so that one is whole at any time.
 ///
-/// A slot is a revision (8 bytes, big endian) and the CRC-32 of that (4 bytes, big endian).
+/// A slot is a revision (8 bytes, big endian), the count of batches (8) and the CRC-32 of both (4).
 #[derive(Debug)]
 pub(crate) struct Witness {
-    found: Revision,
+    found: Word,
     slots: Mutex<Slots>,
+}
+
+/// How far a database was durable, which only ever rises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Word {
+    pub(crate) revision: Revision,
+    /// How many batches it has, those included that have no revision.
+    pub(crate) batches: u64,
 }
 
 #[derive(Debug)]
 struct Slots {
     file: File,
-    last: Revision,
+    last: Word,
     /// Which of the two is overwritten next.
     next: u64,
 }
@@ -50,26 +59,26 @@ impl Witness {
         })
     }
 
-    /// Returns the greatest revision that was durable when the file was opened.
-    pub(crate) fn found(&self) -> Revision {
+    /// Returns how far the database was durable when the file was opened.
+    pub(crate) fn found(&self) -> Word {
         self.found
     }
 
-    /// Notes that a revision is durable.
+    /// Notes how far the database is durable.
     ///
     /// A failure is passed over: it makes the witness say less, never anything wrong.
-    pub(crate) fn record(&self, revision: Revision) {
+    pub(crate) fn record(&self, word: Word) {
         let mut slots = self.slots.lock();
-        if revision <= slots.last {
+        if word <= slots.last {
             return;
         }
-        let number = revision.get().to_be_bytes();
-        let mut slot = number.to_vec();
-        slot.extend(crc32fast::hash(&number).to_be_bytes());
-        let at = SeekFrom::Start(slots.next * SLOT);
+        let mut slot = word.revision.get().to_be_bytes().to_vec();
+        slot.extend(word.batches.to_be_bytes());
+        slot.extend(crc32fast::hash(&slot).to_be_bytes());
+        let at = SeekFrom::Start(slots.next * SLOT as u64);
         let written = slots.file.seek(at);
         if written.and_then(|_| slots.file.write_all(&slot)).is_ok() {
-            slots.last = revision;
+            slots.last = word;
             slots.next = 1 - slots.next;
         }
     }
@@ -80,17 +89,23 @@ impl Witness {
     }
 }
 
-fn slots(bytes: &[u8]) -> [Option<Revision>; 2] {
+fn slots(bytes: &[u8]) -> [Option<Word>; 2] {
     let slot = |slot: &[u8]| {
-        let (number, checksum) = slot.split_first_chunk::<8>()?;
-        let is_whole = checksum == crc32fast::hash(number).to_be_bytes();
-        is_whole.then(|| Revision::from(u64::from_be_bytes(*number)))
+        let (numbers, checksum) = slot.split_first_chunk::<16>()?;
+        if checksum != crc32fast::hash(numbers).to_be_bytes() {
+            return None;
+        }
+        let (revision, batches) = numbers.split_first_chunk::<8>()?;
+        Some(Word {
+            revision: Revision::from(u64::from_be_bytes(*revision)),
+            batches: u64::from_be_bytes(batches.try_into().ok()?),
+        })
     };
-    let (first, second) = bytes.split_at_checked(12).unwrap_or((bytes, &[]));
+    let (first, second) = bytes.split_at_checked(SLOT).unwrap_or((bytes, &[]));
     [slot(first), slot(second)]
 }
 
-const SLOT: u64 = 12;
+const SLOT: usize = 20;
 
 #[cfg(test)]
 mod tests {
@@ -98,26 +113,33 @@ mod tests {
 
     use super::*;
 
+    fn word(number: u64) -> Word {
+        Word {
+            revision: Revision::from(number / 2),
+            batches: number,
+        }
+    }
+
     #[test]
     fn last_word_survives_reopening_and_the_loss_of_one_slot() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("durable");
         let witness = Witness::open(&path).unwrap();
-        assert_eq!(witness.found(), Revision::ZERO);
+        assert_eq!(witness.found(), Word::default());
         for number in [1, 2, 5, 4] {
-            witness.record(Revision::from(number));
+            witness.record(word(number));
         }
-        assert_eq!(Witness::open(&path).unwrap().found().get(), 5);
+        assert_eq!(Witness::open(&path).unwrap().found(), word(5));
         let bytes = fs::read(&path).unwrap();
-        assert_eq!(bytes.len(), 24);
-        for (damaged, left) in [(3, 2), (20, 5)] {
+        assert_eq!(bytes.len(), 40);
+        for (damaged, left) in [(3, 2), (30, 5)] {
             let mut bytes = bytes.clone();
             bytes[damaged] ^= 1;
             fs::write(&path, bytes).unwrap();
             let witness = Witness::open(&path).unwrap();
-            assert_eq!(witness.found().get(), left);
-            witness.record(Revision::from(6));
-            assert_eq!(Witness::open(&path).unwrap().found().get(), 6);
+            assert_eq!(witness.found(), word(left));
+            witness.record(word(6));
+            assert_eq!(Witness::open(&path).unwrap().found(), word(6));
         }
     }
 
@@ -127,11 +149,11 @@ mod tests {
         let path = root.path().join("durable");
         for number in 1..6_u64 {
             let witness = Witness::open(&path).unwrap();
-            assert_eq!(witness.found().get(), number - 1);
-            witness.record(Revision::from(number));
+            assert_eq!(witness.found(), word(number - 1));
+            witness.record(word(number));
             let [first, second] = slots(&fs::read(&path).unwrap());
             let both = [first.unwrap_or_default(), second.unwrap_or_default()];
-            assert!(both.contains(&Revision::from(number - 1)), "{both:?}");
+            assert!(both.contains(&word(number - 1)), "{both:?}");
         }
     }
 }

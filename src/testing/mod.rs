@@ -6,6 +6,7 @@
 //!   says so; [`Broker::idle`](crate::Broker::idle) waits until what was begun is done.
 //! - [`Faults`] make a recorder, a component or a store fail, panic or stand still at the stated
 //!   call: [`FaultyStore`] and [`FaultyEngine`] are stores that do.
+//! - A [`VolatileEngine`] loses what was not synced when its power is cut.
 //! - A [`Watchdog`] ends a test that hangs.
 //! - A [`FilterTable`] says of filter criteria which events they select.
 //!
@@ -48,6 +49,7 @@ mod gate;
 mod recorded;
 mod recorder;
 mod store;
+mod volatile;
 mod watchdog;
 
 pub use self::engine::{FailedWrite, FaultyEngine};
@@ -58,5 +60,6 @@ pub use self::gate::Gate;
 pub use self::recorded::RecordedEvent;
 pub use self::recorder::Recorder;
 pub use self::store::FaultyStore;
+pub use self::volatile::VolatileEngine;
 pub use self::watchdog::Watchdog;
 pub use crate::clock::VirtualClock;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::id::uuid_id;
+use super::{Value, ValueRef};
 
 uuid_id! {
     /// The identity of an event interface: of the trait's name, or what `id = "..."` says; never of
@@ -37,13 +38,18 @@ pub struct EventMethod {
 }
 
 /// A named, typed value: a parameter of an event method or a field of a record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Two are equal that have the same names and type.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Parameter {
     name: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<String>,
     #[serde(rename = "type")]
     ty: ValueType,
+    /// What the program says, and no part of the signature.
+    #[serde(skip)]
+    default: Option<Value>,
 }
 
 /// A field of a record is described as a parameter is.
@@ -144,6 +150,12 @@ impl InterfaceSchema {
             .or_else(|| methods().find(|(_, method)| method.aliases.iter().any(|a| a == name)))
     }
 
+    /// Returns whether any parameter has a default.
+    pub(crate) fn has_defaults(&self) -> bool {
+        let parameters = self.methods.iter().flat_map(EventMethod::parameters);
+        parameters.into_iter().any(|it| it.default.is_some())
+    }
+
     /// Returns the fingerprint of the signature.
     pub fn hash(&self) -> SchemaHash {
         const NAMESPACE: Uuid = Uuid::from_u128(0x2f1f_8a35_6a4e_4c6b_9d0e_8f7c_51a0_0002);
@@ -220,6 +232,7 @@ impl Parameter {
             name: name.into(),
             aliases: Vec::new(),
             ty,
+            default: None,
         }
     }
 
@@ -240,11 +253,32 @@ impl Parameter {
         &self.aliases
     }
 
+    /// Gives it a value for stored events of versions that do not have it; without one, that is
+    /// NULL. It is the program's: it counts for no fingerprint, and is not stored.
+    #[must_use]
+    pub fn with_default(mut self, value: impl Into<Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
     /// Returns the type.
     pub fn value_type(&self) -> &ValueType {
         &self.ty
     }
+
+    /// Returns the value that it has in events of versions that do not have it.
+    pub fn default_value(&self) -> ValueRef<'_> {
+        self.default.as_ref().map_or(ValueRef::Null, Value::view)
+    }
 }
+
+impl PartialEq for Parameter {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.aliases == other.aliases && self.ty == other.ty
+    }
+}
+
+impl Eq for Parameter {}
 
 impl fmt::Display for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -345,6 +379,17 @@ impl SchemaHash {
     /// Returns the fingerprint as bytes, as the store keys schemas.
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+
+    /// Returns the fingerprint of these bytes.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+impl From<&InterfaceSchema> for SchemaHash {
+    fn from(schema: &InterfaceSchema) -> Self {
+        schema.hash()
     }
 }
 

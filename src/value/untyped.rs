@@ -29,13 +29,17 @@ impl Untyped {
             Some(event) => self.0.event(&event),
             None => Err(no_such_method(schema, method)),
         };
-        match outcome {
-            Ok(()) => {}
-            // Unwinding would end the process, and it is not the subscriber's error that may.
-            Err(error) if cfg!(panic = "abort") => UNRAISED.set(Some(error)),
-            Err(error) => resume_unwind(Box::new(SubscriberFailed(error))),
-        }
+        outcome.unwrap_or_else(raise);
     }
+}
+
+/// Fails with an error in a method that cannot return it.
+pub(crate) fn raise(error: SubscriberError) {
+    if cfg!(panic = "abort") {
+        // Unwinding would end the process, and it is not the subscriber's error that may.
+        return UNRAISED.set(Some(error));
+    }
+    resume_unwind(Box::new(SubscriberFailed(error)))
 }
 
 impl SubscriberFailed {

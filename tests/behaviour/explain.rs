@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use loosely::{
-    Broker, Component, ErrorKind, Explanation, Stage, Subscription, SubscriptionBuilder, Value,
-    ValueRef,
+    Broker, Component, ErrorKind, Explanation, OffHours, Stage, Subscription, SubscriptionBuilder,
+    Value, ValueRef,
 };
 
 use crate::support::{Alerts, Listener, StockEvents, Tape, live, quiet, subscription};
@@ -69,8 +69,12 @@ fn every_subscription_has_the_stage_that_decides_about_it() {
     assert!(matches!(stage(&told, "selected"), Stage::Delivered(_)));
     assert!(matches!(stage(&told, "off"), Stage::Disabled));
     assert!(matches!(stage(&told, "unfit"), Stage::Suspended(why) if why.contains("color")));
-    assert!(matches!(stage(&told, "early"), Stage::TooEarly));
-    assert!(matches!(stage(&told, "over"), Stage::Expired));
+    let off = |name| match stage(&told, name) {
+        Stage::OffHours(off) => off.clone(),
+        other => panic!("{other}"),
+    };
+    assert!(matches!(off("early"), OffHours::TooEarly(_)));
+    assert!(matches!(off("over"), OffHours::Expired(_)));
     assert!(
         matches!(stage(&told, "missing"), Stage::Unavailable(why) if why.contains("registered"))
     );
@@ -133,12 +137,7 @@ fn explanation_and_report_agree_and_have_one_order() {
                 .filter(|line| fits(line.stage()))
                 .count()
         };
-        let kept_out = |stage: &Stage| {
-            matches!(
-                stage,
-                Stage::FilteredOut(_) | Stage::TooEarly | Stage::Expired
-            )
-        };
+        let kept_out = |stage: &Stage| matches!(stage, Stage::FilteredOut(_));
         assert_eq!(count(kept_out), report.filtered());
         assert_eq!(
             count(|stage| matches!(stage, Stage::Unavailable(_))),

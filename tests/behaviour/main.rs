@@ -50,6 +50,7 @@ mod registration;
 mod report;
 mod retained;
 mod roles;
+mod schedules;
 mod selections;
 mod serde;
 mod sessions;

@@ -35,14 +35,14 @@ fn template(directory: &Path) -> Pairs {
 }
 
 /// Returns offsets of bytes that say something, spread over the file.
-fn offsets(bytes: &[u8]) -> Vec<usize> {
+pub(crate) fn offsets(bytes: &[u8]) -> Vec<usize> {
     const EACH: usize = 12;
     let used: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
     let spread = (0..EACH).map(|n| used[n * (used.len() - 1) / (EACH - 1)]);
     spread.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn flip(path: &Path, offset: usize) {
+pub(crate) fn flip(path: &Path, offset: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[offset] ^= 1 << (offset % 8);
     fs::write(path, bytes).unwrap();
@@ -103,7 +103,7 @@ fn flip_everywhere(with_copy: bool) {
     assert!(reported > 0, "no damage was noticed at all");
 }
 
-fn kind(name: &Path) -> &'static str {
+pub(crate) fn kind(name: &Path) -> &'static str {
     let text = name.to_str().unwrap();
     ["conf", "snap", "blob", "db"]
         .into_iter()

@@ -68,6 +68,17 @@ fn child_process_does_what_it_was_told() {
             load(&LocalStore::with_engine(engine, StoreOptions::new()).unwrap());
         }
         "bulk" => bulk(&SledStore::open(directory, StoreOptions::new().without_copy()).unwrap()),
+        "compact" => {
+            let store = SledStore::open(directory, StoreOptions::new()).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    loop {
+                        store.compact().unwrap();
+                    }
+                });
+                load(&store);
+            });
+        }
         "transactions" => crate::transactions::work(Path::new(&directory)),
         "traced" => traced(&SledStore::open(directory, StoreOptions::new()).unwrap()),
         role => panic!("no such role: {role}"),
@@ -220,6 +231,26 @@ fn acknowledged_commits_survive_kill_under_load() {
             }
             store.commit(reset).unwrap();
         }
+    }
+}
+
+#[test]
+fn acknowledged_commits_survive_a_kill_while_the_database_is_written_anew() {
+    let _watchdog = watchdog();
+    let root = tempfile::tempdir().unwrap();
+    for enough in 1..16 {
+        let directory = root.path().join((enough % 3).to_string());
+        let acknowledged = acknowledged_before_kill("compact", &directory, enough);
+        let notices = Notices::default();
+        let options = StoreOptions::new().notices(notices.clone());
+        let store = SledStore::open(&directory, options).unwrap();
+        assert_eq!(lost(&store, &acknowledged), 0, "{acknowledged:?}");
+        assert_eq!(notices.drain(), []);
+        let mut reset = Batch::new();
+        for thread in acknowledged.keys() {
+            reset.delete(format!("k/{thread}"));
+        }
+        store.commit(reset).unwrap();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use loosely::{Engine, RawChange, RawPair, Result, SledEngine};
+use loosely::{Compacted, Engine, RawChange, RawPair, Result, SledEngine};
 
 /// What an engine was asked for.
 #[derive(Debug, Default)]
@@ -82,6 +82,10 @@ impl Engine for Counted {
 
     fn reopen(&self) -> Result<()> {
         self.engine.reopen()
+    }
+
+    fn compact(&self) -> Result<Compacted> {
+        self.engine.compact()
     }
 
     fn close(&self) -> Result<()> {

@@ -21,8 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use loosely::{
-    Broker, Component, Engine, LocalStore, Queued, SledEngine, StoreOptions, Subscription,
-    event_interface,
+    Broker, Compaction, Component, Engine, LocalStore, Queued, SledEngine, StoreOptions,
+    Subscription, event_interface,
 };
 use loosely_benches::{Effort, bar, machine};
 
@@ -70,9 +70,14 @@ fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
 
 impl Rig {
     fn open(path: &Path, queues: usize) -> Result<Self, Box<dyn Error>> {
-        let (counted, counts) = Counted::new(SledEngine::open(path)?);
+        Self::open_with(path, queues, Compaction::new())
+    }
+
+    fn open_with(path: &Path, queues: usize, terms: Compaction) -> Result<Self, Box<dyn Error>> {
+        let options = StoreOptions::new().without_copy().compaction(terms);
+        let (counted, counts) = Counted::new(SledEngine::open_with(path, &options)?);
         let engine = counted.inner();
-        let store = LocalStore::with_engine(counted, StoreOptions::new().without_copy())?;
+        let store = LocalStore::with_engine(counted, options)?;
         let broker = Broker::builder().store(Arc::new(store)).open()?;
         let queue = Queued::new().with_capacity(10_000_000).without_waiting();
         for number in 0..queues {
@@ -222,25 +227,38 @@ fn fan_out() -> Result<(), Box<dyn Error>> {
 
 /// Measures how fast a backlog is delivered, what the disk is written, and what is left of it.
 fn wear(events: u64) -> Result<(), Box<dyn Error>> {
+    let never = left_over(events, Compaction::never())?;
+    bar("backlog_empty_file_mb_without_compaction", never);
+    bar(
+        "backlog_empty_file_mb",
+        left_over(events, Compaction::new())?,
+    );
+    Ok(())
+}
+
+/// As the broker compacts on these terms, returns the megabytes left of events that are delivered;
+/// where it does as usual, prints the rest too.
+fn left_over(events: u64, terms: Compaction) -> Result<f64, Box<dyn Error>> {
+    let is_usual = terms == Compaction::new();
     let directory = tempfile::tempdir()?;
     let before = written_to_disk()?;
-    let rig = Rig::open(directory.path(), 1)?;
+    let rig = Rig::open_with(directory.path(), 1, terms)?;
     rig.fire(events)?;
     rig.stored(usize::try_from(events)?)?;
     let start = Instant::now();
     rig.serve()?;
     rig.drain()?;
     let pumped = start.elapsed();
-    bar("pump_events_per_s", events as f64 / pumped.as_secs_f64());
     rig.broker.close(Duration::from_secs(60))?;
     let written = written_to_disk()? - before;
-    bar(
-        "disk_bytes_per_queued_event",
-        written as f64 / events as f64,
-    );
-    let left = size_of(directory.path())?;
-    bar("backlog_empty_file_mb", left as f64 / 1e6);
-    Ok(())
+    if is_usual {
+        bar("pump_events_per_s", events as f64 / pumped.as_secs_f64());
+        bar(
+            "disk_bytes_per_queued_event",
+            written as f64 / events as f64,
+        );
+    }
+    Ok(size_of(directory.path())? as f64 / 1e6)
 }
 
 /// Returns how many bytes this process has had written to disks.

@@ -1,19 +1,21 @@
 //! The interface at run time: schema, call by index, and untyped subscribers.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::{Expr, ExprLit, Ident, Lit};
 
-use super::{implementation, index, views};
+use super::{generic_implementation, implementation, index, views};
 use crate::names::Names;
-use crate::parse::{Interface, Method};
+use crate::parse::{Interface, Method, Parameter};
 use crate::record;
 
-/// Returns everything that `dyn Trait` implements, and the trait for untyped subscribers.
+/// Returns everything that `dyn Trait` implements, and the trait for subscribers of the crate's
+/// own.
 pub(super) fn impls(interface: &Interface) -> TokenStream {
     let event_interface = event_interface(interface);
     let implemented_by = implemented_by(interface);
-    let untyped = untyped(interface);
-    quote! { #event_interface #implemented_by #untyped }
+    let (untyped, deduplicated) = (untyped(interface), deduplicated(interface));
+    quote! { #event_interface #implemented_by #untyped #deduplicated }
 }
 
 fn event_interface(interface: &Interface) -> TokenStream {
@@ -62,10 +64,32 @@ fn method_schema(krate: &TokenStream, method: &Method) -> TokenStream {
     let parameters = method
         .parameters
         .iter()
-        .map(|parameter| record::schema(krate, &parameter.names, &parameter.shape.owned_type()));
+        .map(|parameter| parameter_schema(krate, parameter));
     quote! {
         #(#cfgs)*
         #krate::EventMethod::new(#name, [#(#parameters),*]) #(.alias(#aliases))*
+    }
+}
+
+fn parameter_schema(krate: &TokenStream, parameter: &Parameter) -> TokenStream {
+    let owned = parameter.shape.owned_type();
+    let schema = record::schema(krate, &parameter.names, &owned);
+    let Some(default) = &parameter.default else {
+        return schema;
+    };
+    let default = match default {
+        // Text stands for what owns it.
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => quote_spanned!(text.span()=> ::core::convert::Into::into(#text)),
+        other => quote!(#other),
+    };
+    quote! {
+        #schema.with_default({
+            let default: #owned = #default;
+            #krate::EventValue::view(&default).to_value()
+        })
     }
 }
 
@@ -155,4 +179,26 @@ fn untyped(interface: &Interface) -> TokenStream {
             }
         },
     )
+}
+
+/// Returns the trait for subscribers that are not called again for an event.
+fn deduplicated(interface: &Interface) -> TokenStream {
+    let (krate, ident) = (&interface.krate, interface.ident());
+    let generics = quote!(<__T: #ident>);
+    let target = quote!(#krate::Deduplicated<__T>);
+    // Hygienic, so that a parameter may have the same name.
+    let subscriber = Ident::new("subscriber", Span::mixed_site());
+    generic_implementation(interface, &generics, &target, |_, method| {
+        let (name, arguments) = (&method.ident, method.idents());
+        let call = match method.error_span() {
+            Some(_) => quote!(deduplicated_fallible),
+            None => quote!(deduplicated),
+        };
+        quote! {
+            #krate::__private::#call(
+                self,
+                |#subscriber| <__T as #ident>::#name(#subscriber, #(#arguments),*),
+            )
+        }
+    })
 }

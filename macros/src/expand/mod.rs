@@ -152,6 +152,16 @@ fn implementation(
     target: &TokenStream,
     body: impl Fn(usize, &Method) -> TokenStream,
 ) -> TokenStream {
+    generic_implementation(interface, &TokenStream::new(), target, body)
+}
+
+/// Returns an implementation of the trait for `target`, which has these generics.
+fn generic_implementation(
+    interface: &Interface,
+    generics: &TokenStream,
+    target: &TokenStream,
+    body: impl Fn(usize, &Method) -> TokenStream,
+) -> TokenStream {
     let ident = interface.ident();
     let methods = interface.methods.iter().enumerate().map(|(index, method)| {
         let Method {
@@ -170,7 +180,7 @@ fn implementation(
         }
     });
     quote! {
-        impl #ident for #target {
+        impl #generics #ident for #target {
             #(#methods)*
         }
     }

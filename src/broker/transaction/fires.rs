@@ -29,7 +29,7 @@ impl Fires {
         };
         if !leaving.gathered.is_empty() {
             let events = leaving.gathered.iter();
-            let events = events.map(|event| (&event.parcel, &*event.posts));
+            let events = events.map(|event| (&event.parcel, &*event.posts, event.keep.as_ref()));
             match broker.core.around.journal.join(events, batch) {
                 Ok(joined) => leaving.joined = Some(joined),
                 Err(error) => {

@@ -69,7 +69,8 @@ impl Broker {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if this is no name for a tree: 1 to 255 characters, none a
-    /// control character, no space at either end.
+    /// control character, no space at either end. Names that begin with `loosely:` are the broker's
+    /// own.
     pub fn tree(&self, name: impl AsRef<str>) -> Result<Tree> {
         Ok(Tree {
             core: Arc::downgrade(&self.core),
@@ -79,7 +80,7 @@ impl Broker {
     }
 
     /// Returns the names of the trees in which anything is, those that may be read, in the order of
-    /// their bytes. It reads one page of each.
+    /// their bytes, without the broker's own. It reads one page of each.
     ///
     /// # Errors
     ///
@@ -93,7 +94,7 @@ impl Broker {
                 after = Some(key);
                 continue;
             };
-            if access.may_read_tree(name) {
+            if !name.starts_with(OWN_NAMES) && access.may_read_tree(name) {
                 names.push(name.to_owned());
             }
             after = Some(tree_key::behind(name));
@@ -297,7 +298,14 @@ impl fmt::Debug for Tree {
     }
 }
 
+/// What the names of trees begin with that the broker writes itself.
+pub(super) const OWN_NAMES: &str = "loosely:";
+
 pub(super) fn checked_name(name: &str) -> Result<Arc<str>> {
+    if name.starts_with(OWN_NAMES) {
+        let message = format!("the tree {name:?} would be one of the broker's own");
+        return Err(Error::new(ErrorKind::Invalid, message));
+    }
     tree_name(name)
         .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string()).because(error))
 }

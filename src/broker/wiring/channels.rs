@@ -160,7 +160,9 @@ impl State {
         present: &Arc<dyn AnyChannel>,
     ) -> Option<Arc<dyn AnyChannel>> {
         let known = self.interfaces.get(&interface)?;
-        if known.schema.hash() == present.schema().hash() {
+        let (ours, theirs) = (&known.schema, present.schema());
+        let is_same = Arc::ptr_eq(ours, theirs) || ours.hash() == theirs.hash();
+        if is_same && ours.has_defaults() == theirs.has_defaults() {
             return None;
         }
         let site = class.site(&known.schema);

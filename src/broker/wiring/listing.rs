@@ -97,7 +97,7 @@ impl Listed {
             };
             match record::decode(&parsed, &entry.value, entry.revision) {
                 Ok(Record::Schema(schema)) => self.schemas.push((schema, entry.revision)),
-                Ok(Record::Class(class)) => self.classes.push(class),
+                Ok(Record::Class(class)) => self.classes.push(*class),
                 Ok(Record::Role(name, role)) => self.roles.push((name, role)),
                 Ok(Record::Subscription(stored)) => subscriptions.push(stored.into()),
                 Err(error) => {

@@ -5,6 +5,7 @@ mod classes;
 mod entries;
 mod groups;
 mod listing;
+mod schedules;
 mod state;
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,6 +13,7 @@ use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use self::listing::Progress;
 pub(crate) use self::state::{Changes, State, Wired};
 use super::wiring_changes::Teller;
+use crate::clock::Clock;
 use crate::component::Policy;
 use crate::delivery::Journal;
 use crate::model::{ComponentId, Revision};
@@ -42,10 +44,11 @@ impl Wiring {
         notices: Notices,
         progress: Option<Progress>,
         policy: Arc<Policy>,
+        clock: &Arc<dyn Clock>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(Arc::clone(clock))),
             policy,
             gone: Mutex::default(),
             notices,
@@ -98,7 +101,15 @@ impl Wiring {
         if changes.listeners {
             self.listen(state);
         }
+        self.arm(state);
         let journal = self.journal.get().and_then(Weak::upgrade);
+        for class in &changes.classes {
+            if let Some(journal) = &journal {
+                let present = state.classes.get(&class.id());
+                let history = present.and_then(|it| it.record.history());
+                journal.keep(class.id(), history);
+            }
+        }
         for gone in changes.removed.iter().filter(|gone| gone.may_be_queued()) {
             let id = gone.record.id();
             if let (Some(journal), None) = (&journal, state.subscriptions.get(id)) {
@@ -185,6 +196,7 @@ impl CommitSink for Wiring {
             state.telling.miss(previous, revision);
         }
         self.listen(&mut state);
+        self.arm(&mut state);
     }
 
     fn committed(&self, commit: &Commit<'_>, trash: &mut Trash) {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::channels::{ClassEntry, Retired};
 use super::entries::Entries;
 use super::listing::Listed;
+use super::schedules::Schedules;
 use crate::broker::wiring_changes::{BUILT_IN, Listeners, PutSchema, Telling};
+use crate::clock::Clock;
 use crate::component::{Roles, Sessions};
 use crate::model::{
     BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription,
@@ -41,6 +43,8 @@ pub(crate) struct State {
     pub(crate) sessions: Sessions,
     /// owner -> the per-user subscriptions that follow the owner's sessions
     per_user: HashMap<Principal, Entries>,
+    /// When subscriptions begin and cease to be delivered by their schedules.
+    pub(super) schedules: Schedules,
     /// class that is gone -> the channels that its publishers may still have
     pub(super) retired: HashMap<EventClassId, Retired>,
     bindings: BindingPool,
@@ -96,6 +100,13 @@ pub(crate) struct Changes {
     pub(super) access: bool,
 }
 
+impl Changes {
+    /// Keeps an entry until no lock is held: it may be the last to hold the user's object.
+    pub(super) fn drop_later(&mut self, entry: Arc<SubscriptionEntry>) {
+        self.dropped.push(entry);
+    }
+}
+
 impl Wired {
     pub(crate) fn new(stored: StoredSubscription, compiled: Option<CompiledFilter>) -> Self {
         Self(Mutex::new(Some(WiredSubscription { stored, compiled })))
@@ -120,8 +131,11 @@ impl Wired {
 
 impl State {
     /// Returns the state of a store that holds nothing: the built-in classes.
-    pub(super) fn new() -> Self {
-        let mut state = Self::default();
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let mut state = Self {
+            schedules: Schedules::new(clock),
+            ..Self::default()
+        };
         let mut changes = Changes::default();
         for class in &BUILT_IN {
             // Nothing else is there yet whose type could have the id.
@@ -135,7 +149,7 @@ impl State {
     pub(super) fn put(&mut self, record: Record, revision: Revision, changes: &mut Changes) {
         match record {
             Record::Schema(schema) => self.put_schema(schema, revision, changes),
-            Record::Class(class) => self.put_class(class, changes),
+            Record::Class(class) => self.put_class(*class, changes),
             Record::Role(name, role) => {
                 changes.access = true;
                 let replaced = self.roles.insert(name, role);
@@ -166,6 +180,8 @@ impl State {
         entry.absent = follows
             .as_ref()
             .is_some_and(|owner| !self.sessions.has(owner));
+        let off_hours = self.schedules.list(entry.key(), entry.record.schedule());
+        entry.off_hours = off_hours.map(Box::new);
         let entry = Arc::new(entry);
         if let Some(owner) = follows {
             let of_owner = self.per_user.entry(owner).or_default();
@@ -232,6 +248,7 @@ impl State {
                 (None, interface) => take_out(&mut self.by_interface, interface, key),
             };
             changes.listeners |= Listeners::may_be(&entry);
+            self.schedules.remove(key);
             if let Some(owner) = followed(&entry.record) {
                 take_out(&mut self.per_user, owner.clone(), key);
             }
@@ -328,7 +345,8 @@ impl State {
             Some(_) => return Ok(()),
             None => known.rust_type = Some(rust_type),
         }
-        if known.schema.hash() != schema.hash() {
+        // What the store has knows no defaults.
+        if known.schema.hash() != schema.hash() || schema.has_defaults() {
             known.schema = Arc::new(schema.clone());
             changes.interfaces.insert(id);
         }

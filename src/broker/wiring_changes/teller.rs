@@ -66,6 +66,11 @@ impl Teller {
     pub(in crate::broker) fn begin(&self, around: &Arc<Surroundings>) {
         self.around.get_or_init(|| Arc::clone(around));
     }
+
+    /// Returns what surrounds the channels.
+    pub(in crate::broker) fn around(&self) -> Option<&Arc<Surroundings>> {
+        self.around.get()
+    }
 }
 
 impl Listeners {

@@ -98,15 +98,20 @@ impl Carried {
         }
     }
 
+    /// Returns the publisher properties that its subscribers see.
+    pub(crate) fn properties(&self) -> Properties {
+        let shown = self.rare.as_ref().and_then(|rare| rare.shown.as_ref());
+        shown.map_or_else(Properties::default, Kept::properties)
+    }
+
     /// Returns what is to be stored of the fire.
     pub(crate) fn to_stored(&self) -> StoredFire {
-        let shown = self.rare.as_ref().and_then(|rare| rare.shown.as_ref());
         StoredFire {
             class: self.class,
             id: self.drawn.event_id(),
             time: self.drawn.time,
             depth: self.depth,
-            properties: shown.map_or_else(Properties::default, Kept::properties),
+            properties: self.properties(),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
+use super::chronicle::Past;
 use super::ledger::Number;
 use super::receipt::Addressed;
 use crate::delivery::Desk;
 use crate::model::{Queued, SubscriptionId};
-use crate::store::record::queue::{QueueMemory, Tries};
+use crate::store::record::queue::{Follow, QueueMemory, Tries};
 
 /// What waits for one subscription.
 pub(super) struct Backlog {
@@ -44,6 +45,10 @@ pub(super) struct Backlog {
     pub(super) is_feeding: bool,
     /// Whether it is known to the store.
     pub(super) is_stored: bool,
+    /// Which past events are its own though they do not name it.
+    pub(super) follows: Vec<Follow>,
+    /// How many past events wait, which count for no capacity, and the last number of one.
+    past: (usize, Number),
 }
 
 /// How many events of a queue are in memory: enough for its threads to be at work while the next
@@ -72,6 +77,8 @@ impl Backlog {
             until: 0,
             is_feeding: false,
             is_stored: false,
+            follows: Vec::new(),
+            past: (0, 0),
         }
     }
 
@@ -81,6 +88,7 @@ impl Backlog {
         self.last_done = memory.done.last().copied().unwrap_or(memory.until);
         self.done = memory.done.into_iter().collect();
         self.tries = memory.tries.into_iter().collect();
+        self.follows = memory.follows;
     }
 
     pub(super) fn has_had(&self, event: Number) -> bool {
@@ -90,6 +98,58 @@ impl Backlog {
     /// Returns how many events wait.
     pub(super) fn waiting(&self) -> usize {
         self.tail.len() + self.fed.len() + self.later.len() + self.stranded.len()
+    }
+
+    /// Returns all events that wait.
+    pub(super) fn all(&self) -> Vec<Number> {
+        let all = self.tail.iter().chain(&self.fed).chain(&self.later);
+        all.chain(&self.stranded).copied().collect()
+    }
+
+    fn is_waiting_for(&self, event: Number) -> bool {
+        let mut sets = [&self.fed, &self.later, &self.stranded].into_iter();
+        self.tail.binary_search(&event).is_ok() || sets.any(|set| set.contains(&event))
+    }
+
+    /// Has these past events wait, but for those that it has or has had. Returns those that do.
+    pub(super) fn begin_with(&mut self, follow: Follow, mut past: Vec<Number>) -> Vec<Number> {
+        self.follows.push(follow);
+        past.retain(|event| !self.has_had(*event) && !self.is_waiting_for(*event));
+        let mut all = Vec::from(std::mem::take(&mut self.tail));
+        all.extend(&past);
+        all.sort_unstable();
+        self.tail = all.into();
+        self.note_past(&past);
+        past
+    }
+
+    /// Has a past event wait that it has followed before.
+    pub(super) fn wait_for_past(&mut self, event: Number) {
+        self.wait_for(event);
+        self.note_past(&[event]);
+    }
+
+    fn note_past(&mut self, events: &[Number]) {
+        let last = events.iter().copied().max().unwrap_or_default();
+        self.past = (self.past.0 + events.len(), self.past.1.max(last));
+    }
+
+    /// Notes that an event is its own though it does not name it.
+    pub(super) fn extend_follow(&mut self, chronicle: u32, past: &Past) {
+        let mut follows = self.follows.iter_mut();
+        let is_it = |it: &&mut Follow| it.chronicle == chronicle && it.interface == past.interface;
+        if let Some(follow) = follows.find(is_it) {
+            follow.through = follow.through.max(past.number);
+        }
+    }
+
+    /// Returns whether an event that does not name it is its own.
+    pub(super) fn has_followed(&self, chronicle: u32, past: &Past) -> bool {
+        self.follows.iter().any(|it| {
+            it.chronicle == chronicle
+                && it.interface == past.interface
+                && (it.from..=it.through).contains(&past.number)
+        })
     }
 
     /// Returns whether the next event can go to the lane as it is.
@@ -117,7 +177,7 @@ impl Backlog {
     /// Returns whether as many wait as may.
     pub(super) fn is_full(&self) -> bool {
         let capacity = self.terms.as_ref().map_or(usize::MAX, |it| it.capacity());
-        self.waiting() + self.reserved >= capacity
+        (self.waiting() + self.reserved).saturating_sub(self.past.0) >= capacity
     }
 
     /// Returns the first event that waits.
@@ -132,6 +192,14 @@ impl Backlog {
     }
 
     pub(super) fn leave(&mut self, event: Number) -> bool {
+        let left = self.take_out(event);
+        if left && event <= self.past.1 {
+            self.past.0 = self.past.0.saturating_sub(1);
+        }
+        left
+    }
+
+    fn take_out(&mut self, event: Number) -> bool {
         let sets = [&mut self.fed, &mut self.later, &mut self.stranded];
         if sets.into_iter().any(|set| set.remove(&event)) {
             return true;

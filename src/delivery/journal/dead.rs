@@ -26,9 +26,14 @@ pub enum DeadLetterCause {
     Failed,
     /// Its time to live was over.
     Expired,
-    /// The subscriber's interface, as it is now, has no event that takes its values.
-    Unfit,
+    /// The interface has changed since it was fired: as the subscriber has it, no event takes its
+    /// values, and no [upcaster](crate::Upcaster) made it one that does. Once there is one, or the
+    /// older program is back, it can be [replayed](crate::Broker::replay).
+    SchemaChanged,
 }
+
+/// The key of a dead letter, and its stored form.
+pub(super) type Letter = (Vec<u8>, Vec<u8>);
 
 /// A dead letter as the store has it.
 pub(crate) struct Retold {
@@ -44,7 +49,7 @@ impl DeadLetterCause {
         match self {
             Self::Failed => 0,
             Self::Expired => 1,
-            Self::Unfit => 2,
+            Self::SchemaChanged => 2,
         }
     }
 
@@ -52,7 +57,7 @@ impl DeadLetterCause {
         match number {
             0 => Self::Failed,
             1 => Self::Expired,
-            _ => Self::Unfit,
+            _ => Self::SchemaChanged,
         }
     }
 }
@@ -117,7 +122,7 @@ impl Journal {
 
     /// Makes a dead letter of an event that does not fit any more.
     pub(super) fn bury_stored(&self, queue: u32, number: Number, event: QueuedEvent, why: &str) {
-        self.bury_event(queue, number, event, DeadLetterCause::Unfit, why);
+        self.bury_event(queue, number, event, DeadLetterCause::SchemaChanged, why);
     }
 
     fn stored_event(&self, number: Number) -> Option<QueuedEvent> {
@@ -149,10 +154,12 @@ impl Journal {
             time: self.staff.clock.now(),
             attempts: tries.attempts,
         };
-        if !self.is_resolved(id, number, &dead) {
-            self.keep_dead(id, number, dead);
-        }
-        self.done(queue, number);
+        // Stored in one write, or a crash between two would leave a letter that still waits.
+        let letter = match self.is_resolved(id, number, &dead) {
+            true => None,
+            false => self.letter_of(id, number, dead),
+        };
+        self.done_with(queue, number, letter);
     }
 
     /// Offers an event to whoever is to have a last look at those that are given up.
@@ -168,17 +175,17 @@ impl Journal {
         })
     }
 
-    fn keep_dead(&self, id: SubscriptionId, number: Number, dead: DeadEvent) {
-        if let Ok(bytes) = queue::encode_dead_event(&dead) {
-            let key = queue::dead_letter_key(id, number);
-            self.state.lock().pending.put(key, Some(bytes));
-        }
+    /// Tells of a dead letter, and returns it as it is stored.
+    fn letter_of(&self, id: SubscriptionId, number: Number, dead: DeadEvent) -> Option<Letter> {
+        let bytes = queue::encode_dead_event(&dead).ok();
+        let letter = bytes.map(|bytes| (queue::dead_letter_key(id, number), bytes));
         self.staff.notices.push(Notice::DeadLetter {
             id: id.uuid(),
             reason: reason(&dead),
             attempts: dead.attempts.len(),
             name: dead.name,
         });
+        letter
     }
 
     /// Returns the dead letters, those of one subscription if one is named.
@@ -206,18 +213,29 @@ impl Journal {
         (subscription, number): (SubscriptionId, u64),
         dead: DeadEvent,
     ) -> Retold {
-        let schema = self.schema_of(store, &dead.event);
-        let method = usize::try_from(dead.event.method).unwrap_or(usize::MAX);
-        let method = schema.as_ref().and_then(|it| it.methods().get(method));
-        let parameters = method.map(|it| it.parameters().iter());
-        let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
+        let (method, parameters) = self.names(store, &dead.event);
         Retold {
             subscription,
             number,
-            method: method.map(|method| method.name().to_owned()),
-            parameters: parameters.unwrap_or_default(),
+            method,
+            parameters,
             dead,
         }
+    }
+
+    /// Returns the names of an event's method and of its parameters, as far as they are known.
+    pub(super) fn names(
+        &self,
+        store: &dyn Store,
+        event: &QueuedEvent,
+    ) -> (Option<String>, Vec<String>) {
+        let schema = self.schema_of(store, event);
+        let method = usize::try_from(event.method).unwrap_or(usize::MAX);
+        let method = schema.as_ref().and_then(|it| it.methods().get(method));
+        let parameters = method.map(|it| it.parameters().iter());
+        let parameters = parameters.map(|all| all.map(|it| it.name().to_owned()).collect());
+        let method = method.map(|method| method.name().to_owned());
+        (method, parameters.unwrap_or_default())
     }
 
     /// Has a dead letter delivered again, as an event that was fired when it was; of one that came
@@ -303,7 +321,7 @@ fn reason(dead: &DeadEvent) -> String {
     }
 }
 
-fn closed() -> Error {
+pub(super) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the broker is closed")
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::backlog::WINDOW;
 use super::ledger::Number;
@@ -168,7 +168,7 @@ impl Journal {
         }
         let mut rest = stored.into_iter();
         while let Some((number, tries)) = rest.next() {
-            match self.read(&desk, queue, number) {
+            match self.read(&desk, terms, (queue, number)) {
                 Ok(Found::Event(event)) => self.push(&desk, at, terms, event, tries.as_ref()),
                 Ok(Found::Stranded) => self.strand(queue, number),
                 Ok(Found::Nothing) => self.done(queue, number),
@@ -222,7 +222,12 @@ impl Journal {
     }
 
     /// Reads an event for a queue.
-    fn read(&self, desk: &Arc<Desk>, queue: u32, number: Number) -> Result<Found> {
+    fn read(
+        &self,
+        desk: &Arc<Desk>,
+        terms: Option<&Queued>,
+        (queue, number): (u32, Number),
+    ) -> Result<Found> {
         let Some(store) = self.store() else {
             return Ok(Found::Stranded);
         };
@@ -244,18 +249,35 @@ impl Journal {
             return Ok(Found::Stranded);
         }
         let addressee = event.addressees.iter().find(|to| to.queue == queue);
-        let Some(addressee) = addressee.copied() else {
-            return Ok(Found::Nothing);
+        let addressee = addressee.copied();
+        let parcel = match self.restored(&*store, &event)? {
+            Ok(parcel) => parcel,
+            Err(why) => return Ok(Found::Misfit(event, why)),
         };
-        Ok(match self.restored(&*store, &event)? {
-            Ok(parcel) => Found::Event(Addressed {
-                number,
-                parcel,
-                lane: addressee.lane,
-                why: triggered_of(addressee.why),
-            }),
-            Err(why) => Found::Misfit(event, why),
-        })
+        // A past event does not name it, and was asked by no fire.
+        let is_past = addressee.is_none();
+        if is_past && self.is_late(terms, event.time) {
+            return Ok(Found::Nothing);
+        }
+        let lane_of_past = || {
+            let recipient = desk.recipient(site);
+            recipient.map_or(0, |it| it.lane_of_past(&*parcel))
+        };
+        let lane = addressee.map_or_else(lane_of_past, |to| to.lane);
+        Ok(Found::Event(Addressed {
+            number,
+            parcel,
+            lane,
+            why: addressee.and_then(|to| triggered_of(to.why)),
+            is_past,
+        }))
+    }
+
+    /// Returns whether an event was fired longer ago than a queue delivers it.
+    fn is_late(&self, terms: Option<&Queued>, fired: SystemTime) -> bool {
+        let span = terms.and_then(|terms| terms.time_to_live());
+        let end = span.and_then(|span| fired.checked_add(span));
+        end.is_some_and(|end| self.staff.clock.now() >= end)
     }
 
     /// Returns the event as it was fired, or says why nobody can have it.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::chronicle::Kept;
+use super::keeping::KeepPast;
 use super::writer::{Appended, WritingHere, is_writing_here};
 use super::{Journal, Post, Refusal, dead, number_of};
 use crate::delivery::Parcel;
@@ -28,22 +30,27 @@ struct Reserved<'a> {
 }
 
 /// An event in its stored form, and who waits for it.
-type Encoded = (Vec<u8>, Arc<dyn Parcel>, Vec<Addressee>);
+struct Encoded {
+    bytes: Vec<u8>,
+    parcel: Arc<dyn Parcel>,
+    addressees: Vec<Addressee>,
+    kept: Option<Kept>,
+}
 
 impl Journal {
     /// Adds events to a batch. Where there is no room in a queue that does not say that it loses
     /// what is new, that is an error.
     pub(crate) fn join<'e>(
         self: &Arc<Self>,
-        events: impl Iterator<Item = (&'e Arc<dyn Parcel>, &'e [Post])>,
+        events: impl Iterator<Item = (&'e Arc<dyn Parcel>, &'e [Post], Option<&'e KeepPast>)>,
         batch: &mut Batch,
     ) -> Result<Joined> {
         let mut reserved = Reserved {
             journal: self,
             events: Vec::new(),
         };
-        for (parcel, posts) in events {
-            reserved.add(parcel, posts)?;
+        for (parcel, posts, keep) in events {
+            reserved.add(parcel, posts, keep)?;
         }
         if is_writing_here() {
             let message = "another commit of this thread has not ended";
@@ -73,29 +80,37 @@ impl Journal {
             new: BTreeSet::new(),
             _here: WritingHere::begin(),
         };
-        for (bytes, parcel, addressees) in std::mem::take(&mut reserved.events) {
+        for event in std::mem::take(&mut reserved.events) {
+            let Encoded {
+                bytes,
+                parcel,
+                addressees,
+                kept,
+            } = event;
             state.last += 1;
-            batch.put(queue::event_key(state.last), bytes);
-            for to in &addressees {
-                let queue = state.ledger.get_mut(to.queue);
-                if queue.is_some_and(|queue| !queue.is_stored) && joined.new.insert(to.queue) {
-                    let memory = state.ledger.memory(to.queue);
-                    if let Some(Ok(bytes)) = memory.as_ref().map(queue::encode_queue) {
-                        batch.put(queue::queue_key(to.queue), bytes);
-                    }
-                }
-            }
             let number = state.last;
-            // Its bytes are in the batch.
-            let event = Appended::new(number, Vec::new(), &parcel, addressees, false);
+            let mut event = Appended::new(number, bytes, &parcel, addressees, false).kept(kept);
+            joined.new.extend(event.put_in(batch, &mut state.ledger));
             joined.appended.push(event);
+        }
+        for number in &joined.new {
+            let record = state.ledger.record(*number);
+            if let Some(Ok(bytes)) = record.as_ref().map(queue::encode_queue) {
+                batch.put(queue::queue_key(*number), bytes);
+            }
         }
         Ok(joined)
     }
 }
 
 impl Reserved<'_> {
-    fn add(&mut self, parcel: &Arc<dyn Parcel>, posts: &[Post]) -> Result<()> {
+    fn add(
+        &mut self,
+        parcel: &Arc<dyn Parcel>,
+        posts: &[Post],
+        keep: Option<&KeepPast>,
+    ) -> Result<()> {
+        let kept = self.journal.kept(keep, &**parcel).map_err(unkept)?;
         let mut addressees = Vec::new();
         for post in posts {
             match self.journal.reserve(post.subscription) {
@@ -111,9 +126,16 @@ impl Reserved<'_> {
                 }
             }
         }
-        match dead::encode(&**parcel, addressees.clone()) {
+        let named = addressees.iter().copied();
+        let named = named.chain(kept.as_ref().map(Kept::addressee)).collect();
+        match dead::encode(&**parcel, named) {
             Ok(bytes) => {
-                let event = (bytes, Arc::clone(parcel), addressees);
+                let event = Encoded {
+                    bytes,
+                    parcel: Arc::clone(parcel),
+                    addressees,
+                    kept,
+                };
                 self.events.push(event);
                 Ok(())
             }
@@ -137,10 +159,11 @@ impl Reserved<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         let events = std::mem::take(&mut self.events);
-        for (_, _, addressees) in &events {
-            self.release(addressees);
+        for event in &events {
+            self.release(&event.addressees);
         }
-        drop_quietly(events);
+        let parcels: Vec<_> = events.into_iter().map(|event| event.parcel).collect();
+        drop_quietly(parcels);
     }
 }
 
@@ -152,9 +175,7 @@ impl Joined {
         let count = appended.iter().map(Appended::count).sum();
         let mut state = self.journal.state.lock();
         for queue in &self.new {
-            if let Some(queue) = state.ledger.get_mut(*queue) {
-                queue.is_stored = true;
-            }
+            state.ledger.set_stored(*queue);
         }
         let (mut feed, mut parcels) = (BTreeSet::new(), Vec::new());
         for event in appended {
@@ -189,6 +210,14 @@ impl Drop for Joined {
         drop_quietly(appended);
         self.journal.changed.notify_all();
         self.journal.write_soon();
+    }
+}
+
+fn unkept(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Closed => dead::closed(),
+        Refusal::Unwritten(why) => Error::new(ErrorKind::Unavailable, why),
+        _ => Error::new(ErrorKind::Unavailable, "the history cannot be written"),
     }
 }
 

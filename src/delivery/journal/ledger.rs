@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::backlog::Backlog;
+use super::chronicle::{Chronicle, Followers, Past};
 use crate::model::SubscriptionId;
-use crate::store::record::queue::{Addressee, QueueMemory};
+use crate::store::record::queue::{Addressee, QueueMemory, QueueRecord};
 
 /// The number of an event: those that were accepted later have greater ones.
 pub(super) type Number = u64;
@@ -18,6 +19,9 @@ pub(super) struct Ledger {
     queues: HashMap<u32, Backlog>,
     by_subscription: HashMap<SubscriptionId, u32>,
     last_queue: u32,
+    /// The past events of classes; numbered as queues are.
+    pub(super) chronicles: HashMap<u32, Chronicle>,
+    pub(super) followers: Followers,
 }
 
 /// What is to be written now that a queue is done with an event.
@@ -34,7 +38,7 @@ impl Ledger {
     pub(super) fn queue_of(&mut self, id: SubscriptionId, name: &Arc<str>) -> &mut Backlog {
         let number = match self.by_subscription.get(&id) {
             Some(number) => *number,
-            None => self.add(self.last_queue + 1, id, name),
+            None => self.add(self.next_queue(), id, name),
         };
         self.queues
             .entry(number)
@@ -47,6 +51,11 @@ impl Ledger {
         self.by_subscription.insert(id, number);
         self.queues.insert(number, Backlog::new(number, id, name));
         number
+    }
+
+    /// Returns a number that no queue has had.
+    pub(super) fn next_queue(&self) -> u32 {
+        self.last_queue + 1
     }
 
     pub(super) fn find(&self, id: SubscriptionId) -> Option<&Backlog> {
@@ -77,9 +86,15 @@ impl Ledger {
 
     /// Takes in an event that is stored, for those of its addressees who have not had it. Returns
     /// whether all have: of one whose memory cannot be read nobody knows.
-    pub(super) fn take_in(&mut self, event: Number, addressees: &[Addressee]) -> bool {
+    pub(super) fn take_in(&mut self, past: Past, addressees: &[Addressee]) -> bool {
+        let event = past.number;
         let (mut count, mut unknown) = (0, false);
         for addressee in addressees {
+            // One that was given up may have followers still.
+            count += self.reenter(addressee.queue, past, addressees);
+            if self.chronicles.contains_key(&addressee.queue) {
+                continue;
+            }
             let Some(queue) = self.queues.get_mut(&addressee.queue) else {
                 unknown = true;
                 continue;
@@ -90,6 +105,29 @@ impl Ledger {
             }
         }
         self.wait_for(event, count) && !unknown
+    }
+
+    /// Notes that one more waits for each of these, which are stored.
+    pub(super) fn wait_also(&mut self, events: Vec<Number>) {
+        for event in events {
+            *self.waited_for.entry(event).or_default() += 1;
+        }
+    }
+
+    /// Notes that one less waits for each of these. Returns those for which nobody waits now.
+    pub(super) fn let_go(&mut self, events: impl IntoIterator<Item = Number>) -> Vec<Number> {
+        let is_left = |event: &Number| {
+            let Some(count) = self.waited_for.get_mut(event) else {
+                return false;
+            };
+            *count -= 1;
+            let is_left = *count == 0;
+            if is_left {
+                self.waited_for.remove(event);
+            }
+            is_left
+        };
+        events.into_iter().filter(is_left).collect()
     }
 
     /// Notes that so many wait for an event. Returns whether nobody does.
@@ -131,23 +169,30 @@ impl Ledger {
     pub(super) fn remove(&mut self, id: SubscriptionId) -> Option<(Backlog, Vec<Number>)> {
         let number = self.by_subscription.remove(&id)?;
         let queue = self.queues.remove(&number)?;
-        let all = queue.tail.iter().chain(&queue.fed).chain(&queue.later);
-        let all = all.chain(&queue.stranded);
-        let mut left = Vec::new();
-        for event in all {
-            if let Some(count) = self.waited_for.get_mut(event) {
-                *count -= 1;
-                if *count == 0 {
-                    self.waited_for.remove(event);
-                    left.push(*event);
-                }
-            }
-        }
+        self.unfollow(number);
+        let left = self.let_go(queue.all());
         Some((queue, left))
     }
 
+    /// Returns what is to be stored under a number.
+    pub(super) fn record(&mut self, number: u32) -> Option<QueueRecord> {
+        match self.chronicles.get(&number) {
+            Some(chronicle) => Some(chronicle.record()),
+            None => self.memory(number).map(QueueRecord::Queue),
+        }
+    }
+
+    /// Notes that what is to be stored under a number is.
+    pub(super) fn set_stored(&mut self, number: u32) {
+        if let Some(queue) = self.queues.get_mut(&number) {
+            queue.is_stored = true;
+        } else if let Some(chronicle) = self.chronicles.get_mut(&number) {
+            chronicle.is_stored = true;
+        }
+    }
+
     /// Returns what is to be stored of a queue.
-    pub(super) fn memory(&mut self, queue: u32) -> Option<QueueMemory> {
+    fn memory(&mut self, queue: u32) -> Option<QueueMemory> {
         let Self {
             waited_for, queues, ..
         } = self;
@@ -157,6 +202,7 @@ impl Ledger {
             queue.last_done.min(first.saturating_sub(1))
         });
         let until = until.max(queue.until);
+        queue.until = until;
         queue
             .done
             .retain(|done| *done > until && waited_for.contains_key(done));
@@ -167,6 +213,7 @@ impl Ledger {
             until,
             done: queue.done.iter().copied().collect(),
             tries: tries.into_iter().map(|(n, t)| (*n, t.clone())).collect(),
+            follows: queue.follows.clone(),
         })
     }
 }
@@ -174,7 +221,10 @@ impl Ledger {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+    use crate::value::InterfaceId;
 
     fn ledger(queues: u32) -> Ledger {
         let mut ledger = Ledger::default();
@@ -194,6 +244,15 @@ mod tests {
         queues.iter().map(to).collect()
     }
 
+    fn past(number: Number) -> Past {
+        Past {
+            number,
+            interface: InterfaceId::from_u128(0),
+            time: SystemTime::UNIX_EPOCH,
+            size: 1,
+        }
+    }
+
     const REMOVAL: Due = Due {
         removal: true,
         memory: false,
@@ -206,9 +265,9 @@ mod tests {
     #[test]
     fn event_goes_when_the_last_who_waited_has_had_it() {
         let mut ledger = ledger(2);
-        assert!(!ledger.take_in(7, &to(&[1, 2])));
+        assert!(!ledger.take_in(past(7), &to(&[1, 2])));
         assert!(
-            !ledger.take_in(8, &to(&[3])),
+            !ledger.take_in(past(8), &to(&[3])),
             "somebody may have the number"
         );
         assert_eq!(ledger.done(1, 7), MEMORY);
@@ -221,7 +280,7 @@ mod tests {
     fn queue_remembers_what_it_has_had_of_what_others_wait_for() {
         let mut first = ledger(2);
         for event in 1..=6 {
-            first.take_in(event, &to(&[1, 2]));
+            first.take_in(past(event), &to(&[1, 2]));
         }
         for event in [1, 2, 4, 5] {
             first.done(1, event);
@@ -233,7 +292,7 @@ mod tests {
         let mut second = ledger(2);
         second.get_mut(1).unwrap().remember(memory);
         for event in [1, 2, 3, 4, 6] {
-            second.take_in(event, &to(&[1, 2]));
+            second.take_in(past(event), &to(&[1, 2]));
         }
         assert_eq!(second.get_mut(1).unwrap().tail, [3, 6]);
         assert_eq!(second.get_mut(2).unwrap().tail, [1, 2, 3, 4, 6]);
@@ -246,7 +305,7 @@ mod tests {
     fn events_that_are_put_back_stand_where_they_stood() {
         let mut ledger = ledger(1);
         for event in 1..=5 {
-            ledger.take_in(event, &to(&[1]));
+            ledger.take_in(past(event), &to(&[1]));
         }
         let queue = ledger.get_mut(1).unwrap();
         for _ in 0..3 {
@@ -263,8 +322,8 @@ mod tests {
     #[test]
     fn queue_that_goes_leaves_those_for_which_nobody_waits() {
         let mut ledger = ledger(2);
-        ledger.take_in(1, &to(&[1, 2]));
-        ledger.take_in(2, &to(&[1]));
+        ledger.take_in(past(1), &to(&[1, 2]));
+        ledger.take_in(past(2), &to(&[1]));
         let (gone, left) = ledger.remove(SubscriptionId::from_u128(1)).unwrap();
         assert_eq!((gone.number, gone.waiting(), left), (1, 2, vec![2]));
         assert_eq!(ledger.done(2, 1), REMOVAL);

@@ -7,9 +7,11 @@
 //! by its [receipt](receipt) how that went.
 
 mod backlog;
+mod chronicle;
 mod dead;
 mod feeder;
 mod joined;
+mod keeping;
 mod ledger;
 mod opening;
 mod owner;
@@ -22,12 +24,15 @@ use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use uuid::Uuid;
 
+use self::chronicle::Kept;
 pub use self::dead::DeadLetterCause;
 pub(crate) use self::dead::Retold;
 pub(crate) use self::joined::Joined;
+pub(crate) use self::keeping::{KeepPast, Recalled};
 use self::ledger::{Ledger, Number};
 use self::owner::Owner;
 pub(crate) use self::receipt::Receipt;
@@ -41,7 +46,8 @@ use super::trigger::Triggered;
 use crate::model::{EventClassId, Queued, SubscriptionId};
 use crate::notices::Notice;
 use crate::store::Store;
-use crate::store::record::queue::Addressee;
+use crate::store::record::queue::{Addressee, queue_key};
+use crate::sync::atomic::AtomicU64;
 use crate::sync::{Condvar, Mutex};
 use crate::value::{InterfaceId, InterfaceSchema, Value};
 
@@ -57,6 +63,8 @@ pub(crate) struct Journal {
     open_site: OnceLock<OpenSite>,
     schemas: Mutex<Schemas>,
     state: Mutex<State>,
+    /// Rises whenever a queue that began with past events goes live; what its fires begin by.
+    mark: AtomicU64,
     /// Where publishers wait until their events are stored, or there is room for them.
     changed: Condvar,
 }
@@ -85,6 +93,8 @@ struct State {
     /// Holds the store's queues, if no other broker of the process does.
     owner: Option<Owner>,
     is_stopped: bool,
+    /// When the chronicles are looked at for events that are too old.
+    trims_at: Option<Instant>,
 }
 
 /// Who is to have an event.
@@ -126,6 +136,7 @@ impl Journal {
             open_site: OnceLock::new(),
             schemas: Mutex::default(),
             state: Mutex::default(),
+            mark: AtomicU64::new(1),
             changed: Condvar::new(),
         })
     }
@@ -196,40 +207,63 @@ impl Journal {
         Some(Box::new(queue))
     }
 
+    /// Returns the key of what the queue of a subscription remembers, if it has one: without that
+    /// what is stored for the queue is for nobody.
+    pub(crate) fn memory_key(&self, id: SubscriptionId) -> Option<Vec<u8>> {
+        let state = self.state.lock();
+        let queue = state.ledger.find(id)?;
+        Some(queue_key(queue.number))
+    }
+
     /// Returns how many events wait for a subscription.
     pub(crate) fn waiting(&self, id: SubscriptionId) -> usize {
         let state = self.state.lock();
         state.ledger.find(id).map_or(0, |queue| queue.waiting())
     }
 
-    /// Has an event stored for these, and returns what became of that for each of them.
+    /// Has an event stored for these, and for the history of its class if it is to be. Returns what
+    /// became of that for each of them, and why the history lacks it if it does.
     pub(crate) fn append(
         &self,
         parcel: &Arc<dyn Parcel>,
         posts: &[Post],
+        keep: Option<&KeepPast>,
         may_block: bool,
-    ) -> Vec<Result<(), Refusal>> {
+    ) -> (Vec<Result<(), Refusal>>, Option<Refusal>) {
         let mut outcomes = self.reserve_all(posts, may_block);
+        let (kept, mut unkept) = match self.kept(keep, &**parcel) {
+            Ok(kept) => (kept, None),
+            Err(refusal) => (None, Some(refusal)),
+        };
         let accepted = posts.iter().zip(&outcomes);
         let accepted: Vec<_> = accepted
             .filter_map(|(post, outcome)| Some((post, outcome.clone().ok()?)))
             .collect();
-        if accepted.is_empty() {
-            return outcomes.into_iter().map(|it| it.map(drop)).collect();
+        if accepted.is_empty() && kept.is_none() {
+            return (
+                outcomes.into_iter().map(|it| it.map(drop)).collect(),
+                unkept,
+            );
         }
-        let waits = accepted.iter().any(|(post, _)| post.waits);
+        let waits = kept.is_some() && keep.is_some_and(|keep| keep.waits);
+        let waits = waits || accepted.iter().any(|(post, _)| post.waits);
         let addressees = accepted.iter().map(|(post, queue)| Addressee {
             queue: *queue,
             lane: post.lane,
             why: number_of(post.why),
         });
+        let addressees = addressees.chain(kept.as_ref().map(Kept::addressee));
         let addressees: Vec<_> = addressees.collect();
-        if let Err(refusal) = self.accept(parcel, addressees, waits) {
+        if let Err(refusal) = self.accept(parcel, addressees, kept, waits) {
             for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_ok()) {
                 *outcome = Err(refusal.clone());
             }
+            unkept = kept.map(|_| refusal).or(unkept);
         }
-        outcomes.into_iter().map(|it| it.map(drop)).collect()
+        (
+            outcomes.into_iter().map(|it| it.map(drop)).collect(),
+            unkept,
+        )
     }
 
     /// Has an event written, and waits for that if it is to.
@@ -237,6 +271,7 @@ impl Journal {
         &self,
         parcel: &Arc<dyn Parcel>,
         addressees: Vec<Addressee>,
+        kept: Option<Kept>,
         waits: bool,
     ) -> Result<(), Refusal> {
         // Inside of a write of this thread it is stored right behind it.
@@ -266,7 +301,7 @@ impl Journal {
         let number = state.last;
         state
             .pending
-            .append(Appended::new(number, bytes, parcel, addressees, waits));
+            .append(Appended::new(number, bytes, parcel, addressees, waits).kept(kept));
         drop(state);
         match waits {
             true => self.written(number),
@@ -329,6 +364,24 @@ impl Journal {
 
     fn store(&self) -> Option<Arc<dyn Store>> {
         self.store.get()?.upgrade()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the queue is full",
+            Self::Dropped => "the queue is full, and drops what is new",
+            Self::Closed => "the broker is closed",
+            Self::Gone => "the subscription is gone",
+            Self::Unwritten(why) => why,
+        })
+    }
+}
+
+impl Refusal {
+    fn elsewhere() -> Self {
+        Self::Unwritten("another broker of this process has the queues of the store".to_owned())
     }
 }
 

@@ -6,25 +6,31 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::ledger::Number;
+use super::chronicle::Past;
+use super::ledger::{Ledger, Number};
 use super::owner::Owner;
 use super::{Journal, State};
 use crate::error::Result;
 use crate::model::SubscriptionId;
 use crate::store::Store;
-use crate::store::record::queue::{self, Addressee, QueueMemory};
+use crate::store::record::queue::{self, Addressee, QueueRecord};
 
 /// What the store holds.
 #[derive(Default)]
 struct Found {
-    queues: BTreeMap<u32, QueueMemory>,
-    events: BTreeMap<Number, Vec<Addressee>>,
+    queues: BTreeMap<u32, QueueRecord>,
+    events: BTreeMap<Number, FoundEvent>,
     /// The classes of the events, and their interfaces.
     sites: BTreeSet<(Uuid, Uuid)>,
     /// The greatest number that an event ever had, as far as anything tells.
     last: Number,
     /// The same of queues.
     last_queue: u32,
+}
+
+struct FoundEvent {
+    addressees: Vec<Addressee>,
+    past: Past,
 }
 
 impl Journal {
@@ -42,15 +48,8 @@ impl Journal {
         let mut found = read(&**store)?;
         let mut state = self.state.lock();
         state.owner = Some(owner);
-        for (number, memory) in std::mem::take(&mut found.queues) {
-            let id = memory.subscription;
-            let name = name_of(id).unwrap_or_else(|| Arc::from(""));
-            state.ledger.add(number, id, &name);
-            if let Some(queue) = state.ledger.get_mut(number) {
-                queue.remember(memory);
-                queue.is_stored = true;
-            }
-        }
+        let queues = std::mem::take(&mut found.queues);
+        state.ledger.recall(queues, name_of);
         let sites = std::mem::take(&mut found.sites);
         state.take_in(found);
         drop(state);
@@ -59,6 +58,7 @@ impl Journal {
                 open(class.into(), interface.into());
             }
         }
+        self.trim_when_due();
         self.write_soon();
         Ok(())
     }
@@ -85,12 +85,46 @@ impl Journal {
     }
 }
 
+impl Ledger {
+    /// Takes in the queues and chronicles of a store.
+    fn recall(
+        &mut self,
+        queues: BTreeMap<u32, QueueRecord>,
+        name_of: impl Fn(SubscriptionId) -> Option<Arc<str>>,
+    ) {
+        let mut follows = Vec::new();
+        for (number, record) in queues {
+            match record {
+                QueueRecord::Chronicle { class, last } => {
+                    self.add_chronicle(number, class);
+                    if let Some(chronicle) = self.chronicles.get_mut(&number) {
+                        chronicle.go_on_behind(last);
+                    }
+                }
+                QueueRecord::Queue(memory) => {
+                    let id = memory.subscription;
+                    let name = name_of(id).unwrap_or_else(|| Arc::from(""));
+                    self.add(number, id, &name);
+                    follows.extend(memory.follows.iter().map(|follow| (number, *follow)));
+                    if let Some(queue) = self.get_mut(number) {
+                        queue.remember(memory);
+                    }
+                }
+            }
+            self.set_stored(number);
+        }
+        for (queue, follow) in follows {
+            self.follow_again(queue, &follow);
+        }
+    }
+}
+
 impl State {
     fn take_in(&mut self, found: Found) {
         self.last = self.last.max(found.last);
         self.ledger.begin_behind(found.last_queue);
-        for (number, addressees) in found.events {
-            if self.ledger.take_in(number, &addressees) {
+        for (number, FoundEvent { addressees, past }) in found.events {
+            if self.ledger.take_in(past, &addressees) {
                 self.pending.remove(number);
             }
         }
@@ -100,6 +134,19 @@ impl State {
 impl Found {
     fn note(&mut self, number: Number) {
         self.last = self.last.max(number);
+    }
+
+    /// Notes the numbers in what a queue remembers.
+    fn note_memory(&mut self, record: &QueueRecord) {
+        let memory = match record {
+            QueueRecord::Queue(memory) => memory,
+            QueueRecord::Chronicle { last, .. } => return self.note(*last),
+        };
+        let tries = memory.tries.iter().map(|(number, _)| *number);
+        let follows = memory.follows.iter();
+        let follows = follows.flat_map(|it| [it.from.saturating_sub(1), it.through]);
+        let numbers = memory.done.iter().copied().chain(tries).chain(follows);
+        numbers.chain([memory.until]).for_each(|it| self.note(it));
     }
 
     fn note_queue(&mut self, number: u32) {
@@ -112,11 +159,9 @@ fn read(store: &dyn Store) -> Result<Found> {
     store.scan(queue::QUEUES, &mut |key, entry| {
         if let Some(number) = queue::parse_queue_key(key) {
             found.note_queue(number);
-            if let Ok(memory) = queue::decode_queue(&entry.value) {
-                let tries = memory.tries.iter().map(|(number, _)| *number);
-                let numbers = memory.done.iter().copied().chain(tries);
-                numbers.chain([memory.until]).for_each(|it| found.note(it));
-                found.queues.insert(number, memory);
+            if let Ok(record) = queue::decode_queue(&entry.value) {
+                found.note_memory(&record);
+                found.queues.insert(number, record);
             }
         }
         ControlFlow::Continue(())
@@ -128,7 +173,14 @@ fn read(store: &dyn Store) -> Result<Found> {
                 let queues = event.addressees.iter().map(|to| to.queue);
                 queues.for_each(|queue| found.note_queue(queue));
                 found.sites.insert((event.class, event.interface));
-                found.events.insert(number, event.addressees);
+                let past = Past {
+                    number,
+                    interface: event.interface.into(),
+                    time: event.time,
+                    size: u32::try_from(entry.value.len()).unwrap_or(u32::MAX),
+                };
+                let addressees = event.addressees;
+                found.events.insert(number, FoundEvent { addressees, past });
             }
         }
         ControlFlow::Continue(())

@@ -76,8 +76,7 @@ impl State {
             return Err(Shortage::Refused(Refusal::Closed));
         }
         if self.owner.is_none() {
-            let why = "another broker of this process has the queues of the store";
-            return Err(Shortage::Refused(Refusal::Unwritten(why.to_owned())));
+            return Err(Shortage::Refused(Refusal::elsewhere()));
         }
         let queue = self.ledger.find_mut(id);
         let queue = queue.ok_or(Shortage::Refused(Refusal::Gone))?;

@@ -18,6 +18,8 @@ pub(super) struct Addressed {
     pub(super) parcel: Arc<dyn Parcel>,
     pub(super) lane: u64,
     pub(super) why: Option<Triggered>,
+    /// Whether nobody has asked yet if it is for the subscription.
+    pub(super) is_past: bool,
 }
 
 /// What an event of a queue comes with: whoever delivers it says how that went, and whoever drops
@@ -29,6 +31,7 @@ pub(crate) struct Receipt {
     pub(super) lane: u64,
     /// When it was fed: what was taken back since is nobody's to deliver.
     pub(super) epoch: u64,
+    is_past: bool,
     is_judged: AtomicBool,
     progress: Mutex<Progress>,
 }
@@ -57,6 +60,7 @@ impl Addressed {
             number: self.number,
             lane: self.lane,
             epoch,
+            is_past: self.is_past,
             is_judged: AtomicBool::new(false),
             progress: Mutex::new(progress.unwrap_or_default()),
         };
@@ -73,6 +77,11 @@ impl Receipt {
     /// Returns when the next attempt is due, if it was put off.
     pub(crate) fn due(&self) -> Option<SystemTime> {
         self.progress.lock().due
+    }
+
+    /// Returns whether nobody has asked yet if the event is for the subscription.
+    pub(crate) fn is_past(&self) -> bool {
+        self.is_past
     }
 
     /// Returns the journal, as long as the broker is open.

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::dead::DeadLetterCause;
+use super::dead::{DeadLetterCause, Letter};
 use super::feeder::key_of;
 use super::ledger::Number;
 use super::{Journal, Receipt};
@@ -53,7 +53,7 @@ impl Journal {
             }
             Verdict::Failed(error) => self.failed(parcel, receipt, error),
             Verdict::Hopeless(why) => {
-                self.bury(parcel, receipt, DeadLetterCause::Unfit, &why);
+                self.bury(parcel, receipt, DeadLetterCause::SchemaChanged, &why);
                 Next::Over
             }
             Verdict::Expired => {
@@ -66,7 +66,15 @@ impl Journal {
 
     /// Notes that a queue is done with an event.
     pub(super) fn done(&self, queue: u32, number: Number) {
+        self.done_with(queue, number, None);
+    }
+
+    /// As [`done`](Self::done), with the dead letter that the event becomes, if it becomes one.
+    pub(super) fn done_with(&self, queue: u32, number: Number, letter: Option<Letter>) {
         let mut state = self.state.lock();
+        if let Some((key, bytes)) = letter {
+            state.pending.put(key, Some(bytes));
+        }
         let due = state.ledger.done(queue, number);
         if due.removal {
             state.pending.remove(number);

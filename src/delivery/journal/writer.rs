@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::Number;
+use super::chronicle::Kept;
+use super::ledger::{Ledger, Number};
 use super::{Journal, Refusal, State};
 use crate::delivery::Parcel;
 use crate::delivery::journal::receipt::Addressed;
@@ -50,6 +51,7 @@ pub(super) struct Appended {
     waits: bool,
     /// The key of the dead letter that it was, which goes with it.
     letter: Option<Vec<u8>>,
+    kept: Option<Kept>,
 }
 
 /// What is being written.
@@ -84,7 +86,15 @@ impl Appended {
             addressees,
             waits,
             letter: None,
+            kept: None,
         }
+    }
+
+    /// Returns the event with what the chronicle of its class is to know of it.
+    pub(super) fn kept(self, kept: Option<Kept>) -> Self {
+        let size = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let kept = kept.map(|kept| kept.numbered(self.number, size));
+        Self { kept, ..self }
     }
 
     /// Returns an event that was a dead letter.
@@ -101,7 +111,23 @@ impl Appended {
             addressees: vec![addressee],
             waits: true,
             letter: Some(letter),
+            kept: None,
         }
+    }
+
+    /// Adds it to a batch. Returns the numbers of what is to be stored with it.
+    pub(super) fn put_in(&mut self, batch: &mut Batch, ledger: &mut Ledger) -> Vec<u32> {
+        // One who waits for its first event is not stored yet.
+        let queues = self.addressees.iter().map(|to| to.queue);
+        let new = queues.filter(|queue| ledger.get_mut(*queue).is_some_and(|it| !it.is_stored));
+        let mut changed: Vec<_> = new.collect();
+        changed.extend(ledger.announce(self.kept.as_ref(), &self.addressees));
+        let bytes = std::mem::take(&mut self.bytes);
+        batch.put(queue::event_key(self.number), bytes);
+        if let Some(letter) = &self.letter {
+            batch.delete(letter.as_slice());
+        }
+        changed
     }
 
     /// Returns how many are to have it.
@@ -158,6 +184,10 @@ impl Pending {
 
     pub(super) fn remove(&mut self, event: Number) {
         self.removed.push(event);
+    }
+
+    pub(super) fn remove_all(&mut self, events: Vec<Number>) {
+        self.removed.extend(events);
     }
 
     pub(super) fn is_removed(&self, event: Number) -> bool {
@@ -269,27 +299,24 @@ impl Journal {
             appended: std::mem::replace(&mut pending.appended, rest),
             removed: pending.removed.split_off(kept),
             changed: std::mem::take(&mut pending.changed),
-            forgotten: std::mem::take(&mut pending.forgotten),
+            // What such a queue had goes first: of one whose number nobody knows all is left.
+            forgotten: match kept {
+                0 => std::mem::take(&mut pending.forgotten),
+                _ => BTreeSet::new(),
+            },
             pairs: std::mem::take(&mut pending.pairs),
             batch: Batch::new(),
         };
         for event in &mut round.appended {
-            // One who waits for its first event is not stored yet.
-            let queues = event.addressees.iter().map(|to| to.queue);
-            let new = queues.filter(|queue| ledger.get_mut(*queue).is_some_and(|it| !it.is_stored));
-            round.changed.extend(new);
-            let bytes = std::mem::take(&mut event.bytes);
-            round.batch.put(queue::event_key(event.number), bytes);
-            if let Some(letter) = &event.letter {
-                round.batch.delete(letter.as_slice());
-            }
+            let changed = event.put_in(&mut round.batch, ledger);
+            round.changed.extend(changed);
         }
         for number in &round.removed {
             round.batch.delete(queue::event_key(*number));
         }
         for number in &round.changed {
-            let memory = ledger.memory(*number);
-            if let Some(Ok(bytes)) = memory.as_ref().map(queue::encode_queue) {
+            let record = ledger.record(*number);
+            if let Some(Ok(bytes)) = record.as_ref().map(queue::encode_queue) {
                 round.batch.put(queue::queue_key(*number), bytes);
             }
         }
@@ -334,9 +361,7 @@ impl Journal {
         let mut state = self.state.lock();
         let (mut feed, mut parcels) = (BTreeSet::new(), Vec::new());
         for number in &round.changed {
-            if let Some(queue) = state.ledger.get_mut(*number) {
-                queue.is_stored = true;
-            }
+            state.ledger.set_stored(*number);
         }
         for event in round.appended {
             state.pending.through = event.number;
@@ -344,9 +369,13 @@ impl Journal {
             parcels.push(state.enter(event, &mut feed));
         }
         state.pending.is_writing = false;
+        let keeps = !state.ledger.chronicles.is_empty();
         drop(state);
         self.changed.notify_all();
         drop_quietly(parcels);
+        if keeps {
+            self.trim_when_due();
+        }
         for id in feed {
             self.feed_fresh(id);
         }
@@ -425,11 +454,24 @@ impl State {
                         parcel: Arc::clone(parcel),
                         lane: to.lane,
                         why: super::triggered_of(to.why),
+                        is_past: false,
                     });
                 }
                 None => queue.wait_for(event.number),
             }
             feed.insert(queue.id);
+        }
+        let joining = event.kept.as_ref().and_then(|kept| {
+            let joining = self.ledger.enter(kept, &event.addressees)?;
+            count += 1;
+            Some(joining)
+        });
+        for queue in joining.into_iter().flatten() {
+            self.pending.change(queue);
+            if let Some(queue) = self.ledger.get_mut(queue) {
+                feed.insert(queue.id);
+                count += 1;
+            }
         }
         if self.ledger.wait_for(event.number, count) {
             self.pending.remove(event.number);

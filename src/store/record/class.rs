@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::handling::CallsV1;
+use super::handling::{CallsV1, SpanV1};
 use super::properties::ValueV1;
 use super::schema::TypeV1;
 use super::settings::{RightV1, SettingsV1};
-use crate::model::{EventClass, EventClassId, Firing, Nesting};
+use crate::model::{EventClass, EventClassId, Firing, History, Nesting};
 
 /// Every version that was ever written.
 #[derive(Serialize, Deserialize)]
@@ -14,6 +14,7 @@ pub(super) enum Stored {
     V1(ClassV1),
     V2(ClassV2),
     V3(ClassV3),
+    V4(ClassV4),
 }
 
 /// What most classes need, and still written for those: older programs read it.
@@ -47,6 +48,20 @@ pub(super) struct ClassV3 {
     calls: CallsV1,
 }
 
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClassV4 {
+    base: ClassV3,
+    history: HistoryV1,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HistoryV1 {
+    count: Option<u64>,
+    age: Option<SpanV1>,
+    bytes: Option<u64>,
+    without_waiting: bool,
+}
+
 impl From<&EventClass> for Stored {
     fn from(class: &EventClass) -> Self {
         let methods = class.method_settings();
@@ -64,6 +79,12 @@ impl From<&EventClass> for Stored {
             access: access.collect(),
         };
         let calls = CallsV1::of_class(class);
+        if let Some(history) = class.history() {
+            return Self::V4(ClassV4 {
+                base: ClassV3 { base: v2, calls },
+                history: history.into(),
+            });
+        }
         if !calls.is_empty() {
             Self::V3(ClassV3 { base: v2, calls })
         } else if v2.is_first_version() {
@@ -79,7 +100,8 @@ impl Stored {
         match self {
             Self::V1(v1) => v1.into_class(id),
             Self::V2(v2) => v2.into_class(id),
-            Self::V3(v3) => v3.calls.set(v3.base.into_class(id)),
+            Self::V3(v3) => v3.into_class(id),
+            Self::V4(v4) => v4.base.into_class(id).with_history(v4.history.into()),
         }
     }
 }
@@ -107,6 +129,42 @@ impl ClassV2 {
             class = class.with_access(right.into(), role);
         }
         class
+    }
+}
+
+impl ClassV3 {
+    fn into_class(self, id: EventClassId) -> EventClass {
+        self.calls.set(self.base.into_class(id))
+    }
+}
+
+impl From<&History> for HistoryV1 {
+    fn from(history: &History) -> Self {
+        Self {
+            count: history.count(),
+            age: history.age().map(Into::into),
+            bytes: history.bytes(),
+            without_waiting: !history.waits(),
+        }
+    }
+}
+
+impl From<HistoryV1> for History {
+    fn from(stored: HistoryV1) -> Self {
+        let mut history = Self::new();
+        if let Some(count) = stored.count {
+            history = history.with_count(count);
+        }
+        if let Some(age) = stored.age {
+            history = history.with_age(age.into());
+        }
+        if let Some(bytes) = stored.bytes {
+            history = history.with_bytes(bytes);
+        }
+        match stored.without_waiting {
+            true => history.without_waiting(),
+            false => history,
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Canonical;
+use super::delivery::DeliveryV1;
 use crate::model::{
-    Breaker, DeliveryMode, Detached, EventClass, Handling, Overflow, Queued, Retry, Subscription,
-    Trigger, TriggerKind,
+    Breaker, DeliveryMode, EventClass, Handling, Subscription, Trigger, TriggerKind,
 };
 
 /// What a subscription says, or a class for its subscriptions.
@@ -16,40 +16,6 @@ pub(super) struct CallsV1 {
     delivery: Option<DeliveryV1>,
     deadline: Option<SpanV1>,
     breaker: Option<BreakerV1>,
-}
-
-#[derive(Serialize, Deserialize)]
-enum DeliveryV1 {
-    Inline,
-    Detached {
-        capacity: u64,
-        overflow: OverflowV1,
-        key: Option<String>,
-    },
-    Queued(Box<QueuedV1>),
-}
-
-#[derive(Serialize, Deserialize)]
-struct QueuedV1 {
-    capacity: u64,
-    overflow: OverflowV1,
-    key: Option<String>,
-    relaxed: bool,
-    concurrency: Option<u32>,
-    time_to_live: Option<SpanV1>,
-    schedule: Vec<SpanV1>,
-    attempts_each: u32,
-    without_waiting: bool,
-    keeps_backlog: bool,
-}
-
-#[derive(Serialize, Deserialize, Clone, Copy)]
-enum OverflowV1 {
-    Block,
-    DropOldest,
-    DropNewest,
-    Coalesce,
-    Fail,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,7 +46,7 @@ enum TriggerKindV1 {
 
 /// Whole seconds, and the nanoseconds after them.
 #[derive(Serialize, Deserialize, Clone, Copy)]
-struct SpanV1(u64, u32);
+pub(super) struct SpanV1(u64, u32);
 
 impl CallsV1 {
     pub(super) fn of_subscription(record: &Subscription) -> Self {
@@ -131,111 +97,6 @@ impl CallsV1 {
         match self.breaker {
             Some(breaker) => class.with_breaker(breaker.into()),
             None => class,
-        }
-    }
-}
-
-impl From<&DeliveryMode> for DeliveryV1 {
-    fn from(mode: &DeliveryMode) -> Self {
-        match mode {
-            DeliveryMode::Inline => Self::Inline,
-            DeliveryMode::Detached(detached) => Self::Detached {
-                capacity: u64::try_from(detached.capacity()).unwrap_or(u64::MAX),
-                overflow: detached.overflow().into(),
-                key: detached.key().map(str::to_owned),
-            },
-            DeliveryMode::Queued(queued) => Self::Queued(Box::new(queued.into())),
-        }
-    }
-}
-
-impl From<DeliveryV1> for DeliveryMode {
-    fn from(mode: DeliveryV1) -> Self {
-        let (capacity, overflow, key) = match mode {
-            DeliveryV1::Inline => return Self::Inline,
-            DeliveryV1::Queued(queued) => return Self::Queued((*queued).into()),
-            DeliveryV1::Detached {
-                capacity,
-                overflow,
-                key,
-            } => (capacity, overflow, key),
-        };
-        let detached = Detached::with_capacity(usize::try_from(capacity).unwrap_or(usize::MAX));
-        let detached = detached.with_overflow(overflow.into());
-        match key {
-            Some(key) => detached.with_key(key).into(),
-            None => detached.into(),
-        }
-    }
-}
-
-impl From<&Queued> for QueuedV1 {
-    fn from(queued: &Queued) -> Self {
-        let retry = queued.retry();
-        Self {
-            capacity: u64::try_from(queued.capacity()).unwrap_or(u64::MAX),
-            overflow: queued.overflow().into(),
-            key: queued.key().map(str::to_owned),
-            relaxed: queued.is_relaxed(),
-            concurrency: queued.set_concurrency(),
-            time_to_live: queued.time_to_live().map(Into::into),
-            schedule: retry.schedule().iter().copied().map(Into::into).collect(),
-            attempts_each: retry.attempts_each(),
-            without_waiting: !queued.waits(),
-            keeps_backlog: queued.keeps_backlog(),
-        }
-    }
-}
-
-impl From<QueuedV1> for Queued {
-    fn from(stored: QueuedV1) -> Self {
-        let retry = Retry::after(stored.schedule.into_iter().map(Into::into));
-        let mut queued = Self::new()
-            .with_capacity(usize::try_from(stored.capacity).unwrap_or(usize::MAX))
-            .with_overflow(stored.overflow.into())
-            .with_retry(retry.with_attempts_each(stored.attempts_each));
-        if let Some(key) = stored.key {
-            queued = queued.with_key(key);
-        }
-        if stored.relaxed {
-            queued = queued.relaxed();
-        }
-        if let Some(concurrency) = stored.concurrency {
-            queued = queued.with_concurrency(concurrency);
-        }
-        if let Some(span) = stored.time_to_live {
-            queued = queued.with_time_to_live(span.into());
-        }
-        if stored.without_waiting {
-            queued = queued.without_waiting();
-        }
-        match stored.keeps_backlog {
-            true => queued.keep_backlog(),
-            false => queued,
-        }
-    }
-}
-
-impl From<Overflow> for OverflowV1 {
-    fn from(overflow: Overflow) -> Self {
-        match overflow {
-            Overflow::Block => Self::Block,
-            Overflow::DropOldest => Self::DropOldest,
-            Overflow::DropNewest => Self::DropNewest,
-            Overflow::Coalesce => Self::Coalesce,
-            Overflow::Fail => Self::Fail,
-        }
-    }
-}
-
-impl From<OverflowV1> for Overflow {
-    fn from(stored: OverflowV1) -> Self {
-        match stored {
-            OverflowV1::Block => Self::Block,
-            OverflowV1::DropOldest => Self::DropOldest,
-            OverflowV1::DropNewest => Self::DropNewest,
-            OverflowV1::Coalesce => Self::Coalesce,
-            OverflowV1::Fail => Self::Fail,
         }
     }
 }
@@ -321,45 +182,6 @@ impl Canonical for CallsV1 {
     fn write(&self, out: &mut Vec<u8>) {
         (&self.delivery, self.deadline).write(out);
         self.breaker.write(out);
-    }
-}
-
-impl Canonical for DeliveryV1 {
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Inline => 0_u8.write(out),
-            Self::Detached {
-                capacity,
-                overflow,
-                key,
-            } => {
-                (1_u8, capacity).write(out);
-                (overflow.number(), key).write(out);
-            }
-            Self::Queued(queued) => (2_u8, &**queued).write(out),
-        }
-    }
-}
-
-impl Canonical for QueuedV1 {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.capacity, (self.overflow.number(), &self.key)).write(out);
-        (self.relaxed, (self.concurrency, self.time_to_live)).write(out);
-        (&self.schedule, self.attempts_each).write(out);
-        (self.without_waiting, self.keeps_backlog).write(out);
-    }
-}
-
-impl OverflowV1 {
-    /// Returns the number that a digest has.
-    fn number(self) -> u8 {
-        match self {
-            Self::Block => 0,
-            Self::DropOldest => 1,
-            Self::DropNewest => 2,
-            Self::Coalesce => 3,
-            Self::Fail => 4,
-        }
     }
 }
 

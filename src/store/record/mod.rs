@@ -6,6 +6,7 @@
 
 mod canonical;
 mod class;
+mod delivery;
 #[cfg(test)]
 mod golden;
 mod handling;
@@ -43,7 +44,7 @@ pub(crate) enum RecordKey {
 #[derive(Debug, Clone)]
 pub(crate) enum Record {
     Schema(InterfaceSchema),
-    Class(EventClass),
+    Class(Box<EventClass>),
     Role(RoleName, Role),
     Subscription(StoredSubscription),
 }
@@ -141,7 +142,8 @@ pub(crate) fn decode(key: &RecordKey, bytes: &[u8], revision: Revision) -> Resul
         }
         RecordKey::Class(id) => {
             let stored: class::Stored = codec::decode(bytes)?;
-            Ok(Record::Class(stored.into_class(*id).at(Some(revision))))
+            let class = stored.into_class(*id).at(Some(revision));
+            Ok(Record::Class(Box::new(class)))
         }
         RecordKey::Role(name) => {
             let stored: role::Stored = codec::decode(bytes)?;

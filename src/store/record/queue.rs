@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::properties::{BagV1, TimeV1, ValueV1, load_bag, store_bag};
 use crate::codec;
 use crate::error::Result;
-use crate::model::SubscriptionId;
-use crate::value::{Properties, Value};
+use crate::model::{EventClassId, SubscriptionId};
+use crate::value::{InterfaceId, Properties, Value};
 
 /// The prefix of the keys of events; the number of the event follows, big endian.
 pub(crate) const EVENTS: &[u8] = &[0x81];
@@ -52,6 +52,18 @@ pub(crate) struct Addressee {
     pub(crate) why: u8,
 }
 
+/// What stands under the number of a queue.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum QueueRecord {
+    Queue(QueueMemory),
+    /// The past events of a class, which wait for nobody.
+    Chronicle {
+        class: EventClassId,
+        /// The number of its last event: the next ones have greater ones.
+        last: u64,
+    },
+}
+
 /// What one queue remembers.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct QueueMemory {
@@ -61,6 +73,18 @@ pub(crate) struct QueueMemory {
     /// Those after it that it has had, and that others still wait for.
     pub(crate) done: Vec<u64>,
     pub(crate) tries: Vec<(u64, Tries)>,
+    pub(crate) follows: Vec<Follow>,
+}
+
+/// Past events that are a queue's though they do not name it: those from one to another, none if
+/// that is less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Follow {
+    /// The number of their chronicle.
+    pub(crate) chronicle: u32,
+    pub(crate) interface: InterfaceId,
+    pub(crate) from: u64,
+    pub(crate) through: u64,
 }
 
 /// What was tried with an event.
@@ -112,6 +136,8 @@ struct EventV1 {
 #[derive(Serialize, Deserialize)]
 enum StoredQueue {
     V1(QueueV1),
+    Chronicle(ChronicleV1),
+    V2(QueueV2),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +147,19 @@ struct QueueV1 {
     /// Each as what it is more than the one before.
     done: Vec<u64>,
     tries: Vec<(u64, TriesV1)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct QueueV2 {
+    base: QueueV1,
+    /// chronicle, interface, the first number, how many numbers
+    follows: Vec<(u32, [u8; 16], u64, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ChronicleV1 {
+    class: [u8; 16],
+    last: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -208,24 +247,30 @@ pub(crate) fn decode_event(bytes: &[u8]) -> Result<QueuedEvent> {
     Ok(event.into())
 }
 
-/// Returns the stored form of what a queue remembers.
-pub(crate) fn encode_queue(memory: &QueueMemory) -> Result<Vec<u8>> {
-    let mut last = memory.until;
-    let step = |number: &u64| {
-        let step = number.saturating_sub(last);
-        last = *number;
-        step
+/// Returns the stored form of what stands under the number of a queue.
+pub(crate) fn encode_queue(record: &QueueRecord) -> Result<Vec<u8>> {
+    let memory = match record {
+        QueueRecord::Queue(memory) => memory,
+        QueueRecord::Chronicle { class, last } => {
+            let (class, last) = (class.uuid().into_bytes(), *last);
+            return codec::encode(&StoredQueue::Chronicle(ChronicleV1 { class, last }));
+        }
     };
-    codec::encode(&StoredQueue::V1(QueueV1 {
-        subscription: memory.subscription.uuid().into_bytes(),
-        until: memory.until,
-        done: memory.done.iter().map(step).collect(),
-        tries: memory
-            .tries
-            .iter()
-            .map(|(number, tries)| (*number, tries.into()))
-            .collect(),
-    }))
+    let base = QueueV1::from(memory);
+    if memory.follows.is_empty() {
+        return codec::encode(&StoredQueue::V1(base));
+    }
+    let follow = |it: &Follow| {
+        let count = (it.through + 1).saturating_sub(it.from);
+        (
+            it.chronicle,
+            it.interface.uuid().into_bytes(),
+            it.from,
+            count,
+        )
+    };
+    let follows = memory.follows.iter().map(follow).collect();
+    codec::encode(&StoredQueue::V2(QueueV2 { base, follows }))
 }
 
 /// Returns what the stored bytes say of a queue.
@@ -233,23 +278,24 @@ pub(crate) fn encode_queue(memory: &QueueMemory) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if they are not of that kind.
-pub(crate) fn decode_queue(bytes: &[u8]) -> Result<QueueMemory> {
-    let StoredQueue::V1(stored) = codec::decode(bytes)?;
-    let mut last = stored.until;
-    let number = |step: u64| {
-        last = last.saturating_add(step);
-        last
+pub(crate) fn decode_queue(bytes: &[u8]) -> Result<QueueRecord> {
+    let (base, follows) = match codec::decode(bytes)? {
+        StoredQueue::V1(base) => (base, Vec::new()),
+        StoredQueue::V2(QueueV2 { base, follows }) => (base, follows),
+        StoredQueue::Chronicle(ChronicleV1 { class, last }) => {
+            let class = Uuid::from_bytes(class).into();
+            return Ok(QueueRecord::Chronicle { class, last });
+        }
     };
-    Ok(QueueMemory {
-        subscription: Uuid::from_bytes(stored.subscription).into(),
-        until: stored.until,
-        done: stored.done.into_iter().map(number).collect(),
-        tries: stored
-            .tries
-            .into_iter()
-            .map(|(number, tries)| (number, tries.into()))
-            .collect(),
-    })
+    let follow = |(chronicle, interface, from, count): (_, _, u64, u64)| Follow {
+        chronicle,
+        interface: Uuid::from_bytes(interface).into(),
+        from,
+        through: from.saturating_add(count).saturating_sub(1),
+    };
+    let mut memory = QueueMemory::from(base);
+    memory.follows = follows.into_iter().map(follow).collect();
+    Ok(QueueRecord::Queue(memory))
 }
 
 /// Returns the stored form of a dead letter.
@@ -294,6 +340,42 @@ fn load_attempts(stored: Vec<(TimeV1, String)>) -> Vec<Attempt> {
         error,
     };
     stored.into_iter().map(attempt).collect()
+}
+
+impl From<&QueueMemory> for QueueV1 {
+    fn from(memory: &QueueMemory) -> Self {
+        let mut last = memory.until;
+        let step = |number: &u64| {
+            let step = number.saturating_sub(last);
+            last = *number;
+            step
+        };
+        let tries = memory.tries.iter();
+        Self {
+            subscription: memory.subscription.uuid().into_bytes(),
+            until: memory.until,
+            done: memory.done.iter().map(step).collect(),
+            tries: tries.map(|(number, it)| (*number, it.into())).collect(),
+        }
+    }
+}
+
+impl From<QueueV1> for QueueMemory {
+    fn from(stored: QueueV1) -> Self {
+        let mut last = stored.until;
+        let number = |step: u64| {
+            last = last.saturating_add(step);
+            last
+        };
+        let tries = stored.tries.into_iter();
+        Self {
+            subscription: Uuid::from_bytes(stored.subscription).into(),
+            until: stored.until,
+            done: stored.done.into_iter().map(number).collect(),
+            tries: tries.map(|(number, it)| (number, it.into())).collect(),
+            follows: Vec::new(),
+        }
+    }
 }
 
 impl From<&Tries> for TriesV1 {

@@ -11,7 +11,7 @@ use super::properties::{BagV1, TimeV1, load_bag, store_bag};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Binding, Handling, InvalidName, MethodName, Moniker, PredicateName, Principal, Revision,
-    RoleName, Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target,
+    RoleName, Schedule, Subscription, SubscriptionId, SubscriptionName, SubscriptionParts, Target,
 };
 
 /// A subscription with what the store keeps beside the public record.
@@ -31,6 +31,7 @@ pub(super) enum Stored<'a> {
     V1(#[serde(borrow)] SubscriptionV1<'a>),
     V2(#[serde(borrow)] SubscriptionV2<'a>),
     V3(#[serde(borrow)] SubscriptionV3<'a>),
+    V4(#[serde(borrow)] SubscriptionV4<'a>),
 }
 
 /// What most subscriptions need, and still written for those: it is smaller, and its digest is the
@@ -86,6 +87,14 @@ pub(super) struct SubscriptionV3<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct SubscriptionV4<'a> {
+    #[serde(borrow)]
+    base: SubscriptionV3<'a>,
+    quiet: Vec<String>,
+    time_zone: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
 enum TargetV1<'a> {
     Component([u8; 16]),
     Moniker(#[serde(borrow)] Text<'a>),
@@ -122,6 +131,15 @@ impl<'a> Stored<'a> {
             calls: Box::new(CallsV1::of_subscription(record)),
             trigger: record.trigger().map(|it| Box::new(it.into())),
         };
+        let v4 = SubscriptionV4 {
+            base: v3,
+            quiet: record.schedule().quiet_hours().to_vec(),
+            time_zone: record.schedule().time_zone().map(str::to_owned),
+        };
+        if !v4.is_third_version() {
+            return Ok(Self::V4(v4));
+        }
+        let v3 = v4.base;
         Ok(if !v3.is_second_version() {
             Self::V3(v3)
         } else if !v3.base.is_first_version() {
@@ -149,8 +167,12 @@ impl<'a> Stored<'a> {
             }
             Self::V3(v3) => {
                 bytes.push(3);
-                v3.base.write_definition(&mut bytes);
-                (&*v3.calls, v3.trigger.as_deref()).write(&mut bytes);
+                v3.write_definition(&mut bytes);
+            }
+            Self::V4(v4) => {
+                bytes.push(4);
+                v4.base.write_definition(&mut bytes);
+                (&v4.quiet, &v4.time_zone).write(&mut bytes);
             }
         }
         Uuid::new_v5(&NAMESPACE, &bytes)
@@ -162,13 +184,15 @@ impl<'a> Stored<'a> {
         id: SubscriptionId,
         revision: Revision,
     ) -> Result<StoredSubscription, String> {
-        let v3: SubscriptionV3<'_> = match self {
-            Self::V1(v1) => SubscriptionV2::from(v1).into(),
-            Self::V2(v2) => v2.into(),
-            Self::V3(v3) => v3,
+        let v4: SubscriptionV4<'_> = match self {
+            Self::V1(v1) => SubscriptionV3::from(SubscriptionV2::from(v1)).into(),
+            Self::V2(v2) => SubscriptionV3::from(v2).into(),
+            Self::V3(v3) => v3.into(),
+            Self::V4(v4) => v4,
         };
-        let (order, ensured) = (v3.base.base.order, v3.base.base.ensured);
-        let record = v3.into_record(id, revision);
+        let v1 = &v4.base.base.base;
+        let (order, ensured) = (v1.order, v1.ensured);
+        let record = v4.into_record(id, revision);
         Ok(StoredSubscription {
             record: record.map_err(|error| error.to_string())?,
             order,
@@ -237,8 +261,13 @@ impl SubscriptionV2<'_> {
         id: SubscriptionId,
         revision: Revision,
         handling: Handling,
+        (quiet, time_zone): (Vec<String>, Option<String>),
     ) -> Result<SubscriptionParts, InvalidName> {
         let base = self.base;
+        let times = (
+            base.not_before.map(Into::into),
+            base.expires.map(Into::into),
+        );
         let uuid = Uuid::from_bytes;
         let methods = base.method.into_iter().chain(self.further_methods);
         let methods: Result<_, _> = methods.map(|name| MethodName::try_from(&*name.0)).collect();
@@ -259,8 +288,7 @@ impl SubscriptionV2<'_> {
             target: base.target.try_into()?,
             enabled: base.enabled,
             priority: base.priority,
-            not_before: base.not_before.map(Into::into),
-            expires: base.expires.map(Into::into),
+            schedule: Schedule::from_parts(times, quiet, time_zone),
             owner: owner.transpose()?,
             per_user: self.per_user,
             filter: base.filter.map(|filter| filter.0.into()),
@@ -289,13 +317,27 @@ impl SubscriptionV3<'_> {
         self.calls.is_empty() && self.trigger.is_none()
     }
 
+    /// Writes what the digest is of.
+    fn write_definition(&self, out: &mut Vec<u8>) {
+        self.base.write_definition(out);
+        (&*self.calls, self.trigger.as_deref()).write(out);
+    }
+}
+
+impl SubscriptionV4<'_> {
+    /// Returns whether the third version says all that this one does.
+    fn is_third_version(&self) -> bool {
+        self.quiet.is_empty() && self.time_zone.is_none()
+    }
+
     fn into_record(
         self,
         id: SubscriptionId,
         revision: Revision,
     ) -> Result<Subscription, InvalidName> {
-        let handling = self.calls.into_handling(self.trigger.map(|it| *it));
-        let parts = self.base.into_parts(id, revision, handling)?;
+        let (base, hours) = (self.base, (self.quiet, self.time_zone));
+        let handling = base.calls.into_handling(base.trigger.map(|it| *it));
+        let parts = base.base.into_parts(id, revision, handling, hours)?;
         Ok(Subscription::from_parts(parts))
     }
 }
@@ -319,6 +361,16 @@ impl<'a> From<SubscriptionV2<'a>> for SubscriptionV3<'a> {
             base,
             calls: Box::new(CallsV1::none()),
             trigger: None,
+        }
+    }
+}
+
+impl<'a> From<SubscriptionV3<'a>> for SubscriptionV4<'a> {
+    fn from(base: SubscriptionV3<'a>) -> Self {
+        Self {
+            base,
+            quiet: Vec::new(),
+            time_zone: None,
         }
     }
 }

@@ -8,6 +8,8 @@
 //! | `wiring.copy` | the checksummed copy of all pairs |
 //! | `durable` | the last revision known to be durable, to notice that commits were lost |
 //! | `restoring/` | a database being made from the copy; of no value after a crash |
+//! | `compacted/` | the database being written anew; of no value after a crash |
+//! | `replaced/` | the database before that; after a crash it is put back if there is no `sled/` |
 //! | `damaged-<n>/` | what was found damaged, kept for whoever wants to look at it |
 
 use std::fs::{self, File, OpenOptions};
@@ -76,6 +78,52 @@ impl Directory {
         self.path.join("restoring")
     }
 
+    pub(super) fn compacted(&self) -> PathBuf {
+        self.path.join("compacted")
+    }
+
+    fn replaced(&self) -> PathBuf {
+        self.path.join("replaced")
+    }
+
+    /// Puts the database that was written anew in the place of the old one, which is closed. If
+    /// that fails, the old one is there.
+    pub(super) fn put_in_place(&self) -> Result<()> {
+        let (database, replaced) = (self.database(), self.replaced());
+        remove(&replaced)?;
+        fs::rename(&database, &replaced).map_err(|error| io(&database, error))?;
+        // The second name must not become durable before the first.
+        let placed = self.sync().and_then(|()| {
+            let compacted = self.compacted();
+            fs::rename(&compacted, &database).map_err(|error| io(&compacted, error))
+        });
+        if let Err(error) = placed {
+            self.put_back()?;
+            return Err(error);
+        }
+        self.sync()
+    }
+
+    /// Removes what the database written anew has replaced; if that fails, the next opening does.
+    pub(super) fn remove_replaced(&self) {
+        let _ = remove(&self.replaced());
+    }
+
+    /// Removes what is left of a database being written anew.
+    pub(super) fn remove_compacted(&self) -> Result<()> {
+        remove(&self.compacted())
+    }
+
+    /// Puts the old database back, if a crash came between the two names.
+    fn put_back(&self) -> Result<()> {
+        let (database, replaced) = (self.database(), self.replaced());
+        if database.exists() || !replaced.exists() {
+            return Ok(());
+        }
+        fs::rename(&replaced, &database).map_err(|error| io(&replaced, error))?;
+        self.sync()
+    }
+
     /// Puts the restored database in the place of the one moved aside.
     pub(super) fn restored(&self) -> Result<()> {
         let from = self.restoring();
@@ -121,13 +169,13 @@ impl Directory {
         name(n)
     }
 
-    /// Removes what a restore that was interrupted left behind; it begins again from the copy.
+    /// Removes what was interrupted and begins again: a restore from the copy, a compaction from
+    /// the old database.
     fn sweep(&self) -> Result<()> {
-        let leftover = self.restoring();
-        match fs::remove_dir_all(&leftover) {
-            Err(error) if error.kind() != IoKind::NotFound => Err(io(&leftover, error)),
-            _ => Ok(()),
-        }
+        self.put_back()?;
+        remove(&self.restoring())?;
+        remove(&self.compacted())?;
+        remove(&self.replaced())
     }
 
     fn write_format(&self) -> Result<()> {
@@ -143,6 +191,14 @@ impl Directory {
             sync_directory_of(&path)
         };
         write().map_err(|error| io(&path, error))
+    }
+}
+
+/// Removes a directory with all that is in it, if it is there.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != IoKind::NotFound => Err(io(path, error)),
+        _ => Ok(()),
     }
 }
 

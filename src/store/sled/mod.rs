@@ -19,11 +19,15 @@ use std::time::Duration;
 use ::sled::{Config, Db, IVec};
 use parking_lot::{Mutex, RwLock};
 
+use self::compact::NextLook;
 use self::directory::{Directory, create_private, io, make_private};
 use super::copy::sync_directory_of;
 use super::engine::{Engine, RawChange, RawPair};
 use crate::error::{Error, ErrorKind, Result};
+use crate::notices::Notices;
+use crate::store::{Compacted, Compaction, StoreOptions};
 
+mod compact;
 mod directory;
 mod open;
 mod sections;
@@ -34,7 +38,17 @@ pub use self::open::SledStore;
 pub struct SledEngine {
     /// Where the database lies.
     path: PathBuf,
+    settings: Settings,
     open: RwLock<State>,
+    next_look: NextLook,
+}
+
+/// What of a store's options concerns the database.
+#[derive(Clone)]
+struct Settings {
+    cache_bytes: u64,
+    compaction: Compaction,
+    notices: Notices,
 }
 
 struct State {
@@ -63,14 +77,24 @@ impl SledEngine {
     /// version wrote it, [`ErrorKind::Corrupt`] when sled cannot read it, [`ErrorKind::Io`] when
     /// the operating system refuses.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(directory, &StoreOptions::new())
+    }
+
+    /// As [`open`](Self::open), with those of the options that concern a database: its cache, and
+    /// when it is written anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(directory: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
         let directory = Directory::claim(directory.as_ref())?;
         let path = directory.database();
-        Self::open_at(Arc::new(directory), path)
+        Self::open_at(Arc::new(directory), path, Settings::of(options))
     }
 
     /// Opens the database at a path inside a directory already taken.
-    fn open_at(directory: Arc<Directory>, path: PathBuf) -> Result<Self> {
-        let database = Database::open(&path)?;
+    fn open_at(directory: Arc<Directory>, path: PathBuf, settings: Settings) -> Result<Self> {
+        let database = Database::open(&path, &settings)?;
         directory.sync()?;
         let state = State {
             database: Some(database),
@@ -78,12 +102,24 @@ impl SledEngine {
         };
         Ok(Self {
             path,
+            settings,
             open: RwLock::new(state),
+            next_look: NextLook::new(),
         })
     }
 
     fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
         call(self.open.read().database()?)
+    }
+}
+
+impl Settings {
+    fn of(options: &StoreOptions) -> Self {
+        Self {
+            cache_bytes: options.cache_bytes,
+            compaction: options.compaction,
+            notices: options.notices.clone(),
+        }
     }
 }
 
@@ -95,7 +131,7 @@ impl State {
                 let message = format!("the store {} failed", directory.display());
                 Err(Error::new(ErrorKind::Unavailable, message))
             }
-            (None, None) => Err(Error::new(ErrorKind::Closed, "the store was closed")),
+            (None, None) => Err(closed()),
         }
     }
 }
@@ -129,6 +165,7 @@ impl Engine for SledEngine {
     }
 
     fn apply(&self, changes: &[RawChange]) -> Result<()> {
+        self.next_look.changed(changes.len());
         if !sections::are_needed(changes) {
             let batch = sections::batch(changes);
             return self
@@ -141,22 +178,35 @@ impl Engine for SledEngine {
     }
 
     fn sync(&self) -> Result<()> {
-        self.with(|database| database.sync(&self.path))
+        self.with(|database| database.sync(&self.path))?;
+        match self.next_look.is_due() {
+            true => self.compact_if_worth(compact::PAUSE_BYTES),
+            false => Ok(()),
+        }
+    }
+
+    fn compact(&self) -> Result<Compacted> {
+        self.compact_now()
     }
 
     fn reopen(&self) -> Result<()> {
         let mut state = self.open.write();
         if state.directory.is_none() {
-            return Err(Error::new(ErrorKind::Closed, "the store was closed"));
+            return Err(closed());
         }
         if let Some(failed) = state.database.take() {
             failed.release();
         }
-        state.database = Some(Database::open(&self.path)?);
+        state.database = Some(Database::open(&self.path, &self.settings)?);
         Ok(())
     }
 
     fn close(&self) -> Result<()> {
+        let is_open = self.open.read().database.is_some();
+        let looked = match is_open {
+            true => self.compact_if_worth(compact::PAUSE_BYTES),
+            false => Ok(()),
+        };
         let mut state = self.open.write();
         let outcome = match state.database.take() {
             Some(database) => {
@@ -167,7 +217,7 @@ impl Engine for SledEngine {
             None => Ok(()),
         };
         state.directory = None;
-        outcome
+        looked.and(outcome)
     }
 }
 
@@ -188,9 +238,9 @@ impl fmt::Debug for SledEngine {
 }
 
 impl Database {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, settings: &Settings) -> Result<Self> {
         create_private(path).map_err(|error| io(path, error))?;
-        let db = open_db(path)?;
+        let db = open_db(path, settings.cache_bytes)?;
         sections::undo(&db)?;
         let prepare = || {
             make_private(path)?;
@@ -250,13 +300,13 @@ impl Database {
 /// Opens sled's database, waiting out threads of an earlier one that still hold its file.
 ///
 /// The directory is ours by then, so nobody else can.
-fn open_db(path: &Path) -> Result<Db> {
+fn open_db(path: &Path, cache_bytes: u64) -> Result<Db> {
     let what = format!("open the database {}", path.display());
     let mut attempts = RELEASE_ATTEMPTS;
     loop {
         let config = Config::new()
             .path(path)
-            .cache_capacity(CACHE_BYTES)
+            .cache_capacity(cache_bytes)
             .flush_every_ms(None);
         match guarded(&what, || config.open()) {
             Err(error) if error.kind() == ErrorKind::Locked && attempts > 0 => {
@@ -266,6 +316,10 @@ fn open_db(path: &Path) -> Result<Db> {
             outcome => return outcome,
         }
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the store was closed")
 }
 
 /// Turns sled's errors and panics into ours.
@@ -302,10 +356,6 @@ fn kind_of(error: &::sled::Error) -> ErrorKind {
         _ => ErrorKind::Corrupt,
     }
 }
-
-/// Wiring of a hundred thousand records stays in memory whole; sled's own default is a gigabyte.
-/// What more would bring stands in `docs::internals`.
-const CACHE_BYTES: u64 = 128 << 20;
 
 /// sled's threads let go of the file within milliseconds; two seconds are for a loaded machine.
 const RELEASE_ATTEMPTS: u32 = 400;

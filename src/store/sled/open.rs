@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::SledEngine;
 use super::directory::Directory;
+use super::{Settings, SledEngine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Revision;
 use crate::notices::Notice;
@@ -15,7 +15,8 @@ use crate::store::form::{self, HEAD_KEY, Head};
 use crate::store::health::describe;
 use crate::store::load;
 use crate::store::local::First;
-use crate::store::{CommitSink, LocalStore, StoreOptions};
+use crate::store::witness::Word;
+use crate::store::{CommitSink, Compaction, LocalStore, StoreOptions};
 
 /// A store in a directory.
 ///
@@ -98,8 +99,11 @@ impl Opening<'_> {
 
     /// Opens what is there; `copied` is the revision of the copy, where it can be read.
     fn attempt(&self, copied: Revision) -> Result<SledStore> {
-        let engine = self.engine_at(self.directory.database())?;
-        let revision = load::head(&engine)?.revision;
+        let settings = Settings::of(&self.options);
+        let engine = self.engine_at(self.directory.database(), settings)?;
+        let Head {
+            revision, batches, ..
+        } = load::head(&engine)?;
         // sled drops the end of a damaged log and says nothing; what lies beside it tells. Nothing
         // of it is listed to anybody then.
         if copied > revision {
@@ -108,11 +112,20 @@ impl Opening<'_> {
             )));
         }
         let store = SledStore::over(engine, self.options.clone(), self.first)?;
+        // After the reading, which finds what is damaged: that is to be kept as it is.
+        store.engine().compact_if_worth(u64::MAX)?;
         let durable = store.durable_before();
-        if durable > revision {
-            store
-                .notices()
-                .push(Notice::RolledBack { revision, durable });
+        let lost = match durable {
+            Word {
+                revision: durable, ..
+            } if durable > revision => Some(Notice::RolledBack { revision, durable }),
+            durable if durable > Word { revision, batches } => {
+                Some(Notice::QueuesRolledBack { revision })
+            }
+            _ => None,
+        };
+        if let Some(notice) = lost {
+            store.notices().push(notice);
         }
         if copied < revision {
             store.copy_soon();
@@ -155,7 +168,11 @@ impl Opening<'_> {
             revision: Revision::ZERO,
             pairs: Default::default(),
         });
-        let engine = self.engine_at(self.directory.restoring())?;
+        let settings = Settings {
+            compaction: Compaction::never(),
+            ..Settings::of(&self.options)
+        };
+        let engine = self.engine_at(self.directory.restoring(), settings)?;
         let mut head = Head {
             revision: after_loss(copied.revision),
             ..Head::EMPTY
@@ -176,8 +193,8 @@ impl Opening<'_> {
         Ok(head.count)
     }
 
-    fn engine_at(&self, path: PathBuf) -> Result<SledEngine> {
-        SledEngine::open_at(Arc::clone(&self.directory), path)
+    fn engine_at(&self, path: PathBuf, settings: Settings) -> Result<SledEngine> {
+        SledEngine::open_at(Arc::clone(&self.directory), path, settings)
     }
 }
 

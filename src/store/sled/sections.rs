@@ -184,7 +184,7 @@ mod tests {
 
     fn open() -> (tempfile::TempDir, Db) {
         let root = tempfile::tempdir().unwrap();
-        let db = super::super::open_db(root.path()).unwrap();
+        let db = super::super::open_db(root.path(), 1 << 20).unwrap();
         (root, db)
     }
 

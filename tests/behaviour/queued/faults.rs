@@ -4,23 +4,23 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loosely::testing::{FailedWrite, Fault, FaultyEngine};
+use loosely::testing::{FailedWrite, Fault, FaultyEngine, VolatileEngine};
 use loosely::{
     Broker, DeliveryOutcome, Engine, ErrorKind, Failure, LocalStore, Notice, Queued, Retry, Store,
     StoreOptions,
 };
 
-use super::{LONG, builder, close, component, queue, taping};
+use super::{LONG, builder, close, component, id, queue, taping};
 use crate::support::{StockEvents, Tape};
 
-fn over(engine: &FaultyEngine) -> Arc<dyn Store> {
+fn over<E: Engine>(engine: &FaultyEngine<E>) -> Arc<dyn Store> {
     let options = StoreOptions::new().without_copy();
     let options = options.back_off(Duration::ZERO, Duration::ZERO);
     Arc::new(LocalStore::with_engine(engine.clone(), options).unwrap())
 }
 
 /// Opens a broker over an engine, without a pause behind its failures.
-pub(super) fn broker(engine: &FaultyEngine) -> Broker {
+pub(super) fn broker<E: Engine>(engine: &FaultyEngine<E>) -> Broker {
     builder().store(over(engine)).open().unwrap()
 }
 
@@ -132,4 +132,33 @@ fn dead_letter_that_cannot_be_replayed_stays_what_it_is() {
     settled(&broker);
     assert_eq!(tape.take(), ["ledger traded A 1"]);
     close(broker);
+}
+
+/// The removal was stored, and the power went before what waited was cleared away. Whoever had the
+/// id next found it in the queue.
+#[test]
+fn subscription_that_is_back_after_a_crash_has_nothing_that_its_removal_gave_up() {
+    for kept in 0..2 {
+        let medium = VolatileEngine::new();
+        let engine = FaultyEngine::over(medium.clone());
+        let first = broker(&engine);
+        let stocks = queue(&first, Queued::new());
+        stocks.traded("A", 1);
+        let cut = medium.clone();
+        engine
+            .writes()
+            .at(2, Fault::run(move || cut.cut_power(kept)));
+        first.remove(id()).unwrap();
+        medium.cut_power(0);
+        drop((first, stocks));
+
+        let engine = FaultyEngine::over(medium.restarted());
+        let (second, tape) = (broker(&engine), Tape::new());
+        let stocks = queue(&second, Queued::new());
+        taping(&second, &tape);
+        stocks.traded("B", 2);
+        settled(&second);
+        assert_eq!(tape.take(), ["ledger traded B 2"]);
+        close(second);
+    }
 }

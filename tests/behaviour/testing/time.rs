@@ -76,6 +76,7 @@ fn subscription_begins_and_expires_by_the_clock() {
         assert_eq!(clock.now(), start + minute * MINUTE);
         stocks.price_changed("x", f64::from(minute));
         clock.advance(MINUTE);
+        assert!(broker.idle(LONG));
     }
     recorder.expect("price_changed").with("price", 1).once();
     recorder.expect("price_changed").once();

@@ -57,7 +57,7 @@ fn check_read(record: &Record, bytes: &[u8]) {
 fn as_read(record: &Record) -> Record {
     match record.clone() {
         Record::Schema(schema) => Record::Schema(schema),
-        Record::Class(class) => Record::Class(class.at(Some(REVISION))),
+        Record::Class(class) => Record::Class(Box::new(class.at(Some(REVISION)))),
         Record::Role(name, role) => Record::Role(name, role.at(Some(REVISION))),
         Record::Subscription(mut stored) => {
             stored.record = stored.record.at(Some(REVISION));

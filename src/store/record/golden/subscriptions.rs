@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::{REVISION, Record, check_read};
-use crate::model::{Breaker, DeliveryMode, Detached, Overflow, Subscription, Trigger};
+use crate::model::{Breaker, DeliveryMode, Detached, Overflow, Schedule, Subscription, Trigger};
 use crate::store::record::properties::{load_bag, store_bag};
 use crate::store::record::{StoredSubscription, definition_digest};
 use crate::value::{Properties, Value};
 
 pub(super) fn goldens() -> Vec<(Record, &'static str)> {
-    let records = [full(), small()].into_iter().chain(second()).chain(third());
+    let records = [full(), small()].into_iter().chain(second());
+    let records = records.chain(third()).chain(fourth());
     let goldens = [
         FULL,
         SMALL,
@@ -20,6 +21,8 @@ pub(super) fn goldens() -> Vec<(Record, &'static str)> {
         THIRD_FULL,
         THIRD_SMALL,
         THIRD_LIMIT,
+        FOURTH_FULL,
+        FOURTH_SMALL,
     ];
     records.map(Record::Subscription).zip(goldens).collect()
 }
@@ -133,6 +136,28 @@ fn third() -> [StoredSubscription; 3] {
     ]
 }
 
+/// Subscriptions that the third version cannot say: one with everything, and one with one thing
+/// more.
+fn fourth() -> [StoredSubscription; 2] {
+    let [full, _, _] = third();
+    let schedule = full.record.schedule().clone();
+    let schedule = schedule.quiet("22:00-06:00").quiet("00:00-24:00 sat sun");
+    let full_time = full.record.to_builder().schedule(schedule.in_zone("UTC"));
+    let small = small();
+    let night = Schedule::new().quiet("22:00-06:00");
+    let by_night = small.record.to_builder().schedule(night);
+    [
+        StoredSubscription {
+            record: full_time.build().unwrap(),
+            ..full
+        },
+        StoredSubscription {
+            record: by_night.build().unwrap(),
+            ..small
+        },
+    ]
+}
+
 /// A digest that changes makes every stored subscription look edited to the program that ensures
 /// it.
 #[test]
@@ -158,6 +183,9 @@ fn digest_of_a_definition_stays_as_it_is_whatever_the_codec() {
     assert_eq!(digest(&third[0]), "4c005716-bc48-5f61-9163-54c31c728fff");
     assert_eq!(digest(&third[1]), "448380ab-3ada-5d0f-a9d1-a75cb40b3ee8");
     assert_eq!(digest(&third[2]), "db886ee3-96bb-51b7-b7b7-a04db3df496a");
+    let fourth = fourth();
+    assert_eq!(digest(&fourth[0]), "beefc6e9-66e9-52b8-88c2-bb44b2ff2252");
+    assert_eq!(digest(&fourth[1]), "73183bc9-ae36-50a0-a395-b3e4954b3469");
     let back = second[1].record.to_builder().without_predicate();
     elsewhere.record = back.build().unwrap();
     assert_eq!(digest(&elsewhere), digest(&small()), "nothing new is left");
@@ -188,7 +216,18 @@ fn json_form_of_a_subscription_stays_as_it_is() {
     );
     let third = format!("\x02{{\"V3\":{{\"base\":{of_second},{rest}{trigger}}}}}");
     let [_, _, limited] = self::third();
-    for (stored, golden) in [(small(), first), (asked, second), (limited, third)] {
+    let rest = r#""calls":{"delivery":null,"deadline":null,"breaker":null},"trigger":null"#;
+    let of_third = format!(r#"{{"base":{of_second},{rest}}}"#);
+    let rest = r#""quiet":["22:00-06:00"],"time_zone":null"#;
+    let fourth = format!("\x02{{\"V4\":{{\"base\":{of_third},{rest}}}}}");
+    let [_, by_night] = self::fourth();
+    let all = [
+        (small(), first),
+        (asked, second),
+        (limited, third),
+        (by_night, fourth),
+    ];
+    for (stored, golden) in all {
         check_read(&Record::Subscription(stored.clone()), golden.as_bytes());
         #[cfg(not(feature = "bincode"))]
         {
@@ -270,3 +309,19 @@ const THIRD_SMALL: &str = "\
 const THIRD_LIMIT: &str = "\
 010205736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
 7301000000000000000001000000000000000000010109fc7011010007000000000100";
+
+const FOURTH_FULL: &str = "\
+01030466756c6c010000000000000000000000000000000201000000000000000000000000000000
+010103616c6c0000000000000000000000000000000006000501fc00286bee0001fc00286bee0101
+03616e6e01067034203e20310d03763030000376303101010376303202fb57020376303303fdffff
+ffffffffffff0376303404000000000000e03f0376303505047465787403763036060200ff037630
+3707000000000000000000000000000000040376303808fc00286bee07037630390803fcffc99a3b
+03763130090305037631310a02020200037631320b0105696e6e6572010001056c6576656c020601
+0164fc70110100010000000000000000000000000000000701046e6f6e6501000000000000000000
+00000000000003010101700101720101fb2c01030102703301fc70110100070103fc701101000701
+fce02202000e010001fc701101000701067034203c20310102027031027032fc0000010001020b32
+323a30302d30363a30301330303a30302d32343a3030207361742073756e0103555443";
+
+const FOURTH_SMALL: &str = "\
+010305736d616c6c00010000000000000000000000000000000100010c71756575653a6f72646572
+730100000000000000000100000000000000000000010b32323a30302d30363a303000";

@@ -47,6 +47,27 @@ fn memory() -> QueueMemory {
         until: 1_000,
         done: vec![1_002, 1_003, 1_500],
         tries: vec![(1_001, tries)],
+        follows: Vec::new(),
+    }
+}
+
+fn following() -> QueueMemory {
+    let follow = |from, through| Follow {
+        chronicle: 7,
+        interface: InterfaceId::from_u128(6),
+        from,
+        through,
+    };
+    QueueMemory {
+        follows: vec![follow(2, 1_000), follow(1, 0)],
+        ..memory()
+    }
+}
+
+fn chronicle() -> QueueRecord {
+    QueueRecord::Chronicle {
+        class: EventClassId::from_u128(1),
+        last: 300,
     }
 }
 
@@ -67,10 +88,14 @@ fn all_kinds_are_read_back_as_this_build_writes_them() {
         decode_event(&encode_event(&event()).unwrap()).unwrap(),
         event()
     );
-    assert_eq!(
-        decode_queue(&encode_queue(&memory()).unwrap()).unwrap(),
-        memory()
-    );
+    let chronicle = chronicle();
+    let queues = [memory(), following()].map(QueueRecord::Queue);
+    for record in queues.into_iter().chain([chronicle]) {
+        assert_eq!(
+            decode_queue(&encode_queue(&record).unwrap()).unwrap(),
+            record
+        );
+    }
     let bytes = encode_dead_event(&dead()).unwrap();
     assert_eq!(decode_dead_event(&bytes).unwrap(), dead());
     assert_eq!(parse_event_key(&event_key(258)), Some(258));
@@ -88,7 +113,11 @@ fn bytes_of_every_version_stay_as_they_are() {
     let hex =
         |bytes: Vec<u8>| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
     assert_eq!(hex(encode_event(&event()).unwrap()), EVENT);
-    assert_eq!(hex(encode_queue(&memory()).unwrap()), QUEUE);
+    let queue = |memory| hex(encode_queue(&QueueRecord::Queue(memory)).unwrap());
+    assert_eq!(queue(memory()), QUEUE);
+    assert_eq!(queue(following()), format!("0102{}{FOLLOWS}", &QUEUE[4..]));
+    let chronicle = chronicle();
+    assert_eq!(hex(encode_queue(&chronicle).unwrap()), CHRONICLE);
     let dead = hex(encode_dead_event(&dead()).unwrap());
     assert_eq!(dead, format!("{EVENT}{DEAD}"));
 }
@@ -102,6 +131,12 @@ const EVENT: &str = "\
 const QUEUE: &str = "\
     010000000000000000000000000000000005fbe803030201fbf10101fbe90301fba00f00026e6f01\
     0000";
+#[cfg(feature = "bincode")]
+const FOLLOWS: &str = "\
+    02070000000000000000000000000000000602fbe703070000000000000000000000000000000601\
+    00";
+#[cfg(feature = "bincode")]
+const CHRONICLE: &str = "010100000000000000000000000000000001fb2c01";
 #[cfg(feature = "bincode")]
 const DEAD: &str = "\
     066c656467657200106e6f206d6f726520617474656d707473fb70170001fba00f00026e6f";
