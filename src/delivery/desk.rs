@@ -300,6 +300,10 @@ impl Desk {
         if let Some(lane) = self.lane.get() {
             lane.shut();
         }
+        // What was parked for somebody to come may have been taken out since: whoever waits for the
+        // lane would wait for nothing.
+        self.turn.fetch_add(1, Ordering::Release);
+        self.resume_absent();
     }
 
     /// Takes out what waits and came from a queue, which has it again then, and has nobody wait for

@@ -5,6 +5,7 @@ mod evolution;
 mod faults;
 mod histories;
 mod once;
+mod switching;
 mod transactions;
 mod upcasters;
 
@@ -285,32 +286,6 @@ fn dead_letter_keeps_every_attempt_and_is_replayed_or_purged() {
     assert_eq!((keys[0], keys.len()), (keys[4], 5));
     assert_ne!(keys[0], keys[2]);
     drop(keys);
-    close(broker);
-}
-
-/// A queue that was left goes on delivering what is in it, and took dead letters in, which nobody
-/// delivered then.
-#[test]
-fn dead_letter_of_a_subscription_without_a_queue_is_not_replayed() {
-    let (store, tape) = (shared(), Tape::new());
-    let broker = open(&store);
-    let stocks = queue(&broker, Queued::new().with_retry(Retry::never()));
-    component(&broker, |_, _| Err("no".to_owned()));
-    stocks.traded("A", 1);
-    assert!(broker.idle(LONG));
-    let letters = broker.dead_letters().unwrap();
-    let queued = record(Queued::new().with_retry(Retry::never()));
-    let inline = queued.to_builder().without_delivery().build().unwrap();
-    broker.store(&inline).unwrap();
-    let refused = broker.replay(&letters[0]).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::NotFound);
-    assert_eq!(broker.dead_letters().unwrap(), letters);
-    broker.store(&queued).unwrap();
-    broker.unregister_component("ledger");
-    taping(&broker, &tape);
-    broker.replay(&letters[0]).unwrap();
-    assert!(broker.idle(LONG));
-    assert_eq!(tape.take(), ["ledger traded A 1"]);
     close(broker);
 }
 

@@ -64,13 +64,23 @@ fn play(cases: u32, seed: u8, medium: impl Fn() -> Medium) {
     }
 }
 
+fn memory() -> Medium {
+    Medium::Memory(VolatileEngine::new())
+}
+
 #[test]
 fn broker_does_what_the_model_does_until_it_is_closed_or_its_power_is_cut() {
-    play(1_000, 1, || Medium::Memory(VolatileEngine::new()));
+    play(1_000, 1, memory);
+}
+
+/// In a test of its own for the sake of machines with several cores.
+#[test]
+fn broker_does_what_the_model_does_in_as_many_other_cases() {
+    play(1_000, 2, memory);
 }
 
 #[cfg(feature = "sled")]
 #[test]
 fn broker_over_a_directory_does_what_the_model_does_and_finds_it_again() {
-    play(60, 2, || Medium::Directory(tempfile::tempdir().unwrap()));
+    play(60, 3, || Medium::Directory(tempfile::tempdir().unwrap()));
 }

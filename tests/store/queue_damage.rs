@@ -94,7 +94,8 @@ fn event_lost_by_a_flipped_bit_is_told() {
         for (path, bytes) in content(&sound.join("sled")) {
             let name = path.strip_prefix(&sound).unwrap();
             kinds.insert(kind(name));
-            for offset in offsets(&bytes).into_iter().step_by(2) {
+            // Of many places some: each takes a database of its own.
+            for offset in offsets(&bytes).into_iter().step_by(6) {
                 copy_directory(&sound, &damaged);
                 flip(&damaged.join(name), offset);
                 let what = format!("{} at {offset}, copy: {with_copy}", name.display());
@@ -123,9 +124,7 @@ fn event_lost_by_a_file_cut_short_is_told() {
         for (path, bytes) in content(&sound.join("sled")) {
             let name = path.strip_prefix(&sound).unwrap();
             let used = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
-            let tenths = [0, 3, 8].map(|tenth| bytes.len() * tenth / 10);
-            let ends = [1, 300].map(|less| used.saturating_sub(less));
-            for len in tenths.into_iter().chain(ends) {
+            for len in [bytes.len() / 2, used.saturating_sub(1)] {
                 copy_directory(&sound, &damaged);
                 fs::write(damaged.join(name), &bytes[..len]).unwrap();
                 let what = format!("{} cut to {len}, at rest: {is_at_rest}", name.display());

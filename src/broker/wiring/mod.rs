@@ -16,7 +16,7 @@ use super::wiring_changes::Teller;
 use crate::clock::Clock;
 use crate::component::Policy;
 use crate::delivery::Journal;
-use crate::model::{ComponentId, Revision};
+use crate::model::{ComponentId, Revision, SubscriptionId};
 use crate::notices::{Notice, Notices};
 use crate::publish::{ObjectId, SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
@@ -94,6 +94,17 @@ impl Wiring {
     /// Makes everything follow from the records that follows from them: the channels, who may do
     /// what, and who is told.
     fn settle(&self, state: &mut State, changes: &mut Changes, trash: &mut Trash) {
+        let journal = self.journal.get().and_then(Weak::upgrade);
+        let queued = changes.removed.iter().filter(|gone| gone.may_be_queued());
+        let queued: Vec<_> = queued.map(|gone| gone.record.id()).collect();
+        let present = |id: SubscriptionId| state.subscriptions.get(id);
+        for id in queued.iter().copied() {
+            let is_called = present(id).is_some_and(|present| present.is_called());
+            if let (Some(journal), false) = (&journal, is_called) {
+                // Before any class lets go of it: a later event of another would be delivered.
+                trash.add(journal.unseat(id));
+            }
+        }
         state.publish(changes, trash);
         if changes.access {
             self.policy.renew(&state.roles);
@@ -102,7 +113,6 @@ impl Wiring {
             self.listen(state);
         }
         self.arm(state);
-        let journal = self.journal.get().and_then(Weak::upgrade);
         for class in &changes.classes {
             if let Some(journal) = &journal {
                 let present = state.classes.get(&class.id());
@@ -110,8 +120,7 @@ impl Wiring {
                 journal.keep(class.id(), history);
             }
         }
-        for gone in changes.removed.iter().filter(|gone| gone.may_be_queued()) {
-            let id = gone.record.id();
+        for id in queued {
             if let (Some(journal), None) = (&journal, state.subscriptions.get(id)) {
                 trash.add(journal.forget(id));
             }

@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::backlog::Backlog;
 use super::dead::{DeadLetterCause, Letter};
 use super::feeder::key_of;
 use super::ledger::Number;
@@ -196,9 +197,11 @@ impl Journal {
     ) -> Option<Next> {
         let mut state = self.state.lock();
         let queue = state.ledger.get_mut(receipt.queue);
-        let terms = queue
-            .filter(|queue| queue.epoch == receipt.epoch)
-            .map(|queue| queue.terms.clone());
+        // One that was fed again while it was being delivered may have been had by now.
+        let is_to_come = |queue: &&mut Backlog| {
+            queue.epoch == receipt.epoch && queue.fed.contains(&receipt.number)
+        };
+        let terms = queue.filter(is_to_come).map(|queue| queue.terms.clone());
         let is_stopped = state.is_stopped;
         drop(state);
         // Whoever drops it has it put back, unless it was.
