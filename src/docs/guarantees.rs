@@ -4,6 +4,10 @@
 //! under `tests/store` and `tests/behaviour` are named as `file: test`, or by the file where it is
 //! all about the matter.
 //!
+//! Beside them the whole is held against a plain model, with operations and power cuts drawn at
+//! random (`tests/model`); commits, lanes and queues go through the orders in which threads can go
+//! on (`tests/interleavings`); and what others write and the crate reads is fuzzed (`tests/fuzz`).
+//!
 //! # What survives
 //!
 //! | | stored wiring, trees | transient subscriptions | an event being delivered, or in a lane |

@@ -236,8 +236,8 @@ fn wear(events: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As the broker compacts on these terms, returns the megabytes left of events that are delivered;
-/// where it does as usual, prints the rest too.
+/// Returns the megabytes that are left on the disk of events that were delivered, by these terms of
+/// compaction. By the usual ones, the rest is printed too.
 fn left_over(events: u64, terms: Compaction) -> Result<f64, Box<dyn Error>> {
     let is_usual = terms == Compaction::new();
     let directory = tempfile::tempdir()?;
@@ -250,6 +250,8 @@ fn left_over(events: u64, terms: Compaction) -> Result<f64, Box<dyn Error>> {
     rig.drain()?;
     let pumped = start.elapsed();
     rig.broker.close(Duration::from_secs(60))?;
+    // Closes the store, which was given to the broker.
+    drop(rig);
     let written = written_to_disk()? - before;
     if is_usual {
         bar("pump_events_per_s", events as f64 / pumped.as_secs_f64());
