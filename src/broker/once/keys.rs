@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::Broker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Right, SubscriptionId};
 use crate::store::{Batch, tree_key};
+use crate::sync::Mutex;
 
 /// The windows of a broker, by the names of their trees, as long as somebody has them.
 #[derive(Default)]
