@@ -12,7 +12,7 @@ use loosely::{
 };
 
 use super::faults::broker as over;
-use super::{LONG, MINUTE, builder, close, id, open, queue, record, shared};
+use super::{LONG, MINUTE, builder, close, id, queue, record, shared};
 use crate::support::{StockEvents, Tape};
 
 type Work = dyn Fn(&KeyWindow, u64) -> Result<(), SubscriberError> + Send + Sync;
@@ -221,7 +221,9 @@ fn window_holds_so_many_keys_of_each_subscription_the_newest_across_reopening() 
         other.id(SubscriptionId::from("other")).build().unwrap()
     };
     let run = |volumes: std::ops::Range<u64>, most| {
-        let broker = open(&store);
+        // One thread: both subscriptions count in the same place.
+        let broker = builder().store(Arc::clone(&store)).delivery_threads(1);
+        let broker = broker.open().unwrap();
         let stocks = queue(&broker, tries(1));
         broker.ensure(&other()).unwrap();
         let tree = broker.tree("counts").unwrap();
