@@ -94,7 +94,7 @@ impl Machine {
 
     /// Returns the operation as it can be done now, and foretold; nothing if it cannot.
     fn adapted(&mut self, operation: &Operation) -> Result<Option<Operation>, String> {
-        if self.is_racing(operation) {
+        if self.is_racing(operation) || (is_edit(operation) && !may_race()) {
             self.settle()?;
         }
         Ok(Some(match operation {
@@ -380,4 +380,17 @@ fn see(model: &mut Model, calls: &[Call]) -> Checked {
 /// Returns whether an operation may end so when the power is cut.
 fn is_cut(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::Uncertain)
+}
+
+/// Returns whether an operation changes who is to have what is under way.
+fn is_edit(operation: &Operation) -> bool {
+    !matches!(
+        operation,
+        Operation::Fire(_) | Operation::Crash(_) | Operation::Settle
+    )
+}
+
+/// Returns whether edits are to meet what is under way.
+fn may_race() -> bool {
+    std::env::var_os("LOOSELY_MODEL_RACES").is_some()
 }
