@@ -19,8 +19,9 @@ use crate::publish::{
     Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, SubscriptionEntry, Surroundings,
     Upcasters, Upkeep, restored,
 };
+use crate::store::record::queue::QUEUES;
 use crate::store::{Batch, CommitSink, Store, Trash};
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{mpsc, thread};
 
 /// The shared state of a broker: wiring of parts, and nothing else.
@@ -37,8 +38,14 @@ pub(crate) struct Core {
     pub(super) pipes: Pipes,
     /// What subscribers have handled.
     pub(super) windows: Windows,
-    closed: AtomicBool,
+    phase: AtomicU8,
 }
+
+// The phases of a broker, in their order.
+const OPEN: u8 = 0;
+/// It is being closed, and subscribers have what waits for them.
+const DRAINING: u8 = 1;
+const CLOSED: u8 = 2;
 
 /// What a broker is made of beside its store.
 pub(super) struct Parts {
@@ -127,7 +134,7 @@ impl Core {
             policy,
             pipes: Pipes::default(),
             windows: Windows::default(),
-            closed: AtomicBool::new(false),
+            phase: AtomicU8::new(OPEN),
         });
         host.0.get_or_init(|| Arc::downgrade(&core));
         Ok(core)
@@ -136,28 +143,37 @@ impl Core {
     /// Writes a batch, unless the broker is closed.
     pub(super) fn commit(&self, batch: Batch) -> Result<Revision> {
         self.check_open()?;
-        self.store.commit(batch)
+        // What is written of a queue meanwhile would have it back.
+        let ends_queue = batch.deletes_under(QUEUES);
+        let turn = ends_queue.then(|| self.around.journal.turn());
+        let committed = self.store.commit(batch);
+        drop(turn);
+        committed
     }
 
+    /// Returns Ok while the broker is open, and to a subscriber that is called as long as closing
+    /// waits for such.
     pub(super) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::Closed, "the broker is closed"));
+        match self.phase.load(Ordering::Acquire) {
+            OPEN => Ok(()),
+            DRAINING if is_delivering() => Ok(()),
+            _ => Err(Error::new(ErrorKind::Closed, "the broker is closed")),
         }
-        Ok(())
     }
 
     pub(super) fn close(&self, deadline: Duration) -> Result<()> {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !self.around.journal.stop() {
             return Ok(());
         }
+        self.phase.store(DRAINING, Ordering::Release);
         let until = Instant::now().checked_add(deadline);
         let desks = &self.around.desks;
-        self.around.journal.stop();
         desks.shut();
         if !is_delivering() {
             desks.wait(until);
         }
         let left = desks.clear();
+        self.phase.store(CLOSED, Ordering::Release);
         self.around.timers.stop();
         self.around.pool.stop();
         self.around.keeper.write();
@@ -256,10 +272,10 @@ fn open_queues(
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if self.closed.swap(true, Ordering::AcqRel) {
+        if !self.around.journal.stop() {
             return;
         }
-        self.around.journal.stop();
+        self.phase.store(CLOSED, Ordering::Release);
         self.around.desks.shut();
         self.around.desks.clear();
         self.around.timers.stop();

@@ -151,9 +151,12 @@ impl Broker {
     /// error of kind [`Closed`](crate::ErrorKind::Closed); publishers go on firing from their
     /// caches to the subscribers that are there.
     ///
-    /// Before that, subscribers of [`WiringChanges`](crate::WiringChanges) are told of everything
-    /// that was committed until now; but not when this is called from inside a delivery. A store
-    /// that was given to the builder is detached from and left open.
+    /// Before that, what waits in lanes is delivered, by subscribers who may still use the store;
+    /// what waits in [queues](crate::Queued) stays there, and so does an event that a subscriber
+    /// fails at meanwhile, as one that was not tried. Then subscribers of
+    /// [`WiringChanges`](crate::WiringChanges) are told of everything that was committed until now.
+    /// Neither is waited for when this is called from inside a delivery. A store that was given to
+    /// the builder is detached from and left open.
     ///
     /// # Errors
     ///

@@ -153,6 +153,13 @@ impl Batch {
         &self.writes
     }
 
+    /// Returns whether it deletes something under a prefix.
+    pub(crate) fn deletes_under(&self, prefix: &[u8]) -> bool {
+        let under = self.writes.range(prefix.to_vec()..);
+        let mut under = under.take_while(|(key, _)| key.starts_with(prefix));
+        under.any(|(_, write)| matches!(write, Write::Delete))
+    }
+
     pub(crate) fn expectations(&self) -> &BTreeMap<Vec<u8>, Expectation> {
         &self.expectations
     }

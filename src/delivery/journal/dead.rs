@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ledger::Number;
-use super::writer::Appended;
+use super::pending::Appended;
 use super::{Journal, Receipt, Refusal};
 use crate::delivery::Parcel;
 use crate::error::{Error, ErrorKind, Result};

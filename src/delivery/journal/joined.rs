@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::chronicle::Kept;
 use super::keeping::KeepPast;
-use super::writer::{Appended, WritingHere, is_writing_here};
-use super::{Journal, Post, Refusal, dead, number_of};
+use super::ledger::Ledger;
+use super::pending::Appended;
+use super::turn::Turn;
+use super::{Journal, Post, Refusal, State, dead, number_of};
 use crate::delivery::Parcel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Batch;
@@ -16,11 +18,10 @@ use crate::value::drop_quietly;
 /// Events that are part of a batch. While it lasts the journal writes nothing, so that events are
 /// stored in the order of their numbers.
 pub(crate) struct Joined {
-    journal: Arc<Journal>,
     appended: Vec<Appended>,
     /// Queues that are known to the store with the batch.
     new: BTreeSet<u32>,
-    _here: WritingHere,
+    turn: Turn,
 }
 
 /// Events with places in the queues of those who wait for them.
@@ -52,54 +53,47 @@ impl Journal {
         for (parcel, posts, keep) in events {
             reserved.add(parcel, posts, keep)?;
         }
-        if is_writing_here() {
-            let message = "another commit of this thread has not ended";
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        }
-        let mut state = self.state.lock();
-        loop {
-            if state.pending.is_writing {
-                self.changed.wait(&mut state);
-            } else if state.pending.has_events() {
-                // They have lower numbers, and come first.
-                let round = Self::begin(&mut state);
-                drop(state);
-                self.write(round)?;
-                state = self.state.lock();
-            } else {
-                break;
-            }
-        }
-        if state.is_stopped {
-            return Err(Error::new(ErrorKind::Closed, "the broker is closed"));
-        }
-        state.pending.is_writing = true;
         let mut joined = Joined {
-            journal: Arc::clone(self),
             appended: Vec::new(),
             new: BTreeSet::new(),
-            _here: WritingHere::begin(),
+            turn: self.turn_behind_events()?,
         };
+        let mut state = self.state.lock();
         for event in std::mem::take(&mut reserved.events) {
-            let Encoded {
-                bytes,
-                parcel,
-                addressees,
-                kept,
-            } = event;
-            state.last += 1;
-            let number = state.last;
-            let mut event = Appended::new(number, bytes, &parcel, addressees, false).kept(kept);
-            joined.new.extend(event.put_in(batch, &mut state.ledger));
-            joined.appended.push(event);
+            joined.add(event, &mut state, batch);
         }
-        for number in &joined.new {
-            let record = state.ledger.record(*number);
+        joined.add_queues(&mut state.ledger, batch);
+        Ok(joined)
+    }
+}
+
+impl Joined {
+    fn add(&mut self, event: Encoded, state: &mut State, batch: &mut Batch) {
+        let Encoded {
+            bytes,
+            parcel,
+            addressees,
+            kept,
+        } = event;
+        state.last += 1;
+        let number = state.last;
+        let mut event = Appended::new(number, bytes, &parcel, addressees, false).kept(kept);
+        self.new.extend(event.put_in(batch, &mut state.ledger));
+        self.appended.push(event);
+    }
+
+    fn add_queues(&self, ledger: &mut Ledger, batch: &mut Batch) {
+        for number in &self.new {
+            let key = queue::queue_key(*number);
+            // One that the batch ends stays ended.
+            if batch.writes().contains_key(&key) {
+                continue;
+            }
+            let record = ledger.record(*number);
             if let Some(Ok(bytes)) = record.as_ref().map(queue::encode_queue) {
-                batch.put(queue::queue_key(*number), bytes);
+                batch.put(key, bytes);
             }
         }
-        Ok(joined)
     }
 }
 
@@ -173,7 +167,8 @@ impl Joined {
     pub(crate) fn committed(mut self) -> usize {
         let appended = std::mem::take(&mut self.appended);
         let count = appended.iter().map(Appended::count).sum();
-        let mut state = self.journal.state.lock();
+        let journal = Arc::clone(self.turn.journal());
+        let mut state = journal.state.lock();
         for queue in &self.new {
             state.ledger.set_stored(*queue);
         }
@@ -184,7 +179,6 @@ impl Joined {
         }
         drop(state);
         drop_quietly(parcels);
-        let journal = Arc::clone(&self.journal);
         drop(self);
         feed.into_iter().for_each(|id| journal.feed_fresh(id));
         count
@@ -192,24 +186,22 @@ impl Joined {
 
     /// Says that nobody knows whether the batch was committed.
     pub(crate) fn doubted(self) {
-        self.journal.state.lock().pending.is_uncertain = true;
-        self.journal.write_later();
+        let journal = self.turn.journal();
+        journal.state.lock().pending.is_uncertain = true;
+        journal.write_later();
     }
 }
 
-/// Whether committed or not: the journal writes again.
+/// Whether committed or not.
 impl Drop for Joined {
     fn drop(&mut self) {
         let appended = std::mem::take(&mut self.appended);
-        let mut state = self.journal.state.lock();
-        state.pending.is_writing = false;
+        let mut state = self.turn.journal().state.lock();
         for event in &appended {
             event.release(&mut state);
         }
         drop(state);
         drop_quietly(appended);
-        self.journal.changed.notify_all();
-        self.journal.write_soon();
     }
 }
 

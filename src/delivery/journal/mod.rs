@@ -15,8 +15,10 @@ mod keeping;
 mod ledger;
 mod opening;
 mod owner;
+mod pending;
 mod places;
 mod receipt;
+mod turn;
 mod verdict;
 mod writer;
 
@@ -35,9 +37,9 @@ pub(crate) use self::joined::Joined;
 pub(crate) use self::keeping::{KeepPast, Recalled};
 use self::ledger::{Ledger, Number};
 use self::owner::Owner;
+use self::pending::{Appended, Pending};
 pub(crate) use self::receipt::Receipt;
 pub(crate) use self::verdict::{Next, Verdict as QueueVerdict};
-use self::writer::{Appended, Pending};
 use super::context::Carried;
 use super::desk::{Desk, Staff};
 use super::parcel::Parcel;
@@ -167,6 +169,11 @@ impl Journal {
         self.feed_soon(id);
     }
 
+    /// Makes the queue of a subscription, if it has none: of one that is switched off nobody has.
+    pub(crate) fn make_queue(&self, id: SubscriptionId, name: &Arc<str>) {
+        self.state.lock().ledger.queue_of(id, name);
+    }
+
     /// Returns whether events wait for the subscription.
     pub(crate) fn has_backlog(&self, id: SubscriptionId) -> bool {
         let state = self.state.lock();
@@ -275,10 +282,10 @@ impl Journal {
         waits: bool,
     ) -> Result<(), Refusal> {
         // Inside of a write of this thread it is stored right behind it.
-        let waits = waits && !writer::is_writing_here();
+        let waits = waits && !turn::is_writing_here();
         let bytes = dead::encode(&**parcel, addressees.clone());
         let mut state = self.state.lock();
-        while state.pending.is_long() && !state.is_stopped && !writer::is_writing_here() {
+        while state.pending.is_long() && !state.is_stopped && !turn::is_writing_here() {
             // Those who do not wait for the disk wait where it falls behind.
             self.changed.wait(&mut state);
         }
@@ -325,10 +332,13 @@ impl Journal {
         self.feed_soon(id);
     }
 
-    /// Delivers nothing any more; what is delivered by now is still written.
-    pub(crate) fn stop(&self) {
+    /// Delivers nothing any more; what is delivered by now is still written. Returns false if it
+    /// was stopped before.
+    pub(crate) fn stop(&self) -> bool {
         let mut state = self.state.lock();
-        state.is_stopped = true;
+        if std::mem::replace(&mut state.is_stopped, true) {
+            return false;
+        }
         let queues = state.ledger.all();
         let desks: Vec<_> = queues
             .filter_map(|queue| queue.desk.as_ref()?.upgrade())
@@ -336,16 +346,14 @@ impl Journal {
         drop(state);
         self.changed.notify_all();
         desks.iter().for_each(|desk| desk.release_queued());
+        true
     }
 
     /// Writes what is left, and lets go of the store's queues.
     pub(crate) fn close(&self) {
         self.writers.stop();
         drop(self.write_all());
-        let mut state = self.state.lock();
-        state.is_stopped = true;
-        let owner = state.owner.take();
-        drop(state);
+        let owner = self.state.lock().owner.take();
         drop(owner);
         self.changed.notify_all();
     }

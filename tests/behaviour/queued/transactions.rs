@@ -174,3 +174,28 @@ fn subscription_of_the_same_transaction_is_not_there_yet() {
     next.fire(&stocks, StockEventsTraded::new("A", 2)).unwrap();
     assert_eq!(next.commit().unwrap().queued(), 1);
 }
+
+/// The memory of the queue was written again behind its removal, as the event was its first: after
+/// a crash right then whoever had the id next got the event.
+#[test]
+fn event_for_a_subscription_that_the_transaction_removes_is_nobodys_after_a_crash_either() {
+    let (engine, tape) = (FaultyEngine::new(), Tape::new());
+    let first = broker(&engine);
+    let stocks = queue(&first, Queued::new());
+    let mut last = first.transaction();
+    last.fire(&stocks, StockEventsTraded::new("A", 1)).unwrap();
+    last.remove(super::id()).unwrap();
+    // Nothing behind the commit reaches the disk: as if the process were killed.
+    engine.writes().from(2, Fault::fail("killed"));
+    assert_eq!(last.commit().unwrap().removed(), [super::id()]);
+    let _ = first.close(LONG);
+    engine.writes().clear();
+    engine.reopen().unwrap();
+    let second = broker(&engine);
+    let stocks = queue(&second, Queued::new());
+    taping(&second, &tape);
+    stocks.traded("B", 2);
+    assert!(second.idle(LONG));
+    assert_eq!(tape.take(), ["ledger traded B 2"]);
+    close(second);
+}
