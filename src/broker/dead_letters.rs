@@ -1,5 +1,6 @@
 //! Events that queues gave up.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
@@ -90,15 +91,29 @@ impl Broker {
     #[doc(alias = "message mover")]
     pub fn replay(&self, letter: &DeadLetter) -> Result<()> {
         self.require_dead_letter(letter)?;
-        let present = self.present(letter.subscription);
-        let mode = present.as_ref().and_then(|it| it.record.delivery());
-        if mode.and_then(DeliveryMode::as_queued).is_none() {
-            // What waits since it had one may still be in its queue, which takes nothing new.
-            let message = format!("the subscription {:?} has no queue", letter.name);
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
+        let id = letter.subscription;
         let journal = &self.core.around.journal;
-        journal.replay(letter.subscription, letter.number)
+        journal.make_queue(id, &self.queued_name(letter)?);
+        // If it went meanwhile nothing more is for it; if it goes from now on, its queue does too.
+        self.queued_name(letter)?;
+        journal.replay(id, letter.number)
+    }
+
+    /// Returns the name that the subscription of a dead letter has now, if it has a queue.
+    fn queued_name(&self, letter: &DeadLetter) -> Result<Arc<str>> {
+        let present = self.present(letter.subscription);
+        let queued = present.filter(|present| {
+            let mode = present.record.delivery();
+            mode.and_then(DeliveryMode::as_queued).is_some()
+        });
+        // What waits since it had one may still be in its queue, which takes nothing new.
+        queued.map_or_else(
+            || {
+                let message = format!("the subscription {:?} has no queue", letter.name);
+                Err(Error::new(ErrorKind::NotFound, message))
+            },
+            |queued| Ok(Arc::clone(queued.record.shared_name())),
+        )
     }
 
     /// Gives a dead letter up for good.

@@ -1,11 +1,12 @@
 //! Queues whose subscription is switched, removed, or has none any more.
 
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use loosely::testing::Watchdog;
-use loosely::{ErrorKind, EventClass, Queued, Retry};
+use loosely::{ErrorKind, EventClass, EventContext, Queued, Retry};
 
-use super::{LONG, builder, close, component, id, open, queue, record, shared, taping};
+use super::{LONG, MINUTE, builder, close, component, id, open, queue, record, shared, taping};
 use crate::support::{StockEvents, Tape};
 
 /// One class after the other let go of a subscription that was switched off, and in between a later
@@ -62,6 +63,57 @@ fn dead_letter_of_a_subscription_without_a_queue_is_not_replayed() {
     broker.replay(&letters[0]).unwrap();
     assert!(broker.idle(LONG));
     assert_eq!(tape.take(), ["ledger traded A 1"]);
+    close(broker);
+}
+
+#[test]
+fn dead_letter_is_replayed_to_a_subscription_that_is_switched_off_and_new_again() {
+    let (broker, tape) = (builder().open().unwrap(), Tape::new());
+    let terms = Queued::new().with_retry(Retry::never());
+    let stocks = queue(&broker, terms.clone());
+    component(&broker, |_, _| Err("no".to_owned()));
+    stocks.traded("A", 1);
+    assert!(broker.idle(LONG));
+    broker.remove(id()).unwrap();
+    let off = record(terms).to_builder().disabled().build().unwrap();
+    broker.ensure(&off).unwrap();
+    let letters = broker.dead_letters().unwrap();
+    broker.replay(&letters[0]).unwrap();
+    broker.unregister_component("ledger");
+    taping(&broker, &tape);
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.len(), 0);
+    broker.enable(id()).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take(), ["ledger traded A 1"]);
+    close(broker);
+}
+
+/// It was taken back with all that waited, and its failure was nobody's: it came again for ever as
+/// long as somebody switched often enough.
+#[test]
+fn attempt_that_fails_behind_the_switch_counts() {
+    let (broker, tape) = (builder().open().unwrap(), Tape::new());
+    let terms = Queued::new().with_retry(Retry::after([MINUTE]));
+    let stocks = queue(&broker, terms.keep_backlog());
+    let (begun, begins) = mpsc::channel();
+    let (end, ends) = mpsc::channel();
+    let (ends, taped) = (Mutex::new(ends), tape.clone());
+    component(&broker, move |_, _| {
+        let attempt = EventContext::current().unwrap().attempt();
+        taped.write(attempt.to_string());
+        begun.send(()).unwrap();
+        ends.lock().unwrap().recv().unwrap();
+        Err("no".to_owned())
+    });
+    stocks.traded("A", 1);
+    begins.recv().unwrap();
+    broker.disable(id()).unwrap();
+    end.send(()).unwrap();
+    assert!(broker.idle(LONG));
+    broker.enable(id()).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take(), ["1"], "the second attempt is not due");
     close(broker);
 }
 
