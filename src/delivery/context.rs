@@ -167,7 +167,8 @@ impl EventContext {
     }
 
     /// Returns how often this delivery was tried, this time included; 1 unless the subscription has
-    /// a [queue](crate::Queued). Attempts whose end could not be stored are not counted.
+    /// a [queue](crate::Queued). Attempts whose end could not be stored are not counted, nor those
+    /// that failed while the broker was being closed.
     pub fn attempt(&self) -> u32 {
         self.drawn.attempt
     }

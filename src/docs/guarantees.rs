@@ -274,7 +274,9 @@
 //!   delivery alone was lost ([`Deduplicated`](crate::Deduplicated)):
 //!   `deduplicated_subscriber_is_not_called_again_where_the_end_alone_was_lost`.
 //! - *Attempts* that ended are counted and kept with their errors. One whose process died is not
-//!   counted, so an event that ends the process each time is tried for ever.
+//!   counted, so an event that ends the process each time is tried for ever; nor is one that failed
+//!   while the broker was being closed: `queued/closing.rs:
+//!   attempt_that_fails_while_the_broker_is_closed_is_none`.
 //! - *Absence*: events wait for a component that is not registered, for an owner who is not logged
 //!   on, and, where the queue keeps its backlog, for a subscription that is switched off:
 //!   `queued.rs: events_wait_for_an_owner_who_is_not_logged_on`,
@@ -287,6 +289,9 @@
 //!   replayed once there is one: `queued/evolution.rs`, `queued/upcasters.rs`, and
 //!   `tests/evolution.rs` between processes. What a class retains, and what waits in lanes, is of
 //!   the program that runs, and meets no upcaster.
+//! - *Closing* waits for what is being delivered; subscribers may use the store until it has
+//!   waited: `queued/closing.rs: what_ends_well_while_the_broker_is_closed_does_not_come_again`,
+//!   `subscriber_may_use_the_store_as_long_as_closing_waits_for_it`.
 //! - *Transactions*: the event is stored if the commit is made, and not otherwise:
 //!   `transactions.rs: order_and_event_are_there_together_or_not_at_all`.
 //! - One broker of a process has the queues of a store; fires of others on the same store report

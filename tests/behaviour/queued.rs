@@ -1,6 +1,7 @@
 //! Subscriptions whose events are stored until their subscriber has had them.
 
 mod catching_up;
+mod closing;
 mod evolution;
 mod faults;
 mod histories;

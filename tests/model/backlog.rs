@@ -32,6 +32,10 @@ pub(crate) struct Due {
     pub(crate) attempts: u32,
     /// Whether attempts may have been forgotten.
     is_vague: bool,
+    /// Whether the last attempt may not have counted, as the program was being closed.
+    is_doubtful: bool,
+    /// Whether an attempt has failed since all was settled.
+    has_failed: bool,
     pub(crate) certainty: Certainty,
 }
 
@@ -64,6 +68,8 @@ impl Due {
             number,
             attempts: 0,
             is_vague: false,
+            is_doubtful: false,
+            has_failed: false,
             certainty: Certainty::Must,
         }
     }
@@ -73,10 +79,12 @@ impl Due {
     }
 
     fn is(&self, call: &Call) -> bool {
-        let attempt = match self.is_vague {
-            true => (1..=self.attempts + 1).contains(&call.attempt),
-            false => call.attempt == self.attempts + 1,
+        let least = match (self.is_vague, self.is_doubtful) {
+            (true, _) => 1,
+            (false, true) => self.attempts,
+            (false, false) => self.attempts + 1,
         };
+        let attempt = (least..=self.attempts + 1).contains(&call.attempt);
         let is_like = (self.shot.symbol, self.shot.amount) == (call.symbol, call.amount);
         self.serial == call.serial && is_like && attempt
     }
@@ -149,6 +157,8 @@ impl Backlog {
         });
         due.attempts = call.attempt;
         due.is_vague = false;
+        due.is_doubtful = false;
+        due.has_failed = call.failed;
         // One whose last attempt was stored, but not its end, is tried as often again.
         let is_last = due.attempts.is_multiple_of(ATTEMPTS);
         let is_over = !call.failed || !due.is_queued() || is_last;
@@ -197,6 +207,7 @@ impl Backlog {
         }
         let waits = |due: &Due| due.is_queued() && due.certainty != Certainty::GivenUp && !flows;
         self.dues.retain(waits);
+        self.dues.iter_mut().for_each(|due| due.has_failed = false);
         self.settling.clear();
         self.is_busy = false;
         self.flowed = flows;
@@ -250,15 +261,27 @@ impl Backlog {
         self.dues.iter_mut().for_each(|due| due.is_vague = true);
     }
 
-    /// Says that the program ended in good order, which delivers what is in the lane.
-    pub(crate) fn close(&mut self) -> Result<(), String> {
+    /// Says that the program ended in good order, which delivers what is in the lane: `letters` are
+    /// the serials of those dead letters that its successor finds. What failed meanwhile was no
+    /// attempt.
+    pub(crate) fn close(&mut self, letters: &[u64]) -> Result<(), String> {
         let is_late = |due: &&Due| due.certainty == Certainty::Must && !due.is_queued();
         if let Some(late) = self.dues.iter().find(is_late) {
             return Err(format!("{late:?} did not come before the end"));
         }
         self.dues
             .retain(|due| due.is_queued() && due.certainty != Certainty::GivenUp);
-        self.settling.clear();
+        for due in std::mem::take(&mut self.settling) {
+            let is_buried = self.letters.iter().any(|it| it.number == due.number);
+            if is_buried && due.has_failed && !letters.contains(&due.serial) {
+                self.letters.retain(|letter| letter.number != due.number);
+                self.dues.push(due);
+            }
+        }
+        self.dues.sort_by_key(|due| due.number);
+        for due in &mut self.dues {
+            due.is_doubtful |= std::mem::take(&mut due.has_failed);
+        }
         Ok(())
     }
 
@@ -286,6 +309,12 @@ impl Backlog {
     /// Returns whether somebody may be at an event.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_busy
+    }
+
+    /// Returns whether an event of which this is true waits in the queue, or its end may not be
+    /// stored.
+    pub(crate) fn any_open(&self, is_such: impl Fn(&Due) -> bool) -> bool {
+        self.any_queued(&is_such) || self.settling.iter().any(is_such)
     }
 
     /// Returns whether an event waits in the queue of which this is true.

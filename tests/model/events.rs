@@ -192,10 +192,17 @@ impl Model {
     /// Says that the program ended without a word and left these dead letters.
     pub(crate) fn crash(&mut self, letters: &[(usize, u64)]) {
         for (slot, backlog) in self.backlogs.iter_mut().enumerate() {
-            let of_slot = letters.iter().filter(|letter| letter.0 == slot);
-            let serials: Vec<_> = of_slot.map(|letter| letter.1).collect();
-            backlog.crash(&serials);
+            backlog.crash(&of_slot(slot, letters));
         }
+    }
+
+    /// Says that the program ended in good order and left these dead letters.
+    pub(crate) fn close(&mut self, letters: &[(usize, u64)]) -> Result<(), String> {
+        for (slot, backlog) in self.backlogs.iter_mut().enumerate() {
+            let closed = backlog.close(&of_slot(slot, letters));
+            closed.map_err(|why| format!("slot {slot}: {why}"))?;
+        }
+        Ok(())
     }
 
     /// Forgets what was read to be updated.
@@ -209,4 +216,10 @@ impl Model {
         let letters = self.letters();
         letters.get(nth % letters.len().max(1)).copied()
     }
+}
+
+/// Returns the serials of the dead letters of a slot.
+fn of_slot(slot: usize, letters: &[(usize, u64)]) -> Vec<u64> {
+    let of_slot = letters.iter().filter(|letter| letter.0 == slot);
+    of_slot.map(|letter| letter.1).collect()
 }

@@ -94,7 +94,7 @@ impl Machine {
 
     /// Returns the operation as it can be done now, and foretold; nothing if it cannot.
     fn adapted(&mut self, operation: &Operation) -> Result<Option<Operation>, String> {
-        if self.is_racing(operation) || (is_edit(operation) && !may_race()) {
+        if self.is_racing(operation) {
             self.settle()?;
         }
         Ok(Some(match operation {
@@ -187,7 +187,7 @@ impl Machine {
 
     /// Returns whether it matters to an operation what is done meanwhile.
     fn is_racing(&self, operation: &Operation) -> bool {
-        let fails = |slot: usize| self.waits(slot, |shot| shot.amount < 0);
+        let fails = |slot: usize| self.is_open(slot, |shot| shot.amount < 0);
         match operation {
             Operation::Turn(_) | Operation::Replay(_) | Operation::Purge(_) => true,
             Operation::Remove(slot) => fails(*slot),
@@ -195,7 +195,7 @@ impl Machine {
                 let is_such = |shot: &Shot| shot.class == *class;
                 let is_removed = |slot| *bound == Bound::Remove && class_of(slot) == Some(*class);
                 (0..SLOTS)
-                    .any(|slot| self.waits(slot, is_such) || (is_removed(slot) && fails(slot)))
+                    .any(|slot| self.is_open(slot, is_such) || (is_removed(slot) && fails(slot)))
             }
             Operation::Ensure(wish) | Operation::Store(wish) | Operation::Update(wish, _) => {
                 self.is_moved(wish)
@@ -226,6 +226,11 @@ impl Machine {
 
     fn waits(&self, slot: usize, is_such: impl Fn(&Shot) -> bool) -> bool {
         self.model.backlogs[slot].any_queued(|due| is_such(&due.shot))
+    }
+
+    /// Returns whether an event waits in a queue, or its end may not be stored.
+    fn is_open(&self, slot: usize, is_such: impl Fn(&Shot) -> bool) -> bool {
+        self.model.backlogs[slot].any_open(|due| is_such(&due.shot))
     }
 
     /// Tells the calls that a fire has made itself from the others.
@@ -274,12 +279,8 @@ impl Machine {
     fn close(&mut self, staff: Staff) -> Checked {
         self.program.close()?;
         see(&mut self.model, &self.program.tape.take())?;
-        for (slot, backlog) in self.model.backlogs.iter_mut().enumerate() {
-            backlog
-                .close()
-                .map_err(|why| format!("slot {slot}: {why}"))?;
-        }
         self.program.restart(self.model.flawed)?;
+        self.model.close(&self.program.letters()?)?;
         self.model.components = Default::default();
         self.check_all(&self.model)?;
         self.count()?;
@@ -380,17 +381,4 @@ fn see(model: &mut Model, calls: &[Call]) -> Checked {
 /// Returns whether an operation may end so when the power is cut.
 fn is_cut(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::Uncertain)
-}
-
-/// Returns whether an operation changes who is to have what is under way.
-fn is_edit(operation: &Operation) -> bool {
-    !matches!(
-        operation,
-        Operation::Fire(_) | Operation::Crash(_) | Operation::Settle
-    )
-}
-
-/// Returns whether edits are to meet what is under way.
-fn may_race() -> bool {
-    std::env::var_os("LOOSELY_MODEL_RACES").is_some()
 }

@@ -20,7 +20,6 @@
 //! - `LOOSELY_MODEL_TIMES=100 cargo test --test model` plays a hundred times as many, and 0.1 the
 //!   tenth.
 //! - `LOOSELY_MODEL_SEED=7` draws others.
-//! - `LOOSELY_MODEL_RACES=1` has edits meet what is under way, where a case waits for it else.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
 mod backlog;

@@ -32,6 +32,8 @@ pub(super) struct Backlog {
     pub(super) is_told_full: bool,
     /// Those of a class of which nobody receives now.
     pub(super) stranded: BTreeSet<Number>,
+    /// Rises when somebody comes who may receive them.
+    pub(super) seatings: u64,
     /// How many are being written.
     pub(super) reserved: usize,
     /// What was tried with those that failed.
@@ -67,6 +69,7 @@ impl Backlog {
             fed: BTreeSet::new(),
             fresh: VecDeque::new(),
             stranded: BTreeSet::new(),
+            seatings: 0,
             later: BTreeSet::new(),
             epoch: 0,
             is_told_full: false,
@@ -106,7 +109,8 @@ impl Backlog {
         all.chain(&self.stranded).copied().collect()
     }
 
-    fn is_waiting_for(&self, event: Number) -> bool {
+    /// Returns whether an event waits, or is in a hand.
+    pub(super) fn is_waiting_for(&self, event: Number) -> bool {
         let mut sets = [&self.fed, &self.later, &self.stranded].into_iter();
         self.tail.binary_search(&event).is_ok() || sets.any(|set| set.contains(&event))
     }
@@ -248,6 +252,7 @@ impl Backlog {
 
     /// Has those of which nobody received be tried again.
     pub(super) fn unstrand(&mut self) {
+        self.seatings += 1;
         let stranded = std::mem::take(&mut self.stranded);
         stranded.into_iter().for_each(|event| self.wait_for(event));
     }

@@ -28,6 +28,8 @@ struct Meal {
     fresh: Vec<Addressed>,
     /// Those that are in the store alone.
     stored: Vec<(Number, Option<Tries>)>,
+    /// How often somebody had come to receive when this was taken out.
+    seatings: u64,
 }
 
 /// Who asks what comes next.
@@ -138,7 +140,7 @@ impl Journal {
         let stored = stored.into_iter();
         let stored = stored.map(|number| (number, queue.tries(number).cloned()));
         let (stored, terms) = (stored.collect(), queue.terms.clone());
-        let (queue, epoch) = (queue.number, queue.epoch);
+        let (queue, epoch, seatings) = (queue.number, queue.epoch, queue.seatings);
         drop(state);
         drop_quietly(left);
         let desk = desk.filter(|_| !is_over)?;
@@ -149,6 +151,7 @@ impl Journal {
             terms,
             fresh,
             stored,
+            seatings,
         })
     }
 
@@ -161,6 +164,7 @@ impl Journal {
             terms,
             fresh,
             stored,
+            mut seatings,
         } = meal;
         let (terms, at) = (terms.as_deref(), (queue, epoch));
         for event in fresh {
@@ -168,9 +172,14 @@ impl Journal {
         }
         let mut rest = stored.into_iter();
         while let Some((number, tries)) = rest.next() {
-            match self.read(&desk, terms, (queue, number)) {
+            let mut found = self.read(&desk, terms, (queue, number));
+            while matches!(found, Ok(Found::Stranded)) && !self.strand(queue, number, &mut seatings)
+            {
+                found = self.read(&desk, terms, (queue, number));
+            }
+            match found {
                 Ok(Found::Event(event)) => self.push(&desk, at, terms, event, tries.as_ref()),
-                Ok(Found::Stranded) => self.strand(queue, number),
+                Ok(Found::Stranded) => {}
                 Ok(Found::Nothing) => self.done(queue, number),
                 Ok(Found::Misfit(event, why)) => self.bury_stored(queue, number, event, &why),
                 Err(_) => {
@@ -339,13 +348,19 @@ impl Journal {
         Ok(Some(schema))
     }
 
-    fn strand(&self, queue: u32, number: Number) {
+    /// Has an event wait until somebody comes to receive, or returns false if somebody has since.
+    fn strand(&self, queue: u32, number: Number, seatings: &mut u64) -> bool {
         let mut state = self.state.lock();
-        if let Some(queue) = state.ledger.get_mut(queue)
-            && queue.fed.remove(&number)
-        {
+        let Some(queue) = state.ledger.get_mut(queue) else {
+            return true;
+        };
+        if std::mem::replace(seatings, queue.seatings) != queue.seatings {
+            return false;
+        }
+        if queue.fed.remove(&number) {
             queue.stranded.insert(number);
         }
+        true
     }
 
     fn leave_off(&self, queue: u32) {

@@ -50,10 +50,6 @@ impl Addressed {
         (queue, epoch): (u32, u64),
         tries: Option<&Tries>,
     ) -> Arc<dyn Parcel> {
-        let progress = tries.map(|tries| Progress {
-            attempts: u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX),
-            due: tries.due,
-        });
         let receipt = Receipt {
             journal: Weak::clone(journal),
             queue,
@@ -62,7 +58,7 @@ impl Addressed {
             epoch,
             is_past: self.is_past,
             is_judged: AtomicBool::new(false),
-            progress: Mutex::new(progress.unwrap_or_default()),
+            progress: Mutex::new(tries.map(Progress::from).unwrap_or_default()),
         };
         Letter::queued(self.parcel, self.why, receipt)
     }
@@ -89,6 +85,13 @@ impl Receipt {
         self.journal.upgrade()
     }
 
+    /// Takes in what was tried, if anything was.
+    pub(super) fn remember(&self, tries: Option<&Tries>) {
+        if let Some(tries) = tries {
+            *self.progress.lock() = tries.into();
+        }
+    }
+
     /// Notes one more attempt that failed, and when the next one is due.
     pub(super) fn put_off(&self, due: Option<SystemTime>) {
         let mut progress = self.progress.lock();
@@ -99,6 +102,15 @@ impl Receipt {
     /// Says that the event is not to be put back. Returns whether that was still open.
     pub(super) fn judge(&self) -> bool {
         !self.is_judged.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl From<&Tries> for Progress {
+    fn from(tries: &Tries) -> Self {
+        Self {
+            attempts: u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX),
+            due: tries.due,
+        }
     }
 }
 

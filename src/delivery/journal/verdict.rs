@@ -101,16 +101,21 @@ impl Journal {
         }
         let (now, instant) = (self.staff.clock.now(), self.staff.clock.instant());
         let mut state = self.state.lock();
+        if state.is_stopped {
+            // It may have failed as the broker is being closed: it comes again, and has had no
+            // attempt.
+            return Next::Over;
+        }
         let Some(queue) = state.ledger.get_mut(receipt.queue) else {
             // The subscription is gone.
             receipt.judge();
             return Next::Over;
         };
-        if queue.epoch != receipt.epoch {
-            // It was taken back meanwhile, and comes again.
+        if !queue.is_waiting_for(receipt.number) {
+            // It was taken back meanwhile, came again, and is over.
             return Next::Over;
         }
-        let terms = queue.terms.clone();
+        let (terms, is_taken_back) = (queue.terms.clone(), queue.epoch != receipt.epoch);
         let tries = queue.tries_mut(receipt.number);
         tries.attempts.push(Attempt { time: now, error });
         let attempts = u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX);
@@ -129,6 +134,10 @@ impl Journal {
             self.bury(parcel, receipt, DeadLetterCause::Failed, why);
             return Next::Over;
         };
+        if is_taken_back {
+            // Whoever has it next finds that it is to wait.
+            return Next::Over;
+        }
         let at = instant.checked_add(wait).unwrap_or(instant);
         self.again(parcel, receipt, terms.as_deref(), at)
     }
@@ -201,7 +210,11 @@ impl Journal {
         let is_to_come = |queue: &&mut Backlog| {
             queue.epoch == receipt.epoch && queue.fed.contains(&receipt.number)
         };
-        let terms = queue.filter(is_to_come).map(|queue| queue.terms.clone());
+        let terms = queue.filter(is_to_come).map(|queue| {
+            // It may have failed since it was fed, in the hand that it was taken back from.
+            receipt.remember(queue.tries(receipt.number));
+            queue.terms.clone()
+        });
         let is_stopped = state.is_stopped;
         drop(state);
         // Whoever drops it has it put back, unless it was.
