@@ -17,9 +17,9 @@
 //! Cases are drawn from a fixed seed, and one that fails is made as short as can be. How the
 //! broker's threads meet is not fixed: a case that fails now and then is no less of a finding.
 //!
-//! - `LOOSELY_MODEL_TIMES=100 cargo test --test model` plays a hundred times as many, and 0.1 the
+//! - `LOOSELY_CASES=100 cargo test --test model` plays a hundred times as many, and 0.1 the
 //!   tenth.
-//! - `LOOSELY_MODEL_SEED=7` draws others.
+//! - `LOOSELY_SEED=7` draws others.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is the failed test")]
 
 mod backlog;
@@ -39,14 +39,14 @@ use crate::program::Medium;
 
 /// Plays so many cases, or as many times as that as the environment says.
 fn play(cases: u32, seed: u8, medium: impl Fn() -> Medium) {
-    let times = std::env::var("LOOSELY_MODEL_TIMES").map_or(1.0, |it| it.parse().unwrap());
+    let times = std::env::var("LOOSELY_CASES").map_or(1.0, |it| it.parse().unwrap());
     let cases = (f64::from(cases) * times).ceil();
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 1_000,
         ..Config::with_cases(cases as u32)
     };
-    let shift = std::env::var("LOOSELY_MODEL_SEED").map_or(0, |it| it.parse::<u8>().unwrap());
+    let shift = std::env::var("LOOSELY_SEED").map_or(0, |it| it.parse::<u8>().unwrap());
     let seed = [seed.wrapping_add(shift); 16];
     let rng = TestRng::from_seed(RngAlgorithm::XorShift, &seed);
     let mut runner = TestRunner::new_with_rng(config, rng);

@@ -8,7 +8,7 @@ use loosely::{Broker, Notice, Queued, Subscription, event_interface};
 
 use crate::copy::{content, copy_directory};
 use crate::damage::{flip, kind, offsets};
-use crate::support::watchdog;
+use crate::support::{sampled, watchdog};
 
 #[event_interface]
 trait Ledger {
@@ -94,8 +94,7 @@ fn event_lost_by_a_flipped_bit_is_told() {
         for (path, bytes) in content(&sound.join("sled")) {
             let name = path.strip_prefix(&sound).unwrap();
             kinds.insert(kind(name));
-            // Of many places some: each takes a database of its own.
-            for offset in offsets(&bytes).into_iter().step_by(6) {
+            for offset in sampled(offsets(&bytes)) {
                 copy_directory(&sound, &damaged);
                 flip(&damaged.join(name), offset);
                 let what = format!("{} at {offset}, copy: {with_copy}", name.display());
@@ -124,7 +123,9 @@ fn event_lost_by_a_file_cut_short_is_told() {
         for (path, bytes) in content(&sound.join("sled")) {
             let name = path.strip_prefix(&sound).unwrap();
             let used = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
-            for len in [bytes.len() / 2, used.saturating_sub(1)] {
+            let tenths = (0..10).map(|tenth| bytes.len() * tenth / 10);
+            let ends = [1, 20, 300].map(|less| used.saturating_sub(less));
+            for len in sampled(ends.into_iter().chain(tenths).collect()) {
                 copy_directory(&sound, &damaged);
                 fs::write(damaged.join(name), &bytes[..len]).unwrap();
                 let what = format!("{} cut to {len}, at rest: {is_at_rest}", name.display());
