@@ -234,10 +234,8 @@ impl Rig {
     fn purge(&self, _: u64, _: &mut Held) -> loosely::Result<()> {
         let letters = self.broker.dead_letters()?;
         self.letters.store(letters.len(), Ordering::Relaxed);
-        for letter in &letters {
-            self.broker.purge(letter)?;
-            self.purged.fetch_add(1, Ordering::Relaxed);
-        }
+        let purged = self.broker.purge_all(&letters)?;
+        self.purged.fetch_add(purged as u64, Ordering::Relaxed);
         if letters.is_empty() {
             thread::sleep(Duration::from_millis(20));
         }

@@ -127,6 +127,36 @@ impl Broker {
         journal.purge(letter.subscription, letter.number)
     }
 
+    /// Gives dead letters up for good, a thousand in a commit, and returns how many there were: those
+    /// that are there no more, or are being replayed, are passed over.
+    ///
+    /// ```
+    /// # let broker = loosely::Broker::in_memory()?;
+    /// let mut old = broker.dead_letters()?;
+    /// let week = std::time::Duration::from_secs(7 * 24 * 60 * 60);
+    /// old.retain(|letter| letter.given_up().elapsed().is_ok_and(|age| age > week));
+    /// broker.purge_all(&old)?;
+    /// # Ok::<(), loosely::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`replay`](Self::replay), but for those that are gone. A right that is lacking for one of
+    /// them keeps all; if the store fails, those of earlier commits are gone.
+    pub fn purge_all(&self, letters: &[DeadLetter]) -> Result<usize> {
+        self.core.check_open()?;
+        for letter in letters {
+            self.require_dead_letter(letter)?;
+        }
+        let journal = &self.core.around.journal;
+        let mut count = 0;
+        for some in letters.chunks(MOST_AT_ONCE) {
+            let names = some.iter().map(|it| (it.subscription, it.number));
+            count += journal.purge_all(names)?;
+        }
+        Ok(count)
+    }
+
     fn find_dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<DeadLetter>> {
         self.core.check_open()?;
         let access = self.access();
@@ -150,6 +180,9 @@ impl Broker {
         }
     }
 }
+
+/// How many are purged in one commit.
+const MOST_AT_ONCE: usize = 1_000;
 
 impl DeadLetter {
     /// Returns the subscription that the event was for.

@@ -226,6 +226,31 @@ fn event_of_one_key_holds_back_no_other() {
 }
 
 #[test]
+fn many_dead_letters_are_purged_at_once_but_for_those_that_are_gone() {
+    let store = shared();
+    let broker = open(&store);
+    let stocks = queue(&broker, Queued::new().with_retry(Retry::never()));
+    component(&broker, |_, _| Err("no".to_owned()));
+    (1..=5).for_each(|volume| _ = stocks.traded("A", volume));
+    assert!(broker.idle(LONG));
+    let letters = broker.dead_letters().unwrap();
+    broker.purge(&letters[1]).unwrap();
+    assert_eq!(broker.purge_all(&letters[..3]).unwrap(), 2);
+    assert_eq!(broker.purge_all(&letters[..3]).unwrap(), 0);
+    assert_eq!(broker.purge_all(&[]).unwrap(), 0);
+    assert_eq!(broker.dead_letters().unwrap(), letters[3..]);
+    close(broker);
+    let broker = open(&store);
+    assert_eq!(broker.dead_letters().unwrap(), letters[3..]);
+    assert_eq!(broker.purge_all(&letters).unwrap(), 2);
+    assert!(broker.dead_letters().unwrap().is_empty());
+    let closed = broker.clone();
+    close(broker);
+    let refused = closed.purge_all(&letters).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Closed);
+}
+
+#[test]
 fn dead_letter_keeps_every_attempt_and_is_replayed_or_purged() {
     let (clock, store) = (VirtualClock::new(), shared());
     let open = || {

@@ -1,5 +1,6 @@
 //! Events that nobody could deliver.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -289,15 +290,36 @@ impl Journal {
 
     /// Gives a dead letter up.
     pub(crate) fn purge(&self, id: SubscriptionId, letter: u64) -> Result<()> {
-        let key = queue::dead_letter_key(id, letter);
-        self.dead_letter(&key)?;
-        let mut state = self.state.lock();
-        if state.replaying.contains(&key) {
-            return Err(no_letter());
+        match self.purge_all([(id, letter)])? {
+            0 => Err(no_letter()),
+            _ => Ok(()),
         }
-        state.pending.put(key, None);
+    }
+
+    /// Gives dead letters up, those that are there and are not being replayed, in one commit, and
+    /// returns how many these are.
+    pub(crate) fn purge_all(
+        &self,
+        letters: impl IntoIterator<Item = (SubscriptionId, u64)>,
+    ) -> Result<usize> {
+        self.write_all()?;
+        let store = self.store().ok_or_else(closed)?;
+        let mut keys = BTreeSet::new();
+        for (id, letter) in letters {
+            let key = queue::dead_letter_key(id, letter);
+            if store.get(&key)?.is_some() {
+                keys.insert(key);
+            }
+        }
+        let mut state = self.state.lock();
+        keys.retain(|key| !state.replaying.contains(key));
+        let count = keys.len();
+        for key in keys {
+            state.pending.put(key, None);
+        }
         drop(state);
-        self.write_all()
+        self.write_all()?;
+        Ok(count)
     }
 
     fn dead_letter(&self, key: &[u8]) -> Result<DeadEvent> {
