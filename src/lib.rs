@@ -187,7 +187,7 @@ pub use crate::component::{
 };
 pub use crate::delivery::{
     BreakerState, DeadLetterCause, Delivery, DeliveryOutcome, EventContext, EventId, Failure,
-    NESTING_LIMIT, SkipReason, Triggered,
+    Hopeless, NESTING_LIMIT, SkipReason, Triggered,
 };
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::filter::{

@@ -244,7 +244,7 @@ impl Broker {
             batch.expect_nothing_under(record::PREFIX, revision);
             batch.delete(key.clone());
             for entry in &bound {
-                self.delete_in(&mut batch, entry.record.id());
+                batch.delete(RecordKey::Subscription(entry.record.id()).to_bytes());
             }
             self.core.commit(batch).map(drop)
         })?;

@@ -19,8 +19,7 @@ use crate::publish::{
     Desks, Hook, Inboxes, Keeper, Meters, MetricsOptions, Named, SubscriptionEntry, Surroundings,
     Upcasters, Upkeep, restored,
 };
-use crate::store::record::queue::QUEUES;
-use crate::store::{Batch, CommitSink, Store, Trash};
+use crate::store::{Batch, CommitSink, Store, Trash, record};
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::{mpsc, thread};
 
@@ -141,18 +140,29 @@ impl Core {
     }
 
     /// Writes a batch, unless the broker is closed.
-    pub(super) fn commit(&self, batch: Batch) -> Result<Revision> {
+    ///
+    /// With a subscription goes what its queue remembers. What waits there is cleared away later,
+    /// and is nobody's if a crash comes first: not even that of who has the id next.
+    pub(super) fn commit(&self, mut batch: Batch) -> Result<Revision> {
         self.check_open()?;
-        // What is written of a queue meanwhile would have it back.
-        let ends_queue = batch.deletes_under(QUEUES);
-        let turn = ends_queue.then(|| self.around.journal.turn());
+        let removed: Vec<_> = record::removed_in(&batch).collect();
+        if removed.is_empty() {
+            return self.store.commit(batch);
+        }
+        // What is written of the queue meanwhile would have it back.
+        let turn = self.around.journal.turn();
+        for id in removed {
+            if let Some(key) = self.around.journal.memory_key(id) {
+                batch.delete(key);
+            }
+        }
         let committed = self.store.commit(batch);
         drop(turn);
         committed
     }
 
-    /// Returns Ok while the broker is open, and to a subscriber that is called as long as closing
-    /// waits for such.
+    /// Returns Ok while the broker is open, and inside of a delivery as long as closing waits for
+    /// those of its lanes.
     pub(super) fn check_open(&self) -> Result<()> {
         match self.phase.load(Ordering::Acquire) {
             OPEN => Ok(()),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Serialize, Serializer};
 
 use super::Broker;
-use crate::delivery::{DeadLetterCause, EventId, Retold};
+use crate::delivery::{DeadLetterCause, EventId, Journal, Retold};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DeliveryMode, EventClassId, Right, SubscriptionId};
 use crate::value::{Properties, SchemaHash, Value};
@@ -79,8 +79,8 @@ impl Broker {
 
     /// Puts a dead letter back into the queue of its subscription, behind what waits there, in one
     /// commit with its removal. Id and time of the event are those that it had, so a subscriber
-    /// sees the same [idempotency key](crate::EventContext::idempotency_key); attempts are counted
-    /// anew.
+    /// sees the same [idempotency key](crate::EventContext::idempotency_key); but one that came too
+    /// late is as if it were fired now, or it would again. Attempts are counted anew.
     ///
     /// # Errors
     ///
@@ -91,12 +91,49 @@ impl Broker {
     #[doc(alias = "message mover")]
     pub fn replay(&self, letter: &DeadLetter) -> Result<()> {
         self.require_dead_letter(letter)?;
-        let id = letter.subscription;
+        self.require_queue(letter)?;
         let journal = &self.core.around.journal;
-        journal.make_queue(id, &self.queued_name(letter)?);
+        journal.replay(letter.subscription, letter.number)
+    }
+
+    /// Does with each of these letters, in their order, what [`replay`](Self::replay) does, a
+    /// thousand in a commit, and returns how many there were: those that are there no more, or are
+    /// being replayed, are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`replay`](Self::replay), but for those that are gone. A right or a queue that is lacking
+    /// for one of them keeps all from being replayed; where a queue is full, or the store fails, the
+    /// letters before that are in their queues.
+    pub fn replay_all(&self, letters: &[DeadLetter]) -> Result<usize> {
+        self.core.check_open()?;
+        for letter in letters {
+            self.require_dead_letter(letter)?;
+            self.require_queue(letter)?;
+        }
+        self.in_steps(letters, |journal, names| journal.replay_all(names))
+    }
+
+    /// Has a subscription that has dead letters a queue to take them back, or says that it has none.
+    fn require_queue(&self, letter: &DeadLetter) -> Result<()> {
+        let journal = &self.core.around.journal;
+        journal.make_queue(letter.subscription, &self.queued_name(letter)?);
         // If it went meanwhile nothing more is for it; if it goes from now on, its queue does too.
-        self.queued_name(letter)?;
-        journal.replay(id, letter.number)
+        self.queued_name(letter).map(drop)
+    }
+
+    /// Does something with many letters, and not with all at once.
+    fn in_steps(
+        &self,
+        letters: &[DeadLetter],
+        mut step: impl FnMut(&Journal, &mut dyn Iterator<Item = (SubscriptionId, u64)>) -> Result<usize>,
+    ) -> Result<usize> {
+        let mut count = 0;
+        for some in letters.chunks(MOST_AT_ONCE) {
+            let mut names = some.iter().map(|it| (it.subscription, it.number));
+            count += step(&self.core.around.journal, &mut names)?;
+        }
+        Ok(count)
     }
 
     /// Returns the name that the subscription of a dead letter has now, if it has a queue.
@@ -148,13 +185,7 @@ impl Broker {
         for letter in letters {
             self.require_dead_letter(letter)?;
         }
-        let journal = &self.core.around.journal;
-        let mut count = 0;
-        for some in letters.chunks(MOST_AT_ONCE) {
-            let names = some.iter().map(|it| (it.subscription, it.number));
-            count += journal.purge_all(names)?;
-        }
-        Ok(count)
+        self.in_steps(letters, |journal, names| journal.purge_all(names))
     }
 
     fn find_dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<DeadLetter>> {
@@ -181,7 +212,7 @@ impl Broker {
     }
 }
 
-/// How many are purged in one commit.
+/// How many are purged or replayed in one commit.
 const MOST_AT_ONCE: usize = 1_000;
 
 impl DeadLetter {

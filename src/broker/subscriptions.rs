@@ -187,7 +187,7 @@ impl Broker {
             Some(present) => {
                 self.access().require_writing([&present.record])?;
                 let mut batch = Batch::new();
-                self.delete_in(&mut batch, id);
+                batch.delete(RecordKey::Subscription(id).to_bytes());
                 self.core.commit(batch).map(|_| true)
             }
         }
@@ -214,7 +214,7 @@ impl Broker {
                 if let Some(revision) = subscription.revision() {
                     batch.expect_revision(key, revision);
                 }
-                self.delete_in(&mut batch, subscription.id());
+                batch.delete(RecordKey::Subscription(subscription.id()).to_bytes());
             }
             if batch.is_empty() {
                 self.core.check_open()

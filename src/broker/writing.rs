@@ -148,18 +148,9 @@ impl Broker {
         }
         Expected::Exactly(revision).of(batch, id);
         if revision.is_some() {
-            self.delete_in(batch, id);
-        }
-        Ok(revision.is_some())
-    }
-
-    /// Has a batch delete a record and what its queue remembers. What waits there is cleared away
-    /// later, and is nobody's if a crash comes first: not even that of who has the id next.
-    pub(super) fn delete_in(&self, batch: &mut Batch, id: SubscriptionId) {
-        batch.delete(RecordKey::Subscription(id).to_bytes());
-        if let Some(key) = self.core.around.journal.memory_key(id) {
             batch.delete(key);
         }
+        Ok(revision.is_some())
     }
 
     /// Returns whether a record is stored under an id that this broker was told of and cannot read.

@@ -149,6 +149,12 @@ impl Desk {
         self.resume_absent();
     }
 
+    /// Has what waits until somebody can be called be tried again: whoever is there can do more now.
+    pub(crate) fn call_again(&self) {
+        self.turn.fetch_add(1, Ordering::Release);
+        self.resume_absent();
+    }
+
     /// Lets nobody have the events of a site any more, and returns what waits of them: it is for
     /// nobody, which is told.
     pub(crate) fn vacate(&self, site: Site) -> Vec<Arc<dyn Parcel>> {
@@ -290,7 +296,8 @@ impl Desk {
         }
     }
 
-    /// Accepts nothing any more; what waits is still delivered.
+    /// Accepts nothing any more; what waits is still delivered, but for what came from a queue, which
+    /// has it again.
     pub(crate) fn shut(&self) {
         self.ended.store(true, Ordering::Release);
         let trigger = self.trigger.lock().clone();
@@ -303,17 +310,17 @@ impl Desk {
         // What was parked for somebody to come may have been taken out since: whoever waits for the
         // lane would wait for nothing.
         self.turn.fetch_add(1, Ordering::Release);
-        self.resume_absent();
+        self.released.store(true, Ordering::SeqCst);
+        let queued = self.take_out_queued();
+        self.resume_all();
+        drop_quietly(queued);
     }
 
-    /// Takes out what waits and came from a queue, which has it again then, and has nobody wait for
-    /// anything.
-    pub(crate) fn release_queued(&self) {
-        self.released.store(true, Ordering::SeqCst);
+    /// Takes out what waits and came from a queue, which has it again when it is dropped.
+    pub(super) fn take_out_queued(&self) -> Vec<Arc<dyn Parcel>> {
         let is_out = |parcel: &Arc<dyn Parcel>| parcel.receipt().is_some();
         let out = self.lane.get().map(|lane| lane.take_out(is_out));
-        self.resume_all();
-        drop_quietly(out);
+        out.unwrap_or_default()
     }
 
     /// Returns whether what came from a queue goes back to it.
@@ -321,13 +328,14 @@ impl Desk {
         self.released.load(Ordering::SeqCst)
     }
 
-    /// Returns what waits, and how many events are in hand that no subscriber has been called for;
-    /// nobody gets them.
+    /// Returns what waits, of which nobody gets anything, and how many events are lost with it:
+    /// those in hand that no subscriber has been called for among them, and none of a queue.
     pub(crate) fn clear(&self) -> (Vec<Arc<dyn Parcel>>, usize) {
         self.seats.lock().clear();
         self.turn.fetch_add(1, Ordering::Release);
         let left = self.lane.get().map(Lane::clear).unwrap_or_default();
-        (left, self.in_hand.0.load(Ordering::Acquire))
+        let lost = count_lost(&left) + self.in_hand.0.load(Ordering::Acquire);
+        (left, lost)
     }
 
     /// Returns whether nothing waits and nothing is being delivered.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::NESTING_LIMIT;
 use super::breaker::Judgement;
+use super::hopeless::Hopeless;
 use crate::component::ActivationError;
 use crate::model::SubscriptionId;
 use crate::value::SubscriberError;
@@ -104,6 +105,13 @@ pub enum Failure {
     /// The future that received the event was dropped before its end, with which the subscription
     /// ended; what it had done by then is done.
     Cancelled,
+}
+
+impl Failure {
+    /// Returns whether the subscriber says that it will fail at the event whenever it comes.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        matches!(self, Self::Subscriber(error) if Hopeless::is_in(error))
+    }
 }
 
 impl Delivery {

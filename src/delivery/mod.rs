@@ -5,6 +5,7 @@ mod clerk;
 mod context;
 mod desk;
 mod failure;
+mod hopeless;
 mod idle;
 mod journal;
 mod lane;
@@ -33,6 +34,7 @@ pub(crate) use self::context::{
 pub use self::context::{EventContext, EventId, NESTING_LIMIT};
 pub(crate) use self::desk::{Desk, Handed, Recipient, Staff};
 pub use self::failure::{Delivery, DeliveryOutcome, Failure, SkipReason};
+pub use self::hopeless::Hopeless;
 pub use self::journal::DeadLetterCause;
 pub(crate) use self::journal::Post as QueuePost;
 pub(crate) use self::journal::{

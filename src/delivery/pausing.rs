@@ -9,7 +9,7 @@ use super::clerk::Clerk;
 use super::desk::{Desk, Handed, Site};
 use crate::model::Breaker;
 use crate::sync::atomic::Ordering;
-use crate::value::ValueKey;
+use crate::value::{ValueKey, drop_quietly};
 
 /// The keys whose events wait for something else than a thread, each in the hand of nobody but
 /// this.
@@ -127,7 +127,11 @@ impl Desk {
         }
         // The broker is being closed, and nobody is to wait for a lane that waits.
         if self.is_released() {
-            self.release_queued();
+            let queued = self.take_out_queued();
+            if !queued.is_empty() {
+                self.resume_all();
+            }
+            drop_quietly(queued);
         }
     }
 

@@ -99,10 +99,9 @@ impl Desks {
     pub(crate) fn clear(&self) -> usize {
         let all = self.all();
         let count = |desk: &Arc<Desk>| {
-            let (left, in_hand) = desk.clear();
-            let count = left.len() + in_hand;
+            let (left, lost) = desk.clear();
             drop_quietly(left);
-            count
+            lost
         };
         all.iter().map(count).sum()
     }

@@ -99,7 +99,7 @@ impl<I: Facet + ?Sized> Post<I> {
         }
         let fitted = match self.around.upcasters.fitted(parcel, &self.schema) {
             Ok(fitted) => fitted,
-            Err(why) => return next(journal.judge(parcel, receipt, QueueVerdict::Hopeless(why))),
+            Err(why) => return next(journal.judge(parcel, receipt, QueueVerdict::Misfit(why))),
         };
         if receipt.is_past() {
             let verdict = match self.screened(&*fitted) {
@@ -229,7 +229,10 @@ fn verdict_of(outcome: &DeliveryOutcome) -> Option<QueueVerdict> {
     match outcome {
         DeliveryOutcome::Failed(Failure::Activation(ActivationError::NotRegistered(_)))
         | DeliveryOutcome::Skipped(SkipReason::Gone) => None,
-        DeliveryOutcome::Failed(failure) => Some(QueueVerdict::Failed(failure.to_string())),
+        DeliveryOutcome::Failed(failure) => Some(match failure.is_hopeless() {
+            true => QueueVerdict::Hopeless(failure.to_string()),
+            false => QueueVerdict::Failed(failure.to_string()),
+        }),
         _ => Some(QueueVerdict::Delivered),
     }
 }

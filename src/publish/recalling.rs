@@ -115,6 +115,8 @@ impl<I: Facet + ?Sized> Post<I> {
         if begins || self.around.journal.has_backlog(plan.id) {
             let screen = || Box::new(Screen::new(plan, site, &self.around.clock));
             self.screen.get_or_init(screen);
+            // It has its seat, and may have put one off for want of this.
+            self.desk.call_again();
         }
     }
 

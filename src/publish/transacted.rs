@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Surroundings;
 use super::channel::AnyChannel;
 use super::dynamic::{ChannelCell, DynamicPublisher};
 use super::publisher::{Own, Publisher, checked_method};
@@ -66,6 +67,11 @@ impl Transacted {
             values,
             drawn: None,
         })
+    }
+
+    /// Returns whether it is fired at a broker with these surroundings.
+    pub(crate) fn is_at(&self, around: &Arc<Surroundings>) -> bool {
+        Arc::ptr_eq(self.channel.around(), around)
     }
 
     /// Returns the values of its parameters.

@@ -153,11 +153,12 @@ impl Batch {
         &self.writes
     }
 
-    /// Returns whether it deletes something under a prefix.
-    pub(crate) fn deletes_under(&self, prefix: &[u8]) -> bool {
+    /// Returns the keys that it deletes under a prefix.
+    pub(crate) fn deleted_under<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let under = self.writes.range(prefix.to_vec()..);
-        let mut under = under.take_while(|(key, _)| key.starts_with(prefix));
-        under.any(|(_, write)| matches!(write, Write::Delete))
+        let under = under.take_while(|(key, _)| key.starts_with(prefix));
+        let deleted = under.filter(|(_, write)| matches!(write, Write::Delete));
+        deleted.map(|(key, _)| key.as_slice())
     }
 
     pub(crate) fn expectations(&self) -> &BTreeMap<Vec<u8>, Expectation> {

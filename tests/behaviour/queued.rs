@@ -5,6 +5,7 @@ mod closing;
 mod evolution;
 mod faults;
 mod histories;
+mod hopeless;
 mod once;
 mod switching;
 mod transactions;
@@ -14,11 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use loosely::testing::VirtualClock;
+use loosely::testing::{VirtualClock, Watchdog};
 use loosely::{
-    Breaker, Broker, BrokerBuilder, Component, DeadLetterCause, DeliveryOutcome, ErrorKind,
-    EventClass, EventContext, Failure, FinalFailure, MemoryStore, Notice, Overflow, Queued, Retry,
-    SkipReason, Store, Subscription, SubscriptionId, Trigger,
+    Breaker, Broker, BrokerBuilder, Component, DeadLetter, DeadLetterCause, DeliveryOutcome,
+    ErrorKind, EventClass, EventContext, Failure, FinalFailure, MemoryStore, Notice, Overflow,
+    Queued, Retry, SkipReason, Store, Subscription, SubscriptionId, Trigger,
 };
 use uuid::Uuid;
 
@@ -679,4 +680,87 @@ fn second_broker_on_one_store_leaves_its_queues_alone() {
     assert_eq!(tape.take(), ["ledger traded B 2"]);
     close(first);
     close(second);
+}
+
+/// Numbers of queues were given twice: the second broker deleted what its own would have
+/// remembered, which was the memory of another queue.
+#[test]
+fn second_broker_on_one_store_ends_no_queue_of_the_first_when_subscriptions_go() {
+    let (store, tape) = (shared(), Tape::new());
+    let (first, second) = (open(&store), open(&store));
+    let named = |name: &str| {
+        let record = Subscription::builder(name).to::<dyn StockEvents>();
+        let record = record.component(name).delivery(Queued::new());
+        record.build().unwrap()
+    };
+    let records = ["a", "b", "c", "d"].map(named);
+    for record in &records {
+        first.ensure(record).unwrap();
+    }
+    let stocks = first.publisher::<dyn StockEvents>().unwrap();
+    assert_eq!(stocks.traded("A", 1).accepted(), 4);
+    first.remove(records[0].id()).unwrap();
+    second
+        .publisher::<dyn StockEvents>()
+        .unwrap()
+        .traded("B", 2);
+    first.remove(records[2].id()).unwrap();
+    second.remove(records[3].id()).unwrap();
+    assert!(first.idle(LONG) && second.idle(LONG));
+    close(second);
+    close(first);
+    let broker = open(&store);
+    broker.register_component(tape.component("b")).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take(), ["b traded A 1"]);
+    close(broker);
+}
+
+#[test]
+fn dead_letters_that_several_replay_at_once_come_once() {
+    let (store, tape) = (shared(), Tape::new());
+    let broker = open(&store);
+    let stocks = queue(&broker, Queued::new().with_retry(Retry::never()));
+    component(&broker, |_, _| Err("no".to_owned()));
+    (1..=200).for_each(|volume| _ = stocks.traded("A", volume));
+    assert!(broker.idle(LONG));
+    broker.unregister_component("ledger");
+    let letters = broker.dead_letters().unwrap();
+    let each = |letter: &DeadLetter| usize::from(broker.replay(letter).is_ok());
+    let replayed: usize = std::thread::scope(|scope| {
+        let one = scope.spawn(|| letters.iter().map(each).sum::<usize>());
+        let other = scope.spawn(|| letters.iter().map(each).sum::<usize>());
+        let all = scope.spawn(|| broker.replay_all(&letters).unwrap());
+        [one, other, all].map(|it| it.join().unwrap()).iter().sum()
+    });
+    assert_eq!(replayed, 200);
+    taping(&broker, &tape);
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.len(), 200);
+    assert!(broker.dead_letters().unwrap().is_empty());
+    close(broker);
+}
+
+/// Those who ask wrote what was pending until nothing was, and under load something always is.
+#[test]
+fn dead_letters_are_listed_while_events_come_without_a_pause() {
+    let _watchdog = Watchdog::new();
+    let (broker, tape) = (builder().open().unwrap(), Tape::new());
+    let stocks = queue(&broker, Queued::new());
+    taping(&broker, &tape);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    stocks.traded("A", 1);
+                }
+            });
+        }
+        for _ in 0..20 {
+            assert!(broker.dead_letters().unwrap().is_empty());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    close(broker);
 }

@@ -330,6 +330,9 @@ fn what_cannot_take_part_is_told_when_it_is_added() {
     let unfit = subscription("unfit", "x").filter("nothing = 1");
     let unfit = unfit.build().unwrap();
     assert_kind(transaction.store(&unfit), ErrorKind::Filter);
+    let elsewhere = quiet().publisher::<dyn StockEvents>().unwrap();
+    let event = crate::support::StockEventsTraded::new("A", 1);
+    assert_kind(transaction.fire(&elsewhere, event), ErrorKind::Invalid);
     transaction.ensure(&record("a")).unwrap();
     for again in [
         transaction.ensure(&record("a")).map(drop),

@@ -187,8 +187,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if the transaction becomes larger than it may. The commit
-    /// fails with [`Unavailable`](ErrorKind::Unavailable) if a queue is full that does not lose
+    /// [`Invalid`](ErrorKind::Invalid) if the publisher object is of another broker, or the
+    /// transaction becomes larger than it may. The commit fails with [`Unavailable`](ErrorKind::Unavailable) if a queue is full that does not lose
     /// what is new: it waits for no room.
     pub fn fire<I: EventInterface + ?Sized>(
         &mut self,
@@ -286,6 +286,10 @@ impl Transaction {
 
     fn add_fire(&mut self, event: Transacted) -> Result<&mut Self> {
         self.broker.core.check_open()?;
+        if !event.is_at(&self.broker.core.around) {
+            let message = "the publisher object is of another broker than the transaction";
+            return Err(Error::new(ErrorKind::Invalid, message));
+        }
         let size = Size {
             keys: self.size.keys + 1,
             bytes: self.size.bytes + queue::size_of(event.values())?,

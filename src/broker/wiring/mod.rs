@@ -8,6 +8,7 @@ mod listing;
 mod schedules;
 mod state;
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock, Weak};
 
 pub(crate) use self::listing::Progress;
@@ -16,7 +17,7 @@ use super::wiring_changes::Teller;
 use crate::clock::Clock;
 use crate::component::Policy;
 use crate::delivery::Journal;
-use crate::model::{ComponentId, Revision, SubscriptionId};
+use crate::model::{ComponentId, EventClassId, Revision};
 use crate::notices::{Notice, Notices};
 use crate::publish::{ObjectId, SubscriptionEntry, Upkeep};
 use crate::store::record::{self, RecordKey};
@@ -94,17 +95,8 @@ impl Wiring {
     /// Makes everything follow from the records that follows from them: the channels, who may do
     /// what, and who is told.
     fn settle(&self, state: &mut State, changes: &mut Changes, trash: &mut Trash) {
-        let journal = self.journal.get().and_then(Weak::upgrade);
-        let queued = changes.removed.iter().filter(|gone| gone.may_be_queued());
-        let queued: Vec<_> = queued.map(|gone| gone.record.id()).collect();
-        let present = |id: SubscriptionId| state.subscriptions.get(id);
-        for id in queued.iter().copied() {
-            let is_called = present(id).is_some_and(|present| present.is_called());
-            if let (Some(journal), false) = (&journal, is_called) {
-                // Before any class lets go of it: a later event of another would be delivered.
-                trash.add(journal.unseat(id));
-            }
-        }
+        // Before any class lets go of one: a later event of another would be delivered.
+        self.unseat(state, changes, trash);
         state.publish(changes, trash);
         if changes.access {
             self.policy.renew(&state.roles);
@@ -113,15 +105,41 @@ impl Wiring {
             self.listen(state);
         }
         self.arm(state);
-        for class in &changes.classes {
-            if let Some(journal) = &journal {
-                let present = state.classes.get(&class.id());
-                let history = present.and_then(|it| it.record.history());
-                journal.keep(class.id(), history);
+        let classes = changes.classes.iter().map(|class| class.id());
+        self.keep_journal(state, changes, classes, trash);
+    }
+
+    /// Has nothing more delivered from the queues of subscriptions that are gone, or not called any
+    /// more.
+    fn unseat(&self, state: &State, changes: &Changes, trash: &mut Trash) {
+        let Some(journal) = self.journal.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        for id in changes.queued() {
+            let present = state.subscriptions.get(id);
+            if !present.is_some_and(|present| present.is_called()) {
+                trash.add(journal.unseat(id));
             }
         }
-        for id in queued {
-            if let (Some(journal), None) = (&journal, state.subscriptions.get(id)) {
+    }
+
+    /// Has the journal know what is kept of these classes, and which queues are gone.
+    fn keep_journal(
+        &self,
+        state: &State,
+        changes: &Changes,
+        classes: impl IntoIterator<Item = EventClassId>,
+        trash: &mut Trash,
+    ) {
+        let Some(journal) = self.journal.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        for class in classes {
+            let present = state.classes.get(&class);
+            journal.keep(class, present.and_then(|it| it.record.history()));
+        }
+        for id in changes.queued() {
+            if state.subscriptions.get(id).is_none() {
                 trash.add(journal.forget(id));
             }
         }
@@ -197,9 +215,13 @@ impl CommitSink for Wiring {
         let mut state = self.state.lock();
         let mut changes = Changes::default();
         let previous = state.revision;
+        let mut classes: HashSet<_> = state.classes.keys().copied().collect();
         state.list_anew(listed, revision, &mut changes, trash);
+        classes.extend(state.classes.keys());
+        self.unseat(&state, &changes, trash);
         state.reset_all(trash);
         self.policy.renew(&state.roles);
+        self.keep_journal(&state, &changes, classes, trash);
         trash.add(changes);
         if previous != revision {
             state.telling.miss(previous, revision);

@@ -13,7 +13,7 @@ use crate::broker::wiring_changes::{BUILT_IN, Listeners, PutSchema, Telling};
 use crate::clock::Clock;
 use crate::component::{Roles, Sessions};
 use crate::model::{
-    BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription,
+    BindingPool, EventClass, EventClassId, Principal, Revision, Role, Subscription, SubscriptionId,
 };
 use crate::publish::{
     Added, BagEquality, CompiledFilter, ObjectId, SubscriptionEntry, SubscriptionKey,
@@ -101,6 +101,12 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    /// Returns those of the removed subscriptions that may have a queue.
+    pub(super) fn queued(&self) -> impl Iterator<Item = SubscriptionId> {
+        let queued = self.removed.iter().filter(|gone| gone.may_be_queued());
+        queued.map(|gone| gone.record.id())
+    }
+
     /// Keeps an entry until no lock is held: it may be the last to hold the user's object.
     pub(super) fn drop_later(&mut self, entry: Arc<SubscriptionEntry>) {
         self.dropped.push(entry);

@@ -45,6 +45,8 @@ pub(super) struct Backlog {
     pub(super) until: Number,
     /// Whether a thread is filling the lane.
     pub(super) is_feeding: bool,
+    /// Whether one will, when a pause is over.
+    pub(super) is_put_off: bool,
     /// Whether it is known to the store.
     pub(super) is_stored: bool,
     /// Which past events are its own though they do not name it.
@@ -79,6 +81,7 @@ impl Backlog {
             last_done: 0,
             until: 0,
             is_feeding: false,
+            is_put_off: false,
             is_stored: false,
             follows: Vec::new(),
             past: (0, 0),
@@ -92,6 +95,13 @@ impl Backlog {
         self.done = memory.done.into_iter().collect();
         self.tries = memory.tries.into_iter().collect();
         self.follows = memory.follows;
+    }
+
+    /// Says of which events it has had up to that one: of those `had` that anybody knows, since
+    /// others up to there are its own now.
+    pub(super) fn limit_had(&mut self, until: Number, had: impl Iterator<Item = Number>) {
+        self.until = until;
+        self.done.extend(had);
     }
 
     pub(super) fn has_had(&self, event: Number) -> bool {

@@ -410,6 +410,7 @@ impl Ledger {
             from,
             through: next.max(from) - 1,
         };
+        self.limit_had(queue, &past);
         let past = self.get_mut(queue).map(|it| it.begin_with(follow, past));
         self.wait_also(past.unwrap_or_default());
         Join::Begun { is_joining }

@@ -1,6 +1,5 @@
 //! Events that nobody could deliver.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -31,6 +30,8 @@ pub enum DeadLetterCause {
     /// values, and no [upcaster](crate::Upcaster) made it one that does. Once there is one, or the
     /// older program is back, it can be [replayed](crate::Broker::replay).
     SchemaChanged,
+    /// The subscriber failed with a [`Hopeless`](crate::Hopeless) error: it was not tried again.
+    Hopeless,
 }
 
 /// The key of a dead letter, and its stored form.
@@ -45,12 +46,19 @@ pub(crate) struct Retold {
     pub(crate) parameters: Vec<String>,
 }
 
+/// A dead letter that somebody replays or purges, and nobody else until this is dropped.
+struct Held<'a> {
+    journal: &'a Journal,
+    key: Vec<u8>,
+}
+
 impl DeadLetterCause {
     fn number(self) -> u8 {
         match self {
             Self::Failed => 0,
             Self::Expired => 1,
             Self::SchemaChanged => 2,
+            Self::Hopeless => 3,
         }
     }
 
@@ -58,6 +66,7 @@ impl DeadLetterCause {
         match number {
             0 => Self::Failed,
             1 => Self::Expired,
+            3 => Self::Hopeless,
             _ => Self::SchemaChanged,
         }
     }
@@ -193,13 +202,19 @@ impl Journal {
     pub(crate) fn dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<Retold>> {
         let store = self.store().ok_or_else(closed)?;
         // What was buried a moment ago is among them.
-        self.write_all()?;
+        self.write_present()?;
         let prefix = of.map_or_else(|| queue::DEAD_LETTERS.to_vec(), queue::dead_letters_of);
         let mut found = Vec::new();
         store.scan(&prefix, &mut |key, entry| {
-            let name = queue::parse_dead_letter_key(key);
-            if let (Some(name), Ok(dead)) = (name, queue::decode_dead_event(&entry.value)) {
-                found.push((name, dead));
+            let Some(name) = queue::parse_dead_letter_key(key) else {
+                return ControlFlow::Continue(());
+            };
+            match queue::decode_dead_event(&entry.value) {
+                Ok(dead) => found.push((name, dead)),
+                Err(error) => self.staff.notices.push(Notice::Quarantined {
+                    key: key.to_vec(),
+                    reason: error.to_string(),
+                }),
             }
             ControlFlow::Continue(())
         })?;
@@ -242,17 +257,65 @@ impl Journal {
     /// Has a dead letter delivered again, as an event that was fired when it was; of one that came
     /// too late then, as one that is fired now.
     pub(crate) fn replay(&self, id: SubscriptionId, letter: u64) -> Result<()> {
-        let key = queue::dead_letter_key(id, letter);
-        let dead = self.dead_letter(&key)?;
-        if !self.state.lock().replaying.insert(key.clone()) {
-            return Err(no_letter());
+        match self.replay_all([(id, letter)])? {
+            0 => Err(no_letter()),
+            _ => Ok(()),
         }
-        let replayed = self.put_into_queue(id, dead, &key);
-        self.state.lock().replaying.remove(&key);
-        replayed
     }
 
-    fn put_into_queue(&self, id: SubscriptionId, dead: DeadEvent, key: &[u8]) -> Result<()> {
+    /// Has dead letters delivered again, those that are there and are not being replayed, and
+    /// returns how many these are. What is wrong with one ends it; those before are replayed.
+    pub(crate) fn replay_all(
+        &self,
+        letters: impl IntoIterator<Item = (SubscriptionId, u64)>,
+    ) -> Result<usize> {
+        self.write_present()?;
+        let (mut replaying, mut outcome) = (Vec::new(), Ok(()));
+        for (id, letter) in letters {
+            match self.begin_replay(id, letter) {
+                Ok(Some(begun)) => replaying.push(begun),
+                Ok(None) => {}
+                // The subscription went.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        let mut count = 0;
+        for (letter, number) in replaying {
+            let written = self.written(number).map_err(refused);
+            count += usize::from(written.is_ok());
+            outcome = outcome.and(written);
+            drop(letter);
+        }
+        outcome.map(|()| count)
+    }
+
+    /// Puts a dead letter into its queue, if it is there, where it is when it is written.
+    fn begin_replay(&self, id: SubscriptionId, letter: u64) -> Result<Option<(Held<'_>, Number)>> {
+        let Some((held, bytes)) = self.hold(queue::dead_letter_key(id, letter))? else {
+            return Ok(None);
+        };
+        let dead = queue::decode_dead_event(&bytes)?;
+        let number = self.put_into_queue(id, dead, &held.key)?;
+        Ok(Some((held, number)))
+    }
+
+    /// Returns a dead letter and its stored form for one who does something with it, if it is there
+    /// and nobody does: whoever had it before is through.
+    fn hold(&self, key: Vec<u8>) -> Result<Option<(Held<'_>, Vec<u8>)>> {
+        if !self.state.lock().held.insert(key.clone()) {
+            return Ok(None);
+        }
+        let held = Held { journal: self, key };
+        let store = self.store().ok_or_else(closed)?;
+        let found = store.get(&held.key)?;
+        Ok(found.map(|entry| (held, entry.value)))
+    }
+
+    fn put_into_queue(&self, id: SubscriptionId, dead: DeadEvent, key: &[u8]) -> Result<Number> {
         if let Some(open) = self.open_site.get() {
             // Nobody may have fired such an event since the broker was opened.
             open(dead.event.class.into(), dead.event.interface.into());
@@ -284,8 +347,7 @@ impl Journal {
         let number = state.last;
         let event = Appended::replayed(number, bytes, addressee, key.to_vec());
         state.pending.append(event);
-        drop(state);
-        self.written(number).map_err(refused)
+        Ok(number)
     }
 
     /// Gives a dead letter up.
@@ -302,33 +364,25 @@ impl Journal {
         &self,
         letters: impl IntoIterator<Item = (SubscriptionId, u64)>,
     ) -> Result<usize> {
-        self.write_all()?;
-        let store = self.store().ok_or_else(closed)?;
-        let mut keys = BTreeSet::new();
+        self.write_present()?;
+        let mut all = Vec::new();
         for (id, letter) in letters {
-            let key = queue::dead_letter_key(id, letter);
-            if store.get(&key)?.is_some() {
-                keys.insert(key);
-            }
+            let held = self.hold(queue::dead_letter_key(id, letter))?;
+            all.extend(held.map(|(held, _)| held));
         }
         let mut state = self.state.lock();
-        keys.retain(|key| !state.replaying.contains(key));
-        let count = keys.len();
-        for key in keys {
-            state.pending.put(key, None);
+        for held in &all {
+            state.pending.put(held.key.clone(), None);
         }
         drop(state);
-        self.write_all()?;
-        Ok(count)
+        self.write_present()?;
+        Ok(all.len())
     }
+}
 
-    fn dead_letter(&self, key: &[u8]) -> Result<DeadEvent> {
-        self.write_all()?;
-        let store = self.store().ok_or_else(closed)?;
-        match store.get(key)? {
-            Some(entry) => queue::decode_dead_event(&entry.value),
-            None => Err(no_letter()),
-        }
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.journal.state.lock().held.remove(&self.key);
     }
 }
 

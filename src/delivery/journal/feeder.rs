@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::backlog::WINDOW;
+use super::backlog::{Backlog, WINDOW};
 use super::ledger::Number;
 use super::receipt::Addressed;
 use super::{Journal, triggered_of};
@@ -39,8 +39,8 @@ enum Feeding {
     Fresh,
     /// Somebody who fills the lane.
     First,
-    /// The same, who is at it.
-    Next,
+    /// The same, who is at the queue of this number.
+    Next(u32),
 }
 
 /// How often a thread fills a lane before others have their turn.
@@ -100,16 +100,16 @@ impl Journal {
             let Some(meal) = self.next_meal(id, feeding) else {
                 return;
             };
-            feeding = Feeding::Next;
             let queue = meal.queue;
+            feeding = Feeding::Next(queue);
             if !self.serve(meal) {
                 self.leave_off(queue);
                 return self.feed_later(id);
             }
         }
         // Others wait for the thread.
-        if let Some(queue) = self.state.lock().ledger.find_mut(id) {
-            queue.is_feeding = false;
+        if let Feeding::Next(queue) = feeding {
+            self.leave_off(queue);
         }
         self.feed_soon(id);
     }
@@ -119,8 +119,12 @@ impl Journal {
         let mut state = self.state.lock();
         let is_stopped = state.is_stopped;
         let queue = state.ledger.find_mut(id)?;
-        if feeding != Feeding::Next && std::mem::replace(&mut queue.is_feeding, true) {
-            return None;
+        match feeding {
+            // One that has come in its place has others at it.
+            Feeding::Next(number) if number != queue.number => return None,
+            Feeding::Next(_) => {}
+            _ if std::mem::replace(&mut queue.is_feeding, true) => return None,
+            _ => {}
         }
         let desk = queue.desk.as_ref().and_then(|desk| desk.upgrade());
         let mut left = VecDeque::new();
@@ -208,7 +212,7 @@ impl Journal {
         self.push_parcel(desk, terms, parcel, &key);
     }
 
-    /// Puts an event into a lane that was in it before.
+    /// Puts an event into a lane, or into it again.
     pub(super) fn push_parcel(
         &self,
         desk: &Arc<Desk>,
@@ -371,9 +375,17 @@ impl Journal {
     }
 
     fn feed_later(&self, id: SubscriptionId) {
+        let put_off = |queue: &mut Backlog| !std::mem::replace(&mut queue.is_put_off, true);
+        let queue = self.state.lock().ledger.find_mut(id).map(put_off);
+        if queue != Some(true) {
+            return;
+        }
         let me = self.me.clone();
         let again = move || {
             if let Some(journal) = me.upgrade() {
+                if let Some(queue) = journal.state.lock().ledger.find_mut(id) {
+                    queue.is_put_off = false;
+                }
                 journal.feed_soon(id);
             }
         };

@@ -84,14 +84,9 @@ impl Joined {
 
     fn add_queues(&self, ledger: &mut Ledger, batch: &mut Batch) {
         for number in &self.new {
-            let key = queue::queue_key(*number);
-            // One that the batch ends stays ended.
-            if batch.writes().contains_key(&key) {
-                continue;
-            }
             let record = ledger.record(*number);
             if let Some(Ok(bytes)) = record.as_ref().map(queue::encode_queue) {
-                batch.put(key, bytes);
+                batch.put(queue::queue_key(*number), bytes);
             }
         }
     }

@@ -174,6 +174,23 @@ impl Ledger {
         Some((queue, left))
     }
 
+    /// Says of a queue that it has had none of these past events, in their order, though it has had
+    /// all of its own up to a later one.
+    pub(super) fn limit_had(&mut self, queue: u32, past: &[Number]) {
+        let Self {
+            waited_for, queues, ..
+        } = self;
+        let (Some(first), Some(backlog)) = (past.first(), queues.get_mut(&queue)) else {
+            return;
+        };
+        if *first <= backlog.until {
+            let range = *first..=backlog.until;
+            let known = waited_for.keys().copied();
+            let had = known.filter(|it| range.contains(it) && past.binary_search(it).is_err());
+            backlog.limit_had(first - 1, had);
+        }
+    }
+
     /// Returns what is to be stored under a number.
     pub(super) fn record(&mut self, number: u32) -> Option<QueueRecord> {
         match self.chronicles.get(&number) {

@@ -90,8 +90,8 @@ struct State {
     ledger: Ledger,
     pending: Pending,
     last: Number,
-    /// The keys of dead letters that are being replayed.
-    replaying: HashSet<Vec<u8>>,
+    /// The keys of dead letters that somebody replays or purges.
+    held: HashSet<Vec<u8>>,
     /// Holds the store's queues, if no other broker of the process does.
     owner: Option<Owner>,
     is_stopped: bool,
@@ -157,6 +157,9 @@ impl Journal {
         desk: Option<&Weak<Desk>>,
     ) {
         let mut state = self.state.lock();
+        if state.owner.is_none() {
+            return;
+        }
         let queue = state.ledger.queue_of(id, name);
         let old = std::mem::replace(&mut queue.name, Arc::clone(name));
         let old = (old, std::mem::replace(&mut queue.terms, terms.cloned()));
@@ -171,7 +174,11 @@ impl Journal {
 
     /// Makes the queue of a subscription, if it has none: of one that is switched off nobody has.
     pub(crate) fn make_queue(&self, id: SubscriptionId, name: &Arc<str>) {
-        self.state.lock().ledger.queue_of(id, name);
+        let mut state = self.state.lock();
+        // Its number would be that of another queue, at the broker that has the queues.
+        if state.owner.is_some() {
+            state.ledger.queue_of(id, name);
+        }
     }
 
     /// Returns whether events wait for the subscription.
@@ -332,20 +339,15 @@ impl Journal {
         self.feed_soon(id);
     }
 
-    /// Delivers nothing any more; what is delivered by now is still written. Returns false if it
-    /// was stopped before.
+    /// Delivers nothing any more, and takes back what [desks are shut](Desk::shut) with; what is
+    /// delivered by now is still written. Returns false if it was stopped before.
     pub(crate) fn stop(&self) -> bool {
         let mut state = self.state.lock();
         if std::mem::replace(&mut state.is_stopped, true) {
             return false;
         }
-        let queues = state.ledger.all();
-        let desks: Vec<_> = queues
-            .filter_map(|queue| queue.desk.as_ref()?.upgrade())
-            .collect();
         drop(state);
         self.changed.notify_all();
-        desks.iter().for_each(|desk| desk.release_queued());
         true
     }
 

@@ -1,6 +1,6 @@
 //! Finding what waits when a broker is opened, or when its store was opened again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -46,10 +46,16 @@ impl Journal {
             return Ok(());
         };
         let mut found = read(&**store)?;
+        let queues = std::mem::take(&mut found.queues);
+        // Asked of the wiring, whose lock comes before this one's.
+        let names = queues.values().filter_map(|record| match record {
+            QueueRecord::Queue(memory) => Some(memory.subscription),
+            QueueRecord::Chronicle { .. } => None,
+        });
+        let names: HashMap<_, _> = names.filter_map(|id| Some((id, name_of(id)?))).collect();
         let mut state = self.state.lock();
         state.owner = Some(owner);
-        let queues = std::mem::take(&mut found.queues);
-        state.ledger.recall(queues, name_of);
+        state.ledger.recall(queues, &names);
         let sites = std::mem::take(&mut found.sites);
         state.take_in(found);
         drop(state);
@@ -72,9 +78,9 @@ impl Journal {
         store.sync()?;
         let mut found = read(store)?;
         let mut state = self.state.lock();
-        let is_done =
-            |number: &Number| removed.contains(number) || state.pending.is_removed(*number);
-        let is_known = |number: &Number| state.ledger.knows(*number) || is_done(number);
+        let removed = removed.iter().chain(state.pending.removed());
+        let removed: HashSet<_> = removed.copied().collect();
+        let is_known = |number: &Number| state.ledger.knows(*number) || removed.contains(number);
         found.events.retain(|number, _| !is_known(number));
         state.take_in(found);
         state.pending.is_uncertain = false;
@@ -90,7 +96,7 @@ impl Ledger {
     fn recall(
         &mut self,
         queues: BTreeMap<u32, QueueRecord>,
-        name_of: impl Fn(SubscriptionId) -> Option<Arc<str>>,
+        names: &HashMap<SubscriptionId, Arc<str>>,
     ) {
         let mut follows = Vec::new();
         for (number, record) in queues {
@@ -103,7 +109,7 @@ impl Ledger {
                 }
                 QueueRecord::Queue(memory) => {
                     let id = memory.subscription;
-                    let name = name_of(id).unwrap_or_else(|| Arc::from(""));
+                    let name = names.get(&id).cloned().unwrap_or_else(|| Arc::from(""));
                     self.add(number, id, &name);
                     follows.extend(memory.follows.iter().map(|follow| (number, *follow)));
                     if let Some(queue) = self.get_mut(number) {

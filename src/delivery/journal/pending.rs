@@ -27,6 +27,11 @@ pub(super) struct Pending {
     pub(super) is_writing: bool,
     /// Whether somebody was asked to.
     pub(super) is_called: bool,
+    /// Whether somebody will be, when a pause is over.
+    pub(super) is_put_off: bool,
+    /// How many rounds have begun, and which was the last that was written.
+    pub(super) rounds: u64,
+    pub(super) last_written: u64,
     /// All up to here were written, or were not and are below.
     pub(super) through: Number,
     /// Events that could not be written, for those who wait for that.
@@ -153,8 +158,9 @@ impl Pending {
         self.removed.extend(events);
     }
 
-    pub(super) fn is_removed(&self, event: Number) -> bool {
-        self.removed.contains(&event)
+    /// Returns the events that are to go.
+    pub(super) fn removed(&self) -> &[Number] {
+        &self.removed
     }
 
     pub(super) fn change(&mut self, queue: u32) {
@@ -198,6 +204,7 @@ impl State {
             ledger, pending, ..
         } = self;
         pending.is_writing = true;
+        pending.rounds += 1;
         let rest = match pending.appended.len() > MOST_AT_ONCE {
             true => pending.appended.split_off(MOST_AT_ONCE),
             false => Vec::new(),

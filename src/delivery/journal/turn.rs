@@ -65,6 +65,7 @@ impl Journal {
             if state.pending.is_writing {
                 self.changed.wait(&mut state);
             } else if state.pending.has_events() {
+                // They have lower numbers, and come first.
                 let round = state.begin_round();
                 drop(state);
                 self.write(round)?;

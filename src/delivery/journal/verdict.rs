@@ -20,8 +20,10 @@ pub(crate) enum Verdict {
     Delivered,
     /// The subscriber failed, as the text says.
     Failed(String),
-    /// Nobody can ever deliver it, as the text says.
+    /// The subscriber failed, as the text says, and says that it always will.
     Hopeless(String),
+    /// The event does not fit the interface, as the text says.
+    Misfit(String),
     /// It comes too late.
     Expired,
 }
@@ -52,8 +54,9 @@ impl Journal {
                 }
                 Next::Over
             }
-            Verdict::Failed(error) => self.failed(parcel, receipt, error),
-            Verdict::Hopeless(why) => {
+            Verdict::Failed(error) => self.failed(parcel, receipt, error, false),
+            Verdict::Hopeless(error) => self.failed(parcel, receipt, error, true),
+            Verdict::Misfit(why) => {
                 self.bury(parcel, receipt, DeadLetterCause::SchemaChanged, &why);
                 Next::Over
             }
@@ -93,7 +96,13 @@ impl Journal {
         }
     }
 
-    fn failed(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, mut error: String) -> Next {
+    fn failed(
+        &self,
+        parcel: &Arc<dyn Parcel>,
+        receipt: &Receipt,
+        mut error: String,
+        is_hopeless: bool,
+    ) -> Next {
         if error.len() > LONGEST_ERROR {
             let mut ends = (0..=LONGEST_ERROR).rev();
             let end = ends.find(|end| error.is_char_boundary(*end));
@@ -121,7 +130,10 @@ impl Journal {
         let attempts = u32::try_from(tries.attempts.len()).unwrap_or(u32::MAX);
         // Of one that has no queue any more, what waits is tried as usual.
         let retry = terms.as_ref().map(|terms| terms.retry().clone());
-        let wait = retry.unwrap_or_default().wait_after(attempts);
+        let wait = match is_hopeless {
+            true => None,
+            false => retry.unwrap_or_default().wait_after(attempts),
+        };
         let wait = wait.map(jittered);
         tries.due = wait.and_then(|wait| now.checked_add(wait));
         let due = tries.due;
@@ -130,8 +142,17 @@ impl Journal {
         self.write_soon();
         receipt.put_off(due);
         let Some(wait) = wait else {
-            let why = "it was tried as often as it is to be";
-            self.bury(parcel, receipt, DeadLetterCause::Failed, why);
+            let (cause, why) = match is_hopeless {
+                true => (
+                    DeadLetterCause::Hopeless,
+                    "its subscriber cannot ever take it",
+                ),
+                false => (
+                    DeadLetterCause::Failed,
+                    "it was tried as often as it is to be",
+                ),
+            };
+            self.bury(parcel, receipt, cause, why);
             return Next::Over;
         };
         if is_taken_back {

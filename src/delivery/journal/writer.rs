@@ -85,6 +85,29 @@ impl Journal {
         }
     }
 
+    /// Writes what is pending now, or waits until it is written; what comes meanwhile need not be.
+    pub(super) fn write_present(&self) -> Result<()> {
+        let mut state = self.state.lock();
+        let (last, next) = (state.last, state.pending.rounds + 1);
+        loop {
+            let pending = &state.pending;
+            let is_written = pending.last_written >= next && pending.through >= last;
+            if is_written || (pending.is_empty() && !pending.is_writing) {
+                return Ok(());
+            }
+            if !pending.is_writing {
+                let round = state.begin_round();
+                drop(state);
+                self.write(round)?;
+                state = self.state.lock();
+            } else if is_writing_here() {
+                return Ok(());
+            } else {
+                self.changed.wait(&mut state);
+            }
+        }
+    }
+
     /// Writes a round and tells those who wait.
     pub(super) fn write(&self, mut round: Round) -> Result<()> {
         let here = WritingHere::begin();
@@ -122,6 +145,7 @@ impl Journal {
             parcels.push(state.enter(event, &mut feed));
         }
         state.pending.is_writing = false;
+        state.pending.last_written = state.pending.rounds;
         let keeps = !state.ledger.chronicles.is_empty();
         drop(state);
         self.changed.notify_all();
@@ -168,9 +192,13 @@ impl Journal {
 
     /// Tries again after a pause.
     pub(super) fn write_later(&self) {
+        if std::mem::replace(&mut self.state.lock().pending.is_put_off, true) {
+            return;
+        }
         let me = self.me.clone();
         let again = move || {
             if let Some(journal) = me.upgrade() {
+                journal.state.lock().pending.is_put_off = false;
                 journal.write_soon();
             }
         };

@@ -18,6 +18,7 @@ mod settings;
 mod subscription;
 pub(crate) mod trigger;
 
+use super::Batch;
 use crate::codec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -97,6 +98,15 @@ impl RecordKey {
             _ => None,
         }
     }
+}
+
+/// Returns the subscriptions that a batch removes.
+pub(crate) fn removed_in(batch: &Batch) -> impl Iterator<Item = SubscriptionId> {
+    let keys = batch.deleted_under(PREFIX).filter_map(RecordKey::parse);
+    keys.filter_map(|key| match key {
+        RecordKey::Subscription(id) => Some(id),
+        _ => None,
+    })
 }
 
 /// Returns the stored form of a class.

@@ -334,6 +334,43 @@ fn edit_takes_a_queue_to_no_other_event() {
     close(broker);
 }
 
+/// What a queue has had says nothing of the events of another class, though they are older.
+#[test]
+fn queue_that_is_bound_to_another_class_has_the_past_of_that_too() {
+    let (store, tape) = (shared(), Tape::new());
+    let broker = open(&store);
+    let stocks = keeping(&broker, all());
+    let bonds = EventClass::new("bonds", "Bonds").with_history(all());
+    broker.register_class::<dyn StockEvents>(bonds).unwrap();
+    let bonds = broker.publisher_of::<dyn StockEvents>("bonds").unwrap();
+    stocks.traded("A", 1);
+    bonds.traded("B", 2);
+    bonds.traded("C", 3);
+    stocks.traded("D", 4);
+    let record = follower("first", Start::Oldest);
+    broker.ensure(&record).unwrap();
+    broker.register_component(tape.component("first")).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.take(), ["first traded A 1", "first traded D 4"]);
+    let rebound = record.to_builder().class("bonds").build().unwrap();
+    broker.unregister_component("first");
+    broker.store(&rebound).unwrap();
+    bonds.traded("E", 5);
+    assert!(broker.idle(LONG));
+    close(broker);
+    let broker = open(&store);
+    broker.register_component(tape.component("first")).unwrap();
+    assert!(broker.idle(LONG));
+    let expected = ["first traded B 2", "first traded C 3", "first traded E 5"];
+    assert_eq!(tape.take(), expected);
+    close(broker);
+    let broker = open(&store);
+    broker.register_component(tape.component("first")).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(tape.len(), 0);
+    close(broker);
+}
+
 #[test]
 fn past_event_beyond_the_time_to_live_is_not_for_the_queue() {
     let (clock, tape) = (VirtualClock::new(), Tape::new());

@@ -162,3 +162,29 @@ fn subscription_that_is_back_after_a_crash_has_nothing_that_its_removal_gave_up(
         close(second);
     }
 }
+
+/// The store says that nobody knows, opens itself again and lists what it has: the queue of a
+/// subscription that is not there any more was left, and had no memory.
+#[test]
+fn subscription_whose_removal_is_found_out_later_takes_its_queue_along() {
+    let engine = FaultyEngine::with_failed_writes(FailedWrite::Everything);
+    let (first, tape) = (broker(&engine), Tape::new());
+    let stocks = queue(&first, Queued::new());
+    assert_eq!(stocks.traded("A", 1).accepted(), 1);
+    engine.writes().at(1, Fault::fail("out of order"));
+    let removed = first.remove(id()).unwrap_err();
+    assert_eq!(removed.kind(), ErrorKind::Uncertain);
+    engine.writes().clear();
+    // Whatever reads the store has it opened again.
+    assert_eq!(first.trees().unwrap(), Vec::<String>::new());
+    assert!(first.subscription(id()).is_none());
+    let stocks = queue(&first, Queued::new());
+    assert_eq!(stocks.traded("B", 2).accepted(), 1);
+    first.close(LONG).unwrap();
+    engine.reopen().unwrap();
+    let second = broker(&engine);
+    taping(&second, &tape);
+    assert!(second.idle(LONG));
+    assert_eq!(tape.take(), ["ledger traded B 2"]);
+    close(second);
+}

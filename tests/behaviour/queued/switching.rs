@@ -136,3 +136,25 @@ fn close_does_not_wait_for_a_queue_that_was_switched_off_while_nobody_could_be_c
         }
     }
 }
+
+/// The next attempt was a quarter of an hour away, and whoever closed the broker waited for it.
+#[test]
+fn close_does_not_wait_for_the_next_attempt_of_a_queue_that_was_switched_off() {
+    let _watchdog = Watchdog::new();
+    let (store, tape) = (shared(), Tape::new());
+    let broker = open(&store);
+    let terms = Queued::new().with_retry(Retry::after([MINUTE]));
+    let stocks = queue(&broker, terms.keep_backlog());
+    component(&broker, |_, _| Err("no".to_owned()));
+    stocks.traded("A", 1);
+    assert!(broker.idle(LONG));
+    broker.disable(id()).unwrap();
+    broker.close(Duration::MAX).unwrap();
+    drop(broker);
+    let broker = open(&store);
+    taping(&broker, &tape);
+    broker.enable(id()).unwrap();
+    assert!(broker.idle(LONG));
+    assert_eq!(broker.subscription_health(id()).unwrap().waiting(), 1);
+    close(broker);
+}
