@@ -67,7 +67,8 @@ impl BrokerBuilder {
 
     /// Attaches to a store that is open already and may serve several brokers of this process. The
     /// broker does not close it. What the store does by itself was chosen when it was opened: a
-    /// path, a durability and the copy cannot be chosen beside it.
+    /// path, a durability, the copy, compaction and who is told of progress cannot be chosen beside
+    /// it.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
@@ -168,8 +169,9 @@ impl BrokerBuilder {
     /// Lets the broker have this many threads to deliver with beside the publishers' own; without
     /// it, as many as the processors that the process may use.
     ///
-    /// Classes that fire in [parallel](crate::Firing::Parallel) use them. Each is started when it
-    /// is needed, so a broker without such a class has none. With 0 it never has one, and all
+    /// Lanes and queues are emptied by them, and classes that fire in
+    /// [parallel](crate::Firing::Parallel) use them. Each is started when it is needed, so a broker
+    /// that needs none has none. With 0, lanes and queues have one all the same, and all other
     /// subscribers of an event are called by its publisher's thread.
     ///
     /// A thread that is held up by a call that overran its deadline has another in its place, and

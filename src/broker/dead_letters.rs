@@ -103,8 +103,8 @@ impl Broker {
     /// # Errors
     ///
     /// As [`replay`](Self::replay), but for those that are gone. A right or a queue that is lacking
-    /// for one of them keeps all from being replayed; where a queue is full, or the store fails, the
-    /// letters before that are in their queues.
+    /// for one of them keeps all from being replayed; where a queue is full, or the store fails,
+    /// the letters before that are in their queues.
     pub fn replay_all(&self, letters: &[DeadLetter]) -> Result<usize> {
         self.core.check_open()?;
         for letter in letters {
@@ -114,7 +114,8 @@ impl Broker {
         self.in_steps(letters, |journal, names| journal.replay_all(names))
     }
 
-    /// Has a subscription that has dead letters a queue to take them back, or says that it has none.
+    /// Has a subscription that has dead letters a queue to take them back, or says that it has
+    /// none.
     fn require_queue(&self, letter: &DeadLetter) -> Result<()> {
         let journal = &self.core.around.journal;
         journal.make_queue(letter.subscription, &self.queued_name(letter)?);
@@ -164,8 +165,8 @@ impl Broker {
         journal.purge(letter.subscription, letter.number)
     }
 
-    /// Gives dead letters up for good, a thousand in a commit, and returns how many there were: those
-    /// that are there no more, or are being replayed, are passed over.
+    /// Gives dead letters up for good, a thousand in a commit, and returns how many there were:
+    /// those that are there no more, or are being replayed, are passed over.
     ///
     /// ```
     /// # let broker = loosely::Broker::in_memory()?;

@@ -149,7 +149,8 @@ impl Desk {
         self.resume_absent();
     }
 
-    /// Has what waits until somebody can be called be tried again: whoever is there can do more now.
+    /// Has what waits until somebody can be called be tried again: whoever is there can do more
+    /// now.
     pub(crate) fn call_again(&self) {
         self.turn.fetch_add(1, Ordering::Release);
         self.resume_absent();
@@ -296,8 +297,8 @@ impl Desk {
         }
     }
 
-    /// Accepts nothing any more; what waits is still delivered, but for what came from a queue, which
-    /// has it again.
+    /// Accepts nothing any more; what waits is still delivered, but for what came from a queue,
+    /// which has it again.
     pub(crate) fn shut(&self) {
         self.ended.store(true, Ordering::Release);
         let trigger = self.trigger.lock().clone();

@@ -104,7 +104,6 @@
 //!   `GetSubscriptions` returns, and says nothing about what is added there.
 //! - *Events about the wiring* carry the revision, the name and, on request, the record before and
 //!   after; they are filtered like any other. COM+ tells a kind and an id (`IEventObjectChange`).
-//!
 //! - *A queue* is one of the subscription ([`Queued`](crate::Queued)), in the store beside it. COM+
 //!   composes queued components with events, on either side of the class; here it is the
 //!   subscriber's side, as the publisher is the same program. The retry ladder is

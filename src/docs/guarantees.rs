@@ -109,7 +109,7 @@
 //!   order of revisions, or that there is a gap: `wiring_changes.rs:
 //!   every_change_is_told_once_and_in_the_order_of_revisions`, `health.rs:
 //!   slow_subscriber_is_told_of_a_gap_and_then_of_what_comes`. What was committed before a close is
-//!   told before it returns: `close_tells_what_was_committed_before`.
+//!   told before it returns: `wiring_changes.rs: close_tells_what_was_committed_before`.
 //!
 //! # Who is called
 //!
@@ -133,7 +133,7 @@
 //!   `quiet_hours_follow_the_clocks_of_their_zone`. What a queue accepts meanwhile waits:
 //!   `schedules/waiting.rs:
 //!   events_of_quiet_hours_wait_in_a_queue_and_are_delivered_in_order`. What has expired stays:
-//!   `nothing_is_delivered_before_the_first_instant_or_from_the_last_on`.
+//!   `schedules.rs: nothing_is_delivered_before_the_first_instant_or_from_the_last_on`.
 //! - Subscribers are called by priority, then in store order, after a restart too; an update keeps
 //!   the place: `firing.rs: order_of_calling_is_the_same_after_a_reopen`, `store.rs:
 //!   place_in_store_order_is_kept_over_an_update`.
@@ -239,6 +239,17 @@
 //!   killed_program_loses_nothing_that_it_was_told_is_done` does so fifty times, and
 //!   `program_that_acknowledges_before_the_flush_is_caught` shows that it would notice. *Power* was
 //!   not cut; what reaches the device in which order is that of any commit.
+//! - *The table's other lines*: `queued.rs:
+//!   event_is_stored_when_the_fire_returns_and_delivered_by_the_next_broker`, and for transactions
+//!   `tests/examples.rs: order_and_event_are_there_together_whenever_the_program_was_killed`. What
+//!   a fire that does not wait may lose is not tested, as nothing is promised.
+//! - *Bounds*: a queue takes so many events, of whatever size, and says what becomes of more:
+//!   `queued.rs: full_queue_fails_drops_or_blocks_as_it_is_told_to`. One that comes too late is a
+//!   dead letter: `event_that_is_too_old_is_a_dead_letter`. Dead letters have no bound.
+//! - *The last word*: a final-failure handler may see to an event before it is a dead letter:
+//!   `queued.rs: handler_of_final_failures_may_see_to_an_event_itself`. A subscriber may say that
+//!   no attempt can help: `queued/hopeless.rs:
+//!   hopeless_event_is_given_up_at_once_and_holds_nothing_back`.
 //! - *Write errors*: whichever call of the engine fails, and however much it has done: what was
 //!   accepted is delivered, and what was not fired is not: `faults.rs:
 //!   nothing_that_was_accepted_is_lost_whichever_call_fails`. A fire whose event is reported as
@@ -283,7 +294,8 @@
 //!   `subscription_that_is_switched_off_keeps_what_waits`. Removing the subscription gives up what
 //!   waits, as a health event says: `removed_subscription_gives_up_what_waits_and_says_so`.
 //! - *Dead letters* stay until they are replayed or purged: `queued.rs:
-//!   dead_letter_keeps_every_attempt_and_is_replayed_or_purged`.
+//!   dead_letter_keeps_every_attempt_and_is_replayed_or_purged`. One that several replay at once
+//!   comes once: `dead_letters_that_several_replay_at_once_come_once`.
 //! - *Evolution*: an event is stored with its schema and delivered by name, with defaults, or
 //!   through an [`Upcaster`](crate::Upcaster); what has no way is a dead letter, and can be
 //!   replayed once there is one: `queued/evolution.rs`, `queued/upcasters.rs`, and
@@ -295,7 +307,8 @@
 //! - *Transactions*: the event is stored if the commit is made, and not otherwise:
 //!   `transactions.rs: order_and_event_are_there_together_or_not_at_all`.
 //! - One broker of a process has the queues of a store; fires of others on the same store report
-//!   that: `queued.rs: second_broker_on_one_store_leaves_its_queues_alone`.
+//!   that: `queued.rs: second_broker_on_one_store_leaves_its_queues_alone`,
+//!   `second_broker_on_one_store_ends_no_queue_of_the_first_when_subscriptions_go`.
 //!
 //! # Who may do what
 //!

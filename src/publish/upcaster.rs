@@ -16,8 +16,9 @@ use crate::value::{
 /// Makes stored events of an older version of an interface events of a newer one.
 ///
 /// What waits in a [queue](crate::Queued) while its interface changes is delivered by name: a
-/// parameter that is new is NULL, one that is gone is left out. Where that cannot be, because a
-/// method is gone, a parameter has another type, or a new one may not be NULL, upcasters are asked
+/// parameter that is new has its `#[event(default = ...)]`, or is NULL, and one that is gone is
+/// left out. Where that cannot be, because a method is gone, a parameter has another type, or a new
+/// one has no default and may not be NULL, upcasters are asked
 /// ([`Broker::register_upcaster`](crate::Broker::register_upcaster)), until one makes an event that
 /// fits; where none does, the event becomes a dead letter, of the cause
 /// [`SchemaChanged`](crate::DeadLetterCause::SchemaChanged).

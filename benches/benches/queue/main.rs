@@ -65,6 +65,7 @@ fn bench(effort: Effort) -> Result<(), Box<dyn Error>> {
     against_sled(if quick { 5 } else { 15 })?;
     fan_out()?;
     wear(if quick { 100_000 } else { 1_000_000 })?;
+    changes(if quick { 2_000 } else { 20_000 })?;
     Ok(())
 }
 
@@ -261,6 +262,29 @@ fn left_over(events: u64, terms: Compaction) -> Result<f64, Box<dyn Error>> {
         );
     }
     Ok(size_of(directory.path())? as f64 / 1e6)
+}
+
+/// Measures what the disk is written for a change of the wiring that is synced by itself: a record
+/// is stored, switched off and removed.
+fn changes(records: u64) -> Result<(), Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let broker = Broker::builder().path(directory.path()).without_copy();
+    let broker = broker.open()?;
+    let before = written_to_disk()?;
+    for number in 0..records {
+        let record = Subscription::builder(format!("ledger {number}")).to::<dyn Orders>();
+        let record = record.component("ledger").build()?;
+        broker.ensure(&record)?;
+        broker.disable(record.id())?;
+        broker.remove(record.id())?;
+    }
+    let written = written_to_disk()? - before;
+    bar(
+        "disk_bytes_per_change",
+        written as f64 / (3 * records) as f64,
+    );
+    broker.close(Duration::from_secs(60))?;
+    Ok(())
 }
 
 /// Returns how many bytes this process has had written to disks.

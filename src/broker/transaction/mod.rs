@@ -188,8 +188,9 @@ impl Transaction {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if the publisher object is of another broker, or the
-    /// transaction becomes larger than it may. The commit fails with [`Unavailable`](ErrorKind::Unavailable) if a queue is full that does not lose
-    /// what is new: it waits for no room.
+    /// transaction becomes larger than it may. The commit fails with
+    /// [`Unavailable`](ErrorKind::Unavailable) if a queue is full that does not lose what is new:
+    /// it waits for no room.
     pub fn fire<I: EventInterface + ?Sized>(
         &mut self,
         publisher: &Publisher<I>,
