@@ -7,8 +7,8 @@ use std::path::Path;
 use loosely::{Broker, Notice, Queued, Subscription, event_interface};
 
 use crate::copy::{content, copy_directory};
-use crate::damage::{flip, kind, offsets};
-use crate::support::{sampled, watchdog};
+use crate::damage::{flip, kind, offsets, sampled};
+use crate::support::watchdog;
 
 #[event_interface]
 trait Ledger {

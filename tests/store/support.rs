@@ -114,11 +114,3 @@ impl CommitSink for Mirror {
         seen.revisions.push(commit.revision());
     }
 }
-
-/// Returns every one of the cases, or as many of them as the environment says by `LOOSELY_CASES`:
-/// 0.1 for every tenth.
-pub(crate) fn sampled<T>(cases: Vec<T>) -> impl Iterator<Item = T> {
-    let share = std::env::var("LOOSELY_CASES").map_or(1.0, |it| it.parse::<f64>().unwrap());
-    let step = (1.0 / share).round().max(1.0);
-    cases.into_iter().step_by(step as usize)
-}
