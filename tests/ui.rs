@@ -3,7 +3,7 @@
 //! The messages belong to the pinned toolchain; `TRYBUILD=overwrite` writes them anew.
 
 // What the macros say depends on no feature: once with the default ones is enough.
-#[cfg(all(feature = "sled", feature = "bincode"))]
+#[cfg(all(feature = "sled", feature = "bincode", not(feature = "tracing")))]
 #[test]
 fn every_refusal_says_what_to_do_instead() {
     let cases = trybuild::TestCases::new();
