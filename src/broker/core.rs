@@ -172,6 +172,8 @@ impl Core {
     }
 
     pub(super) fn close(&self, deadline: Duration) -> Result<()> {
+        // First, so that nothing that is refused from here on counts as a failure of its
+        // subscriber.
         if !self.around.journal.stop() {
             return Ok(());
         }

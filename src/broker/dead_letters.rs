@@ -1,12 +1,13 @@
 //! Events that queues gave up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
 use super::Broker;
-use crate::delivery::{DeadLetterCause, EventId, Journal, Retold};
+use crate::delivery::{DeadLetterCause, EventId, LetterName, Retold};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{DeliveryMode, EventClassId, Right, SubscriptionId};
 use crate::value::{Properties, SchemaHash, Value};
@@ -90,10 +91,7 @@ impl Broker {
     /// [`Closed`](crate::ErrorKind::Closed) after the broker was closed.
     #[doc(alias = "message mover")]
     pub fn replay(&self, letter: &DeadLetter) -> Result<()> {
-        self.require_dead_letter(letter)?;
-        self.require_queue(letter)?;
-        let journal = &self.core.around.journal;
-        journal.replay(letter.subscription, letter.number)
+        was_there(self.replay_all(std::slice::from_ref(letter))?)
     }
 
     /// Does with each of these letters, in their order, what [`replay`](Self::replay) does, a
@@ -106,12 +104,12 @@ impl Broker {
     /// for one of them keeps all from being replayed; where a queue is full, or the store fails,
     /// the letters before that are in their queues.
     pub fn replay_all(&self, letters: &[DeadLetter]) -> Result<usize> {
-        self.core.check_open()?;
-        for letter in letters {
-            self.require_dead_letter(letter)?;
+        self.require_dead_letters(letters)?;
+        for letter in one_of_each(letters) {
             self.require_queue(letter)?;
         }
-        self.in_steps(letters, |journal, names| journal.replay_all(names))
+        let journal = &self.core.around.journal;
+        in_steps(letters, |names| journal.replay(names))
     }
 
     /// Has a subscription that has dead letters a queue to take them back, or says that it has
@@ -123,20 +121,6 @@ impl Broker {
         self.queued_name(letter).map(drop)
     }
 
-    /// Does something with many letters, and not with all at once.
-    fn in_steps(
-        &self,
-        letters: &[DeadLetter],
-        mut step: impl FnMut(&Journal, &mut dyn Iterator<Item = (SubscriptionId, u64)>) -> Result<usize>,
-    ) -> Result<usize> {
-        let mut count = 0;
-        for some in letters.chunks(MOST_AT_ONCE) {
-            let mut names = some.iter().map(|it| (it.subscription, it.number));
-            count += step(&self.core.around.journal, &mut names)?;
-        }
-        Ok(count)
-    }
-
     /// Returns the name that the subscription of a dead letter has now, if it has a queue.
     fn queued_name(&self, letter: &DeadLetter) -> Result<Arc<str>> {
         let present = self.present(letter.subscription);
@@ -145,13 +129,11 @@ impl Broker {
             mode.and_then(DeliveryMode::as_queued).is_some()
         });
         // What waits since it had one may still be in its queue, which takes nothing new.
-        queued.map_or_else(
-            || {
-                let message = format!("the subscription {:?} has no queue", letter.name);
-                Err(Error::new(ErrorKind::NotFound, message))
-            },
-            |queued| Ok(Arc::clone(queued.record.shared_name())),
-        )
+        let Some(queued) = queued else {
+            let message = format!("the subscription {:?} has no queue", letter.name);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        Ok(Arc::clone(queued.record.shared_name()))
     }
 
     /// Gives a dead letter up for good.
@@ -160,9 +142,7 @@ impl Broker {
     ///
     /// As [`replay`](Self::replay).
     pub fn purge(&self, letter: &DeadLetter) -> Result<()> {
-        self.require_dead_letter(letter)?;
-        let journal = &self.core.around.journal;
-        journal.purge(letter.subscription, letter.number)
+        was_there(self.purge_all(std::slice::from_ref(letter))?)
     }
 
     /// Gives dead letters up for good, a thousand in a commit, and returns how many there were:
@@ -182,11 +162,9 @@ impl Broker {
     /// As [`replay`](Self::replay), but for those that are gone. A right that is lacking for one of
     /// them keeps all; if the store fails, those of earlier commits are gone.
     pub fn purge_all(&self, letters: &[DeadLetter]) -> Result<usize> {
-        self.core.check_open()?;
-        for letter in letters {
-            self.require_dead_letter(letter)?;
-        }
-        self.in_steps(letters, |journal, names| journal.purge_all(names))
+        self.require_dead_letters(letters)?;
+        let journal = &self.core.around.journal;
+        in_steps(letters, |names| journal.purge(names))
     }
 
     fn find_dead_letters(&self, of: Option<SubscriptionId>) -> Result<Vec<DeadLetter>> {
@@ -201,15 +179,46 @@ impl Broker {
         Ok(letters.filter(may_read).collect())
     }
 
-    fn require_dead_letter(&self, letter: &DeadLetter) -> Result<()> {
+    fn require_dead_letters(&self, letters: &[DeadLetter]) -> Result<()> {
         self.core.check_open()?;
-        match self.present(letter.subscription) {
-            Some(entry) => self.access().require_writing([&entry.record]),
-            None => {
-                let class = self.known_class(letter.class);
-                self.require(Right::Administer, class.as_deref())
+        for letter in one_of_each(letters) {
+            match self.present(letter.subscription) {
+                Some(entry) => self.access().require_writing([&entry.record])?,
+                None => {
+                    let class = self.known_class(letter.class);
+                    self.require(Right::Administer, class.as_deref())?;
+                }
             }
         }
+        Ok(())
+    }
+}
+
+/// Returns a letter of each subscription and class: what is asked for one holds for the others.
+fn one_of_each(letters: &[DeadLetter]) -> impl Iterator<Item = &DeadLetter> {
+    let mut asked = HashSet::new();
+    let is_first = move |letter: &&DeadLetter| asked.insert((letter.subscription, letter.class));
+    letters.iter().filter(is_first)
+}
+
+/// Does something with many letters, a part of them in each commit, and returns with how many.
+fn in_steps(
+    letters: &[DeadLetter],
+    step: impl Fn(&[LetterName]) -> Result<usize>,
+) -> Result<usize> {
+    let names = letters.iter().map(|it| (it.subscription, it.number));
+    let names: Vec<_> = names.collect();
+    let mut steps = names.chunks(MOST_AT_ONCE);
+    steps.try_fold(0, |count, some| Ok(count + step(some)?))
+}
+
+fn was_there(count: usize) -> Result<()> {
+    match count {
+        0 => Err(Error::new(
+            ErrorKind::NotFound,
+            "there is no such dead letter",
+        )),
+        _ => Ok(()),
     }
 }
 

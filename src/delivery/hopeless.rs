@@ -1,7 +1,7 @@
 //! Errors that no other attempt can help.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, iter};
 
 use crate::value::SubscriberError;
 
@@ -48,16 +48,14 @@ impl Hopeless {
 
     /// Returns whether an error is hopeless, or has such a source.
     pub(super) fn is_in(error: &SubscriberError) -> bool {
-        let mut next: Option<&(dyn StdError + 'static)> = Some(&**error);
-        while let Some(error) = next {
-            if error.is::<Self>() {
-                return true;
-            }
-            next = error.source();
-        }
-        false
+        let first: &(dyn StdError + 'static) = &**error;
+        let chain = iter::successors(Some(first), |&error| error.source());
+        chain.take(LONGEST_CHAIN).any(|error| error.is::<Self>())
     }
 }
+
+/// An error that is its own source has a chain without an end.
+const LONGEST_CHAIN: usize = 64;
 
 impl fmt::Display for Hopeless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

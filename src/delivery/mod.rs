@@ -38,7 +38,8 @@ pub use self::hopeless::Hopeless;
 pub use self::journal::DeadLetterCause;
 pub(crate) use self::journal::Post as QueuePost;
 pub(crate) use self::journal::{
-    Joined, Journal, KeepPast, LastResort, Next, QueueVerdict, Recalled, Receipt, Refusal, Retold,
+    Joined, Journal, KeepPast, LastResort, LetterName, Next, QueueVerdict, Recalled, Receipt,
+    Refusal, Retold,
 };
 pub(crate) use self::lane::{Bounds, Gap, Lane, LaneCounts, Outlet, Pushed};
 pub(crate) use self::letter::Letter;

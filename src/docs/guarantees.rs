@@ -249,7 +249,8 @@
 //! - *The last word*: a final-failure handler may see to an event before it is a dead letter:
 //!   `queued.rs: handler_of_final_failures_may_see_to_an_event_itself`. A subscriber may say that
 //!   no attempt can help: `queued/hopeless.rs:
-//!   hopeless_event_is_given_up_at_once_and_holds_nothing_back`.
+//!   hopeless_event_is_given_up_at_once_and_holds_nothing_back`. An error whose own code panics is
+//!   a failure like any other: `error_that_panics_or_has_no_end_is_a_failure_like_any_other`.
 //! - *Write errors*: whichever call of the engine fails, and however much it has done: what was
 //!   accepted is delivered, and what was not fired is not: `faults.rs:
 //!   nothing_that_was_accepted_is_lost_whichever_call_fails`. A fire whose event is reported as

@@ -14,7 +14,8 @@ use super::{Problems, span};
 /// longer or shorter by up to a tenth, so that what failed together is not tried together.
 ///
 /// Of an event that nobody can ever take, the rest of the schedule is not waited for: one whose
-/// values do not fit the interface any more is a dead letter at once.
+/// values do not fit the interface any more is a dead letter at once, and so is one that its
+/// subscriber fails at with a [`Hopeless`](crate::Hopeless) error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {

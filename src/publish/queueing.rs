@@ -20,7 +20,7 @@ use crate::delivery::{
     DeliveryOutcome, Failure, Handed, KeepPast, Next, Parcel, QueuePost, QueueVerdict, Receipt,
     Refusal, SkipReason, Triggered, depth,
 };
-use crate::value::drop_quietly;
+use crate::value::{drop_quietly, panic_message};
 
 /// An event for the queues of those who want it, which is not in any of them yet.
 pub(crate) struct Gathered {
@@ -229,11 +229,22 @@ fn verdict_of(outcome: &DeliveryOutcome) -> Option<QueueVerdict> {
     match outcome {
         DeliveryOutcome::Failed(Failure::Activation(ActivationError::NotRegistered(_)))
         | DeliveryOutcome::Skipped(SkipReason::Gone) => None,
-        DeliveryOutcome::Failed(failure) => Some(match failure.is_hopeless() {
-            true => QueueVerdict::Hopeless(failure.to_string()),
-            false => QueueVerdict::Failed(failure.to_string()),
-        }),
+        DeliveryOutcome::Failed(failure) => Some(verdict_on(failure)),
         _ => Some(QueueVerdict::Delivered),
+    }
+}
+
+/// Asks a failure what it is. An error is the subscriber's own code, and a panic in it would leave
+/// the queue in the hand of nobody.
+fn verdict_on(failure: &Failure) -> QueueVerdict {
+    let ask = AssertUnwindSafe(|| (failure.is_hopeless(), failure.to_string()));
+    match catch_unwind(ask) {
+        Ok((true, text)) => QueueVerdict::Hopeless(text),
+        Ok((false, text)) => QueueVerdict::Failed(text),
+        Err(panic) => {
+            let why = panic_message(panic);
+            QueueVerdict::Failed(format!("an error that panicked when it was asked: {why}"))
+        }
     }
 }
 

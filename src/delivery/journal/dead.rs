@@ -37,6 +37,9 @@ pub enum DeadLetterCause {
 /// The key of a dead letter, and its stored form.
 pub(super) type Letter = (Vec<u8>, Vec<u8>);
 
+/// What a dead letter is found by: its subscription, and the number of its event.
+pub(crate) type LetterName = (SubscriptionId, Number);
+
 /// A dead letter as the store has it.
 pub(crate) struct Retold {
     pub(crate) subscription: SubscriptionId,
@@ -254,25 +257,14 @@ impl Journal {
         (method, parameters.unwrap_or_default())
     }
 
-    /// Has a dead letter delivered again, as an event that was fired when it was; of one that came
-    /// too late then, as one that is fired now.
-    pub(crate) fn replay(&self, id: SubscriptionId, letter: u64) -> Result<()> {
-        match self.replay_all([(id, letter)])? {
-            0 => Err(no_letter()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Has dead letters delivered again, those that are there and are not being replayed, and
-    /// returns how many these are. What is wrong with one ends it; those before are replayed.
-    pub(crate) fn replay_all(
-        &self,
-        letters: impl IntoIterator<Item = (SubscriptionId, u64)>,
-    ) -> Result<usize> {
+    /// Has dead letters delivered again, those that are there and nobody holds, and returns how
+    /// many these are: as events that were fired when they were, those that came too late then as
+    /// ones that are fired now. What is wrong with one ends it; those before are replayed.
+    pub(crate) fn replay(&self, letters: &[LetterName]) -> Result<usize> {
         self.write_present()?;
         let (mut replaying, mut outcome) = (Vec::new(), Ok(()));
-        for (id, letter) in letters {
-            match self.begin_replay(id, letter) {
+        for name in letters {
+            match self.begin_replay(*name) {
                 Ok(Some(begun)) => replaying.push(begun),
                 Ok(None) => {}
                 // The subscription went.
@@ -294,18 +286,19 @@ impl Journal {
     }
 
     /// Puts a dead letter into its queue, if it is there, where it is when it is written.
-    fn begin_replay(&self, id: SubscriptionId, letter: u64) -> Result<Option<(Held<'_>, Number)>> {
-        let Some((held, bytes)) = self.hold(queue::dead_letter_key(id, letter))? else {
+    fn begin_replay(&self, name: LetterName) -> Result<Option<(Held<'_>, Number)>> {
+        let Some((held, bytes)) = self.hold(name)? else {
             return Ok(None);
         };
         let dead = queue::decode_dead_event(&bytes)?;
-        let number = self.put_into_queue(id, dead, &held.key)?;
+        let number = self.put_into_queue(name.0, dead, &held.key)?;
         Ok(Some((held, number)))
     }
 
     /// Returns a dead letter and its stored form for one who does something with it, if it is there
     /// and nobody does: whoever had it before is through.
-    fn hold(&self, key: Vec<u8>) -> Result<Option<(Held<'_>, Vec<u8>)>> {
+    fn hold(&self, (id, letter): LetterName) -> Result<Option<(Held<'_>, Vec<u8>)>> {
+        let key = queue::dead_letter_key(id, letter);
         if !self.state.lock().held.insert(key.clone()) {
             return Ok(None);
         }
@@ -350,24 +343,13 @@ impl Journal {
         Ok(number)
     }
 
-    /// Gives a dead letter up.
-    pub(crate) fn purge(&self, id: SubscriptionId, letter: u64) -> Result<()> {
-        match self.purge_all([(id, letter)])? {
-            0 => Err(no_letter()),
-            _ => Ok(()),
-        }
-    }
-
-    /// Gives dead letters up, those that are there and are not being replayed, in one commit, and
-    /// returns how many these are.
-    pub(crate) fn purge_all(
-        &self,
-        letters: impl IntoIterator<Item = (SubscriptionId, u64)>,
-    ) -> Result<usize> {
+    /// Gives dead letters up, those that are there and nobody holds, in one commit, and returns how
+    /// many these are.
+    pub(crate) fn purge(&self, letters: &[LetterName]) -> Result<usize> {
         self.write_present()?;
         let mut all = Vec::new();
-        for (id, letter) in letters {
-            let held = self.hold(queue::dead_letter_key(id, letter))?;
+        for name in letters {
+            let held = self.hold(*name)?;
             all.extend(held.map(|(held, _)| held));
         }
         let mut state = self.state.lock();
@@ -384,10 +366,6 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.journal.state.lock().held.remove(&self.key);
     }
-}
-
-fn no_letter() -> Error {
-    Error::new(ErrorKind::NotFound, "there is no such dead letter")
 }
 
 fn reason(dead: &DeadEvent) -> String {

@@ -67,31 +67,6 @@ impl Journal {
     }
 }
 
-impl Joined {
-    fn add(&mut self, event: Encoded, state: &mut State, batch: &mut Batch) {
-        let Encoded {
-            bytes,
-            parcel,
-            addressees,
-            kept,
-        } = event;
-        state.last += 1;
-        let number = state.last;
-        let mut event = Appended::new(number, bytes, &parcel, addressees, false).kept(kept);
-        self.new.extend(event.put_in(batch, &mut state.ledger));
-        self.appended.push(event);
-    }
-
-    fn add_queues(&self, ledger: &mut Ledger, batch: &mut Batch) {
-        for number in &self.new {
-            let record = ledger.record(*number);
-            if let Some(Ok(bytes)) = record.as_ref().map(queue::encode_queue) {
-                batch.put(queue::queue_key(*number), bytes);
-            }
-        }
-    }
-}
-
 impl Reserved<'_> {
     fn add(
         &mut self,
@@ -135,9 +110,7 @@ impl Reserved<'_> {
             }
         }
     }
-}
 
-impl Reserved<'_> {
     fn release(&self, addressees: &[Addressee]) {
         self.journal.state.lock().release(addressees);
         // Whoever waits for room.
@@ -157,6 +130,29 @@ impl Drop for Reserved<'_> {
 }
 
 impl Joined {
+    fn add(&mut self, event: Encoded, state: &mut State, batch: &mut Batch) {
+        let Encoded {
+            bytes,
+            parcel,
+            addressees,
+            kept,
+        } = event;
+        state.last += 1;
+        let number = state.last;
+        let mut event = Appended::new(number, bytes, &parcel, addressees, false).kept(kept);
+        self.new.extend(event.put_in(batch, &mut state.ledger));
+        self.appended.push(event);
+    }
+
+    fn add_queues(&self, ledger: &mut Ledger, batch: &mut Batch) {
+        for number in &self.new {
+            let record = ledger.record(*number);
+            if let Some(Ok(bytes)) = record.as_ref().map(queue::encode_queue) {
+                batch.put(queue::queue_key(*number), bytes);
+            }
+        }
+    }
+
     /// Says that the batch was committed: the events are delivered from now on. Returns for how
     /// many subscriptions they are.
     pub(crate) fn committed(mut self) -> usize {

@@ -140,7 +140,7 @@ impl Journal {
     ) -> Result<Vec<Recalled>> {
         let store = self.store().ok_or_else(dead::closed)?;
         // What was accepted a moment ago is among them.
-        self.write_all()?;
+        self.write_present()?;
         let state = self.state.lock();
         if state.owner.is_none() {
             let why = Refusal::elsewhere().to_string();

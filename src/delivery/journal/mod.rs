@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 use self::chronicle::Kept;
 pub use self::dead::DeadLetterCause;
-pub(crate) use self::dead::Retold;
+pub(crate) use self::dead::{LetterName, Retold};
 pub(crate) use self::joined::Joined;
 pub(crate) use self::keeping::{KeepPast, Recalled};
 use self::ledger::{Ledger, Number};

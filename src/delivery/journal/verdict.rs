@@ -100,14 +100,10 @@ impl Journal {
         &self,
         parcel: &Arc<dyn Parcel>,
         receipt: &Receipt,
-        mut error: String,
+        error: String,
         is_hopeless: bool,
     ) -> Next {
-        if error.len() > LONGEST_ERROR {
-            let mut ends = (0..=LONGEST_ERROR).rev();
-            let end = ends.find(|end| error.is_char_boundary(*end));
-            error.truncate(end.unwrap_or_default());
-        }
+        let error = shortened(error);
         let (now, instant) = (self.staff.clock.now(), self.staff.clock.instant());
         let mut state = self.state.lock();
         if state.is_stopped {
@@ -142,17 +138,7 @@ impl Journal {
         self.write_soon();
         receipt.put_off(due);
         let Some(wait) = wait else {
-            let (cause, why) = match is_hopeless {
-                true => (
-                    DeadLetterCause::Hopeless,
-                    "its subscriber cannot ever take it",
-                ),
-                false => (
-                    DeadLetterCause::Failed,
-                    "it was tried as often as it is to be",
-                ),
-            };
-            self.bury(parcel, receipt, cause, why);
+            self.give_up(parcel, receipt, is_hopeless);
             return Next::Over;
         };
         if is_taken_back {
@@ -161,6 +147,21 @@ impl Journal {
         }
         let at = instant.checked_add(wait).unwrap_or(instant);
         self.again(parcel, receipt, terms.as_deref(), at)
+    }
+
+    /// Gives up an event that failed for the last time.
+    fn give_up(&self, parcel: &Arc<dyn Parcel>, receipt: &Receipt, is_hopeless: bool) {
+        let (cause, why) = match is_hopeless {
+            true => (
+                DeadLetterCause::Hopeless,
+                "its subscriber can never take it",
+            ),
+            false => (
+                DeadLetterCause::Failed,
+                "it was tried as often as it is to be",
+            ),
+        };
+        self.bury(parcel, receipt, cause, why);
     }
 
     /// Has an event delivered again at an instant.
@@ -256,6 +257,15 @@ impl Journal {
 
 /// What a person reads of an error; each of many is kept.
 const LONGEST_ERROR: usize = 4_096;
+
+fn shortened(mut error: String) -> String {
+    if error.len() > LONGEST_ERROR {
+        let mut ends = (0..=LONGEST_ERROR).rev();
+        let end = ends.find(|end| error.is_char_boundary(*end));
+        error.truncate(end.unwrap_or_default());
+    }
+    error
+}
 
 /// Returns a wait that is up to a tenth longer or shorter.
 fn jittered(wait: Duration) -> Duration {
